@@ -1,0 +1,162 @@
+# Everything a developer runs; "make help" lists it.  What is missing on the
+# machine (Debian packages, .venv, the built extension) is set up on the way.
+
+Q = $(if $(V),,@)
+PY = .venv/bin/python
+# JSONRPCC_SAN=address,undefined or thread builds the extension with sanitizers,
+# whose runtime has to be the first library that Python loads.
+RUN = $(if $(JSONRPCC_SAN),ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$(shell $(CC) \
+      -print-file-name=lib$(if $(filter thread,$(JSONRPCC_SAN)),t,a)san.so)) $(PY)
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+FUZZ_SECONDS ?= 60
+SAN ?= address,undefined
+
+# Asked when a recipe runs, so that set-up can come first.
+VERSION = $(shell sed -n 's/^.define JSONRPCC_VERSION "\(.*\)"/\1/p' csrc/jsonrpcc.h)
+PKG_CFLAGS = $(shell pkg-config --cflags libevent_core json-c)
+PKG_LIBS = $(shell pkg-config --libs libevent_core json-c)
+
+STD = -std=gnu11 -pthread -fvisibility=hidden -Icsrc -Werror=implicit-function-declaration
+HARDEN = -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+WARN = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+       -Wmissing-prototypes -Wundef -Wvla -Werror
+export UBSAN_OPTIONS ?= print_stacktrace=1
+export TSAN_OPTIONS ?= halt_on_error=1
+SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) -fno-omit-frame-pointer -O1 -g
+
+comma = ,
+OUT = build/$(if $(SAN),$(subst $(comma),-,$(subst address$(comma)undefined,asan,$(SAN))),plain)
+CORE = $(notdir $(basename $(wildcard csrc/*.c)))
+C_FILES = $(wildcard csrc/*.[ch] tests/c/*.[ch])
+
+# Programs in tests/c: test_*.c, fuzz_*.c with fuzz_driver.c, jsontestsuite.c.
+# What else lies there is for them to use; an archive gives each what it needs.
+TESTS = $(sort $(patsubst tests/c/%.c,%,$(wildcard tests/c/test_*.c)))
+FUZZERS = $(filter-out fuzz_driver,$(sort $(patsubst tests/c/%.c,%,$(wildcard tests/c/fuzz_*.c))))
+SUITE = $(patsubst tests/c/%.c,%,$(wildcard tests/c/jsontestsuite.c))
+PROGRAMS = $(TESTS) $(FUZZERS) $(SUITE)
+HELPERS = $(filter-out $(PROGRAMS) fuzz_driver,$(patsubst tests/c/%.c,%,$(wildcard tests/c/*.c)))
+
+help: ## list these targets (the default)
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@echo "Variables: PYTHON=python3.12  ARGS='-k name' (to pytest)  SAN=thread  PREFIX=/usr  DESTDIR=/tmp/x  V=1"
+
+dev: ## set up everything: .venv, the built package, tools to test, lint, document
+	@scripts/setup.sh venv dev
+
+demo: venv ## real requests to three servers, with failover before your eyes
+	@$(RUN) examples/demo.py
+
+test: test-c venv ## all tests: C under sanitizers, then pytest
+	$(RUN) -m pytest $(ARGS)
+
+test-c: $(addprefix run-,$(TESTS) $(FUZZERS)) run-jsontestsuite ## only the C tests; SAN=thread for TSan
+
+lint: venv-lint ## ruff, mypy --strict, clang-format, compiler warnings as errors
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy --strict jsonrpcc
+	.venv/bin/clang-format --dry-run --Werror $(C_FILES)
+	$(CC) $(STD) -O2 $(WARN) $(PKG_CFLAGS) -fsyntax-only $(filter %.c,$(C_FILES))
+
+fmt: venv-lint ## format Python and C, mend what ruff can mend
+	$(PY) -m ruff check --fix-only
+	$(PY) -m ruff format
+	.venv/bin/clang-format -i $(C_FILES)
+
+lib: build/libjsonrpcc.a build/libjsonrpcc.so ## the C library in build/, static and shared
+
+install: lib ## header, libraries and .pc to PREFIX (under DESTDIR)
+	install -d $(addprefix $(DESTDIR),$(INCLUDEDIR) $(LIBDIR)/pkgconfig)
+	install -m 644 csrc/jsonrpcc.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 build/libjsonrpcc.a $(DESTDIR)$(LIBDIR)
+	install -m 755 build/libjsonrpcc.so.0 $(DESTDIR)$(LIBDIR)
+	ln -sf libjsonrpcc.so.0 $(DESTDIR)$(LIBDIR)/libjsonrpcc.so
+	printf '%s\n' 'Name: jsonrpcc' 'Description: JSON-RPC 2.0 client over TCP and netstrings' \
+	    'Version: $(VERSION)' 'Requires.private: libevent_core json-c' 'Libs.private: -pthread' \
+	    'Cflags: -I$(INCLUDEDIR)' 'Libs: -L$(LIBDIR) -ljsonrpcc' >$(DESTDIR)$(LIBDIR)/pkgconfig/jsonrpcc.pc
+
+fuzz: system ## fuzz each target for FUZZ_SECONDS, by libFuzzer where clang has it
+	scripts/fuzz.sh '$(FUZZ_SECONDS)' $(FUZZERS)
+
+bench: venv-bench ## measure against rivals
+	$(PY) -m bench $(ARGS)
+
+soak: venv ## hours of load and faults, looking for leaks
+	$(RUN) -m tests.soak $(ARGS)
+
+docs: venv-docs ## the documentation site, in build/docs
+	$(PY) -m sphinx -W --keep-going -b html docs build/docs
+
+dist: venv-dist ## sdist, and the wheel built from it, checked, in dist/
+	rm -rf dist
+	$(PY) -m build
+	$(PY) -m twine check --strict dist/*
+	.venv/bin/abi3audit --strict dist/*.whl
+
+clean: ## remove all that make made, .venv included
+	rm -rf build dist .venv *.egg-info .*_cache .hypothesis .eggs jsonrpcc/_jsonrpcc*.so
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# --- set-up
+
+system:
+	@scripts/setup.sh system
+venv: venv-test
+venv-%: system
+	@scripts/setup.sh venv $*
+
+# --- the library
+
+define compile
+@mkdir -p $(@D)
+@echo "  CC  $@"
+$(Q)$(CC) $(STD) $1 -MMD $(PKG_CFLAGS) -c $< -o $@
+endef
+
+build/lib/%.o: csrc/%.c Makefile | system
+	$(call compile,$(HARDEN) -DNDEBUG -fPIC $(CFLAGS))
+
+build/libjsonrpcc.a: $(CORE:%=build/lib/%.o)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+build/libjsonrpcc.so.0: $(CORE:%=build/lib/%.o)
+	@echo "  LD  $@"
+	$(Q)$(CC) -shared -pthread -Wl,-soname,$(@F),-z,relro,-z,now,-z,defs $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+
+build/libjsonrpcc.so: build/libjsonrpcc.so.0
+	ln -sf $(<F) $@
+
+# --- C tests, once per SAN
+
+$(OUT)/%.o: csrc/%.c Makefile | system
+	$(call compile,$(SAN_FLAGS))
+
+$(OUT)/c/%.o: tests/c/%.c Makefile | system
+	$(call compile,$(SAN_FLAGS))
+
+$(OUT)/used.a: $(CORE:%=$(OUT)/%.o) $(HELPERS:%=$(OUT)/c/%.o)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(addprefix $(OUT)/,$(FUZZERS)): $(OUT)/c/fuzz_driver.o
+$(addprefix $(OUT)/,$(PROGRAMS)): $(OUT)/%: $(OUT)/c/%.o $(OUT)/used.a
+	@echo "  LD  $@"
+	$(Q)$(CC) -pthread $(SAN_FLAGS) $(filter %.o,$^) $(OUT)/used.a $(PKG_LIBS) -o $@
+
+run-%: $(OUT)/%
+	$<
+
+run-jsontestsuite: $(SUITE:%=$(OUT)/%)
+	@if [ -z "$<" ] || [ ! -d ../shared/jsontestsuite/test_parsing ]; then \
+	    echo "jsontestsuite: skipped, no ../shared/jsontestsuite/test_parsing"; \
+	else $< ../shared/jsontestsuite/test_parsing; fi
+
+-include $(wildcard build/lib/*.d $(OUT)/*.d $(OUT)/c/*.d)
+
+.SECONDARY:
+.DELETE_ON_ERROR:
+.PHONY: help dev demo test test-c lint fmt lib install fuzz bench soak docs dist clean system venv

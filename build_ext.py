@@ -1,0 +1,129 @@
+"""
+Build the extension module ``jsonrpcc._jsonrpcc``: setuptools and cffi meet here.
+
+``csrc/jsonrpcc.h`` is the only cdef (what stands between its two marks) and the
+only place of the version; pyproject.toml takes both from this module.
+
+Environment:
+    JSONRPCC_SAN: build with sanitizers: "address,undefined" or "thread".
+    PKG_CONFIG: the pkg-config to use.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from cffi import FFI
+from setuptools.command.build_ext import build_ext as setuptools_build_ext
+
+ROOT = Path(__file__).resolve().parent
+CSRC = ROOT / "csrc"
+HEADER = (CSRC / "jsonrpcc.h").read_text(encoding="utf-8")
+LIBRARIES = ["libevent_core >= 2.1", "json-c >= 0.15"]
+INSTALL = (
+    "Debian/Ubuntu: apt-get install gcc libc6-dev pkg-config libevent-dev "
+    "libjson-c-dev; Fedora: dnf install gcc pkgconf-pkg-config libevent-devel "
+    "json-c-devel; Alpine: apk add gcc musl-dev pkgconf libevent-dev json-c-dev; "
+    "macOS: brew install pkgconf libevent json-c"
+)
+
+
+def from_header(pattern: str) -> str:
+    """Return what *pattern* captures in the public header."""
+    match = re.search(pattern, HEADER, re.DOTALL)
+    if match is None:
+        sys.exit(f"jsonrpcc: csrc/jsonrpcc.h does not contain {pattern!r}")
+    return match.group(1)
+
+
+__version__ = from_header(r'#define JSONRPCC_VERSION "([^"]+)"')
+
+# At module level, so that "cffi-gen-src exec-python build_ext.py" finds it.
+ffibuilder = FFI()
+ffibuilder.cdef(from_header(r"/\* cffi: begin \*/(.*)/\* cffi: end \*/"))
+ffibuilder.set_source("jsonrpcc._jsonrpcc", '#include "jsonrpcc.h"')
+
+
+def compile_flags() -> tuple[list[str], list[str]]:
+    """Return our flags for compiler and linker; they stand after Python's own."""
+    cflags = [
+        "-std=gnu11",
+        "-pthread",
+        "-fvisibility=hidden",
+        "-fstack-protector-strong",
+        "-Werror=implicit-function-declaration",
+    ]
+    ldflags = ["-pthread"]
+    if sys.platform == "linux":
+        ldflags += ["-Wl,-z,relro,-z,now"]
+    if sanitizers := os.environ.get("JSONRPCC_SAN"):
+        ldflags += [f"-fsanitize={sanitizers}"]
+        cflags += [
+            f"-fsanitize={sanitizers}",
+            "-fno-sanitize-recover=all",
+            "-fno-omit-frame-pointer",
+            "-O1",
+            "-g",
+            "-U_FORTIFY_SOURCE",
+            "-UNDEBUG",
+        ]
+    else:
+        cflags += ["-O2", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]
+    return cflags, ldflags
+
+
+def pkg_config(option: str) -> list[str]:
+    """Ask pkg-config about our libraries; without them, say what to install."""
+    command = os.environ.get("PKG_CONFIG", "pkg-config")
+    if shutil.which(command) is None:
+        sys.exit(f"jsonrpcc: {command} is missing. {INSTALL}")
+    missing = [
+        library
+        for library in LIBRARIES
+        if subprocess.run([command, "--exists", library], check=False).returncode
+    ]
+    if missing:
+        sys.exit(f"jsonrpcc: {' and '.join(missing)} not found. {INSTALL}")
+    output = subprocess.check_output([command, option, *LIBRARIES], text=True)
+    return shlex.split(output)
+
+
+class build_ext(setuptools_build_ext):  # noqa: N801
+    """Fill in the one extension that pyproject.toml announces."""
+
+    def finalize_options(self) -> None:
+        """Name the sources and flags; that is all an sdist asks for."""
+        super().finalize_options()
+        # Sanitizers and the environment's flags leave no trace in a time stamp.
+        self.force = True
+        (extension,) = self.extensions
+        extension.sources = [f"csrc/{path.name}" for path in sorted(CSRC.glob("*.c"))]
+        extension.depends = [
+            "build_ext.py",
+            *(f"csrc/{path.name}" for path in sorted(CSRC.glob("*.h"))),
+        ]
+        extension.include_dirs = ["csrc"]
+        extension.extra_compile_args, extension.extra_link_args = compile_flags()
+        # What cffi's own setuptools hook would do (cffi/setuptools_ext.py).
+        if sysconfig.get_config_var("Py_GIL_DISABLED"):
+            if sys.version_info < (3, 15):
+                extension.py_limited_api = False
+                extension.define_macros = [("_CFFI_NO_LIMITED_API", None)]
+            else:
+                extension.define_macros = [("Py_TARGET_ABI3T", "0x030f0000")]
+
+    def run(self) -> None:
+        """Generate the binding and compile it with the C core."""
+        (extension,) = self.extensions
+        extension.extra_compile_args += pkg_config("--cflags")
+        extension.extra_link_args += pkg_config("--libs")
+        generated = Path(self.build_temp) / "_jsonrpcc.c"
+        generated.parent.mkdir(parents=True, exist_ok=True)
+        ffibuilder.emit_c_code(str(generated))
+        extension.sources = [*extension.sources, str(generated)]
+        super().run()

@@ -1,0 +1,133 @@
+#!/bin/sh
+# Set up what the Makefile needs, and only what is missing.
+#
+#   setup.sh system      a C compiler, pkg-config, libevent, json-c, a Python
+#   setup.sh venv GROUP  .venv with that dependency group and the package
+#                        (editable), its extension built anew if it changed
+#
+# PYTHON=... chooses the interpreter; .venv is made anew when that changes, and
+# kept when PYTHON is not given.  Everything is compared by content, not by time
+# stamp: a second run does nothing.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { echo "setup: $*"; }
+die() { echo "setup: $*" >&2; exit 1; }
+
+usable() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+# The interpreter itself, behind shims, links and virtual environments.
+real() {
+    "$1" -c 'import os, sys; print(os.path.realpath(sys.executable))'
+}
+
+find_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        usable "$PYTHON" || die "PYTHON=$PYTHON does not run, or is older than 3.11"
+        python=$(real "$PYTHON")
+        return
+    fi
+    if [ -x .venv/bin/python ] && usable .venv/bin/python; then
+        python=$(real .venv/bin/python)
+        return
+    fi
+    python=
+    for candidate in python3.13 python3.12 python3.11 python3; do
+        if usable "$candidate"; then
+            python=$(real "$candidate")
+            return
+        fi
+    done
+}
+
+# Debian packages that are missing, in $missing.
+find_missing() {
+    missing=
+    printf '#include <stdio.h>\nint main(void) { return 0; }\n' |
+        ${CC:-cc} -x c - -o /dev/null 2>/dev/null || missing="gcc libc6-dev"
+    if command -v pkg-config >/dev/null; then
+        pkg-config --exists 'libevent_core >= 2.1' || missing="$missing libevent-dev"
+        pkg-config --exists 'json-c >= 0.15' || missing="$missing libjson-c-dev"
+    else
+        missing="$missing pkg-config libevent-dev libjson-c-dev"
+    fi
+    find_python
+    case $python in
+    "") missing="$missing python3 python3-venv python3-dev" ;;
+    /usr/bin/*) # the distribution's, which may have come in parts
+        name=${python#/usr/bin/}
+        "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing $name-venv"
+        header=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+        [ -e "$header/Python.h" ] || missing="$missing $name-dev"
+        ;;
+    esac
+    missing=$(echo $missing)
+}
+
+setup_system() {
+    find_missing
+    [ -z "$missing" ] && return
+    command -v apt-get >/dev/null ||
+        die "missing (Debian's names): $missing. Fedora: dnf install gcc pkgconf-pkg-config libevent-devel json-c-devel python3-devel; Alpine: apk add gcc musl-dev pkgconf libevent-dev json-c-dev python3-dev; macOS: brew install pkgconf libevent json-c python"
+    if [ "$(id -u)" = 0 ]; then
+        root=
+    elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+        root=sudo
+    else
+        die "missing, and neither root nor sudo to install it: apt-get install $missing"
+    fi
+    say "installing with apt-get${root:+ and sudo}: $missing"
+    apt_get="$root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"
+    $apt_get update >/dev/null || say "apt-get update failed, going on with what is known"
+    $apt_get install -y --no-install-recommends $missing >/dev/null ||
+        die "apt-get could not install: $missing"
+    find_missing
+    [ -z "$missing" ] || die "still missing after apt-get install: $missing (a Python >= 3.11 can be given as PYTHON=...)"
+}
+
+pip_install() {
+    .venv/bin/python -m pip --disable-pip-version-check -qq install "$@" ||
+        die "pip could not install: $*"
+}
+
+# Run a step unless .venv/STEP.done already holds this STATE.
+once() {
+    step=$1 state=$2
+    shift 2
+    [ "$(cat ".venv/$step.done" 2>/dev/null)" = "$state" ] && return
+    rm -f ".venv/$step.done"
+    "$@"
+    echo "$state" >".venv/$step.done"
+}
+
+make_venv() {
+    say "making .venv with $python"
+    rm -rf .venv
+    "$python" -m venv .venv || die "$python can not make a virtual environment"
+    pip_install --upgrade 'pip>=25.1'
+}
+
+install_group() {
+    say "installing the Python packages of group $1"
+    pip_install --group "$1"
+}
+
+build_package() {
+    say "building the extension${JSONRPCC_SAN:+ with sanitizers: $JSONRPCC_SAN}"
+    pip_install --no-build-isolation --editable .
+}
+
+setup_venv() {
+    once python "$("$python" -c 'import sys; print(sys.version)') $python $PWD" make_venv
+    once "group-$1" "$(cksum pyproject.toml)" install_group "$1"
+    ls jsonrpcc/_jsonrpcc*.so >/dev/null 2>&1 || rm -f .venv/package.done
+    once package "$(cat pyproject.toml build_ext.py csrc/* | cksum) ${JSONRPCC_SAN:-}" build_package
+}
+
+case $1 in
+system) setup_system ;;
+venv)
+    find_python
+    setup_venv "$2"
+    ;;
+esac
