@@ -1,0 +1,327 @@
+#include "json_scan.h"
+
+#include "json_string.h"
+#include "json_text.h"
+
+#include <stdint.h>
+#include <string.h>
+
+JRC_INLINE const unsigned char *refuse(struct jrc_json_reader *reader,
+                                       const unsigned char *at,
+                                       const char *rule)
+{
+    return jrc_json_refuse(reader, JRC_JSON_SYNTAX, at, rule);
+}
+
+/* ---- Numbers and literals ---------------------------------------------- */
+
+JRC_INLINE bool is_digit(unsigned char c)
+{
+    return (unsigned)c - '0' <= 9;
+}
+
+JRC_INLINE const unsigned char *skip_digits(const unsigned char *p,
+                                            const unsigned char *end)
+{
+    for (; end - p >= 4; p += 4) {
+        if (!is_digit(p[0]))
+            return p;
+        if (!is_digit(p[1]))
+            return p + 1;
+        if (!is_digit(p[2]))
+            return p + 2;
+        if (!is_digit(p[3]))
+            return p + 3;
+    }
+    while (p < end && is_digit(*p))
+        p++;
+    return p;
+}
+
+static const unsigned char *read_digits(struct jrc_json_reader *reader,
+                                        const unsigned char *p)
+{
+    const unsigned char *first = p;
+
+    p = skip_digits(p, reader->end);
+    return p > first ? p : refuse(reader, p, "expected a digit");
+}
+
+/* p is at the dot or at the exponent's letter. */
+static const unsigned char *read_fraction(struct jrc_json_reader *reader,
+                                          const unsigned char *p)
+{
+    if (*p == '.')
+        p = read_digits(reader, p + 1);
+    if (!p || p == reader->end || (*p | 0x20) != 'e')
+        return p;
+    p++;
+    if (p < reader->end && (*p == '+' || *p == '-'))
+        p++;
+    return read_digits(reader, p);
+}
+
+/* p is behind the sign. */
+JRC_INLINE const unsigned char *read_number(struct jrc_json_reader *reader,
+                                            const unsigned char *p)
+{
+    const unsigned char *first = p;
+
+    p = skip_digits(p, reader->end);
+    if (JRC_UNLIKELY(p == first))
+        return refuse(reader, p, "expected a digit");
+    if (JRC_UNLIKELY(*first == '0' && p - first > 1))
+        return refuse(reader, first + 1, "a number with a leading zero");
+    if (JRC_UNLIKELY(p < reader->end && (*p == '.' || (*p | 0x20) == 'e')))
+        return read_fraction(reader, p);
+    return p;
+}
+
+JRC_INLINE const unsigned char *read_literal(struct jrc_json_reader *reader,
+                                             const unsigned char *p,
+                                             const char *literal, size_t len)
+{
+    if (JRC_LIKELY((size_t)(reader->end - p) >= len &&
+                   memcmp(p, literal, len) == 0))
+        return p + len;
+    for (; p < reader->end && *p == (unsigned char)*literal; literal++)
+        p++;
+    return refuse(reader, p, "expected a value");
+}
+
+/* Any value that is no container. */
+JRC_INLINE const unsigned char *read_scalar(struct jrc_json_reader *reader,
+                                            const unsigned char *p)
+{
+    unsigned char byte = p < reader->end ? *p : '\0';
+
+    if (JRC_LIKELY(byte == '"'))
+        return jrc_json_read_string(reader, p);
+    if (JRC_LIKELY(is_digit(byte)))
+        return read_number(reader, p);
+    switch (byte) {
+    case '-':
+        return read_number(reader, p + 1);
+    case 't':
+        return read_literal(reader, p, "true", 4);
+    case 'f':
+        return read_literal(reader, p, "false", 5);
+    case 'n':
+        return read_literal(reader, p, "null", 4);
+    default:
+        return refuse(reader, p, "expected a value");
+    }
+}
+
+/* ---- Containers --------------------------------------------------------- */
+
+/* A name and its colon; p may be at white space before.  The name lies in its
+ * quotes at *name. */
+JRC_INLINE const unsigned char *read_name(struct jrc_json_reader *reader,
+                                          const unsigned char *p,
+                                          const unsigned char **name,
+                                          size_t *name_len)
+{
+    p = jrc_json_skip_space(p, reader->end);
+    if (JRC_UNLIKELY(p == reader->end || *p != '"'))
+        return refuse(reader, p, "expected a member name");
+    *name = p + 1;
+    p = jrc_json_read_name(reader, p);
+    if (JRC_UNLIKELY(!p))
+        return NULL;
+    *name_len = (size_t)(p - 1 - *name);
+    p = jrc_json_skip_space(p, reader->end);
+    if (JRC_UNLIKELY(p == reader->end || *p != ':'))
+        return refuse(reader, p, "expected ':'");
+    return p + 1;
+}
+
+/* The containers around a place, a set bit for an object.  kinds has the inner
+ * ones, the innermost in its lowest bit; outer has the rest, 64 by 64. */
+struct nesting {
+    uint64_t kinds;
+    unsigned depth;
+    uint64_t outer[JRC_JSON_DEPTH_MAX / 64];
+};
+
+JRC_INLINE void enter(struct nesting *nesting, bool object)
+{
+    if (nesting->depth % 64 == 0)
+        nesting->outer[nesting->depth / 64] = nesting->kinds;
+    nesting->kinds = nesting->kinds << 1 | object;
+    nesting->depth++;
+}
+
+JRC_INLINE void leave(struct nesting *nesting)
+{
+    nesting->kinds >>= 1;
+    nesting->depth--;
+    if (nesting->depth % 64 == 0)
+        nesting->kinds = nesting->outer[nesting->depth / 64];
+}
+
+JRC_INLINE bool opens_container(unsigned char c)
+{
+    return c == '{' || c == '[';
+}
+
+/* A container with all that is in it; p is at the bracket that opens it.  Not
+ * recursive: the labels say where in which kind of container p is. */
+static const unsigned char *read_container(struct jrc_json_reader *reader,
+                                           const unsigned char *p,
+                                           unsigned max_depth)
+{
+    const unsigned char *end = reader->end, *name;
+    struct nesting nesting;
+    size_t name_len;
+
+    nesting.kinds = 0;
+    nesting.depth = 0;
+
+open:
+    if (JRC_UNLIKELY(nesting.depth == max_depth))
+        return jrc_json_refuse(reader, JRC_JSON_DEPTH, p, "nested too deep");
+    enter(&nesting, *p == '{');
+    p = jrc_json_skip_space(p + 1, end);
+    if (nesting.kinds & 1) {
+        if (p < end && *p == '}')
+            goto close;
+        goto member;
+    }
+    if (p < end && *p == ']')
+        goto close;
+    goto element;
+
+member:
+    p = read_name(reader, p, &name, &name_len);
+    if (JRC_UNLIKELY(!p))
+        return NULL;
+    p = jrc_json_skip_space(p, end);
+    if (JRC_UNLIKELY(p < end && opens_container(*p)))
+        goto open;
+    p = read_scalar(reader, p);
+    if (JRC_UNLIKELY(!p))
+        return NULL;
+
+after_member:
+    p = jrc_json_skip_space(p, end);
+    if (JRC_LIKELY(p < end && *p == ',')) {
+        p++;
+        goto member;
+    }
+    if (JRC_LIKELY(p < end && *p == '}'))
+        goto close;
+    return refuse(reader, p, "expected ',' or '}'");
+
+element:
+    p = jrc_json_skip_space(p, end);
+    if (JRC_UNLIKELY(p < end && opens_container(*p)))
+        goto open;
+    p = read_scalar(reader, p);
+    if (JRC_UNLIKELY(!p))
+        return NULL;
+
+after_element:
+    p = jrc_json_skip_space(p, end);
+    if (JRC_LIKELY(p < end && *p == ',')) {
+        p++;
+        goto element;
+    }
+    if (JRC_LIKELY(p < end && *p == ']'))
+        goto close;
+    return refuse(reader, p, "expected ',' or ']'");
+
+close:
+    p++;
+    leave(&nesting);
+    if (nesting.depth == 0)
+        return p;
+    if (nesting.kinds & 1)
+        goto after_member;
+    goto after_element;
+}
+
+JRC_INLINE const unsigned char *read_value(struct jrc_json_reader *reader,
+                                           const unsigned char *p,
+                                           unsigned max_depth)
+{
+    if (p < reader->end && opens_container(*p))
+        return read_container(reader, p, max_depth);
+    return read_scalar(reader, p);
+}
+
+/* The top-level object, whose members may be wanted. */
+static const unsigned char *read_members(struct jrc_json_reader *reader,
+                                         const unsigned char *p,
+                                         unsigned max_depth,
+                                         struct jrc_json_member *members,
+                                         size_t count)
+{
+    const unsigned char *end = reader->end, *name, *value;
+    struct jrc_json_member *member;
+    size_t name_len;
+
+    if (max_depth == 0)
+        return jrc_json_refuse(reader, JRC_JSON_DEPTH, p, "nested too deep");
+    p = jrc_json_skip_space(p + 1, end);
+    if (p < end && *p == '}')
+        return p + 1;
+    for (;; p++) {
+        p = read_name(reader, p, &name, &name_len);
+        if (!p)
+            return NULL;
+        member = jrc_json_members_find(members, count, name, name_len);
+        value = jrc_json_skip_space(p, end);
+        p = read_value(reader, value, max_depth - 1);
+        if (!p)
+            return NULL;
+        if (member) {
+            member->type = jrc_json_type_of[*value];
+            member->text = (const char *)value;
+            member->len = (size_t)(p - value);
+        }
+        p = jrc_json_skip_space(p, end);
+        if (p < end && *p == '}')
+            return p + 1;
+        if (p == end || *p != ',')
+            return refuse(reader, p, "expected ',' or '}'");
+    }
+}
+
+bool jrc_json_scan(const char *text, size_t len, unsigned max_depth,
+                   struct jrc_json_member *members, size_t member_count,
+                   struct jrc_json_report *report)
+{
+    struct jrc_json_reader reader = {0};
+    const unsigned char *p;
+    enum jrc_json_type type;
+
+    reader.start = (const unsigned char *)(len ? text : "");
+    reader.end = reader.start + len;
+    reader.blocks_end =
+        len < JRC_JSON_BLOCK ? reader.start : reader.end - (JRC_JSON_BLOCK - 1);
+    if (max_depth > JRC_JSON_DEPTH_MAX)
+        max_depth = JRC_JSON_DEPTH_MAX;
+    jrc_json_members_reset(members, member_count);
+
+    p = jrc_json_skip_space(reader.start, reader.end);
+    type = p < reader.end ? jrc_json_type_of[*p] : JRC_JSON_NONE;
+    if (type == JRC_JSON_OBJECT)
+        p = read_members(&reader, p, max_depth, members, member_count);
+    else
+        p = read_value(&reader, p, max_depth);
+    if (p)
+        p = jrc_json_skip_space(p, reader.end);
+    if (p && p < reader.end)
+        p = refuse(&reader, p, "expected the end");
+
+    *report = (struct jrc_json_report){.type = type};
+    if (p)
+        return true;
+    jrc_json_members_reset(members, member_count);
+    report->error = reader.error;
+    report->at = (size_t)(reader.at - reader.start);
+    report->rule = reader.rule;
+    report->type = JRC_JSON_NONE;
+    return false;
+}

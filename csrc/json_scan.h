@@ -1,0 +1,73 @@
+/* One pass over JSON text: is it RFC 8259 in strict UTF-8, and where do the
+ * members lie that the caller wants?  Nothing is decoded or allocated; what is
+ * accepted here is safe to hand on as raw text.  Functions of bytes, no state.
+ */
+#ifndef JRC_JSON_SCAN_H
+#define JRC_JSON_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* No max_depth is larger than this: it sizes a bit stack, 512 bytes. */
+#define JRC_JSON_DEPTH_MAX 4096
+
+enum jrc_json_type {
+    JRC_JSON_NONE,
+    JRC_JSON_NULL,
+    JRC_JSON_FALSE,
+    JRC_JSON_TRUE,
+    JRC_JSON_NUMBER,
+    JRC_JSON_STRING,
+    JRC_JSON_ARRAY,
+    JRC_JSON_OBJECT,
+};
+
+enum jrc_json_error {
+    JRC_JSON_OK,
+    JRC_JSON_SYNTAX,
+    JRC_JSON_UTF8,
+    JRC_JSON_DEPTH,
+};
+
+/* A member of the top-level object that the caller wants.  The caller sets
+ * name (unescaped, in UTF-8) and name_len; a scan sets the rest. */
+struct jrc_json_member {
+    const char *name;
+    size_t name_len;
+    enum jrc_json_type type; /* NONE: absent */
+    unsigned count;          /* how often the name occurs */
+    const char *text;        /* the first value, borrowed from the text */
+    size_t len;              /* its exact span, a string's quotes included */
+};
+
+struct jrc_json_report {
+    enum jrc_json_error error;
+    size_t at;               /* of the offending byte; len if text ends early */
+    const char *rule;        /* the rule broken, static; NULL if OK */
+    enum jrc_json_type type; /* of the top-level value; NONE unless accepted */
+};
+
+/* Whether text[0..len) is one JSON value with nothing but white space around.
+ *
+ * Names are compared after decoding their escapes: "i\u0064" is id.  Escapes of
+ * lone surrogates are accepted, as the grammar has them; a byte order mark is
+ * not.  max_depth is how many containers may be nested, the top-level one
+ * counting 1; at most JRC_JSON_DEPTH_MAX.
+ *
+ * Fills *report in either case.  On false all members are absent. */
+bool jrc_json_scan(const char *text, size_t len, unsigned max_depth,
+                   struct jrc_json_member *members, size_t member_count,
+                   struct jrc_json_report *report);
+
+/* Find members in text that jrc_json_scan() refused, so that the call it was
+ * meant for can be told.  True if any was found.
+ *
+ * Strings are skipped, brackets counted, nothing is validated, at any depth.
+ * type is a guess from the first byte of the value, NONE if there is none; the
+ * span is everything up to the comma or brace that ends the value, so check it
+ * before use.  A value which the text or a stray bracket cuts off is not
+ * reported, lest "id":12 be taken from "id":123. */
+bool jrc_json_salvage(const char *text, size_t len,
+                      struct jrc_json_member *members, size_t member_count);
+
+#endif

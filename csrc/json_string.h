@@ -1,0 +1,163 @@
+/* Reading strings, 16 bytes at once with SSE2 and 8 without (or if JRC_NO_SIMD
+ * is defined).  For json_scan.c alone, which is why so much is inline.
+ *
+ * A plain byte stands for itself and needs no look of its own: ASCII, and
+ * neither a control character, a quote nor a backslash. */
+#ifndef JRC_JSON_STRING_H
+#define JRC_JSON_STRING_H
+
+#include "json_text.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE2__) && !defined(JRC_NO_SIMD)
+#include <emmintrin.h>
+#define JRC_JSON_BLOCK 16
+#else
+#define JRC_JSON_BLOCK 8
+#endif
+
+/* A text and, once it is refused, why.  What reads a part of it takes the place
+ * to begin at and returns the place behind the part, or NULL when it refused.
+ */
+struct jrc_json_reader {
+    const unsigned char *start, *end;
+    const unsigned char *blocks_end; /* a whole block lies at places before */
+    const unsigned char *at;
+    const char *rule;
+    enum jrc_json_error error;
+};
+
+void jrc_json_set_error(struct jrc_json_reader *reader,
+                        enum jrc_json_error error, const unsigned char *at,
+                        const char *rule);
+
+/* Remember why the text is refused. */
+JRC_INLINE const unsigned char *jrc_json_refuse(struct jrc_json_reader *reader,
+                                                enum jrc_json_error error,
+                                                const unsigned char *at,
+                                                const char *rule)
+{
+    jrc_json_set_error(reader, error, at, rule);
+    return NULL;
+}
+
+/* The rest of a string, p being any place in it. */
+const unsigned char *jrc_json_string_rest(struct jrc_json_reader *reader,
+                                          const unsigned char *p);
+
+extern const bool jrc_json_is_special[256]; /* bytes that are not plain */
+
+#if JRC_JSON_BLOCK == 16
+
+/* A bit for each byte of the block at p, set if it is not plain. */
+JRC_INLINE uint64_t jrc_json_special_bits(const unsigned char *p)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    /* With this bit flipped a quote is 0x20, next to the control characters.
+     * What is not above becomes negative; so are bytes from 0x80 on, and the
+     * saturation lets them stay so. */
+    __m128i flipped = _mm_xor_si128(bytes, _mm_set1_epi8(0x02));
+    __m128i outside = _mm_subs_epi8(flipped, _mm_set1_epi8(0x21));
+    __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(outside, backslash));
+}
+
+JRC_INLINE const unsigned char *jrc_json_first_special(const unsigned char *p,
+                                                       uint64_t bits)
+{
+    return p + __builtin_ctzll(bits);
+}
+
+/* The same by branches: the processor foresees how long a name is, for it has
+ * seen it before, and reads on without waiting for the bits. */
+JRC_INLINE const unsigned char *jrc_json_first_special_in_name(
+    const unsigned char *p, uint64_t bits)
+{
+    if (bits & 0x01)
+        return p;
+    if (bits & 0x02)
+        return p + 1;
+    if (bits & 0x04)
+        return p + 2;
+    if (bits & 0x08)
+        return p + 3;
+    if (bits & 0x10)
+        return p + 4;
+    if (bits & 0x20)
+        return p + 5;
+    if (bits & 0x40)
+        return p + 6;
+    if (bits & 0x80)
+        return p + 7;
+    return p + __builtin_ctzll(bits);
+}
+
+#else
+
+/* 0 if all bytes of the block at p are plain.  The subtractions borrow only
+ * above a byte that is not, so no other block looks like one. */
+JRC_INLINE uint64_t jrc_json_special_bits(const unsigned char *p)
+{
+    const uint64_t ones = UINT64_MAX / 255;
+    uint64_t bytes;
+
+    memcpy(&bytes, p, sizeof bytes);
+    uint64_t below = (bytes ^ ones * 0x02) - ones * 0x21; /* as above */
+    uint64_t backslash = (bytes ^ ones * '\\') - ones;
+
+    return (below | backslash | bytes) & ones * 0x80;
+}
+
+JRC_INLINE const unsigned char *jrc_json_first_special(const unsigned char *p,
+                                                       uint64_t bits)
+{
+    (void)bits; /* where they stand depends on the byte order */
+    while (!jrc_json_is_special[*p])
+        p++;
+    return p;
+}
+
+JRC_INLINE const unsigned char *jrc_json_first_special_in_name(
+    const unsigned char *p, uint64_t bits)
+{
+    return jrc_json_first_special(p, bits);
+}
+
+#endif
+
+/* A string; p is at its opening quote.  Most are short and plain. */
+JRC_INLINE const unsigned char *jrc_json_read_string(
+    struct jrc_json_reader *reader, const unsigned char *p)
+{
+    p++;
+    if (JRC_LIKELY(p < reader->blocks_end)) {
+        uint64_t bits = jrc_json_special_bits(p);
+        if (JRC_LIKELY(bits != 0)) {
+            p = jrc_json_first_special(p, bits);
+            if (JRC_LIKELY(*p == '"'))
+                return p + 1;
+        }
+    }
+    return jrc_json_string_rest(reader, p);
+}
+
+/* A string that is a member's name. */
+JRC_INLINE const unsigned char *jrc_json_read_name(
+    struct jrc_json_reader *reader, const unsigned char *p)
+{
+    p++;
+    if (JRC_LIKELY(p < reader->blocks_end)) {
+        uint64_t bits = jrc_json_special_bits(p);
+        if (JRC_LIKELY(bits != 0)) {
+            p = jrc_json_first_special_in_name(p, bits);
+            if (JRC_LIKELY(*p == '"'))
+                return p + 1;
+        }
+    }
+    return jrc_json_string_rest(reader, p);
+}
+
+#endif

@@ -1,0 +1,32 @@
+/* The whole test framework: CHECK(), and check_done() as main()'s last word. */
+#ifndef JRC_CHECK_H
+#define JRC_CHECK_H
+
+#include <stdio.h>
+
+static unsigned check_count, check_failures;
+
+/* Count a check; say file, line and the condition if it fails, and go on. */
+#define CHECK(condition) \
+    check_one((condition) ? 1 : 0, __FILE__, __LINE__, #condition)
+
+/* True if ok, so that a test can say more: if (!CHECK(...)) printf(...). */
+static inline int check_one(int ok, const char *file, int line,
+                            const char *condition)
+{
+    check_count++;
+    if (!ok) {
+        check_failures++;
+        printf("%s:%d: %s\n", file, line, condition);
+    }
+    return ok;
+}
+
+/* Print the score; the program's exit status. */
+static inline int check_done(void)
+{
+    printf("%u checks, %u failed\n", check_count, check_failures);
+    return check_failures != 0;
+}
+
+#endif
