@@ -1,0 +1,183 @@
+#include "calls.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Ids stay below 2^53, so that a server in any language keeps them exact. */
+#define ID_LIMIT (1ULL << 53)
+
+bool jrc_calls_init(struct jrc_calls *calls, uint32_t count)
+{
+    uint32_t capacity = 16;
+
+    while (capacity < count)
+        capacity *= 2;
+    memset(calls, 0, sizeof *calls);
+    /* calloc: pages of slots never used are never touched. */
+    calls->slots = calloc(capacity, sizeof *calls->slots);
+    calls->deadlines = calloc(capacity, sizeof *calls->deadlines);
+    if (calls->slots == NULL || calls->deadlines == NULL) {
+        jrc_calls_clear(calls);
+        return false;
+    }
+    calls->capacity = capacity;
+    calls->free = JRC_NO_CALL;
+    calls->ended = calls->ended_last = calls->cancels = JRC_NO_CALL;
+    calls->soonest_us = UINT64_MAX;
+    return true;
+}
+
+void jrc_calls_clear(struct jrc_calls *calls)
+{
+    for (uint32_t i = 0; i < calls->used; i++)
+        free(calls->slots[i].copy);
+    free(calls->slots);
+    free(calls->deadlines);
+    memset(calls, 0, sizeof *calls);
+}
+
+struct jrc_call *jrc_calls_new(struct jrc_calls *calls)
+{
+    struct jrc_call *call;
+
+    if (calls->free != JRC_NO_CALL) {
+        call = &calls->slots[calls->free];
+        calls->free = call->next;
+    } else if (calls->used < calls->capacity) {
+        call = &calls->slots[calls->used];
+        call->id = calls->used++;
+    } else {
+        return NULL;
+    }
+    call->id += calls->capacity;
+    if (call->id >= ID_LIMIT)
+        call->id = calls->capacity + jrc_calls_index(calls, call);
+    call->sends = 0;
+    call->server = -1;
+    calls->live++;
+    return call;
+}
+
+void jrc_calls_undo(struct jrc_calls *calls, struct jrc_call *call)
+{
+    call->next = calls->free;
+    calls->free = jrc_calls_index(calls, call);
+    calls->live--;
+}
+
+void jrc_calls_reclaim(struct jrc_calls *calls)
+{
+    if (calls->ended == JRC_NO_CALL)
+        return;
+    calls->slots[calls->ended_last].next = calls->free;
+    calls->free = calls->ended;
+    calls->live -= calls->ended_count;
+    calls->ended = calls->ended_last = JRC_NO_CALL;
+    calls->ended_count = 0;
+}
+
+void jrc_calls_cancel(struct jrc_calls *calls, uint64_t id)
+{
+    uint32_t index = (uint32_t)(id & (calls->capacity - 1));
+    struct jrc_call *call = &calls->slots[index];
+
+    if (index >= calls->used || call->id != id)
+        return;
+    /* The slot may be in the chain for an id that has ended since. */
+    if (call->cancel_id == 0) {
+        call->cancel_next = calls->cancels;
+        calls->cancels = index;
+    }
+    call->cancel_id = id;
+}
+
+uint64_t jrc_calls_cancelled(struct jrc_calls *calls)
+{
+    if (calls->cancels == JRC_NO_CALL)
+        return 0;
+    struct jrc_call *call = &calls->slots[calls->cancels];
+    uint64_t id = call->cancel_id;
+    calls->cancels = call->cancel_next;
+    call->cancel_id = 0;
+    return id;
+}
+
+void jrc_calls_watch(struct jrc_calls *calls, struct jrc_call *call)
+{
+    uint32_t index = jrc_calls_index(calls, call);
+    uint64_t deadline_us = call->start_us + (uint64_t)call->timeout_ms * 1000;
+
+    call->active = call->id;
+    call->state = JRC_CALL_HELD;
+    while (index >= calls->high)
+        calls->deadlines[calls->high++] = UINT64_MAX;
+    calls->deadlines[index] = deadline_us;
+    if (deadline_us < calls->soonest_us)
+        calls->soonest_us = deadline_us;
+}
+
+void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call)
+{
+    uint32_t index = jrc_calls_index(calls, call);
+
+    assert(call->active == call->id);
+    call->active = 0;
+    call->state = JRC_CALL_FREE;
+    free(call->copy);
+    call->copy = NULL;
+    calls->deadlines[index] = UINT64_MAX;
+    call->next = calls->ended;
+    calls->ended = index;
+    if (calls->ended_last == JRC_NO_CALL)
+        calls->ended_last = index;
+    calls->ended_count++;
+}
+
+struct jrc_call *jrc_calls_expired(struct jrc_calls *calls, uint64_t now_us,
+                                   uint32_t *at)
+{
+    if (*at == 0)
+        calls->soonest_us = UINT64_MAX;
+    for (uint32_t i = *at; i < calls->high; i++) {
+        uint64_t deadline_us = calls->deadlines[i];
+        if (deadline_us <= now_us) {
+            *at = i + 1;
+            return &calls->slots[i];
+        }
+        if (deadline_us < calls->soonest_us)
+            calls->soonest_us = deadline_us;
+    }
+    return NULL;
+}
+
+void jrc_call_list_append(struct jrc_calls *calls, struct jrc_call_list *list,
+                          struct jrc_call *call)
+{
+    uint32_t index = jrc_calls_index(calls, call);
+
+    call->next = JRC_NO_CALL;
+    call->prev = list->last;
+    if (list->count == 0)
+        list->first = index;
+    else
+        calls->slots[list->last].next = index;
+    list->last = index;
+    list->count++;
+}
+
+void jrc_call_list_remove(struct jrc_calls *calls, struct jrc_call_list *list,
+                          struct jrc_call *call)
+{
+    uint32_t index = jrc_calls_index(calls, call);
+
+    if (list->first == index)
+        list->first = call->next;
+    else
+        calls->slots[call->prev].next = call->next;
+    if (list->last == index)
+        list->last = call->prev;
+    else
+        calls->slots[call->next].prev = call->prev;
+    list->count--;
+}

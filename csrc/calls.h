@@ -1,0 +1,127 @@
+/* The calls in flight: a fixed table of slots.
+ *
+ * A call is a slot.  Its state says who owns it; whoever takes it out finishes
+ * it, and that is why it has exactly one outcome.  All memory of a call stands
+ * before it is accepted, so a failure never allocates.
+ *
+ * An id is generation * capacity + index: below 2^53, and new at every use of
+ * the slot, so that a late response finds nobody.
+ *
+ * Two parties share the table.  Submitters hold the client's lock for
+ * jrc_calls_new() and jrc_calls_reclaim(); all else belongs to the engine's
+ * thread, which hands ended slots back in one chain. */
+
+#ifndef JRC_CALLS_H
+#define JRC_CALLS_H
+
+#include "jsonrpcc.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define JRC_NO_CALL UINT32_MAX
+
+enum jrc_call_state {
+    JRC_CALL_FREE = 0,
+    JRC_CALL_HELD,    /* the engine is looking for its next place */
+    JRC_CALL_WAITING, /* its frame waits in the engine for a server */
+    JRC_CALL_QUEUED,  /* its frame is in a connection's output */
+    JRC_CALL_SENT     /* its frame's last byte was handed to the kernel */
+};
+
+/* Owned by the submitter from jrc_calls_new() on, by the engine from
+ * jrc_calls_watch() to jrc_calls_take(). */
+struct jrc_call {
+    uint64_t id;     /* never 0; of this use, or of the last one */
+    uint64_t active; /* the engine's: id while it owns the call, else 0 */
+    jsonrpcc_done_fn done;
+    void *arg;
+    uint64_t token;
+    uint64_t start_us;
+    char *copy; /* the frame of an idempotent call, owned; else NULL */
+    uint32_t copy_len;
+    int32_t timeout_ms;
+    uint32_t next, prev;  /* its neighbours in its connection's list of sent
+                             calls; next also chains free slots */
+    uint32_t cancel_next; /* chains the slots to cancel; under the lock */
+    uint64_t cancel_id;   /* whom to cancel, 0: not in the chain; likewise */
+    int32_t server;       /* QUEUED, SENT: on whose connection */
+    uint8_t state;
+    uint8_t flags; /* JSONRPCC_NOTIFICATION ... */
+    uint8_t sends; /* times it was sent whole */
+};
+
+/* A list of sent calls, oldest first. */
+struct jrc_call_list {
+    uint32_t first, last;
+    uint32_t count;
+};
+
+struct jrc_calls {
+    struct jrc_call *slots;
+    uint64_t *deadlines; /* us; UINT64_MAX: none.  Apart, to be swept fast */
+    uint32_t capacity;   /* a power of two */
+    uint32_t used;       /* slots [0..used) have been in use */
+    uint32_t free;       /* chain of free slots below used */
+    uint32_t live;       /* slots taken and not reclaimed */
+    uint32_t cancels;    /* chain of slots to cancel */
+    /* The engine's: */
+    uint32_t ended, ended_last; /* chain of slots to hand back */
+    uint32_t ended_count;
+    uint32_t high;       /* no deadline is set at or above this index */
+    uint64_t soonest_us; /* no deadline is before this */
+};
+
+/* Room for at least count calls.  False: out of memory. */
+bool jrc_calls_init(struct jrc_calls *calls, uint32_t count);
+void jrc_calls_clear(struct jrc_calls *calls);
+
+/* Under the lock: take a slot, with its id set.  NULL: none is free. */
+struct jrc_call *jrc_calls_new(struct jrc_calls *calls);
+
+/* Under the lock: give a slot back that was taken and not submitted. */
+void jrc_calls_undo(struct jrc_calls *calls, struct jrc_call *call);
+
+/* Under the lock, by the engine's thread: make ended slots free. */
+void jrc_calls_reclaim(struct jrc_calls *calls);
+
+/* Under the lock: remember that id is to be cancelled.  Needs no memory. */
+void jrc_calls_cancel(struct jrc_calls *calls, uint64_t id);
+
+/* Under the lock: an id to cancel, or 0.  Its call may have ended. */
+uint64_t jrc_calls_cancelled(struct jrc_calls *calls);
+
+/* The engine's call of that id, or NULL when it has ended or never was. */
+static inline struct jrc_call *jrc_calls_find(const struct jrc_calls *calls,
+                                              uint64_t id)
+{
+    struct jrc_call *call = &calls->slots[id & (calls->capacity - 1)];
+
+    return call->active == id && id != 0 ? call : NULL;
+}
+
+static inline uint32_t jrc_calls_index(const struct jrc_calls *calls,
+                                       const struct jrc_call *call)
+{
+    return (uint32_t)(call - calls->slots);
+}
+
+/* The engine becomes the owner, and watches the deadline. */
+void jrc_calls_watch(struct jrc_calls *calls, struct jrc_call *call);
+
+/* Take a call out: the caller finishes it, nobody else will find it.  The
+ * struct stays readable until the next jrc_calls_reclaim(). */
+void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call);
+
+/* The next call, from index *at on, whose deadline has passed; NULL when there
+ * is none left, and then soonest_us is exact.  Begin with *at = 0. */
+struct jrc_call *jrc_calls_expired(struct jrc_calls *calls, uint64_t now_us,
+                                   uint32_t *at);
+
+void jrc_call_list_append(struct jrc_calls *calls, struct jrc_call_list *list,
+                          struct jrc_call *call);
+void jrc_call_list_remove(struct jrc_calls *calls, struct jrc_call_list *list,
+                          struct jrc_call *call);
+
+#endif

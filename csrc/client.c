@@ -1,0 +1,404 @@
+/* The public API of a client: checks what callers pass, and finds the core. */
+
+#include "client.h"
+
+#include "message.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct jsonrpcc_client {
+    jsonrpcc_options options; /* complete; servers is ours */
+    char *servers;
+    struct jrc_core *_Atomic core;
+};
+
+/* ---- options
+ * ------------------------------------------------------------------ */
+
+struct range {
+    const char *name;
+    int64_t low, high;
+};
+
+static bool in_range(int64_t value, const struct range *range, char *why,
+                     size_t why_size)
+{
+    if (value >= range->low && value <= range->high)
+        return true;
+    if (why_size > 0)
+        snprintf(why, why_size, "%s must be from %lld to %lld, not %lld",
+                 range->name, (long long)range->low, (long long)range->high,
+                 (long long)value);
+    return false;
+}
+
+static void set_defaults(jsonrpcc_options *o)
+{
+    const size_t mib = 1024 * 1024;
+
+#define DEFAULT(field, value) o->field = o->field != 0 ? o->field : (value)
+    DEFAULT(timeout_ms, 5000);
+    DEFAULT(connect_timeout_ms, 1000);
+    DEFAULT(reconnect_ms, 1000);
+    DEFAULT(reconnect_max_ms, 10000);
+    DEFAULT(max_depth, 512);
+    DEFAULT(max_in_flight, 65536);
+    DEFAULT(max_response, 16 * mib);
+    DEFAULT(max_request, 16 * mib);
+    DEFAULT(max_queued_bytes, 64 * mib);
+    DEFAULT(max_undelivered_bytes, 64 * mib);
+#undef DEFAULT
+}
+
+static bool check_options(const jsonrpcc_options *o, char *why, size_t why_size)
+{
+    const int64_t ms = INT32_MAX;
+    const int64_t gib2 = INT32_MAX;
+    const struct {
+        int64_t value;
+        struct range range;
+    } checks[] = {
+        {o->timeout_ms, {"timeout_ms", 1, ms}},
+        {o->connect_timeout_ms, {"connect_timeout_ms", 1, ms}},
+        {o->reconnect_ms, {"reconnect_ms", 1, ms}},
+        {o->reconnect_max_ms, {"reconnect_max_ms", o->reconnect_ms, ms}},
+        {o->reconnect_attempts, {"reconnect_attempts", -1, ms}},
+        {o->max_depth, {"max_depth", 1, 4096}},
+        {o->max_in_flight, {"max_in_flight", 1, 1 << 24}},
+        {(int64_t)o->max_response, {"max_response", 64, gib2}},
+        {(int64_t)o->max_request, {"max_request", 64, gib2}},
+        {(int64_t)o->max_queued_bytes, {"max_queued_bytes", 1, INT64_MAX}},
+        {(int64_t)o->max_undelivered_bytes,
+         {"max_undelivered_bytes", 1, INT64_MAX}},
+    };
+
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+        if (!in_range(checks[i].value, &checks[i].range, why, why_size))
+            return false;
+    return true;
+}
+
+/* ---- life
+ * --------------------------------------------------------------------- */
+
+static void free_handle(jsonrpcc_client *client)
+{
+    free(client->servers);
+    free(client);
+}
+
+jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
+                                    jsonrpcc_client **result, char *why,
+                                    size_t why_size)
+{
+    char unused[1];
+    jsonrpcc_options o = {0};
+
+    if (why == NULL || why_size == 0) {
+        why = unused;
+        why_size = sizeof unused;
+    }
+    why[0] = '\0';
+    /* An older caller's missing tail reads as zero: the defaults. */
+    memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    set_defaults(&o);
+    if (o.servers == NULL)
+        snprintf(why, why_size, "servers is missing");
+    if (o.servers == NULL || !check_options(&o, why, why_size))
+        return JSONRPCC_EINVAL;
+    jsonrpcc_client *client = calloc(1, sizeof *client);
+    if (client == NULL)
+        return JSONRPCC_ENOMEM;
+    client->servers = strdup(o.servers);
+    client->options = o;
+    client->options.servers = client->servers;
+    struct jrc_core *core = NULL;
+    jsonrpcc_status status =
+        client->servers == NULL
+            ? JSONRPCC_ENOMEM
+            : jrc_core_new(&client->options, &core, why, why_size);
+    if (status != JSONRPCC_OK) {
+        free_handle(client);
+        return status;
+    }
+    atomic_store(&client->core, core);
+    *result = client;
+    return JSONRPCC_OK;
+}
+
+/* In a forked child: a new core for the same options. */
+static struct jrc_core *reopen(jsonrpcc_client *client)
+{
+    struct jrc_core *core;
+
+    jrc_fork_lock();
+    core = atomic_load(&client->core);
+    jrc_fork_unlock();
+    if (jrc_core_is_ours(core))
+        return core;
+    struct jrc_core *fresh = NULL;
+    char why[1];
+    if (jrc_core_new(&client->options, &fresh, why, sizeof why) != JSONRPCC_OK)
+        return NULL;
+    /* Two threads of the child may have come here: one core is enough. */
+    if (atomic_compare_exchange_strong(&client->core, &core, fresh))
+        return fresh;
+    jrc_core_close(fresh, 0);
+    jrc_core_unref(fresh);
+    return core;
+}
+
+struct jrc_core *jrc_client_core(jsonrpcc_client *client)
+{
+    struct jrc_core *core =
+        atomic_load_explicit(&client->core, memory_order_acquire);
+
+    return jrc_core_is_ours(core) ? core : reopen(client);
+}
+
+bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms)
+{
+    struct jrc_core *core = atomic_load(&client->core);
+
+    return !jrc_core_is_ours(core) || jrc_core_close(core, timeout_ms);
+}
+
+void jsonrpcc_client_free(jsonrpcc_client *client)
+{
+    if (client == NULL)
+        return;
+    struct jrc_core *core = atomic_load(&client->core);
+    if (jrc_core_is_ours(core)) {
+        jrc_core_close(core, 0);
+        jrc_core_unref(core);
+    }
+    free_handle(client);
+}
+
+/* ---- calls
+ * ---------------------------------------------------------------------- */
+
+jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
+                                 const jsonrpcc_call *call, uint64_t *id)
+{
+    struct jrc_core *core = jrc_client_core(client);
+    uint64_t unused;
+    jsonrpcc_call c = {0};
+
+    if (core == NULL)
+        return JSONRPCC_ENOMEM;
+    if (call->size >= sizeof c)
+        return jrc_core_submit(core, call, id != NULL ? id : &unused);
+    memcpy(&c, call, call->size);
+    return jrc_core_submit(core, &c, id != NULL ? id : &unused);
+}
+
+void jsonrpcc_cancel(jsonrpcc_client *client, uint64_t id)
+{
+    struct jrc_core *core = atomic_load(&client->core);
+
+    if (jrc_core_is_ours(core))
+        jrc_core_cancel(core, id);
+}
+
+void jsonrpcc_flush(jsonrpcc_client *client)
+{
+    struct jrc_core *core = atomic_load(&client->core);
+
+    if (jrc_core_is_ours(core))
+        jrc_core_flush(core);
+}
+
+uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client)
+{
+    return client->options.max_in_flight;
+}
+
+bool jsonrpcc_in_callback(jsonrpcc_client *client)
+{
+    struct jrc_core *core = atomic_load(&client->core);
+
+    if (!jrc_core_is_ours(core))
+        return false;
+    pthread_mutex_lock(&core->lock);
+    bool mine = jrc_seat_is_mine(core);
+    pthread_mutex_unlock(&core->lock);
+    return mine;
+}
+
+bool jsonrpcc_room(jsonrpcc_client *client, int32_t timeout_ms)
+{
+    struct jrc_core *core = jrc_client_core(client);
+
+    return core == NULL || jrc_core_room(core, timeout_ms);
+}
+
+void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes)
+{
+    struct jrc_core *core = atomic_load(&client->core);
+
+    if (jrc_core_is_ours(core))
+        jrc_core_undelivered(core, bytes);
+}
+
+void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn, void *arg)
+{
+    struct jrc_core *core = jrc_client_core(client);
+
+    if (core != NULL)
+        jrc_core_listen(core, fn, arg);
+}
+
+void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred)
+{
+    struct jrc_core *core = atomic_load(&client->core);
+
+    deferred->next = NULL;
+    *core->deferred_last = deferred;
+    core->deferred_last = &deferred->next;
+}
+
+bool jsonrpcc_params_check(const char *params, size_t params_len,
+                           uint32_t flags, size_t *at, const char **rule)
+{
+    struct jrc_fault fault = {NULL, 0};
+    char *owned = NULL;
+    size_t owned_len;
+    bool good =
+        jrc_params_check(params, params_len, (flags & JSONRPCC_LENIENT) != 0,
+                         &owned, &owned_len, &fault);
+
+    free(owned);
+    if (good)
+        return true;
+    *at = fault.at;
+    *rule = fault.rule != NULL ? fault.rule : "out of memory";
+    return false;
+}
+
+bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size)
+{
+    struct jrc_servers parsed;
+    char unused[1];
+
+    if (why == NULL || why_size == 0) {
+        why = unused;
+        why_size = sizeof unused;
+    }
+    if (!jrc_servers_parse(&parsed, servers, why, why_size))
+        return false;
+    jrc_servers_clear(&parsed);
+    return true;
+}
+
+/* ---- what is going on
+ * --------------------------------------------------------- */
+
+void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
+                           size_t size)
+{
+    struct jrc_core *core = jrc_client_core(client);
+    jsonrpcc_stats all;
+
+    memset(&all, 0, sizeof all);
+    if (core != NULL)
+        jrc_core_stats(core, &all);
+    memcpy(stats, &all, size < sizeof all ? size : sizeof all);
+}
+
+uint32_t jsonrpcc_server_count(jsonrpcc_client *client)
+{
+    return (uint32_t)atomic_load(&client->core)->servers.count;
+}
+
+bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
+                         jsonrpcc_server_info *info, size_t size)
+{
+    struct jrc_core *core = jrc_client_core(client);
+
+    if (core == NULL || index >= core->servers.count)
+        return false;
+    const struct jrc_server *server = &core->servers.list[index];
+    const struct jrc_conn *conn = &core->engine.conns[index];
+    jsonrpcc_server_info all = {
+        .host = server->host,
+        .port = server->port,
+        .priority = server->priority,
+        .state = (jsonrpcc_server_state)atomic_load(&conn->state),
+        .reason = atomic_load(&conn->reason),
+        .since_us = jrc_read(&conn->since_us),
+        .connects = jrc_read(&conn->connects),
+        .losses = jrc_read(&conn->losses),
+        .attempts_failed = jrc_read(&conn->attempts_failed),
+        .sent = jrc_read(&conn->sends),
+        .responses = jrc_read(&conn->responses),
+        .timeouts = jrc_read(&conn->timeouts),
+        .bytes_sent = jrc_read(&conn->bytes_sent),
+        .bytes_received = jrc_read(&conn->bytes_received),
+        .in_flight = (uint32_t)jrc_read(&conn->in_flight),
+    };
+    memcpy(info, &all, size < sizeof all ? size : sizeof all);
+    return true;
+}
+
+uint64_t jsonrpcc_latency_bound_us(uint32_t bucket)
+{
+    return jrc_bucket_bound(bucket);
+}
+
+const char *jsonrpcc_version(void)
+{
+    return JSONRPCC_VERSION;
+}
+
+const char *jsonrpcc_status_text(jsonrpcc_status status)
+{
+    static const char *const texts[] = {
+        [JSONRPCC_OK] = "ok",
+        [JSONRPCC_EINVAL] = "an argument is wrong",
+        [JSONRPCC_ENOMEM] = "out of memory",
+        [JSONRPCC_ETOOBIG] = "the request is larger than max_request",
+        [JSONRPCC_EFULL] = "max_in_flight or max_queued_bytes is reached",
+        [JSONRPCC_ECLOSED] = "the client is closed",
+        [JSONRPCC_EREMOTE] = "the server answered with an error",
+        [JSONRPCC_ETIMEDOUT] = "timeout",
+        [JSONRPCC_EFAILURE] = "no server can be reached",
+        [JSONRPCC_ECONNLOST] = "the connection was lost",
+        [JSONRPCC_EINVALID] = "the response is not valid",
+        [JSONRPCC_ECANCELLED] = "cancelled",
+        [JSONRPCC_EPENDING] = "not yet",
+        [JSONRPCC_EDEADLK] = "a callback can not wait for its own client",
+    };
+    size_t index = (size_t)status;
+
+    return index < sizeof texts / sizeof texts[0] ? texts[index] : "unknown";
+}
+
+void jsonrpcc_reason_text(int32_t reason, char *text, size_t size)
+{
+    static const char *const texts[] = {
+        [JSONRPCC_NO_REASON] = "none",
+        [-JSONRPCC_PEER_CLOSED] = "closed by the server",
+        [-JSONRPCC_BAD_FRAME] = "bad netstring from the server",
+        [-JSONRPCC_FRAME_TOO_BIG] = "response larger than max_response",
+        [-JSONRPCC_CONNECT_TIMEOUT] = "connect timeout",
+        [-JSONRPCC_UNRESPONSIVE] = "timeouts in a row and no response",
+    };
+
+    if (size == 0)
+        return;
+    if (reason > 0) {
+        if (strerror_r(reason, text, size) != 0) /* the XSI one */
+            snprintf(text, size, "errno %d", reason);
+    } else if (reason > -(int32_t)(sizeof texts / sizeof texts[0])) {
+        snprintf(text, size, "%s", texts[-reason]);
+    } else if (reason <= JSONRPCC_RESOLVE) {
+        snprintf(text, size, "name resolution: %s",
+                 gai_strerror(reason - JSONRPCC_RESOLVE));
+    } else {
+        snprintf(text, size, "reason %d", reason);
+    }
+}

@@ -1,0 +1,176 @@
+/* One running client: the engine, its loop, the door through which other
+ * threads reach them, and the seat of the thread that drives.
+ *
+ * The rules of threads.  `lock` guards everything under "door" and "seat"; it
+ * is held for a few memory accesses, never across a callback or a system call
+ * that may block.  Everything under "driver" belongs to the thread in the
+ * driver's seat, which is one at a time.  No thread holds two of our locks,
+ * except around fork(): see fork.c for the order. */
+
+#ifndef JRC_CORE_H
+#define JRC_CORE_H
+
+#include "calls.h"
+#include "engine.h"
+#include "frames.h"
+#include "jsonrpcc.h"
+#include "loop.h"
+#include "servers.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum {
+    JRC_RESERVE = 256,        /* calls beyond max_in_flight for callbacks */
+    JRC_EVENTS = 256,         /* past events kept for a listener */
+    JRC_LINGER_US = 1000000,  /* for unsent notifications at close */
+    JRC_UNATTENDED_US = 2000, /* the seat may be empty so long */
+    JRC_RETURN_US = 100       /* a dispatcher is likely back within this */
+};
+
+/* Who sits in the driver's seat; a larger rank may ask for it. */
+enum jrc_rank { JRC_NOBODY, JRC_EVENT_THREAD, JRC_LAZY, JRC_EAGER };
+
+/* A thread that waits, see jsonrpcc_wait(). */
+struct jsonrpcc_waiter {
+    struct jrc_core *core; /* a reference */
+    enum jrc_rank rank;
+    bool signalled;
+    bool following;
+    pthread_cond_t cond;
+    struct jsonrpcc_waiter *next, *prev; /* in the list of followers */
+};
+
+struct jrc_core {
+    /* Set up before any thread sees the core. */
+    jsonrpcc_options options; /* complete: no zeros left; servers is NULL */
+    struct jrc_servers servers;
+    struct jrc_engine engine;
+    struct jrc_loop *loop;
+    atomic_uint refs;
+    unsigned generation; /* of the process that made it */
+
+    pthread_mutex_t lock;
+    /* door */
+    struct jrc_calls calls;
+    struct jrc_frames pending; /* submitted, for the driver to take */
+    size_t held_bytes;         /* in the engine, as of its last turn */
+    uint64_t requests, notifications, refused_full, turns;
+    pthread_cond_t room; /* for calls or bytes */
+    unsigned room_waiters;
+    bool closing; /* close has begun */
+    bool closed;  /* and ended: no callback runs any more */
+    pthread_cond_t closed_cond;
+    jsonrpcc_event_fn event_fn;
+    void *event_arg;
+    bool event_replay;
+    bool telling; /* event_fn runs */
+    pthread_cond_t told_cond;
+    /* seat */
+    enum jrc_rank rank; /* of the driver */
+    pthread_t driver;   /* if there is one */
+    uint64_t left_us;   /* when the seat was left */
+    uint64_t alarm_us;  /* when the event thread looks at the seat */
+    int alarm_fd;       /* its timerfd */
+    bool summoned;      /* it shall take the seat, if it is empty then */
+    struct jsonrpcc_waiter *followers; /* those that wait and do not drive */
+    pthread_t dispatcher;              /* who drove last with a lazy waiter */
+    bool has_dispatcher;
+
+    /* driver */
+    struct jrc_frames taken;
+    jsonrpcc_deferred *deferred, **deferred_last;
+    jsonrpcc_event events[JRC_EVENTS]; /* a ring */
+    uint64_t event_count, events_told;
+    _Atomic uint64_t events_dropped;
+    bool close_begun;
+
+    _Atomic int64_t undelivered_bytes;
+    struct jrc_core *next, *prev; /* in fork.c's list */
+};
+
+/* ---- core.c: life and door ------------------------------------------------
+ */
+
+/* options: complete.  EINVAL with why, ENOMEM.  Starts the event thread. */
+jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
+                             struct jrc_core **core, char *why,
+                             size_t why_size);
+
+/* Whether this process made it.  One inherited by fork() is a corpse: its
+ * threads are not here, and its memory is left alone. */
+bool jrc_core_is_ours(const struct jrc_core *core);
+
+void jrc_core_ref(struct jrc_core *core);
+void jrc_core_unref(struct jrc_core *core);
+
+jsonrpcc_status jrc_core_submit(struct jrc_core *core,
+                                const jsonrpcc_call *call, uint64_t *id);
+void jrc_core_cancel(struct jrc_core *core, uint64_t id);
+void jrc_core_flush(struct jrc_core *core);
+bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms);
+void jrc_core_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg);
+void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats);
+void jrc_core_undelivered(struct jrc_core *core, int64_t bytes);
+
+/* An absolute time for pthread_cond_timedwait() on our conditions, which run
+ * on CLOCK_MONOTONIC. */
+struct timespec jrc_timespec(uint64_t us);
+void jrc_cond_init(pthread_cond_t *cond);
+
+/* ---- seat.c: who drives ---------------------------------------------------
+ */
+
+/* Open the alarm and start the event thread, which owns a reference. */
+bool jrc_seat_start(struct jrc_core *core);
+
+/* Under the lock: see that somebody takes notice of what was left at the
+ * door.  Returns whether jrc_loop_wake() has to be called, best unlocked. */
+bool jrc_seat_rouse(struct jrc_core *core);
+
+/* Under the lock: take the empty seat, drive while may_stay says yes, until
+ * until_us at the latest, leave it again.  Unlocks meanwhile. */
+void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
+                    bool (*may_stay)(const struct jrc_core *core,
+                                     const void *arg),
+                    const void *arg, uint64_t until_us);
+
+/* The highest rank among the followers. */
+enum jrc_rank jrc_seat_wanted(const struct jrc_core *core);
+
+/* Whether this thread is driving: it is inside a callback. */
+bool jrc_seat_is_mine(const struct jrc_core *core);
+
+bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms);
+
+/* ---- turn.c: what the driver does -----------------------------------------
+ */
+
+/* One turn: take what was submitted, let the engine work, wait for events
+ * until until_us, tell outcomes and events.  may_stay is asked under the lock,
+ * before the turn and before the wait; false if it said no. */
+bool jrc_turn(struct jrc_core *core,
+              bool (*may_stay)(const struct jrc_core *core, const void *arg),
+              const void *arg, uint64_t until_us);
+
+/* The driver's sink for the engine. */
+void jrc_turn_outcome(void *arg, const struct jrc_call *call,
+                      const jsonrpcc_outcome *outcome);
+void jrc_turn_event(void *arg, const jsonrpcc_event *event);
+
+/* ---- fork.c -----------------------------------------------------------------
+ */
+
+/* Counts the forks between the first process and this one. */
+unsigned jrc_fork_generation(void);
+
+/* Have the core's descriptors closed in forked children. */
+void jrc_fork_watch(struct jrc_core *core);
+void jrc_fork_unwatch(struct jrc_core *core);
+
+/* Held across fork(), so that a child never finds it locked. */
+void jrc_fork_lock(void);
+void jrc_fork_unlock(void);
+
+#endif

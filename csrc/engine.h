@@ -1,0 +1,130 @@
+/* The client as a state machine: calls, servers and connections meet here.
+ *
+ * Sans-I/O.  Bytes and the time come in; what is to be done comes out as
+ * actions (jrc_engine_next) and as calls of the sink.  No socket, no thread,
+ * no clock, no lock: one thread at a time uses an engine, except for the parts
+ * of the call table that calls.h gives to submitters.
+ *
+ * Connection i belongs to server i of the list.  Times are monotonic
+ * microseconds. */
+
+#ifndef JRC_ENGINE_H
+#define JRC_ENGINE_H
+
+#include "calls.h"
+#include "counters.h"
+#include "frames.h"
+#include "input.h"
+#include "jsonrpcc.h"
+#include "servers.h"
+
+enum jrc_todo {
+    JRC_OPEN = 1,         /* begin an attempt: its first address */
+    JRC_NEXT_ADDRESS = 2, /* the address took too long: try the next one */
+    JRC_SHUT = 4,         /* close the socket; say nothing */
+    JRC_WRITE = 8         /* there is output */
+};
+
+struct jrc_action {
+    uint32_t conn;
+    uint32_t todo; /* one of enum jrc_todo */
+};
+
+/* What the engine tells its owner while it works.  The sink must not call the
+ * engine back. */
+struct jrc_sink {
+    void *arg;
+    void (*outcome)(void *arg, const struct jrc_call *call,
+                    const jsonrpcc_outcome *outcome);
+    void (*event)(void *arg, const jsonrpcc_event *event);
+};
+
+struct jrc_conn {
+    struct jrc_frames out;
+    struct jrc_input in;
+    struct jrc_call_list sent;
+    uint64_t deadline_us; /* of the address being tried */
+    bool blocked;         /* the socket did not take all that was there */
+    uint32_t todo;        /* actions not fetched yet */
+    uint32_t todo_next;   /* chains connections that have some */
+    /* Read by other threads: */
+    _Atomic int32_t state; /* enum jrc_server_state */
+    _Atomic int32_t reason;
+    _Atomic uint64_t since_us;
+    _Atomic uint64_t in_flight;
+    _Atomic uint64_t connects, losses, attempts_failed;
+    _Atomic uint64_t sends, responses, timeouts;
+    _Atomic uint64_t bytes_sent, bytes_received;
+};
+
+struct jrc_limits {
+    unsigned max_depth;
+    size_t max_response; /* payload bytes */
+    uint64_t connect_timeout_us;
+};
+
+struct jrc_engine {
+    struct jrc_servers *servers;
+    struct jrc_conn *conns;
+    struct jrc_calls *calls;
+    struct jrc_limits limits;
+    struct jrc_sink sink;
+    struct jrc_counters counters;
+    struct jrc_frames waiting; /* for a server */
+    struct jrc_shared_input shared;
+    uint32_t todo_first; /* chain of connections with actions */
+    uint32_t last_group; /* that a call went to */
+    uint64_t conns_us;   /* the soonest that a connection needs attention */
+    uint64_t random;
+    size_t held_bytes; /* in waiting and in all outputs */
+    int outlook;       /* of waiting calls: see look_out() */
+    bool closing;
+};
+
+/* The engine borrows servers and calls.  False: out of memory. */
+bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
+                     struct jrc_calls *calls, const struct jrc_limits *limits,
+                     const struct jrc_sink *sink, uint64_t seed);
+void jrc_engine_clear(struct jrc_engine *engine);
+
+/* Take over submitted frames; the queue is empty afterwards. */
+void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
+                       uint64_t now_us);
+void jrc_engine_cancel(struct jrc_engine *engine, uint64_t id, uint64_t now_us);
+
+/* Do what is due; and when it wants to be called again (JRC_NEVER: not). */
+void jrc_engine_tick(struct jrc_engine *engine, uint64_t now_us);
+uint64_t jrc_engine_next_us(const struct jrc_engine *engine);
+
+/* The next thing to do.  False: nothing is left. */
+bool jrc_engine_next(struct jrc_engine *engine, struct jrc_action *action);
+
+/* Fail all requests with ECLOSED; unsent notifications get linger_us. */
+void jrc_engine_close(struct jrc_engine *engine, uint64_t now_us,
+                      uint64_t linger_us);
+/* Whether, after close, nothing is left to wait for. */
+bool jrc_engine_finished(const struct jrc_engine *engine);
+
+/* ---- what happens to a connection ------------------------------------- */
+
+/* An address is being tried: the connect timeout begins. */
+void jrc_engine_connecting(struct jrc_engine *engine, uint32_t i,
+                           uint64_t now_us);
+void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
+/* The attempt failed, or the connection is gone. */
+void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
+                     uint64_t now_us);
+
+/* Where to receive, and that n bytes were received.  NULL: out of memory. */
+char *jrc_engine_space(struct jrc_engine *engine, uint32_t i, size_t *room);
+void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
+                         uint64_t now_us);
+
+/* The bytes to send, *len may be 0; and that n of them (0: the socket is full)
+ * went. */
+const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
+                              size_t *len);
+void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
+                     uint64_t now_us);
+
+#endif

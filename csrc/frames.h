@@ -1,0 +1,68 @@
+/* A queue of finished frames on their way to a socket.
+ *
+ * The bytes lie contiguous, so that many frames go out by one send.  A frame
+ * that has begun to leave stays whole until its last byte is gone: until then
+ * it can still be sent elsewhere.  A frame whose call has ended meanwhile is
+ * dead, and is left out unless it has begun to leave.
+ *
+ * Not thread-safe; whoever owns the queue guards it. */
+
+#ifndef JRC_FRAMES_H
+#define JRC_FRAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct jrc_frame {
+    uint64_t id; /* of its call */
+    size_t len;
+};
+
+/* All zero is an empty queue. */
+struct jrc_frames {
+    char *bytes; /* of the queued frames: bytes[start..end) */
+    size_t start, end, room;
+    size_t written;         /* bytes of the first frame that have left */
+    struct jrc_frame *list; /* list[first..last) */
+    size_t first, last, list_room;
+    size_t dead; /* bytes of frames whose calls have ended */
+};
+
+void jrc_frames_clear(struct jrc_frames *frames);
+
+static inline bool jrc_frames_empty(const struct jrc_frames *frames)
+{
+    return frames->first == frames->last;
+}
+
+static inline size_t jrc_frames_size(const struct jrc_frames *frames)
+{
+    return frames->end - frames->start;
+}
+
+/* Room for one more frame of len bytes: where to write it, or NULL when out of
+ * memory.  It joins the queue with jrc_frames_added(). */
+char *jrc_frames_space(struct jrc_frames *frames, size_t len);
+void jrc_frames_added(struct jrc_frames *frames, uint64_t id, size_t len);
+
+/* Append a copy of a frame. */
+bool jrc_frames_append(struct jrc_frames *frames, uint64_t id,
+                       const char *bytes, size_t len);
+
+/* The first frame, and its removal. */
+static inline const struct jrc_frame *jrc_frames_first(
+    const struct jrc_frames *frames, const char **bytes)
+{
+    *bytes = frames->bytes + frames->start;
+    return &frames->list[frames->first];
+}
+
+void jrc_frames_drop_first(struct jrc_frames *frames);
+
+/* Leave out the frames for which is_dead(arg, id) holds. */
+void jrc_frames_purge(struct jrc_frames *frames,
+                      bool (*is_dead)(const void *arg, uint64_t id),
+                      const void *arg);
+
+#endif

@@ -1,0 +1,96 @@
+#include "input.h"
+
+#include "netstring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Free room that makes a recv() worth its system call. */
+#define LEAST_SPACE 4096
+
+char *jrc_input_space(struct jrc_input *input, struct jrc_shared_input *shared,
+                      size_t max_payload, size_t *room)
+{
+    if (input->start == input->end) {
+        *room = shared->room;
+        return shared->bytes;
+    }
+    size_t used = input->end - input->start;
+    if (input->start > 0) {
+        memmove(input->bytes, input->bytes + input->start, used);
+        input->start = 0;
+        input->end = used;
+    }
+    if (input->room - used < LEAST_SPACE) {
+        /* Twice what has arrived; the whole frame if that is less. */
+        size_t need = jrc_netstring_need(input->bytes, used);
+        size_t most = jrc_netstring_frame_size(max_payload);
+        size_t size = used * 2;
+        if (need > 0 && need <= most && need < size)
+            size = need;
+        if (size < used + LEAST_SPACE)
+            size = used + LEAST_SPACE;
+        char *bytes = realloc(input->bytes, size);
+        if (bytes == NULL)
+            return NULL;
+        input->bytes = bytes;
+        input->room = size;
+    }
+    *room = input->room - used;
+    return input->bytes + used;
+}
+
+void jrc_input_received(struct jrc_input *input,
+                        struct jrc_shared_input *shared, size_t n)
+{
+    if (input->start == input->end) {
+        shared->start = 0;
+        shared->end = n;
+    } else {
+        input->end += n;
+    }
+}
+
+int jrc_input_next(struct jrc_input *input, struct jrc_shared_input *shared,
+                   size_t max_payload, const char **payload, size_t *len)
+{
+    const char *bytes = shared->bytes;
+    size_t *start = &shared->start;
+    size_t end = shared->end;
+
+    if (input->start != input->end) {
+        bytes = input->bytes;
+        start = &input->start;
+        end = input->end;
+    }
+    ssize_t size = jrc_netstring_decode(bytes + *start, end - *start,
+                                        max_payload, payload, len);
+    if (size <= 0)
+        return (int)size;
+    *start += (size_t)size;
+    return 1;
+}
+
+int jrc_input_keep(struct jrc_input *input, struct jrc_shared_input *shared)
+{
+    size_t left = shared->end - shared->start;
+
+    if (left > 0) {
+        char *bytes = malloc(left + LEAST_SPACE);
+        if (bytes == NULL)
+            return -1;
+        memcpy(bytes, shared->bytes + shared->start, left);
+        free(input->bytes);
+        *input = (struct jrc_input){bytes, 0, left, left + LEAST_SPACE};
+        shared->start = shared->end = 0;
+    } else if (input->start == input->end) {
+        jrc_input_clear(input);
+    }
+    return 0;
+}
+
+void jrc_input_clear(struct jrc_input *input)
+{
+    free(input->bytes);
+    memset(input, 0, sizeof *input);
+}

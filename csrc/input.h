@@ -1,0 +1,45 @@
+/* The receive side of a connection: bytes in, payloads out.
+ *
+ * Bytes arrive in a buffer that all connections share; only what is left of an
+ * unfinished frame moves to a buffer of the connection's own.  So idle
+ * connections cost nothing, and memory follows the bytes received, at most
+ * twice over, never the length announced. */
+
+#ifndef JRC_INPUT_H
+#define JRC_INPUT_H
+
+#include <stddef.h>
+
+/* All zero is an empty input. */
+struct jrc_input {
+    char *bytes; /* unread: bytes[start..end) */
+    size_t start, end, room;
+};
+
+/* The buffer shared by the inputs of one engine, and what was received in it
+ * and not read yet: bytes[start..end).  Between receptions it is empty. */
+struct jrc_shared_input {
+    char *bytes;
+    size_t start, end, room;
+};
+
+/* Where the next bytes are to be received; *room gets the size.  NULL: out of
+ * memory. */
+char *jrc_input_space(struct jrc_input *input, struct jrc_shared_input *shared,
+                      size_t max_payload, size_t *room);
+
+/* Say that n bytes were received there. */
+void jrc_input_received(struct jrc_input *input,
+                        struct jrc_shared_input *shared, size_t n);
+
+/* The next payload, borrowed until the next call.  Returns 1, or 0 when there
+ * is none, JRC_NETSTRING_BAD or JRC_NETSTRING_TOO_BIG. */
+int jrc_input_next(struct jrc_input *input, struct jrc_shared_input *shared,
+                   size_t max_payload, const char **payload, size_t *len);
+
+/* Keep what is left for later, after next() gave 0.  -1: out of memory. */
+int jrc_input_keep(struct jrc_input *input, struct jrc_shared_input *shared);
+
+void jrc_input_clear(struct jrc_input *input);
+
+#endif

@@ -1,0 +1,427 @@
+/* jsonrpcc: a JSON-RPC 2.0 client over TCP with netstring framing.
+ *
+ * Threads.  A client owns one background thread, the event thread.  All I/O,
+ * all timers and all callbacks run on the thread that drives the client's
+ * loop: the event thread, or a thread inside jsonrpcc_wait() that drives it
+ * meanwhile; never two at a time.  Every function here may be called from any
+ * thread and from callbacks, unless it says otherwise.  Do not block in a
+ * callback: nothing else of that client makes progress meanwhile.
+ *
+ * Ownership.  Arguments are borrowed for the call.  What _new() gives is yours
+ * until _free(); _free(NULL) does nothing.  Pointers handed to a callback are
+ * borrowed for the callback.
+ *
+ * Fork.  In a forked child the parent's calls and connections do not exist.  A
+ * client opens anew at its next use there; queues, waiters and syncs belong to
+ * the parent: free them and make new ones.  The parent does not notice.
+ *
+ * Texts are UTF-8 with an explicit length and are not NUL-terminated, unless a
+ * parameter has no length of its own.  Durations are milliseconds. */
+
+#ifndef JSONRPCC_H
+#define JSONRPCC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define JSONRPCC_VERSION "0.1.0"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* cffi: begin */
+
+/* Grows by one whenever something is added; nothing is ever changed. */
+#define JSONRPCC_ABI_VERSION 1
+
+typedef enum {
+    JSONRPCC_OK = 0,
+    JSONRPCC_EINVAL,    /* an argument is wrong */
+    JSONRPCC_ENOMEM,    /* out of memory, or of threads */
+    JSONRPCC_ETOOBIG,   /* the request is larger than max_request */
+    JSONRPCC_EFULL,     /* max_in_flight or max_queued_bytes is reached */
+    JSONRPCC_ECLOSED,   /* the client is closed */
+    JSONRPCC_EREMOTE,   /* the server answered with an error */
+    JSONRPCC_ETIMEDOUT, /* the deadline passed */
+    JSONRPCC_EFAILURE,  /* no server can be reached */
+    JSONRPCC_ECONNLOST, /* the connection broke after the request was sent */
+    JSONRPCC_EINVALID,  /* the response breaks JSON-RPC 2.0 or a limit */
+    JSONRPCC_ECANCELLED,
+    JSONRPCC_EPENDING, /* not yet: wait again */
+    JSONRPCC_EDEADLK   /* waiting here would wait for oneself */
+} jsonrpcc_status;
+
+/* What may have happened to a request that has no answer. */
+typedef enum {
+    JSONRPCC_NOT_SENT = 0, /* its last byte was never handed to the kernel */
+    JSONRPCC_UNKNOWN = 1,  /* a server may have run it */
+    JSONRPCC_ANSWERED = 2
+} jsonrpcc_fate;
+
+/* Flags of a call. */
+enum {
+    JSONRPCC_NOTIFICATION = 1, /* no id, no response; OK once it is sent */
+    JSONRPCC_IDEMPOTENT = 2,   /* may be sent again when a connection breaks */
+    JSONRPCC_WAIT_FOR_READY = 4, /* wait for a server until the deadline */
+    JSONRPCC_LENIENT = 8,        /* params may use single quotes */
+    JSONRPCC_CORKED = 16, /* do not wake the loop: see jsonrpcc_flush() */
+    JSONRPCC_RESERVE = 32 /* may exceed max_in_flight by up to 256 */
+};
+
+/* Why a server is not there: an errno if positive, else one of these.  Values
+ * below JSONRPCC_RESOLVE are JSONRPCC_RESOLVE + a (negative) EAI_ code. */
+enum {
+    JSONRPCC_NO_REASON = 0,
+    JSONRPCC_PEER_CLOSED = -1,
+    JSONRPCC_BAD_FRAME = -2,
+    JSONRPCC_FRAME_TOO_BIG = -3,
+    JSONRPCC_CONNECT_TIMEOUT = -4,
+    JSONRPCC_UNRESPONSIVE = -5,
+    JSONRPCC_RESOLVE = -1000
+};
+
+typedef struct jsonrpcc_client jsonrpcc_client;
+typedef struct jsonrpcc_waiter jsonrpcc_waiter;
+typedef struct jsonrpcc_sync jsonrpcc_sync;
+typedef struct jsonrpcc_queue jsonrpcc_queue;
+
+/* Zero means "the default" for every field but size and servers.  Fields are
+ * only ever appended; size tells the library which ones the caller knows. */
+typedef struct {
+    size_t size;         /* sizeof(jsonrpcc_options) */
+    const char *servers; /* "host1:port1,priority1 [::1]:port2,priority2" */
+    int32_t timeout_ms;  /* of a call that names none; default 5000 */
+    int32_t connect_timeout_ms;   /* per address; default 1000 */
+    int32_t reconnect_ms;         /* bound of the first backoff; 1000 */
+    int32_t reconnect_max_ms;     /* bound of every backoff; 10000 */
+    int32_t reconnect_attempts;   /* 0 for ever, -1 none */
+    uint32_t max_depth;           /* of a response; default 512, <= 4096 */
+    uint32_t max_in_flight;       /* default 65536, <= 2^24 */
+    size_t max_response;          /* bytes of a frame; default 16 MiB */
+    size_t max_request;           /* bytes of a frame; default 16 MiB */
+    size_t max_queued_bytes;      /* accepted, not yet sent; default 64 MiB */
+    size_t max_undelivered_bytes; /* received, not fetched; default 64 MiB */
+} jsonrpcc_options;
+
+/* The outcome of one call. */
+typedef struct {
+    jsonrpcc_status status;
+    jsonrpcc_fate fate;
+    int32_t server;      /* index in the servers string, -1 none */
+    int32_t reason;      /* of EFAILURE and ECONNLOST, see above */
+    uint32_t sends;      /* how often it was handed to a connection whole */
+    uint64_t elapsed_us; /* since the call was accepted */
+    const char *json;    /* OK: the result; EREMOTE: the error; EINVALID: the
+                            rule broken, as plain text; otherwise NULL */
+    size_t json_len;
+} jsonrpcc_outcome;
+
+/* Receives the outcome of one call, exactly once. */
+typedef void (*jsonrpcc_done_fn)(void *arg, uint64_t token,
+                                 const jsonrpcc_outcome *outcome);
+
+typedef struct {
+    size_t size; /* sizeof(jsonrpcc_call) */
+    const char *method;
+    size_t method_len;
+    const char *params; /* JSON text of an array or object, NULL: left out */
+    size_t params_len;
+    int32_t timeout_ms; /* from now on, all waiting included; 0: the client's */
+    uint32_t flags;
+    jsonrpcc_done_fn done; /* NULL: nobody is told */
+    void *arg;             /* handed to done */
+    uint64_t token;        /* handed to done */
+} jsonrpcc_call;
+
+/* Changes that operators want to see. */
+typedef enum {
+    JSONRPCC_CONNECTED = 1,
+    JSONRPCC_LOST,        /* an established connection ended; see reason */
+    JSONRPCC_UNREACHABLE, /* the first failed attempt after being up or new */
+    JSONRPCC_SUSPECT,     /* timeouts in a row: out of rotation */
+    JSONRPCC_TRUSTED,     /* a suspect server answered again */
+    JSONRPCC_FAILED_OVER, /* calls now go to a lower priority; see server */
+    JSONRPCC_BACK         /* calls go to a higher priority again */
+} jsonrpcc_event_kind;
+
+typedef struct {
+    jsonrpcc_event_kind kind;
+    int32_t server;
+    int32_t reason;
+    uint64_t time_us; /* CLOCK_MONOTONIC */
+} jsonrpcc_event;
+
+typedef void (*jsonrpcc_event_fn)(void *arg, const jsonrpcc_event *event);
+
+typedef enum {
+    JSONRPCC_SERVER_DOWN = 0, /* waits for its next attempt, or gave up */
+    JSONRPCC_SERVER_CONNECTING,
+    JSONRPCC_SERVER_UP,
+    JSONRPCC_SERVER_SUSPECT /* connected, but out of rotation */
+} jsonrpcc_server_state;
+
+typedef struct {
+    const char *host; /* as given; belongs to the client */
+    uint16_t port;
+    int32_t priority;
+    jsonrpcc_server_state state;
+    int32_t reason;    /* of the last failure, 0 none */
+    uint64_t since_us; /* CLOCK_MONOTONIC time of the last change of state */
+    uint64_t connects; /* established connections */
+    uint64_t losses;   /* of established connections */
+    uint64_t attempts_failed;
+    uint64_t sent;      /* calls handed over whole, notifications included */
+    uint64_t responses; /* matched to a call */
+    uint64_t timeouts;  /* calls that timed out while sent there */
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+    uint32_t in_flight; /* calls sent there and unanswered */
+} jsonrpcc_server_info;
+
+enum { JSONRPCC_LATENCY_BUCKETS = 128 };
+
+/* Every accepted call is counted in exactly one of the outcomes in the end. */
+typedef struct {
+    uint64_t requests;      /* accepted */
+    uint64_t notifications; /* accepted */
+    uint64_t refused_full;  /* EFULL returned */
+    uint64_t ok;            /* outcomes, notifications included */
+    uint64_t remote_errors;
+    uint64_t timeouts;
+    uint64_t failures;
+    uint64_t connections_lost;
+    uint64_t invalid_responses;
+    uint64_t cancelled;
+    uint64_t closed;
+    uint64_t out_of_memory;
+    uint64_t resent;            /* idempotent calls sent once more */
+    uint64_t moved;             /* unsent calls moved to another server */
+    uint64_t unmatched;         /* responses whose id is nobody's (any more) */
+    uint64_t ignored;           /* well framed, but no response */
+    uint64_t bad_frames;        /* connections ended for a broken frame */
+    uint64_t events_dropped;    /* nobody took them in time */
+    uint64_t turns;             /* of the loop */
+    uint64_t wakeups;           /* of the loop by other threads */
+    uint64_t in_flight;         /* now */
+    uint64_t queued_bytes;      /* now: accepted and not yet sent */
+    uint64_t undelivered_bytes; /* now: see jsonrpcc_undelivered() */
+    /* Time from acceptance to result or remote error.  Bucket i counts
+     * latencies below jsonrpcc_latency_bound_us(i), and not below that of
+     * i - 1. */
+    uint64_t latency[128]; /* JSONRPCC_LATENCY_BUCKETS */
+} jsonrpcc_stats;
+
+const char *jsonrpcc_version(void);
+const char *jsonrpcc_status_text(jsonrpcc_status status);
+
+/* Say what a reason means, in text[0..size), NUL-terminated. */
+void jsonrpcc_reason_text(int32_t reason, char *text, size_t size);
+
+/* The upper bound of a latency bucket; UINT64_MAX for the last. */
+uint64_t jsonrpcc_latency_bound_us(uint32_t bucket);
+
+/* ---- client ---------------------------------------------------------- */
+
+/* Make a client and begin to connect to all its servers; does not wait.
+ *
+ * EINVAL: an option is wrong; why[0..why_size) says which, where and how, as
+ * NUL-terminated text (why may be NULL).  *client is set on OK only. */
+jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
+                                    jsonrpcc_client **client, char *why,
+                                    size_t why_size);
+
+/* Stop: new calls are refused with ECLOSED, pending ones complete with it,
+ * notifications still unsent get up to a second to be sent.  Waits up to
+ * timeout_ms (-1: for as long as it takes) and returns whether all is done:
+ * then no callback runs any more.  From a callback it does not wait and
+ * returns false.  Idempotent; the client still has to be freed. */
+bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms);
+
+/* Give the client up, closing it first.  Never blocks, so that finalizers may
+ * call it.  No other call on the client may be going on or come later. */
+void jsonrpcc_client_free(jsonrpcc_client *client);
+
+/* Start a call.  *id (may be NULL) names it for jsonrpcc_cancel().
+ *
+ * Returned anything but OK, nothing was sent and done will never be called:
+ * EINVAL (method or params; see jsonrpcc_params_check() for the place),
+ * ETOOBIG, EFULL, ENOMEM, ECLOSED. */
+jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
+                                 const jsonrpcc_call *call, uint64_t *id);
+
+/* End a call with ECANCELLED, unless its outcome is already on its way.  Ids
+ * of ended calls, or never given, are ignored. */
+void jsonrpcc_cancel(jsonrpcc_client *client, uint64_t id);
+
+/* Wake the loop for what was submitted with JSONRPCC_CORKED. */
+void jsonrpcc_flush(jsonrpcc_client *client);
+
+/* The bound of calls in flight. */
+uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client);
+
+/* Whether this thread is inside a callback of the client. */
+bool jsonrpcc_in_callback(jsonrpcc_client *client);
+
+/* Wait until a call that got EFULL could be accepted.  False: not within
+ * timeout_ms.  True after close as well.  Not from a callback. */
+bool jsonrpcc_room(jsonrpcc_client *client, int32_t timeout_ms);
+
+/* Say that you keep so many more (or fewer) bytes of what the client received.
+ * While more than max_undelivered_bytes are kept, it stops reading from its
+ * sockets; deadlines go on. */
+void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes);
+
+/* Have fn(arg, ...) told every event, past ones of this client included, from
+ * the thread that drives the loop.  One listener at a time; fn NULL: none.
+ * When this returns, the one before does not run any more. */
+void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn,
+                       void *arg);
+
+/* size: sizeof(jsonrpcc_stats) as the caller knows it. */
+void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
+                           size_t size);
+uint32_t jsonrpcc_server_count(jsonrpcc_client *client);
+
+/* size: sizeof(jsonrpcc_server_info) as the caller knows it.  False: there is
+ * no such server. */
+bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
+                         jsonrpcc_server_info *info, size_t size);
+
+/* Whether params would be accepted (flags: JSONRPCC_LENIENT or 0).  If not,
+ * *at is the offset of the fault and *rule says the rule that it breaks. */
+bool jsonrpcc_params_check(const char *params, size_t params_len,
+                           uint32_t flags, size_t *at, const char **rule);
+
+/* Whether servers is a well-formed list; why as in jsonrpcc_client_new(). */
+bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size);
+
+/* Run fn(arg) once, at the end of the loop's turn that is going on: the place
+ * to act once for all outcomes that one turn brought.  Only from a done
+ * callback; the struct must live until fn runs and is not touched after. */
+typedef struct jsonrpcc_deferred {
+    struct jsonrpcc_deferred *next; /* the library's */
+    void (*fn)(void *arg);
+    void *arg;
+} jsonrpcc_deferred;
+
+void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred);
+
+/* ---- waiter: a signal whose waiter drives the loop meanwhile ---------- */
+
+/* Free it before the client.
+ *
+ * lazy: this waiter is in no hurry (a dispatcher); it does not take the loop
+ * over from threads that wait for a single call.  NULL: out of memory. */
+jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy);
+void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter);
+
+/* Wait for a signal, and consume it.  EPENDING: none within timeout_ms (-1: no
+ * limit).  ECLOSED: none, and the client has stopped.  EDEADLK: called from a
+ * callback.  One thread at a time per waiter. */
+jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms);
+
+/* Signal.  Signals do not add up. */
+void jsonrpcc_signal(jsonrpcc_waiter *waiter);
+
+/* Whether the waiter was inherited by fork(): then it is of no use. */
+bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
+
+/* ---- sync: blocking calls -------------------------------------------- */
+
+/* NULL: out of memory.  One thread at a time per sync.  Free it before the
+ * client. */
+jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client);
+void jsonrpcc_sync_free(jsonrpcc_sync *sync); /* cancels a pending call */
+
+/* Call and wait up to slice_ms.  EPENDING: go on with jsonrpcc_sync_wait().
+ * Otherwise the outcome's status, or why the call was refused: the latter
+ * leaves no outcome. */
+jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
+                                   size_t method_len, const char *params,
+                                   size_t params_len, int32_t timeout_ms,
+                                   uint32_t flags, int32_t slice_ms);
+jsonrpcc_status jsonrpcc_sync_wait(jsonrpcc_sync *sync, int32_t slice_ms);
+void jsonrpcc_sync_cancel(jsonrpcc_sync *sync);
+
+/* The last outcome, NULL if there is none.  Valid until the next call. */
+const jsonrpcc_outcome *jsonrpcc_sync_outcome(jsonrpcc_sync *sync);
+
+/* ---- queue: outcomes for those who fetch ------------------------------ */
+
+typedef struct {
+    uint64_t token;
+    jsonrpcc_outcome outcome; /* never OK */
+} jsonrpcc_failure;
+
+/* What a fetch gives: at most 256 results, and all failures and events so
+ * far.  Everything in it is valid until the next fetch. */
+typedef struct {
+    size_t count;           /* of results */
+    const uint64_t *tokens; /* tokens[i] belongs to result i */
+    const char *results;    /* one JSON array text of count elements */
+    size_t results_len;     /* with its brackets */
+    const size_t *starts;   /* element i is results[starts[i] - starts[0] + 1 */
+    const size_t *lens;     /* ...), lens[i] bytes long */
+    size_t failure_count;
+    const jsonrpcc_failure *failures;
+    size_t event_count;
+    const jsonrpcc_event *events;
+} jsonrpcc_batch;
+
+enum {
+    JSONRPCC_QUEUE_FD = 1,     /* for poll(): see jsonrpcc_queue_fd() */
+    JSONRPCC_QUEUE_EVENTS = 2, /* becomes the client's event listener */
+    JSONRPCC_QUEUE_EAGER = 4   /* its waiter is not lazy */
+};
+
+/* NULL: out of memory or descriptors.  One thread at a time fetches.  Free it
+ * before the client. */
+jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags);
+
+/* Calls still in flight end unseen. */
+void jsonrpcc_queue_free(jsonrpcc_queue *queue);
+
+/* As jsonrpcc_request(), with the queue as the receiver.  Returns the id of
+ * the call (> 0), or the negated status. */
+int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
+                               const char *method, size_t method_len,
+                               const char *params, size_t params_len,
+                               int32_t timeout_ms, uint32_t flags);
+
+/* Submit up to count calls of one method, params being the elements of one
+ * JSON array text, with tokens token, token + 1, ...  Returns how many were
+ * accepted, or the negated status if none was; *at (in: where to go on, out:
+ * where it stopped) is an offset in params, 0 to begin with. */
+int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
+                                    const char *method, size_t method_len,
+                                    const char *params, size_t params_len,
+                                    size_t *at, uint32_t count,
+                                    int32_t timeout_ms, uint32_t flags);
+
+/* As jsonrpcc_room(), for this queue's requests. */
+bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms);
+
+/* Fetch what is there; false: nothing. */
+bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch);
+
+/* Wait for something to fetch, driving the loop meanwhile.  OK: *batch is
+ * filled.  EPENDING: nothing within timeout_ms.  ECLOSED: the client has
+ * stopped and all is fetched.  EDEADLK: called from a callback. */
+jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
+                                    jsonrpcc_batch *batch, int32_t timeout_ms);
+
+/* Readable when there is something to fetch, after a fetch that gave false.
+ * -1 without JSONRPCC_QUEUE_FD.  Belongs to the queue. */
+int jsonrpcc_queue_fd(jsonrpcc_queue *queue);
+
+/* cffi: end */
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif

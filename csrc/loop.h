@@ -1,0 +1,55 @@
+/* The engine's hands: sockets, addresses, one timer and one wake-up, on
+ * libevent.  No JSON, no policy.
+ *
+ * One thread at a time uses a loop, except for jrc_loop_wake(), which any
+ * thread may call.  libevent's own locking stays off, so nothing else may. */
+
+#ifndef JRC_LOOP_H
+#define JRC_LOOP_H
+
+#include "engine.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct jrc_loop;
+
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t jrc_now_us(void);
+
+/* The loop borrows the engine, and servers for hosts and ports.  NULL: out of
+ * memory or descriptors. */
+struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
+                              const struct jrc_servers *servers);
+void jrc_loop_free(struct jrc_loop *loop);
+
+/* Close all sockets, for good.  jrc_loop_wake() still may be called. */
+void jrc_loop_close(struct jrc_loop *loop);
+
+/* Do all that the engine wants done. */
+void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us);
+
+/* Wait for something to happen, until until_us at the latest (a time passed:
+ * only look), and tell the engine. */
+void jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us);
+
+/* Say, before a poll, that other threads have to wake it from now on.  It
+ * takes this back by itself when it wakes, before any callback. */
+void jrc_loop_set_asleep(struct jrc_loop *loop);
+
+/* Any thread: make jrc_loop_poll() return, if it is asleep. */
+void jrc_loop_wake(struct jrc_loop *loop);
+uint64_t jrc_loop_wakeups(const struct jrc_loop *loop); /* so far */
+
+/* Read from the sockets, or do not. */
+void jrc_loop_set_reading(struct jrc_loop *loop, bool reading);
+
+/* Around fork(): no descriptor opens or closes while locked. */
+void jrc_loop_lock_fds(struct jrc_loop *loop);
+void jrc_loop_unlock_fds(struct jrc_loop *loop);
+
+/* In a forked child, locked: close our copies of the descriptors, and nothing
+ * else: libevent would unregister the parent's from the shared epoll. */
+void jrc_loop_abandon(struct jrc_loop *loop);
+
+#endif

@@ -1,0 +1,69 @@
+/* JSON-RPC 2.0 messages: build a request or notification, classify a response.
+ *
+ * Functions of bytes.  Nothing that a caller passes can become anything but
+ * one message with that method and our id: params are scanned before they are
+ * spliced in. */
+
+#ifndef JRC_MESSAGE_H
+#define JRC_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A request ready to be written once its id is known.  Borrows the caller's
+ * texts, or owns the copies that had to be made. */
+struct jrc_message {
+    const char *method; /* as it stands between the quotes */
+    size_t method_len;
+    const char *params; /* NULL: left out */
+    size_t params_len;
+    char *owned_method;
+    char *owned_params;
+};
+
+/* What is wrong with a caller's text: a rule and the place.  rule NULL means
+ * out of memory. */
+struct jrc_fault {
+    const char *rule;
+    size_t at;
+};
+
+/* False: fault says what is wrong, and nothing is to be released. */
+bool jrc_message_init(struct jrc_message *message, const char *method,
+                      size_t method_len, const char *params, size_t params_len,
+                      bool lenient, struct jrc_fault *fault);
+void jrc_message_clear(struct jrc_message *message);
+
+/* Check params as jrc_message_init() does.  *owned gets the strict text where
+ * lenient text had to be rewritten, else NULL; it is the caller's to free. */
+bool jrc_params_check(const char *params, size_t params_len, bool lenient,
+                      char **owned, size_t *owned_len, struct jrc_fault *fault);
+
+/* Size of the whole frame; id 0 makes a notification. */
+size_t jrc_message_frame_size(const struct jrc_message *message, uint64_t id);
+
+/* Write the frame into out, which has room for frame_size bytes. */
+void jrc_message_write(const struct jrc_message *message, uint64_t id,
+                       size_t frame_size, char *out);
+
+enum jrc_response_kind {
+    JRC_RESPONSE_RESULT,
+    JRC_RESPONSE_ERROR,
+    JRC_RESPONSE_INVALID, /* json is the rule broken, static text */
+    JRC_RESPONSE_NOBODYS, /* its id can not be one of ours */
+    JRC_RESPONSE_IGNORED  /* no response: not JSON, a request, a scalar ... */
+};
+
+struct jrc_response {
+    enum jrc_response_kind kind;
+    uint64_t id; /* RESULT, ERROR, INVALID */
+    const char *json;
+    size_t json_len;
+};
+
+/* Read a payload.  The spans in response point into it. */
+void jrc_message_read(const char *payload, size_t len, unsigned max_depth,
+                      struct jrc_response *response);
+
+#endif

@@ -1,0 +1,379 @@
+/* The completion queue, on top of the public API: outcomes come from whoever
+ * drives the loop and wait for one thread that fetches.
+ *
+ * Three batches: one that the driver fills during a turn without a lock, one
+ * that is ready, and one that the fetcher works through.  They change places
+ * under the lock, once a turn and once a fetch, and so there is one wake a
+ * turn at most. */
+
+#include "jsonrpcc.h"
+
+#include "batch.h"
+#include "json_scan.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* As in the client: what callbacks may submit beyond the bound. */
+enum { RESERVE = 256 };
+
+struct jsonrpcc_queue {
+    jsonrpcc_client *client;
+    jsonrpcc_waiter *waiter;
+    uint32_t flags;
+    int fd; /* an eventfd, or -1 */
+    uint64_t bound;
+    _Atomic uint64_t accepted; /* calls that will have an outcome here */
+    _Atomic uint64_t fetched;  /* outcomes handed out */
+
+    /* The driver's. */
+    struct jrc_batch filling;
+    jsonrpcc_deferred deferred;
+    bool is_deferred;
+
+    pthread_mutex_t lock;
+    struct jrc_batch ready;
+    uint64_t published; /* outcomes that went through the driver's hands */
+    bool armed;         /* fd: the fetcher found nothing and polls */
+    bool freed;
+    unsigned room_waiters;
+    pthread_cond_t room;
+
+    /* The fetcher's. */
+    struct jrc_batch draining;
+};
+
+static void destroy(jsonrpcc_queue *queue)
+{
+    jrc_batch_clear(&queue->filling);
+    jrc_batch_clear(&queue->ready);
+    jrc_batch_clear(&queue->draining);
+    if (queue->fd >= 0)
+        close(queue->fd);
+    jsonrpcc_waiter_free(queue->waiter);
+    pthread_cond_destroy(&queue->room);
+    pthread_mutex_destroy(&queue->lock);
+    free(queue);
+}
+
+/* ---- the driver's side
+ * --------------------------------------------------------- */
+
+static void swap(struct jrc_batch *a, struct jrc_batch *b)
+{
+    struct jrc_batch c = *a;
+
+    *a = *b;
+    *b = c;
+}
+
+/* At the end of a turn: show the fetcher what it brought. */
+static void publish(void *arg)
+{
+    jsonrpcc_queue *queue = arg;
+    size_t outcomes = queue->filling.count + queue->filling.failure_count;
+    size_t bytes = jrc_batch_bytes(&queue->filling);
+
+    queue->is_deferred = false;
+    pthread_mutex_lock(&queue->lock);
+    queue->published += outcomes;
+    if (queue->freed) {
+        bool last = queue->published == atomic_load(&queue->accepted);
+        jrc_batch_reset(&queue->filling);
+        pthread_mutex_unlock(&queue->lock);
+        if (last)
+            destroy(queue);
+        return;
+    }
+    if (jrc_batch_is_empty(&queue->ready))
+        swap(&queue->ready, &queue->filling);
+    else
+        jrc_batch_append(&queue->ready, &queue->filling);
+    bool ring = queue->armed;
+    queue->armed = false;
+    if (bytes > 0)
+        jsonrpcc_undelivered(queue->client, (int64_t)bytes);
+    pthread_mutex_unlock(&queue->lock);
+    if (ring)
+        (void)!write(queue->fd, &(uint64_t){1}, sizeof(uint64_t));
+    if (queue->fd < 0)
+        jsonrpcc_signal(queue->waiter);
+}
+
+static void defer_publish(jsonrpcc_queue *queue)
+{
+    if (queue->is_deferred)
+        return;
+    queue->is_deferred = true;
+    queue->deferred.fn = publish;
+    queue->deferred.arg = queue;
+    jsonrpcc_defer(queue->client, &queue->deferred);
+}
+
+static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
+{
+    jsonrpcc_queue *queue = arg;
+
+    jrc_batch_add(&queue->filling, token, outcome);
+    defer_publish(queue);
+}
+
+static void on_event(void *arg, const jsonrpcc_event *event)
+{
+    jsonrpcc_queue *queue = arg;
+
+    jrc_batch_add_event(&queue->filling, event);
+    defer_publish(queue);
+}
+
+/* ---- life
+ * ------------------------------------------------------------------------ */
+
+jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
+{
+    jsonrpcc_queue *queue = calloc(1, sizeof *queue);
+    pthread_condattr_t attr;
+
+    if (queue == NULL)
+        return NULL;
+    queue->client = client;
+    queue->flags = flags;
+    queue->bound = jsonrpcc_max_in_flight(client);
+    queue->fd = -1;
+    pthread_mutex_init(&queue->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&queue->room, &attr);
+    pthread_condattr_destroy(&attr);
+    if ((flags & JSONRPCC_QUEUE_FD) != 0)
+        queue->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    queue->waiter =
+        jsonrpcc_waiter_new(client, (flags & JSONRPCC_QUEUE_EAGER) == 0);
+    size_t capacity = queue->bound + RESERVE;
+    if (queue->waiter == NULL ||
+        ((flags & JSONRPCC_QUEUE_FD) != 0 && queue->fd < 0) ||
+        !jrc_batch_init(&queue->filling, capacity) ||
+        !jrc_batch_init(&queue->ready, capacity) ||
+        !jrc_batch_init(&queue->draining, capacity)) {
+        destroy(queue);
+        return NULL;
+    }
+    if ((flags & JSONRPCC_QUEUE_EVENTS) != 0)
+        jsonrpcc_on_event(client, on_event, queue);
+    return queue;
+}
+
+void jsonrpcc_queue_free(jsonrpcc_queue *queue)
+{
+    if (queue == NULL || jsonrpcc_waiter_is_foreign(queue->waiter))
+        return;
+    if ((queue->flags & JSONRPCC_QUEUE_EVENTS) != 0)
+        jsonrpcc_on_event(queue->client, NULL, NULL);
+    pthread_mutex_lock(&queue->lock);
+    queue->freed = true;
+    size_t bytes =
+        jrc_batch_bytes(&queue->ready) + jrc_batch_bytes(&queue->draining);
+    bool last = queue->published == atomic_load(&queue->accepted);
+    pthread_mutex_unlock(&queue->lock);
+    jsonrpcc_undelivered(queue->client, -(int64_t)bytes);
+    if (last)
+        destroy(queue);
+}
+
+/* ---- requests
+ * --------------------------------------------------------------------- */
+
+static bool is_full(jsonrpcc_queue *queue, uint32_t flags)
+{
+    uint64_t waiting =
+        atomic_load_explicit(&queue->accepted, memory_order_relaxed) -
+        atomic_load_explicit(&queue->fetched, memory_order_relaxed);
+
+    return waiting >=
+           queue->bound + ((flags & JSONRPCC_RESERVE) != 0 ? RESERVE : 0);
+}
+
+int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
+                               const char *method, size_t method_len,
+                               const char *params, size_t params_len,
+                               int32_t timeout_ms, uint32_t flags)
+{
+    bool told = (flags & JSONRPCC_NOTIFICATION) == 0;
+    jsonrpcc_call call = {
+        .size = sizeof call,
+        .method = method,
+        .method_len = method_len,
+        .params = params,
+        .params_len = params_len,
+        .timeout_ms = timeout_ms,
+        .flags = flags,
+        .done = told ? on_done : NULL,
+        .arg = queue,
+        .token = token,
+    };
+    uint64_t id;
+
+    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+        return -JSONRPCC_ECLOSED;
+    /* Counted first: the outcome may be fetched before request() returns.  Two
+     * threads may pass the check together; the reserve covers that, and the
+     * client's own bound holds. */
+    if (told && is_full(queue, flags))
+        return -JSONRPCC_EFULL;
+    if (told)
+        atomic_fetch_add_explicit(&queue->accepted, 1, memory_order_relaxed);
+    jsonrpcc_status status = jsonrpcc_request(queue->client, &call, &id);
+    if (status == JSONRPCC_OK)
+        return (int64_t)id;
+    if (told)
+        atomic_fetch_sub_explicit(&queue->accepted, 1, memory_order_relaxed);
+    return -(int64_t)status;
+}
+
+/* The end of the JSON value that starts at p, in text known to be valid. */
+static const char *skip_value(const char *p, const char *end)
+{
+    unsigned depth = 0;
+
+    for (; p < end; p++) {
+        if (*p == '"') {
+            for (p++; *p != '"'; p++)
+                if (*p == '\\')
+                    p++;
+        } else if (*p == '[' || *p == '{') {
+            depth++;
+        } else if (*p == ']' || *p == '}') {
+            if (depth == 0)
+                return p;
+            depth--;
+        } else if (*p == ',' && depth == 0) {
+            return p;
+        }
+    }
+    return end;
+}
+
+int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
+                                    const char *method, size_t method_len,
+                                    const char *params, size_t params_len,
+                                    size_t *at, uint32_t count,
+                                    int32_t timeout_ms, uint32_t flags)
+{
+    struct jrc_json_report report;
+    const char *end = params + params_len;
+    int64_t accepted = 0;
+
+    if (*at == 0) {
+        if (!jrc_json_scan(params, params_len, JRC_JSON_DEPTH_MAX, NULL, 0,
+                           &report) ||
+            report.type != JRC_JSON_ARRAY)
+            return -JSONRPCC_EINVAL;
+        *at = (size_t)((const char *)memchr(params, '[', params_len) + 1 -
+                       params);
+    }
+    while (accepted < count) {
+        const char *p = params + *at;
+        while (p < end && strchr(" \t\r\n", *p) != NULL)
+            p++;
+        const char *next = skip_value(p, end);
+        if (next == end || next == p)
+            break;
+        const char *last = next;
+        while (strchr(" \t\r\n", last[-1]) != NULL)
+            last--;
+        int64_t id = jsonrpcc_queue_request(
+            queue, token + (uint64_t)accepted, method, method_len, p,
+            (size_t)(last - p), timeout_ms, flags | JSONRPCC_CORKED);
+        if (id < 0) {
+            if (accepted == 0)
+                return id;
+            break;
+        }
+        accepted++;
+        *at = (size_t)(next + (*next == ',') - params);
+    }
+    if ((flags & JSONRPCC_CORKED) == 0)
+        jsonrpcc_flush(queue->client);
+    return accepted;
+}
+
+bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms)
+{
+    struct timespec until;
+    int error = 0;
+
+    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+        return true;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&queue->lock);
+    queue->room_waiters++;
+    while (is_full(queue, 0) && error != ETIMEDOUT)
+        error = pthread_cond_timedwait(&queue->room, &queue->lock, &until);
+    queue->room_waiters--;
+    pthread_mutex_unlock(&queue->lock);
+    return !is_full(queue, 0) && jsonrpcc_room(queue->client, timeout_ms);
+}
+
+/* ---- the fetcher's side
+ * ----------------------------------------------------------- */
+
+bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
+{
+    size_t bytes = 0;
+
+    if (jrc_batch_is_empty(&queue->draining)) {
+        bytes = jrc_batch_bytes(&queue->draining);
+        jrc_batch_reset(&queue->draining);
+        pthread_mutex_lock(&queue->lock);
+        swap(&queue->draining, &queue->ready);
+        queue->armed = queue->fd >= 0 && jrc_batch_is_empty(&queue->draining);
+        pthread_mutex_unlock(&queue->lock);
+    }
+    if (bytes > 0)
+        jsonrpcc_undelivered(queue->client, -(int64_t)bytes);
+    if (!jrc_batch_slice(&queue->draining, batch)) {
+        uint64_t count;
+        if (queue->fd >= 0)
+            (void)!read(queue->fd, &count, sizeof count);
+        return false;
+    }
+    size_t outcomes = batch->count + batch->failure_count;
+    atomic_fetch_add_explicit(&queue->fetched, outcomes, memory_order_relaxed);
+    /* A waiter that misses this looks again after its slice. */
+    pthread_mutex_lock(&queue->lock);
+    if (queue->room_waiters > 0)
+        pthread_cond_broadcast(&queue->room);
+    pthread_mutex_unlock(&queue->lock);
+    return true;
+}
+
+jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
+                                    jsonrpcc_batch *batch, int32_t timeout_ms)
+{
+    for (;;) {
+        if (jsonrpcc_queue_fetch(queue, batch))
+            return JSONRPCC_OK;
+        jsonrpcc_status status = jsonrpcc_wait(queue->waiter, timeout_ms);
+        if (status == JSONRPCC_ECLOSED && jsonrpcc_queue_fetch(queue, batch))
+            return JSONRPCC_OK;
+        if (status != JSONRPCC_OK)
+            return status;
+    }
+}
+
+int jsonrpcc_queue_fd(jsonrpcc_queue *queue)
+{
+    return queue->fd;
+}

@@ -1,0 +1,195 @@
+#include "resolver.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* First in the queue of look-ups, then with a thread, then in the queue of
+ * answers. */
+struct lookup {
+    struct lookup *next;
+    uint32_t tag;
+    int error;
+    struct addrinfo *list;
+    char port[6];
+    char host[];
+};
+
+struct lookups {
+    struct lookup *first, **last;
+};
+
+struct jrc_resolver {
+    pthread_mutex_t lock;
+    unsigned threads; /* each one, and the owner, keep the struct alive */
+    bool closed;
+    int wake_fd;
+    struct lookups asked, answered;
+};
+
+static void append(struct lookups *lookups, struct lookup *lookup)
+{
+    lookup->next = NULL;
+    *lookups->last = lookup;
+    lookups->last = &lookup->next;
+}
+
+static struct lookup *take(struct lookups *lookups)
+{
+    struct lookup *lookup = lookups->first;
+
+    if (lookup == NULL)
+        return NULL;
+    lookups->first = lookup->next;
+    if (lookups->first == NULL)
+        lookups->last = &lookups->first;
+    return lookup;
+}
+
+static void drop(struct lookup *lookup)
+{
+    if (lookup->list != NULL)
+        freeaddrinfo(lookup->list);
+    free(lookup);
+}
+
+struct jrc_resolver *jrc_resolver_new(int wake_fd)
+{
+    struct jrc_resolver *resolver = calloc(1, sizeof *resolver);
+
+    if (resolver == NULL)
+        return NULL;
+    pthread_mutex_init(&resolver->lock, NULL);
+    resolver->wake_fd = wake_fd;
+    resolver->asked.last = &resolver->asked.first;
+    resolver->answered.last = &resolver->answered.first;
+    return resolver;
+}
+
+/* The last one to leave turns off the light. */
+static void leave(struct jrc_resolver *resolver)
+{
+    bool last = resolver->closed && resolver->threads == 0;
+    struct lookup *lookup;
+
+    pthread_mutex_unlock(&resolver->lock);
+    if (!last)
+        return;
+    while ((lookup = take(&resolver->asked)) != NULL)
+        drop(lookup);
+    while ((lookup = take(&resolver->answered)) != NULL)
+        drop(lookup);
+    pthread_mutex_destroy(&resolver->lock);
+    free(resolver);
+}
+
+void jrc_resolver_free(struct jrc_resolver *resolver)
+{
+    if (resolver == NULL)
+        return;
+    pthread_mutex_lock(&resolver->lock);
+    resolver->closed = true;
+    leave(resolver);
+}
+
+static int look_up(const char *host, const char *port, int flags,
+                   struct addrinfo **list)
+{
+    struct addrinfo hints = {
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_NUMERICSERV | flags,
+    };
+
+    return getaddrinfo(host, port, &hints, list);
+}
+
+struct addrinfo *jrc_resolver_numeric(const char *host, uint16_t port)
+{
+    struct addrinfo *list = NULL;
+    char text[6];
+
+    snprintf(text, sizeof text, "%u", port);
+    return look_up(host, text, AI_NUMERICHOST, &list) == 0 ? list : NULL;
+}
+
+static void *resolver_thread(void *arg)
+{
+    struct jrc_resolver *resolver = arg;
+    struct lookup *lookup;
+
+    pthread_mutex_lock(&resolver->lock);
+    while (!resolver->closed && (lookup = take(&resolver->asked)) != NULL) {
+        pthread_mutex_unlock(&resolver->lock);
+        lookup->error = look_up(lookup->host, lookup->port, 0, &lookup->list);
+        pthread_mutex_lock(&resolver->lock);
+        append(&resolver->answered, lookup);
+        /* Under the lock: once closed, the descriptor may be another's. */
+        if (!resolver->closed)
+            (void)!write(resolver->wake_fd, &(uint64_t){1}, 8);
+    }
+    resolver->threads--;
+    leave(resolver);
+    return NULL;
+}
+
+/* Under the lock.  A failure only matters when no thread is there at all. */
+static bool start_thread(struct jrc_resolver *resolver)
+{
+    sigset_t all, old;
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    if (pthread_attr_init(&attr) != 0)
+        return false;
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    bool started =
+        pthread_create(&thread, &attr, resolver_thread, resolver) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    resolver->threads += started;
+    return started;
+}
+
+bool jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
+                      const char *host, uint16_t port)
+{
+    size_t size = strlen(host) + 1;
+    struct lookup *lookup = calloc(1, sizeof *lookup + size);
+    bool asked = true;
+
+    if (lookup == NULL)
+        return false;
+    lookup->tag = tag;
+    snprintf(lookup->port, sizeof lookup->port, "%u", port);
+    memcpy(lookup->host, host, size);
+    pthread_mutex_lock(&resolver->lock);
+    append(&resolver->asked, lookup);
+    if (resolver->threads < JRC_RESOLVER_THREADS && !start_thread(resolver) &&
+        resolver->threads == 0) {
+        drop(take(&resolver->asked));
+        asked = false;
+    }
+    pthread_mutex_unlock(&resolver->lock);
+    return asked;
+}
+
+bool jrc_resolver_take(struct jrc_resolver *resolver, uint32_t *tag,
+                       struct addrinfo **list, int *error)
+{
+    pthread_mutex_lock(&resolver->lock);
+    struct lookup *lookup = take(&resolver->answered);
+    pthread_mutex_unlock(&resolver->lock);
+    if (lookup == NULL)
+        return false;
+    *tag = lookup->tag;
+    *list = lookup->list;
+    *error = lookup->error;
+    free(lookup);
+    return true;
+}

@@ -1,0 +1,37 @@
+/* Names to addresses by getaddrinfo(), on threads of its own: it honours the
+ * host's configuration, and it may hang.
+ *
+ * At most JRC_RESOLVER_THREADS look-ups go on at once; others queue.  A
+ * look-up that hangs keeps its thread, and nothing else. */
+
+#ifndef JRC_RESOLVER_H
+#define JRC_RESOLVER_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { JRC_RESOLVER_THREADS = 16 };
+
+struct jrc_resolver;
+
+/* wake_fd, an eventfd, is written whenever an answer has come.  NULL: out of
+ * memory. */
+struct jrc_resolver *jrc_resolver_new(int wake_fd);
+
+/* Never blocks: threads that are still at work clean up after themselves. */
+void jrc_resolver_free(struct jrc_resolver *resolver);
+
+/* Addresses of a numeric host at once: NULL if it is not numeric. */
+struct addrinfo *jrc_resolver_numeric(const char *host, uint16_t port);
+
+/* Look host up for tag.  False: out of memory or threads. */
+bool jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
+                      const char *host, uint16_t port);
+
+/* Take an answer.  False: there is none.  *list is yours, to be freed by
+ * freeaddrinfo(), or NULL, and then *error is an EAI_ code. */
+bool jrc_resolver_take(struct jrc_resolver *resolver, uint32_t *tag,
+                       struct addrinfo **list, int *error);
+
+#endif

@@ -1,0 +1,239 @@
+/* Who drives the loop.
+ *
+ * One thread at a time sits in the driver's seat.  A thread that waits for an
+ * outcome takes an empty seat itself: that saves waking it later, which costs
+ * more than the whole call.  When it has what it waited for it leaves, and
+ * nobody is woken to replace it: most likely it, or the next one, is back in
+ * some microseconds.  The event thread is the guard: its alarm, a timerfd, goes
+ * off JRC_UNATTENDED_US after the seat was left, and if it is still empty then,
+ * it sits down itself until somebody of a higher rank wants the seat.
+ *
+ * So the loop is never unattended for longer than that, however long Python
+ * stays in a callback; and in an idle or a busy process the guard sleeps. */
+
+#include "core.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+/* Under the lock: have the event thread look at the seat in delay_us. */
+static void set_alarm(struct jrc_core *core, uint64_t delay_us)
+{
+    uint64_t at_us = jrc_now_us() + delay_us;
+
+    if (core->alarm_us <= at_us)
+        return;
+    core->alarm_us = at_us;
+    struct itimerspec spec = {
+        .it_value = {.tv_nsec = (long)(delay_us * 1000 + 1)},
+    };
+    timerfd_settime(core->alarm_fd, 0, &spec, NULL);
+}
+
+enum jrc_rank jrc_seat_wanted(const struct jrc_core *core)
+{
+    enum jrc_rank rank = JRC_NOBODY;
+
+    if (core->closing)
+        return rank;
+    for (const struct jsonrpcc_waiter *w = core->followers; w; w = w->next)
+        if (w->rank > rank)
+            rank = w->rank;
+    return rank;
+}
+
+/* Under the lock: let one follower of that rank take the seat. */
+static void offer(struct jrc_core *core, enum jrc_rank rank)
+{
+    for (struct jsonrpcc_waiter *w = core->followers; w; w = w->next)
+        if (w->rank == rank) {
+            pthread_cond_signal(&w->cond);
+            return;
+        }
+}
+
+bool jrc_seat_is_mine(const struct jrc_core *core)
+{
+    return core->rank != JRC_NOBODY &&
+           pthread_equal(core->driver, pthread_self());
+}
+
+bool jrc_seat_rouse(struct jrc_core *core)
+{
+    if (core->rank != JRC_NOBODY)
+        return true;
+    enum jrc_rank wanted = jrc_seat_wanted(core);
+    if (wanted != JRC_NOBODY) {
+        offer(core, wanted);
+        return false;
+    }
+    /* The dispatcher runs callbacks, and this may be one of them. */
+    bool mine =
+        core->has_dispatcher && pthread_equal(core->dispatcher, pthread_self());
+    if (mine && core->alarm_us != JRC_NEVER)
+        return false;
+    core->summoned = !mine;
+    set_alarm(core, core->has_dispatcher ? JRC_RETURN_US : 0);
+    return false;
+}
+
+void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
+                    bool (*may_stay)(const struct jrc_core *core,
+                                     const void *arg),
+                    const void *arg, uint64_t until_us)
+{
+    core->rank = rank;
+    core->driver = pthread_self();
+    core->summoned = false;
+    if (rank == JRC_LAZY) {
+        core->dispatcher = core->driver;
+        core->has_dispatcher = true;
+    }
+    pthread_mutex_unlock(&core->lock);
+    while (jrc_turn(core, may_stay, arg, until_us))
+        if (until_us != JRC_NEVER && jrc_now_us() >= until_us)
+            break;
+    pthread_mutex_lock(&core->lock);
+    core->rank = JRC_NOBODY;
+    core->left_us = jrc_now_us();
+    enum jrc_rank wanted = jrc_seat_wanted(core);
+    core->summoned = !jrc_frames_empty(&core->pending);
+    if (core->closing || core->summoned)
+        set_alarm(core, 0);
+    else if (wanted > rank || wanted == JRC_EAGER)
+        offer(core, wanted);
+    else
+        set_alarm(core, JRC_UNATTENDED_US);
+}
+
+/* ---- the event thread ------------------------------------------------------
+ */
+
+static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
+{
+    (void)arg;
+    if (core->closing)
+        return !core->close_begun || !jrc_engine_finished(&core->engine);
+    return jrc_seat_wanted(core) == JRC_NOBODY;
+}
+
+/* Under the lock.  How long until the seat needs another look. */
+static uint64_t look_at_seat(struct jrc_core *core, uint64_t *seen_turns)
+{
+    if (core->rank != JRC_NOBODY) {
+        /* A driver that made no turn since the last look sleeps in its poll;
+         * it sets the alarm itself when it leaves. */
+        if (core->turns == *seen_turns && !core->closing)
+            return JRC_NEVER;
+        *seen_turns = core->turns;
+        return JRC_UNATTENDED_US;
+    }
+    enum jrc_rank wanted = jrc_seat_wanted(core);
+    if (wanted != JRC_NOBODY) {
+        offer(core, wanted);
+        return JRC_UNATTENDED_US;
+    }
+    uint64_t now_us = jrc_now_us();
+    uint64_t due_us = core->left_us + JRC_UNATTENDED_US;
+    if (!core->summoned && !core->closing && now_us < due_us)
+        return due_us - now_us;
+    jrc_seat_drive(core, JRC_EVENT_THREAD, event_thread_may_stay, NULL,
+                   JRC_NEVER);
+    return JRC_NEVER;
+}
+
+/* Under the lock: all is told; tell those who wait for it. */
+static void finish_close(struct jrc_core *core)
+{
+    core->closed = true;
+    pthread_cond_broadcast(&core->closed_cond);
+    pthread_cond_broadcast(&core->room);
+    for (struct jsonrpcc_waiter *w = core->followers; w; w = w->next)
+        pthread_cond_signal(&w->cond);
+}
+
+static void *event_thread(void *arg)
+{
+    struct jrc_core *core = arg;
+    uint64_t seen_turns = 0;
+    uint64_t count;
+
+    pthread_mutex_lock(&core->lock);
+    for (;;) {
+        uint64_t delay_us = look_at_seat(core, &seen_turns);
+        if (core->rank == JRC_NOBODY && core->close_begun &&
+            jrc_engine_finished(&core->engine))
+            break;
+        if (delay_us != JRC_NEVER)
+            set_alarm(core, delay_us);
+        pthread_mutex_unlock(&core->lock);
+        while (read(core->alarm_fd, &count, sizeof count) < 0 && errno == EINTR)
+            continue;
+        pthread_mutex_lock(&core->lock);
+        core->alarm_us = JRC_NEVER;
+    }
+    core->rank = JRC_EVENT_THREAD; /* for good */
+    core->driver = pthread_self();
+    pthread_mutex_unlock(&core->lock);
+    jrc_loop_close(core->loop);
+    pthread_mutex_lock(&core->lock);
+    finish_close(core);
+    pthread_mutex_unlock(&core->lock);
+    jrc_core_unref(core);
+    return NULL;
+}
+
+bool jrc_seat_start(struct jrc_core *core)
+{
+    sigset_t all, old;
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    core->alarm_us = JRC_NEVER;
+    core->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    if (core->alarm_fd < 0 || pthread_attr_init(&attr) != 0)
+        return false;
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, 256 * 1024);
+    /* All signals stay with the host's threads. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    jrc_core_ref(core);
+    bool started = pthread_create(&thread, &attr, event_thread, core) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    if (!started)
+        atomic_fetch_sub(&core->refs, 1);
+    return started;
+}
+
+bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
+{
+    uint64_t until_us =
+        timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
+
+    pthread_mutex_lock(&core->lock);
+    if (!core->closing) {
+        core->closing = true;
+        pthread_cond_broadcast(&core->room);
+        if (core->rank != JRC_NOBODY)
+            jrc_loop_wake(core->loop);
+        else
+            set_alarm(core, 0);
+    }
+    if (!jrc_seat_is_mine(core)) {
+        struct timespec until = jrc_timespec(until_us);
+        while (!core->closed)
+            if (until_us == JRC_NEVER)
+                pthread_cond_wait(&core->closed_cond, &core->lock);
+            else if (pthread_cond_timedwait(&core->closed_cond, &core->lock,
+                                            &until) == ETIMEDOUT)
+                break;
+    }
+    bool closed = core->closed;
+    pthread_mutex_unlock(&core->lock);
+    return closed;
+}

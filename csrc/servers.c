@@ -1,0 +1,397 @@
+#include "servers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Letters, digits, and what names and addresses have besides. */
+static bool is_host_char(char c, bool bracketed)
+{
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+    if (letter || is_digit(c) || c == '.' || c == '-' || c == '_')
+        return true;
+    return bracketed && (c == ':' || c == '%');
+}
+
+/* Where parsing stands, and where complaints go. */
+struct reader {
+    const char *text;
+    const char *at;
+    char *why;
+    size_t why_size;
+};
+
+static bool complain(const struct reader *reader, const char *rule)
+{
+    if (reader->why_size == 0)
+        return false;
+    /* At most 32 bytes of the caller's text, made printable. */
+    char seen[33];
+    size_t n = 0;
+    for (; n < sizeof seen - 1 && reader->at[n] != '\0'; n++) {
+        unsigned char c = (unsigned char)reader->at[n];
+        seen[n] = c < 0x20 || c > 0x7e ? '?' : (char)c;
+    }
+    seen[n] = '\0';
+    snprintf(reader->why, reader->why_size, "servers: %s at offset %zu: \"%s\"",
+             rule, (size_t)(reader->at - reader->text), seen);
+    return false;
+}
+
+static bool read_host(struct reader *reader, struct jrc_server *server)
+{
+    bool bracketed = *reader->at == '[';
+    const char *start = reader->at + bracketed;
+    const char *end = start;
+
+    while (is_host_char(*end, bracketed))
+        end++;
+    if (end == start)
+        return complain(reader, "a host is expected");
+    if (end - start > 253)
+        return complain(reader, "a host is longer than 253 bytes");
+    if (bracketed && *end != ']') {
+        reader->at = end;
+        return complain(reader, "']' is expected");
+    }
+    server->host = strndup(start, (size_t)(end - start));
+    reader->at = end + bracketed;
+    return server->host != NULL;
+}
+
+/* A decimal integer in [low, high], with an optional '-'. */
+static bool read_number(struct reader *reader, int64_t low, int64_t high,
+                        const char *rule, int64_t *number)
+{
+    const char *p = reader->at;
+    bool negative = *p == '-';
+    int64_t value = 0;
+
+    p += negative;
+    if (!is_digit(*p))
+        return complain(reader, rule);
+    for (; is_digit(*p); p++) {
+        value = value * 10 + (*p - '0');
+        if (value > INT32_MAX)
+            return complain(reader, rule);
+    }
+    if (negative)
+        value = -value;
+    if (value < low || value > high)
+        return complain(reader, rule);
+    reader->at = p;
+    *number = value;
+    return true;
+}
+
+static bool read_server(struct reader *reader, struct jrc_server *server)
+{
+    int64_t port = 0;
+    int64_t priority = 1;
+
+    if (!read_host(reader, server))
+        return false;
+    if (*reader->at != ':')
+        return complain(reader, "':' and a port are expected");
+    reader->at++;
+    if (!read_number(reader, 1, 65535, "a port from 1 to 65535 is expected",
+                     &port))
+        return false;
+    if (*reader->at == ',') {
+        reader->at++;
+        if (!read_number(reader, INT32_MIN + 1, INT32_MAX,
+                         "a priority (an integer) is expected", &priority))
+            return false;
+    }
+    if (*reader->at != '\0' && !is_space(*reader->at))
+        return complain(reader, "',' or a space is expected");
+    server->port = (uint16_t)port;
+    server->priority = (int32_t)priority;
+    return true;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a;
+    int32_t y = *(const int32_t *)b;
+
+    return (x < y) - (x > y);
+}
+
+/* Number the priorities from the best one, and make room for ready. */
+static bool make_groups(struct jrc_servers *servers)
+{
+    int32_t *priorities = calloc(servers->count, sizeof *priorities);
+    uint32_t groups = 0;
+
+    servers->ready = calloc(servers->count, sizeof *servers->ready);
+    if (priorities == NULL || servers->ready == NULL) {
+        free(priorities);
+        return false;
+    }
+    for (size_t i = 0; i < servers->count; i++)
+        priorities[i] = servers->list[i].priority;
+    qsort(priorities, servers->count, sizeof *priorities, larger_first);
+    for (size_t i = 0; i < servers->count; i++)
+        if (i == 0 || priorities[i] != priorities[groups - 1])
+            priorities[groups++] = priorities[i];
+    for (size_t i = 0; i < servers->count; i++) {
+        int32_t *found = bsearch(&servers->list[i].priority, priorities, groups,
+                                 sizeof *priorities, larger_first);
+        servers->list[i].group = (uint32_t)(found - priorities);
+    }
+    servers->group_count = groups;
+    free(priorities);
+    return true;
+}
+
+bool jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
+                       size_t why_size)
+{
+    struct reader reader = {text, text, why, why_size};
+
+    if (why_size > 0)
+        why[0] = '\0';
+    memset(servers, 0, sizeof *servers);
+    for (;;) {
+        while (is_space(*reader.at))
+            reader.at++;
+        if (*reader.at == '\0')
+            break;
+        struct jrc_server *list = reallocarray(
+            servers->list, servers->count + 1, sizeof *servers->list);
+        if (list == NULL)
+            goto failed;
+        servers->list = list;
+        memset(&list[servers->count], 0, sizeof *list);
+        servers->count++;
+        if (!read_server(&reader, &list[servers->count - 1]))
+            goto failed;
+    }
+    if (servers->count == 0) {
+        complain(&reader, "a server is expected");
+        goto failed;
+    }
+    if (make_groups(servers))
+        return true;
+failed:
+    jrc_servers_clear(servers);
+    return false;
+}
+
+void jrc_servers_clear(struct jrc_servers *servers)
+{
+    for (size_t i = 0; i < servers->count; i++)
+        free(servers->list[i].host);
+    free(servers->list);
+    free(servers->ready);
+    memset(servers, 0, sizeof *servers);
+}
+
+/* Fill ready with the servers in that state of the best group that has any. */
+static bool take_rotation(struct jrc_servers *servers,
+                          enum jrc_server_state state)
+{
+    uint32_t best = servers->group_count;
+
+    servers->ready_count = 0;
+    for (size_t i = 0; i < servers->count; i++) {
+        const struct jrc_server *server = &servers->list[i];
+        if (server->state != state || server->group > best)
+            continue;
+        if (server->group < best) {
+            best = server->group;
+            servers->ready_count = 0;
+        }
+        servers->ready[servers->ready_count++] = (uint32_t)i;
+    }
+    servers->ready_group = best;
+    return servers->ready_count > 0;
+}
+
+/* Work out anew what pick() goes by.  Costs a pass over all servers, but only
+ * when one of them changes its state. */
+static void rebuild(struct jrc_servers *servers)
+{
+    servers->suspects = 0;
+    servers->trial_us = JRC_NEVER;
+    for (size_t i = 0; i < servers->count; i++) {
+        const struct jrc_server *server = &servers->list[i];
+        if (server->state != JRC_SERVER_SUSPECT)
+            continue;
+        servers->suspects++;
+        if (server->next_us < servers->trial_us)
+            servers->trial_us = server->next_us;
+    }
+    /* Suspects are better than nobody: the last server is never ejected. */
+    if (!take_rotation(servers, JRC_SERVER_UP))
+        take_rotation(servers, JRC_SERVER_SUSPECT);
+    if (servers->cursor >= servers->ready_count)
+        servers->cursor = 0;
+}
+
+static void set_state(struct jrc_servers *servers, size_t i,
+                      enum jrc_server_state state, uint64_t now_us)
+{
+    servers->list[i].state = state;
+    servers->list[i].since_us = now_us;
+    rebuild(servers);
+}
+
+void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
+                       uint64_t cap_us, int32_t max_attempts, uint64_t now_us)
+{
+    servers->base_us = base_us;
+    servers->cap_us = cap_us;
+    servers->max_attempts = max_attempts;
+    servers->choice_us = now_us + JRC_FIRST_CHOICE_US;
+    for (size_t i = 0; i < servers->count; i++) {
+        servers->list[i].next_us = now_us;
+        servers->list[i].since_us = now_us;
+    }
+    rebuild(servers);
+}
+
+/* Whether a server of a group before this one is in its first attempt. */
+static bool better_may_come(const struct jrc_servers *servers, uint32_t group)
+{
+    for (size_t i = 0; i < servers->count; i++)
+        if (!servers->list[i].tried && servers->list[i].group < group)
+            return true;
+    return false;
+}
+
+/* The suspect whose trial is due, if it would be preferred when healthy. */
+static int32_t pick_suspect(struct jrc_servers *servers, uint64_t now_us)
+{
+    for (size_t i = 0; i < servers->count; i++) {
+        struct jrc_server *server = &servers->list[i];
+        if (server->state != JRC_SERVER_SUSPECT || server->next_us > now_us)
+            continue;
+        /* One call per cap: a trial that fails costs that call. */
+        server->next_us = now_us + servers->cap_us;
+        rebuild(servers);
+        if (server->group <= servers->ready_group)
+            return (int32_t)i;
+    }
+    return JRC_NO_SERVER;
+}
+
+int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us)
+{
+    if (servers->ready_count == 0)
+        return better_may_come(servers, servers->group_count)
+                   ? JRC_SERVER_PENDING
+                   : JRC_NO_SERVER;
+    if (now_us < servers->choice_us &&
+        better_may_come(servers, servers->ready_group))
+        return JRC_SERVER_PENDING;
+    return (int32_t)servers->ready[servers->cursor];
+}
+
+int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
+                         bool *trial)
+{
+    int32_t next = jrc_servers_peek(servers, now_us);
+
+    *trial = false;
+    if (next < 0)
+        return next;
+    if (servers->suspects > 0 && now_us >= servers->trial_us) {
+        int32_t suspect = pick_suspect(servers, now_us);
+        *trial = suspect >= 0;
+        if (*trial)
+            return suspect;
+    }
+    servers->cursor++;
+    if (servers->cursor == servers->ready_count)
+        servers->cursor = 0;
+    return next;
+}
+
+bool jrc_servers_hopeful(const struct jrc_servers *servers)
+{
+    for (size_t i = 0; i < servers->count; i++)
+        if (servers->list[i].state != JRC_SERVER_DOWN ||
+            servers->list[i].next_us != JRC_NEVER)
+            return true;
+    return false;
+}
+
+void jrc_servers_attempt(struct jrc_servers *servers, size_t i, uint64_t now_us)
+{
+    set_state(servers, i, JRC_SERVER_CONNECTING, now_us);
+}
+
+void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us)
+{
+    servers->list[i].tried = true;
+    servers->list[i].timeouts = 0;
+    set_state(servers, i, JRC_SERVER_UP, now_us);
+}
+
+/* Full jitter: anything from 0 to base * 2^failures, capped.  Spreading the
+ * clients of a lost server matters more than any one client's haste. */
+static uint64_t backoff(const struct jrc_servers *servers, uint32_t failures,
+                        uint32_t dice)
+{
+    uint64_t bound = servers->base_us;
+
+    for (uint32_t i = 1; i < failures && bound < servers->cap_us; i++)
+        bound *= 2;
+    if (bound > servers->cap_us)
+        bound = servers->cap_us;
+    return bound * dice / UINT32_MAX;
+}
+
+void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
+                      uint32_t dice)
+{
+    struct jrc_server *server = &servers->list[i];
+
+    server->tried = true;
+    server->failures++;
+    if (servers->max_attempts >= 0 &&
+        server->failures > (uint32_t)servers->max_attempts)
+        server->next_us = JRC_NEVER;
+    else
+        server->next_us = now_us + backoff(servers, server->failures, dice);
+    set_state(servers, i, JRC_SERVER_DOWN, now_us);
+}
+
+bool jrc_servers_answered(struct jrc_servers *servers, size_t i,
+                          uint64_t now_us)
+{
+    struct jrc_server *server = &servers->list[i];
+
+    server->failures = 0;
+    server->timeouts = 0;
+    if (server->state != JRC_SERVER_SUSPECT)
+        return false;
+    set_state(servers, i, JRC_SERVER_UP, now_us);
+    return true;
+}
+
+bool jrc_servers_timed_out(struct jrc_servers *servers, size_t i,
+                           uint64_t now_us, uint32_t dice)
+{
+    struct jrc_server *server = &servers->list[i];
+
+    server->timeouts++;
+    if (server->state != JRC_SERVER_UP || server->timeouts < JRC_SUSPECT_AFTER)
+        return false;
+    server->next_us = now_us + backoff(servers, 1, dice);
+    set_state(servers, i, JRC_SERVER_SUSPECT, now_us);
+    return true;
+}

@@ -1,0 +1,101 @@
+/* Which server gets the next call: the list, its priority groups, round robin,
+ * backoff and suspicion.
+ *
+ * Policy only: the clock (now_us, monotonic microseconds) and the dice are
+ * arguments, so a test is arithmetic.  Not thread-safe; the engine owns it. */
+
+#ifndef JRC_SERVERS_H
+#define JRC_SERVERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*          attempt()            up()                 down()
+ * DOWN ------------> CONNECTING -----> UP <-> SUSPECT -----> DOWN
+ *   ^                     | down()                              |
+ *   +---------------------+-------------------------------------+
+ * The values are those of jsonrpcc_server_state. */
+enum jrc_server_state {
+    JRC_SERVER_DOWN = 0,
+    JRC_SERVER_CONNECTING = 1,
+    JRC_SERVER_UP = 2,
+    JRC_SERVER_SUSPECT = 3 /* connected, but out of rotation */
+};
+
+enum {
+    JRC_NO_SERVER = -1,      /* all are known to be down */
+    JRC_SERVER_PENDING = -2, /* wait: a first attempt is still under way */
+    /* Timeouts in a row, without a single response, that make a suspect. */
+    JRC_SUSPECT_AFTER = 5,
+    /* How long calls of a new client wait for a better server whose first
+     * attempt is under way, when a worse one is up already. */
+    JRC_FIRST_CHOICE_US = 50000
+};
+
+#define JRC_NEVER UINT64_MAX
+
+struct jrc_server {
+    char *host; /* numeric IPv6 without its brackets; owned by the list */
+    uint16_t port;
+    int32_t priority;
+    uint32_t group; /* index of its priority group, best first */
+    enum jrc_server_state state;
+    bool tried;        /* its first attempt has ended */
+    uint32_t failures; /* in a row; reset by a response only */
+    uint32_t timeouts; /* in a row, without a response between */
+    uint64_t next_us;  /* DOWN: next attempt; SUSPECT: next trial call */
+    uint64_t since_us; /* of the last change of state */
+};
+
+struct jrc_servers {
+    struct jrc_server *list;
+    size_t count;
+    uint32_t group_count;
+    uint32_t *ready; /* the servers in rotation, all of one group */
+    size_t ready_count;
+    size_t cursor;        /* in ready: who is next */
+    uint32_t ready_group; /* whose servers ready holds, if any */
+    size_t suspects;
+    uint64_t trial_us;  /* the soonest trial of a suspect */
+    uint64_t choice_us; /* until then a first choice is waited for */
+    uint64_t base_us, cap_us;
+    int32_t max_attempts; /* to reconnect in a row; -1: no bound */
+};
+
+/* Read "host1:port1,priority1 [::1]:port2,priority2".  The priority may be
+ * left out (1).  On false nothing is allocated, and why[0..why_size) says what
+ * is wrong and at which offset; out of memory leaves why empty. */
+bool jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
+                       size_t why_size);
+void jrc_servers_clear(struct jrc_servers *servers);
+
+/* Set the policy's numbers and let the first attempts begin. */
+void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
+                       uint64_t cap_us, int32_t max_attempts, uint64_t now_us);
+
+/* Index of the server for the next call, or JRC_NO_SERVER or
+ * JRC_SERVER_PENDING.  *trial: a suspect is tried; do not read more into it. */
+int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
+                         bool *trial);
+
+/* As pick would say, but a server index stands for any, and nothing moves. */
+int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us);
+
+/* Whether a call that finds no server should wait for one all the same. */
+bool jrc_servers_hopeful(const struct jrc_servers *servers);
+
+/* What happened to a server. */
+void jrc_servers_attempt(struct jrc_servers *servers, size_t i,
+                         uint64_t now_us);
+void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us);
+void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
+                      uint32_t dice);
+/* True: it was a suspect and is trusted again. */
+bool jrc_servers_answered(struct jrc_servers *servers, size_t i,
+                          uint64_t now_us);
+/* True: it has just become a suspect. */
+bool jrc_servers_timed_out(struct jrc_servers *servers, size_t i,
+                           uint64_t now_us, uint32_t dice);
+
+#endif

@@ -1,0 +1,137 @@
+/* Blocking calls, on top of the public API: a waiter, and a place for the
+ * outcome. */
+
+#include "jsonrpcc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A result buffer above this is not kept for the next call. */
+#define IDLE_ROOM 65536
+
+struct jsonrpcc_sync {
+    jsonrpcc_client *client;
+    jsonrpcc_waiter *waiter;
+    atomic_uint refs; /* the owner's, and one of a call under way */
+    bool pending;     /* the owner's view */
+    uint64_t id;
+    bool has_outcome;
+    jsonrpcc_outcome outcome;
+    char *text; /* of the outcome's json */
+    size_t room;
+};
+
+static void unref(jsonrpcc_sync *sync)
+{
+    if (atomic_fetch_sub(&sync->refs, 1) != 1)
+        return;
+    jsonrpcc_waiter_free(sync->waiter);
+    free(sync->text);
+    free(sync);
+}
+
+jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client)
+{
+    jsonrpcc_sync *sync = calloc(1, sizeof *sync);
+
+    if (sync == NULL)
+        return NULL;
+    sync->client = client;
+    atomic_init(&sync->refs, 1);
+    sync->waiter = jsonrpcc_waiter_new(client, false);
+    if (sync->waiter == NULL) {
+        free(sync);
+        return NULL;
+    }
+    return sync;
+}
+
+void jsonrpcc_sync_free(jsonrpcc_sync *sync)
+{
+    if (sync == NULL || jsonrpcc_waiter_is_foreign(sync->waiter))
+        return;
+    jsonrpcc_sync_cancel(sync);
+    unref(sync);
+}
+
+static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
+{
+    jsonrpcc_sync *sync = arg;
+
+    (void)token;
+    sync->outcome = *outcome;
+    sync->outcome.json = NULL;
+    if (outcome->json_len > sync->room || sync->room > IDLE_ROOM) {
+        free(sync->text);
+        sync->text = malloc(outcome->json_len + 1);
+        sync->room = sync->text != NULL ? outcome->json_len + 1 : 0;
+    }
+    if (outcome->json != NULL && outcome->json_len <= sync->room) {
+        memcpy(sync->text, outcome->json, outcome->json_len);
+        sync->outcome.json = sync->text;
+    } else if (outcome->json != NULL) {
+        sync->outcome.status = JSONRPCC_ENOMEM;
+        sync->outcome.json_len = 0;
+    }
+    jsonrpcc_signal(sync->waiter);
+    unref(sync);
+}
+
+jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
+                                   size_t method_len, const char *params,
+                                   size_t params_len, int32_t timeout_ms,
+                                   uint32_t flags, int32_t slice_ms)
+{
+    jsonrpcc_call call = {
+        .size = sizeof call,
+        .method = method,
+        .method_len = method_len,
+        .params = params,
+        .params_len = params_len,
+        .timeout_ms = timeout_ms,
+        /* Waiting sees to it that somebody drives. */
+        .flags = (flags & ~(uint32_t)JSONRPCC_NOTIFICATION) | JSONRPCC_CORKED,
+        .done = on_done,
+        .arg = sync,
+    };
+
+    sync->has_outcome = false;
+    if (sync->pending)
+        return JSONRPCC_EINVAL;
+    if (jsonrpcc_waiter_is_foreign(sync->waiter))
+        return JSONRPCC_ECLOSED;
+    if (jsonrpcc_in_callback(sync->client))
+        return JSONRPCC_EDEADLK;
+    atomic_fetch_add(&sync->refs, 1);
+    jsonrpcc_status status = jsonrpcc_request(sync->client, &call, &sync->id);
+    if (status != JSONRPCC_OK) {
+        atomic_fetch_sub(&sync->refs, 1);
+        return status;
+    }
+    sync->pending = true;
+    return jsonrpcc_sync_wait(sync, slice_ms);
+}
+
+jsonrpcc_status jsonrpcc_sync_wait(jsonrpcc_sync *sync, int32_t slice_ms)
+{
+    if (!sync->pending)
+        return JSONRPCC_EINVAL;
+    jsonrpcc_status status = jsonrpcc_wait(sync->waiter, slice_ms);
+    if (status != JSONRPCC_OK)
+        return status;
+    sync->pending = false;
+    sync->has_outcome = true;
+    return sync->outcome.status;
+}
+
+void jsonrpcc_sync_cancel(jsonrpcc_sync *sync)
+{
+    if (sync->pending)
+        jsonrpcc_cancel(sync->client, sync->id);
+}
+
+const jsonrpcc_outcome *jsonrpcc_sync_outcome(jsonrpcc_sync *sync)
+{
+    return sync->has_outcome ? &sync->outcome : NULL;
+}

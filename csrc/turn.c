@@ -1,0 +1,159 @@
+#include "core.h"
+
+void jrc_turn_outcome(void *arg, const struct jrc_call *call,
+                      const jsonrpcc_outcome *outcome)
+{
+    (void)arg;
+    if (call->done != NULL)
+        call->done(call->arg, call->token, outcome);
+}
+
+void jrc_turn_event(void *arg, const jsonrpcc_event *event)
+{
+    struct jrc_core *core = arg;
+
+    core->events[core->event_count++ % JRC_EVENTS] = *event;
+}
+
+/* Tell the listener what it has not heard, as far as it is still known.  Rare:
+ * so the lock is taken only when there is something to tell. */
+static void tell_events(struct jrc_core *core, bool replay)
+{
+    if (core->events_told == core->event_count && !replay)
+        return;
+    pthread_mutex_lock(&core->lock);
+    if (core->event_replay)
+        core->events_told = 0;
+    core->event_replay = false;
+    jsonrpcc_event_fn fn = core->event_fn;
+    void *arg = core->event_arg;
+    core->telling = fn != NULL;
+    pthread_mutex_unlock(&core->lock);
+    if (fn == NULL)
+        return;
+    if (core->event_count - core->events_told > JRC_EVENTS) {
+        uint64_t oldest = core->event_count - JRC_EVENTS;
+        jrc_add(&core->events_dropped, oldest - core->events_told);
+        core->events_told = oldest;
+    }
+    while (core->events_told < core->event_count)
+        fn(arg, &core->events[core->events_told++ % JRC_EVENTS]);
+    pthread_mutex_lock(&core->lock);
+    core->telling = false;
+    pthread_cond_broadcast(&core->told_cond);
+    pthread_mutex_unlock(&core->lock);
+}
+
+static void run_deferred(struct jrc_core *core)
+{
+    while (core->deferred != NULL) {
+        jsonrpcc_deferred *deferred = core->deferred;
+        core->deferred = deferred->next;
+        if (core->deferred == NULL)
+            core->deferred_last = &core->deferred;
+        deferred->fn(deferred->arg);
+    }
+}
+
+/* What one turn took from the door. */
+struct intake {
+    uint64_t cancels[32];
+    size_t cancel_count;
+    bool replay;
+    bool closing;
+};
+
+/* Under the lock: take what other threads left. */
+static void take_in(struct jrc_core *core, struct intake *intake)
+{
+    struct jrc_frames empty = core->taken;
+
+    core->turns++;
+    core->taken = core->pending;
+    core->pending = empty;
+    intake->cancel_count = 0;
+    while (intake->cancel_count < 32) {
+        uint64_t id = jrc_calls_cancelled(&core->calls);
+        if (id == 0)
+            break;
+        intake->cancels[intake->cancel_count++] = id;
+    }
+    intake->closing = core->closing;
+    intake->replay = core->event_replay;
+}
+
+/* Under the lock: give back what ended. */
+static void give_back(struct jrc_core *core)
+{
+    jrc_calls_reclaim(&core->calls);
+    core->held_bytes = core->engine.held_bytes;
+    if (core->room_waiters > 0)
+        pthread_cond_broadcast(&core->room);
+}
+
+static bool is_work_left(const struct jrc_core *core)
+{
+    return !jrc_frames_empty(&core->pending) ||
+           core->calls.cancels != JRC_NO_CALL;
+}
+
+/* Let the engine have it, and do what it wants. */
+static void work(struct jrc_core *core, const struct intake *intake)
+{
+    uint64_t now_us = jrc_now_us();
+
+    if (!jrc_frames_empty(&core->taken))
+        jrc_engine_submit(&core->engine, &core->taken, now_us);
+    for (size_t i = 0; i < intake->cancel_count; i++)
+        jrc_engine_cancel(&core->engine, intake->cancels[i], now_us);
+    if (intake->closing && !core->close_begun) {
+        core->close_begun = true;
+        jrc_engine_close(&core->engine, now_us, JRC_LINGER_US);
+    }
+    jrc_engine_tick(&core->engine, now_us);
+    jrc_loop_act(core->loop, now_us);
+    jrc_loop_set_reading(
+        core->loop,
+        atomic_load_explicit(&core->undelivered_bytes, memory_order_relaxed) <=
+            (int64_t)core->options.max_undelivered_bytes);
+}
+
+static void tell(struct jrc_core *core, bool replay)
+{
+    tell_events(core, replay);
+    run_deferred(core);
+}
+
+bool jrc_turn(struct jrc_core *core,
+              bool (*may_stay)(const struct jrc_core *core, const void *arg),
+              const void *arg, uint64_t until_us)
+{
+    struct intake intake;
+    bool stay;
+
+    pthread_mutex_lock(&core->lock);
+    give_back(core);
+    stay = may_stay(core, arg);
+    /* What is left at the door is served even by a driver about to leave:
+     * nobody may sit here for a while. */
+    while (stay || is_work_left(core)) {
+        take_in(core, &intake);
+        pthread_mutex_unlock(&core->lock);
+        work(core, &intake);
+        tell(core, intake.replay);
+        pthread_mutex_lock(&core->lock);
+        give_back(core);
+        stay = may_stay(core, arg);
+        if (!is_work_left(core))
+            break;
+    }
+    if (stay)
+        jrc_loop_set_asleep(core->loop);
+    pthread_mutex_unlock(&core->lock);
+    if (!stay)
+        return false;
+    uint64_t next_us = jrc_engine_next_us(&core->engine);
+    jrc_loop_poll(core->loop, next_us < until_us ? next_us : until_us);
+    tell(core, false);
+    return true;
+}

@@ -1,0 +1,122 @@
+/* A signal whose waiter drives the loop while it waits: public API over the
+ * seat. */
+
+#include "client.h"
+#include "core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy)
+{
+    struct jrc_core *core = jrc_client_core(client);
+    jsonrpcc_waiter *waiter = core == NULL ? NULL : calloc(1, sizeof *waiter);
+
+    if (waiter == NULL)
+        return NULL;
+    waiter->core = core;
+    jrc_core_ref(core);
+    waiter->rank = lazy ? JRC_LAZY : JRC_EAGER;
+    jrc_cond_init(&waiter->cond);
+    return waiter;
+}
+
+void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter)
+{
+    if (waiter == NULL)
+        return;
+    struct jrc_core *core = waiter->core;
+    if (!jrc_core_is_ours(core))
+        return; /* its condition may have waiters in the parent */
+    pthread_cond_destroy(&waiter->cond);
+    free(waiter);
+    jrc_core_unref(core);
+}
+
+bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter)
+{
+    return !jrc_core_is_ours(waiter->core);
+}
+
+void jsonrpcc_signal(jsonrpcc_waiter *waiter)
+{
+    struct jrc_core *core = waiter->core;
+
+    if (!jrc_core_is_ours(core))
+        return;
+    pthread_mutex_lock(&core->lock);
+    waiter->signalled = true;
+    if (waiter->following)
+        pthread_cond_signal(&waiter->cond);
+    else if (core->rank == waiter->rank && !core->closed)
+        jrc_loop_wake(core->loop); /* it may be the driver, and asleep */
+    pthread_mutex_unlock(&core->lock);
+}
+
+static bool waiter_may_stay(const struct jrc_core *core, const void *arg)
+{
+    const jsonrpcc_waiter *waiter = arg;
+
+    return !waiter->signalled && !core->closing &&
+           jrc_seat_wanted(core) <= waiter->rank;
+}
+
+/* Under the lock: wait in line until something may have changed. */
+static void follow(struct jrc_core *core, jsonrpcc_waiter *waiter,
+                   uint64_t until_us)
+{
+    waiter->next = core->followers;
+    waiter->prev = NULL;
+    if (waiter->next != NULL)
+        waiter->next->prev = waiter;
+    core->followers = waiter;
+    waiter->following = true;
+    /* A driver of lower rank makes place; one of the same rank has to be woken
+     * for what this thread may have submitted. */
+    if (core->rank != JRC_NOBODY && !core->closed &&
+        (core->rank < waiter->rank || !jrc_frames_empty(&core->pending)))
+        jrc_loop_wake(core->loop);
+    if (until_us == JRC_NEVER) {
+        pthread_cond_wait(&waiter->cond, &core->lock);
+    } else {
+        struct timespec until = jrc_timespec(until_us);
+        pthread_cond_timedwait(&waiter->cond, &core->lock, &until);
+    }
+    waiter->following = false;
+    if (waiter->prev != NULL)
+        waiter->prev->next = waiter->next;
+    else
+        core->followers = waiter->next;
+    if (waiter->next != NULL)
+        waiter->next->prev = waiter->prev;
+}
+
+jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
+{
+    struct jrc_core *core = waiter->core;
+    jsonrpcc_status status = JSONRPCC_OK;
+    uint64_t until_us =
+        timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
+
+    if (!jrc_core_is_ours(core))
+        return JSONRPCC_ECLOSED;
+    pthread_mutex_lock(&core->lock);
+    if (jrc_seat_is_mine(core))
+        status = JSONRPCC_EDEADLK;
+    while (status == JSONRPCC_OK && !waiter->signalled) {
+        if (core->closed)
+            status = JSONRPCC_ECLOSED;
+        else if (until_us != JRC_NEVER && jrc_now_us() >= until_us)
+            status = JSONRPCC_EPENDING;
+        else if (core->rank == JRC_NOBODY && !core->closing &&
+                 jrc_seat_wanted(core) <= waiter->rank)
+            jrc_seat_drive(core, waiter->rank, waiter_may_stay, waiter,
+                           until_us);
+        else
+            follow(core, waiter, until_us);
+    }
+    if (status == JSONRPCC_OK)
+        waiter->signalled = false;
+    pthread_mutex_unlock(&core->lock);
+    return status;
+}
