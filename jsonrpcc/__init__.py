@@ -1,0 +1,50 @@
+"""
+JSON-RPC 2.0 over TCP and netstrings, for services that can not lose a call.
+
+    client = jsonrpcc.Client("host1:9999,2 host2:9999,2 backup:9999,1", timeout=0.5)
+    client.request("get_user", {"id": 1234}, on_result, on_error)
+"""
+
+from jsonrpcc._client import Call, Client
+from jsonrpcc._codec import Codec
+from jsonrpcc._errors import (
+    Cancelled,
+    ClientClosed,
+    ConnectionLost,
+    InvalidResponse,
+    JsonRpcError,
+    QueueFull,
+    RemoteError,
+    RequestTimeout,
+    ServerFailure,
+)
+from jsonrpcc._jsonrpcc import ffi as _ffi
+from jsonrpcc._jsonrpcc import lib as _lib
+from jsonrpcc._options import Options
+from jsonrpcc._outcome import Event, ServerInfo
+from jsonrpcc._stats import Latency, Stats
+from jsonrpcc.aio import AsyncClient
+
+__version__: str = _ffi.string(_lib.jsonrpcc_version()).decode()
+
+__all__ = [
+    "AsyncClient",
+    "Call",
+    "Cancelled",
+    "Client",
+    "ClientClosed",
+    "Codec",
+    "ConnectionLost",
+    "Event",
+    "InvalidResponse",
+    "JsonRpcError",
+    "Latency",
+    "Options",
+    "QueueFull",
+    "RemoteError",
+    "RequestTimeout",
+    "ServerFailure",
+    "ServerInfo",
+    "Stats",
+    "__version__",
+]

@@ -1,0 +1,173 @@
+"""What Client and AsyncClient share: options, params to text, snapshots."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Unpack
+
+from jsonrpcc import _options
+from jsonrpcc._codec import check_finite, resolve
+from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._outcome import Event, Outcomes, ServerInfo, read_servers
+from jsonrpcc._stats import Stats, read_stats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TypedDict
+
+    class OptionArgs(TypedDict, total=False):
+        """The keyword options, see `jsonrpcc.Options`."""
+
+        timeout: float
+        connect_timeout: float
+        max_conn_attempts: int
+        reconnect_delay: float
+        reconnect_delay_max: float
+        max_response: int
+        max_request: int
+        max_depth: int
+        max_in_flight: int
+        max_queued_bytes: int
+        max_undelivered_bytes: int
+
+
+Params = "Mapping[str, Any] | Sequence[Any] | str | bytes | None"
+OnEvent = "Callable[[Event], object]"
+
+logger = logging.getLogger("jsonrpcc")
+
+# Ctrl-C is seen between two slices of a blocking wait.
+SLICE_MS = 100
+
+
+def _in_main_interpreter() -> bool:
+    for name in ("_interpreters", "_xxsubinterpreters"):
+        module = sys.modules.get(name)
+        if module is not None:
+            current = module.get_current()
+            current = current[0] if isinstance(current, tuple) else current
+            main = module.get_main()
+            return bool(current == (main[0] if isinstance(main, tuple) else main))
+    return True
+
+
+class Base:
+    """The C client and what surrounds it."""
+
+    def __init__(
+        self,
+        servers: str,
+        *,
+        codec: Any = None,
+        on_event: Callable[[Event], object] | None = None,
+        **options: Unpack[OptionArgs],
+    ) -> None:
+        if on_event is not None and not callable(on_event):
+            msg = f"on_event must be callable, not {on_event!r}"
+            raise TypeError(msg)
+        if not _in_main_interpreter():
+            msg = "jsonrpcc works in the main interpreter only"
+            raise RuntimeError(msg)
+        unknown = options.keys() - _options.Options.__dataclass_fields__.keys()
+        if unknown:
+            msg = f"{type(self).__name__}() got an unknown option {min(unknown)!r}"
+            raise TypeError(msg)
+        self._codec = resolve(codec)
+        self._options = _options.Options(**options)
+        self._handle = _options.open_client(servers, self._options)
+        self._outcomes = Outcomes(self._handle, self._codec)
+        self._methods: dict[str, bytes] = {}
+        self._closed = False
+
+    def servers(self) -> list[ServerInfo]:
+        """Return a snapshot of each server, in the order of the servers string."""
+        return read_servers(self._handle)
+
+    def stats(self) -> Stats:
+        """Return the counters and the latency histogram; cheap."""
+        return read_stats(self._handle)
+
+    def __repr__(self) -> str:
+        up = sum(server.state == "up" for server in self.servers())
+        state = (
+            "closed" if self._closed else f"{up} of {len(self.servers())} servers up"
+        )
+        return f"<{type(self).__name__} {state}>"
+
+    def __reduce__(self) -> Any:
+        msg = f"a {type(self).__name__} can not be pickled: make one in each process"
+        raise TypeError(msg)
+
+    def _method(self, method: str) -> bytes:
+        """Return the method's bytes; remembered, as programs call few of them."""
+        if not isinstance(method, str):
+            msg = f"method must be a str, not {method!r}"
+            raise TypeError(msg)
+        try:
+            text = method.encode()
+        except UnicodeEncodeError as error:
+            msg = f"method must be a text in valid UTF-8, not {method!r}"
+            raise ValueError(msg) from error
+        if len(self._methods) < 1024:  # noqa: PLR2004  (a bound, whatever callers do)
+            self._methods[method] = text
+        return text
+
+    def _encode(self, params: Any) -> bytes | Any:
+        """
+        Return params as JSON text, or NULL for none.
+
+        Raises:
+            TypeError: They are of no type that stands for an array or object,
+                or the codec does not know what is in them.
+            ValueError: They hold a number that JSON has not.
+        """
+        if isinstance(params, dict | list | tuple):
+            text: bytes = self._codec.encode(params)
+            if self._codec.hides_nan and b"null" in text:
+                check_finite(params)
+            return text
+        if params is None:
+            return ffi.NULL
+        if isinstance(params, str):
+            try:
+                return params.encode()
+            except UnicodeEncodeError as error:
+                msg = f"params: no valid UTF-8 at offset {error.start}"
+                raise ValueError(msg) from error
+        if isinstance(params, bytes):
+            return params
+        msg = f"params must be a dict, list, tuple, JSON text or None, not {type(params).__name__}"
+        raise TypeError(msg)
+
+    @staticmethod
+    def _flags(params: Any, *, idempotent: bool, wait_for_ready: bool) -> int:
+        flags = 0
+        if isinstance(params, str | bytes):
+            flags |= int(lib.JSONRPCC_LENIENT)
+        if idempotent:
+            flags |= int(lib.JSONRPCC_IDEMPOTENT)
+        if wait_for_ready:
+            flags |= int(lib.JSONRPCC_WAIT_FOR_READY)
+        return flags
+
+
+def tell_event(
+    outcomes: Outcomes, record: Any, on_event: Callable[[Event], object] | None
+) -> None:
+    """Log an event, one line a change of state, and hand it to the listener."""
+    event = outcomes.event(record)
+    quiet = event.kind in ("connected", "trusted", "back")
+    logger.log(
+        logging.INFO if quiet else logging.WARNING,
+        "%s %s%s",
+        event.server,
+        event.kind.replace("_", " "),
+        f": {event.reason}" if event.reason else "",
+    )
+    if on_event is None:
+        return
+    try:
+        on_event(event)
+    except Exception:
+        logger.exception("on_event %r failed", on_event)

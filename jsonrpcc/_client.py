@@ -1,0 +1,618 @@
+"""The client for threads: callbacks, blocking calls, futures, bulk."""
+
+from __future__ import annotations
+
+import atexit
+import concurrent.futures
+import itertools
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from jsonrpcc._base import SLICE_MS, Base, logger, tell_event
+from jsonrpcc._bulk import Bulk
+from jsonrpcc._errors import Cancelled, JsonRpcError
+from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._options import milliseconds
+from jsonrpcc._outcome import Event, Outcomes, refusal
+from jsonrpcc._proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from jsonrpcc._base import OptionArgs
+
+    OnResult = Callable[[Any], object]
+    OnError = Callable[[JsonRpcError], object]
+
+_EXIT_LIMIT = 1.0  # seconds that the end of the process may take
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+class Call:
+    """A request in flight, as `Client.request` returns it."""
+
+    __slots__ = ("_client", "_id", "method", "on_error", "on_result")
+
+    def __init__(
+        self,
+        client: Any,
+        method: str,
+        on_result: OnResult | None,
+        on_error: OnError | None,
+    ) -> None:
+        self._client = client
+        self._id = 0
+        self.method = method
+        self.on_result = on_result
+        self.on_error = on_error
+
+    def cancel(self) -> None:
+        """
+        Give the call up: `Cancelled` goes to on_error.
+
+        If an outcome is on its way already, that one is delivered instead: there
+        is exactly one in either case.  Nothing happens to a call that has ended.
+        """
+        lib.jsonrpcc_cancel(self._client, self._id)
+
+    def __repr__(self) -> str:
+        return f"<Call {self.method!r} id {self._id}>"
+
+
+class _Future(concurrent.futures.Future[Any]):
+    """A future whose cancel() cancels the call as well."""
+
+    call: Call | None = None
+
+    def cancel(self) -> bool:
+        cancelled = super().cancel()
+        if cancelled and self.call is not None:
+            self.call.cancel()
+        return cancelled
+
+    def deliver(self, result: Any) -> None:
+        if self.set_running_or_notify_cancel():
+            self.set_result(result)
+
+    def fail(self, error: JsonRpcError) -> None:
+        if self.set_running_or_notify_cancel():
+            self.set_exception(error)
+
+
+class _Dispatcher:
+    """
+    The thread that fetches outcomes and runs callbacks.
+
+    It must not know the client, or that would never become garbage.
+    """
+
+    def __init__(
+        self,
+        handle: Any,
+        outcomes: Outcomes,
+        decode: Callable[[Any], Any],
+        on_event: Callable[[Event], object] | None,
+    ) -> None:
+        queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EVENTS)
+        if queue == ffi.NULL:
+            msg = "out of memory"
+            raise MemoryError(msg)
+        # The closure keeps the client until the queue is gone.
+        self.queue = ffi.gc(
+            queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
+        )
+        self.calls: dict[int, Call] = {}
+        self.tokens = itertools.count(1)
+        self.idle = threading.Condition()
+        self._drainers = 0
+        self._outcomes = outcomes
+        self._decode = decode
+        self._on_event = on_event
+        self.thread = threading.Thread(target=self._run, name="jsonrpcc", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        """Fetch and deliver until the client is closed and all is delivered."""
+        batch = ffi.new("jsonrpcc_batch *")
+        queue = self.queue
+        wait = lib.jsonrpcc_queue_wait
+        while wait(queue, batch, -1) == lib.JSONRPCC_OK:
+            count = batch.count
+            if count == 1:
+                self._deliver_one(batch)
+            elif count:
+                self._deliver(batch, count)
+            if batch.failure_count:
+                self._fail(batch)
+            if batch.event_count:
+                self._tell(batch)
+            if self._drainers and not self.calls:
+                with self.idle:
+                    self.idle.notify_all()
+        with self.idle:
+            self.idle.notify_all()
+
+    # No local of _run() may hold on to a callback until the next batch, so each
+    # of these ends with the frame that knew it.
+
+    def _deliver_one(self, batch: Any) -> None:
+        call = self.calls.pop(batch.tokens[0])
+        try:
+            result = self._decode(ffi.buffer(batch.results + 1, batch.results_len - 2))
+        except Exception as cause:  # noqa: BLE001  (codecs raise what they like)
+            self._end(call, self._outcomes.undecodable(call.method, cause))
+            return
+        if call.on_result is not None:
+            try:
+                call.on_result(result)
+            except Exception:
+                logger.exception("callback of %r failed", call.method)
+
+    def _deliver(self, batch: Any, count: int) -> None:
+        tokens = ffi.unpack(batch.tokens, count)
+        try:
+            results = self._decode(ffi.buffer(batch.results, batch.results_len))
+        except Exception:  # noqa: BLE001  (codecs raise what they like)
+            self._deliver_each(batch, tokens)
+            return
+        pop = self.calls.pop
+        for token, result in zip(tokens, results, strict=True):
+            call = pop(token)
+            on_result = call.on_result
+            if on_result is None:
+                continue
+            try:
+                on_result(result)
+            except Exception:
+                logger.exception("callback of %r failed", call.method)
+
+    def _deliver_each(self, batch: Any, tokens: list[int]) -> None:
+        """One of the results can not be decoded: that is its call's matter alone."""
+        texts = [
+            bytes(
+                ffi.buffer(
+                    batch.results + batch.starts[i] - batch.starts[0] + 1, batch.lens[i]
+                )
+            )
+            for i in range(len(tokens))
+        ]
+        for token, text in zip(tokens, texts, strict=True):
+            call = self.calls.pop(token)
+            try:
+                result = self._decode(text)
+            except Exception as cause:  # noqa: BLE001
+                self._end(call, self._outcomes.undecodable(call.method, cause))
+                continue
+            if call.on_result is not None:
+                try:
+                    call.on_result(result)
+                except Exception:
+                    logger.exception("callback of %r failed", call.method)
+
+    def _fail(self, batch: Any) -> None:
+        for i in range(batch.failure_count):
+            failure = batch.failures[i]
+            call = self.calls.pop(failure.token)
+            self._end(call, self._outcomes.error(failure.outcome, call.method))
+
+    def _tell(self, batch: Any) -> None:
+        for i in range(batch.event_count):
+            tell_event(self._outcomes, batch.events[i], self._on_event)
+
+    @staticmethod
+    def _end(call: Call, error: JsonRpcError) -> None:
+        if call.on_error is None:
+            if not isinstance(error, Cancelled):
+                logger.error("%s (no on_error was given)", error)
+            return
+        try:
+            call.on_error(error)
+        except Exception:
+            logger.exception("callback of %r failed", call.method)
+
+    def drain(self, deadline: float) -> bool:
+        """Wait until no call is in flight, or the deadline or the end comes."""
+        with self.idle:
+            self._drainers += 1
+            try:
+                while self.calls and self.thread.is_alive():
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        return False
+                    self.idle.wait(min(left, SLICE_MS / 1000))
+            finally:
+                self._drainers -= 1
+        return not self.calls
+
+
+class Client(Base):
+    """
+    A JSON-RPC 2.0 client for threads.
+
+    *servers* is ``"host1:port1,priority1 host2:port2,priority2"``: larger
+    priorities first, round robin between equal ones.  For the keyword options
+    see `jsonrpcc.Options`; *codec* is ``"msgspec"`` (default), ``"json"``,
+    ``"orjson"`` or an object with encode and decode; *on_event* is told each
+    `Event`.
+
+    Callbacks run one at a time on a thread of the client's own; a callback may
+    use every method.  All methods may be called from any thread.
+
+    Raises:
+        TypeError, ValueError: An option or the servers string is wrong.
+    """
+
+    def __init__(
+        self,
+        servers: str,
+        *,
+        codec: Any = None,
+        on_event: Callable[[Event], object] | None = None,
+        **options: Unpack[OptionArgs],
+    ) -> None:
+        super().__init__(servers, codec=codec, on_event=on_event, **options)
+        self._on_event = on_event
+        self._forget()
+        self._open()
+        # Garbage must not join a thread: the dispatcher ends by itself.
+        weakref.finalize(
+            self, lib.jsonrpcc_client_close, self._handle, 0
+        ).atexit = False
+        _clients.add(self)
+
+    def _forget(self) -> None:
+        """Have nothing that belongs to a process: at first, and after fork()."""
+        self._lock = threading.Lock()
+        self._dispatcher: _Dispatcher | None = None
+        self._syncs: list[Any] = []
+
+    def _open(self) -> _Dispatcher:
+        with self._lock:
+            if self._dispatcher is None:
+                self._dispatcher = _Dispatcher(
+                    self._handle, self._outcomes, self._codec.decode, self._on_event
+                )
+            return self._dispatcher
+
+    # ---- callbacks ----------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        params: Any = None,
+        on_result: OnResult | None = None,
+        on_error: OnError | None = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+        block: bool = True,
+    ) -> Call:
+        """
+        Call *method*; exactly one of *on_result(result)* and *on_error(error)* runs, once.
+
+        *params* is a dict, list or tuple, JSON text (single quotes allowed) of
+        an array or object, or None: no params.  *timeout* covers everything from
+        now on; None takes the client's.  *idempotent* calls may be sent again
+        when a connection breaks.  *wait_for_ready* waits for a server until the
+        deadline instead of failing when all are known to be down.  When the
+        client's bounds are reached the caller waits, at most for *timeout*;
+        with ``block=False``, and in callbacks, it does not.
+
+        Without *on_error*, errors are logged.
+
+        Raises:
+            QueueFull: A bound is reached.  No callback will run.
+            ClientClosed: The client is closed.  No callback will run.
+            TypeError, ValueError: The arguments are wrong; says which and where.
+        """
+        dispatcher = self._dispatcher or self._open()
+        name = self._methods.get(method) or self._method(method)
+        text = self._encode(params)
+        flags = 0
+        if idempotent or wait_for_ready or isinstance(params, str | bytes):
+            flags = self._flags(
+                params, idempotent=idempotent, wait_for_ready=wait_for_ready
+            )
+        call = Call(self._handle, method, on_result, on_error)
+        token = next(dispatcher.tokens)
+        # Before the call into C, which drops the GIL: the answer may come first.
+        dispatcher.calls[token] = call
+        try:
+            call._id = self._submit(
+                dispatcher, token, method, name, text, timeout, flags, block
+            )  # noqa: SLF001
+        except BaseException:
+            dispatcher.calls.pop(token, None)
+            raise
+        return call
+
+    def _submit(  # noqa: PLR0913
+        self,
+        dispatcher: _Dispatcher,
+        token: int,
+        method: str,
+        name: bytes,
+        text: Any,
+        timeout: float | None,
+        flags: int,
+        block: bool,  # noqa: FBT001
+    ) -> int:
+        ms = 0 if timeout is None else milliseconds("timeout", timeout)
+        size = len(text) if text is not ffi.NULL else 0
+        queue = dispatcher.queue
+        result: int = lib.jsonrpcc_queue_request(
+            queue, token, name, len(name), text, size, ms, flags
+        )
+        if result > 0:
+            return result
+        if result == -lib.JSONRPCC_EFULL:
+            if dispatcher.thread is threading.current_thread():
+                # Waiting here would wait for ourselves; there is a reserve.
+                flags |= lib.JSONRPCC_RESERVE
+                block = False
+            deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
+            while True:
+                if block:
+                    lib.jsonrpcc_queue_room(queue, SLICE_MS)
+                result = lib.jsonrpcc_queue_request(
+                    queue, token, name, len(name), text, size, ms, flags
+                )
+                if result > 0:
+                    return result
+                expired = time.monotonic() >= deadline
+                if result != -lib.JSONRPCC_EFULL or not block or expired:
+                    break
+        raise refusal(-result, method, text if size else None, flags)
+
+    def notification(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,
+        wait_for_ready: bool = False,
+        block: bool = True,
+    ) -> None:
+        """
+        Send a notification; goes on as soon as it is queued.
+
+        There is no answer and no error: one that could not be handed to a
+        server within *timeout* is dropped, and counted in `stats()`.
+
+        Raises:
+            As `request`.
+        """
+        dispatcher = self._dispatcher or self._open()
+        name = self._methods.get(method) or self._method(method)
+        text = self._encode(params)
+        flags = lib.JSONRPCC_NOTIFICATION
+        if wait_for_ready or isinstance(params, str | bytes):
+            flags |= self._flags(
+                params, idempotent=False, wait_for_ready=wait_for_ready
+            )
+        self._submit(dispatcher, 0, method, name, text, timeout, flags, block)
+
+    # ---- blocking -------------------------------------------------------------
+
+    def call(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+    ) -> Any:
+        """
+        Call *method* and wait: return the result or raise the error.
+
+        Ctrl-C is seen within 0.2 s; it gives the call up.
+
+        Raises:
+            RemoteError, RequestTimeout, ServerFailure, ConnectionLost,
+            InvalidResponse, ClientClosed: The outcome.
+            QueueFull, TypeError, ValueError: As `request`.
+        """
+        if self._dispatcher is None:
+            self._open()
+        name = self._methods.get(method) or self._method(method)
+        text = self._encode(params)
+        ms = 0 if timeout is None else milliseconds("timeout", timeout)
+        flags = 0
+        if idempotent or wait_for_ready or isinstance(params, str | bytes):
+            flags = self._flags(
+                params, idempotent=idempotent, wait_for_ready=wait_for_ready
+            )
+        try:
+            sync = self._syncs.pop()
+        except IndexError:
+            sync = self._new_sync()
+        size = len(text) if text is not ffi.NULL else 0
+        status = lib.jsonrpcc_sync_call(
+            sync, name, len(name), text, size, ms, flags, SLICE_MS
+        )
+        if status == lib.JSONRPCC_EFULL:
+            status = self._retry_sync(sync, (name, len(name), text, size, ms, flags))
+        # An exception from a signal handler lands between two slices: the sync
+        # is then dropped, which cancels the call.
+        while status == lib.JSONRPCC_EPENDING:
+            status = lib.jsonrpcc_sync_wait(sync, SLICE_MS)
+        outcome = lib.jsonrpcc_sync_outcome(sync)
+        if outcome == ffi.NULL:
+            self._syncs.append(sync)
+            raise refusal(status, method, text if size else None, flags)
+        if status != lib.JSONRPCC_OK:
+            error = self._outcomes.error(outcome, method)
+            self._syncs.append(sync)
+            raise error
+        try:
+            result = self._codec.decode(ffi.buffer(outcome.json, outcome.json_len))
+        except Exception as cause:
+            raise self._outcomes.undecodable(method, cause) from cause
+        finally:
+            self._syncs.append(sync)
+        return result
+
+    def _new_sync(self) -> Any:
+        sync = lib.jsonrpcc_sync_new(self._handle)
+        if sync == ffi.NULL:
+            msg = "out of memory"
+            raise MemoryError(msg)
+        handle = self._handle
+        return ffi.gc(sync, lambda sync, _=handle: lib.jsonrpcc_sync_free(sync))
+
+    def _retry_sync(self, sync: Any, args: tuple[Any, ...]) -> int:
+        """Wait for room and try again, at most for the call's timeout."""
+        deadline = time.monotonic() + (args[4] / 1000 or self._options.timeout)
+        status: int = lib.JSONRPCC_EFULL
+        while status == lib.JSONRPCC_EFULL and time.monotonic() < deadline:
+            lib.jsonrpcc_room(self._handle, SLICE_MS)
+            status = lib.jsonrpcc_sync_call(sync, *args, SLICE_MS)
+        return status
+
+    def submit(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+    ) -> concurrent.futures.Future[Any]:
+        """
+        Call *method*; return a future of its outcome.
+
+        Cancelling the future cancels the call.
+
+        Raises:
+            As `request`.
+        """
+        future = _Future()
+        future.call = self.request(
+            method,
+            params,
+            future.deliver,
+            future.fail,
+            timeout=timeout,
+            idempotent=idempotent,
+            wait_for_ready=wait_for_ready,
+        )
+        return future
+
+    def map(
+        self,
+        method: str,
+        params: Iterable[Any],
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+        return_exceptions: bool = False,
+        window: int = 1024,
+    ) -> Iterator[Any]:
+        """
+        Call *method* for each of *params*; return an iterator of the results, in order.
+
+        At most *window* calls are in flight, and *params* is read only so far
+        ahead.  The first error is raised in its turn, unless *return_exceptions*
+        has errors stand among the results; calls sent by then end unseen.
+
+        Raises:
+            As `call`, in turn.
+        """
+        if isinstance(window, bool) or not isinstance(window, int) or window < 1:
+            msg = f"window must be a positive integer, not {window!r}"
+            raise ValueError(msg)
+        name = self._methods.get(method) or self._method(method)
+        flags = self._flags(None, idempotent=idempotent, wait_for_ready=wait_for_ready)
+        ms = 0 if timeout is None else milliseconds("timeout", timeout)
+        bulk = Bulk(self, method, name, ms, flags, window)
+        return bulk.run(iter(params), return_exceptions=return_exceptions)
+
+    @property
+    def proxy(self) -> Proxy:
+        """``client.proxy.math.add(1, 2)`` calls ``math.add`` with params ``[1, 2]``."""
+        return Proxy(self.call, "")
+
+    # ---- the end --------------------------------------------------------------
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """
+        Wait until every call made by callback or future has been delivered.
+
+        Returns False if *timeout* seconds (None: as long as it takes, which the
+        calls' own deadlines bound) were not enough.
+
+        Raises:
+            RuntimeError: Called from a callback, which would wait for itself.
+        """
+        dispatcher = self._dispatcher
+        if dispatcher is None:
+            return True
+        if dispatcher.thread is threading.current_thread():
+            msg = "drain() in a callback would wait for itself"
+            raise RuntimeError(msg)
+        limit = float("inf") if timeout is None else time.monotonic() + timeout
+        return dispatcher.drain(limit)
+
+    def close(self) -> None:
+        """
+        Stop, and wait until the last callback has run.
+
+        Calls still pending end with `ClientClosed`, to their on_error; use
+        `drain` first to let them finish.  Notifications not sent yet get up to a
+        second.  From a callback it does not wait for itself.  May be repeated.
+        """
+        self._closed = True
+        dispatcher = self._dispatcher
+        if dispatcher is not None and dispatcher.thread is threading.current_thread():
+            lib.jsonrpcc_client_close(self._handle, 0)
+            return
+        while not lib.jsonrpcc_client_close(self._handle, SLICE_MS):
+            pass
+        if dispatcher is not None:
+            dispatcher.thread.join()
+
+    def _close_at_exit(self, deadline: float) -> None:
+        left = max(0, int((deadline - time.monotonic()) * 1000))
+        lib.jsonrpcc_client_close(self._handle, left)
+        dispatcher = self._dispatcher
+        if (
+            dispatcher is not None
+            and dispatcher.thread is not threading.current_thread()
+        ):
+            dispatcher.thread.join(max(0.0, deadline - time.monotonic()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _close_all() -> None:
+    """
+    End all clients before the interpreter does, in a bounded time.
+
+    All are told first, so that they take their time together.
+    """
+    clients = list(_clients)
+    for client in clients:
+        lib.jsonrpcc_client_close(client._handle, 0)  # noqa: SLF001
+    deadline = time.monotonic() + _EXIT_LIMIT
+    for client in clients:
+        client._close_at_exit(deadline)  # noqa: SLF001
+
+
+def _after_fork() -> None:
+    """Nothing of the parent's threads, locks and calls is any use in the child."""
+    for client in list(_clients):
+        client._forget()  # noqa: SLF001
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,94 @@
+"""
+Between Python objects and JSON text.
+
+A codec decodes a whole batch of results at once, as one array; the C core has
+validated the text before.  msgspec is the default: integers of any size stay
+exact, and it is the fastest of those that do so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """
+    How params become text and results become objects.
+
+    Attributes:
+        encode: An object to UTF-8 JSON text.
+        decode: A buffer of UTF-8 JSON text to an object.
+        hides_nan: encode turns NaN and infinities into null instead of
+            refusing them, so we have to look.
+    """
+
+    encode: Callable[[Any], bytes]
+    decode: Callable[[Any], Any]
+    hides_nan: bool = True
+
+
+def resolve(codec: Any) -> Codec:
+    """
+    Return the codec that the option *codec* means.
+
+    Raises:
+        TypeError: It is none of the names, and has neither encode and decode
+            nor dumps and loads.
+        ImportError: It is orjson, which is not installed.
+    """
+    if codec is None or codec == "msgspec" or codec is msgspec.json:
+        return Codec(msgspec.json.Encoder().encode, msgspec.json.Decoder().decode)
+    if codec == "json" or codec is json:
+        encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+        return Codec(
+            lambda value: encoder.encode(value).encode(),
+            lambda data: json.loads(bytes(data)),
+            hides_nan=False,
+        )
+    if codec == "orjson":
+        import orjson as codec  # noqa: PLC0415  (optional)
+    encode = getattr(codec, "encode", None) or getattr(codec, "dumps", None)
+    decode = getattr(codec, "decode", None) or getattr(codec, "loads", None)
+    if not callable(encode) or not callable(decode) or isinstance(codec, str | bytes):
+        msg = (
+            'codec must be "msgspec", "json", "orjson", or an object with encode and '
+            f"decode (or dumps and loads), not {codec!r}"
+        )
+        raise TypeError(msg)
+
+    def encode_to_bytes(value: Any) -> bytes:
+        text = encode(value)
+        return text.encode() if isinstance(text, str) else bytes(text)
+
+    return Codec(encode_to_bytes, lambda data: decode(bytes(data)))
+
+
+def check_finite(value: Any) -> None:
+    """
+    Refuse NaN and infinities anywhere in *value*.
+
+    Only called when the encoded text contains null, which may stand for one.
+
+    Raises:
+        ValueError: There is one; JSON has no such number (RFC 8259 §6).
+    """
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                msg = f"params: {item} is no JSON number"
+                raise ValueError(msg)
+        elif isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, list | tuple | set | frozenset):
+            pending.extend(item)

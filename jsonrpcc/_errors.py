@@ -1,0 +1,131 @@
+"""
+What can go wrong with a call.
+
+Every error of a call says which method, which server, after how long, and
+whether the request may have run: ``fate`` is ``"not_sent"`` (its last byte never
+left, so no server has run it), ``"unknown"`` or ``"answered"``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+Fate = Literal["not_sent", "unknown", "answered"]
+
+
+class JsonRpcError(Exception):
+    """
+    The base of all errors of this package.
+
+    Attributes:
+        method: The method that was called, None if the error is of no call.
+        server: ``host:port`` of the server involved, None if there was none.
+        elapsed: Seconds from the call to this outcome.
+        fate: What may have happened to the request.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        method: str | None = None,
+        server: str | None = None,
+        elapsed: float | None = None,
+        fate: Fate | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.method = method
+        self.server = server
+        self.elapsed = elapsed
+        self.fate = fate
+
+    def __repr__(self) -> str:
+        details = "".join(
+            f", {name}={value!r}"
+            for name, value in vars(self).items()
+            if value is not None
+        )
+        return f"{type(self).__name__}({str(self)!r}{details})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default would call the class with args only, and OSError's own
+        # would not know our attributes: a worker could not send them home.
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+    @classmethod
+    def _rebuilt(cls, args: tuple[Any, ...], state: dict[str, Any]) -> Self:
+        error = cls.__new__(cls, *args)
+        error.args = args
+        error.__dict__.update(state)
+        return error
+
+
+def _rebuild(
+    cls: type[JsonRpcError], args: tuple[Any, ...], state: dict[str, Any]
+) -> JsonRpcError:
+    return cls._rebuilt(args, state)  # noqa: SLF001
+
+
+class RemoteError(JsonRpcError):
+    """
+    The server answered with an error; ``str(error)`` is the server's message.
+
+    Attributes:
+        code: JSON-RPC 2.0 §5.1 says an integer; None if the server sent none.
+        message: The server's message.
+        data: Whatever more the server said; for an error that is no object at
+            all, that value.
+    """
+
+    def __init__(
+        self,
+        code: Any = None,
+        message: str = "",
+        data: Any = None,
+        *,
+        method: str | None = None,
+        server: str | None = None,
+        elapsed: float | None = None,
+        fate: Fate | None = "answered",
+    ) -> None:
+        super().__init__(
+            message, method=method, server=server, elapsed=elapsed, fate=fate
+        )
+        self.code = code
+        self.message = message
+        self.data = data
+
+    def __repr__(self) -> str:
+        # data is the peer's and may be secret: it is there to be asked for.
+        return (
+            f"RemoteError(code={self.code!r}, message={self.message!r}, "
+            f"method={self.method!r}, server={self.server!r})"
+        )
+
+
+class RequestTimeout(JsonRpcError, TimeoutError):
+    """No answer came before the deadline; ``str(error)`` starts with ``timeout``."""
+
+
+class ServerFailure(JsonRpcError, ConnectionError):
+    """No server could be reached; ``str(error)`` starts with ``failure``."""
+
+
+class ConnectionLost(ServerFailure):
+    """The connection broke after the request was sent: it may have run."""
+
+
+class InvalidResponse(JsonRpcError):
+    """The response breaks JSON-RPC 2.0, a limit, or could not be decoded."""
+
+
+class Cancelled(JsonRpcError):
+    """The call was cancelled; if it was sent, a server may have run it."""
+
+
+class ClientClosed(JsonRpcError):
+    """The client is closed, or was closed before the answer came."""
+
+
+class QueueFull(JsonRpcError):
+    """``max_in_flight`` or ``max_queued_bytes`` is reached; nothing was sent."""

@@ -1,0 +1,521 @@
+"""
+The ways in which a `jsonrpcc.testing.Server` misbehaves on demand.
+
+A fault changes the `Reply` to one request before it is sent, or the `Opening` of
+one connection.  Each sets parts of its own, so faults can be combined freely and
+their order does not matter.  Nothing here knows a socket or a clock.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from msgspec.json import encode
+
+from jsonrpcc._netstring import netstring
+
+Text = str | bytes
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request or notification as the server saw it."""
+
+    method: str
+    params: list[Any] | dict[str, Any] | None
+    """None if the request had no params."""
+    id: Any
+    """The id; None for a notification, too: ask `notification`."""
+    connection: int
+    """The number of its connection; the first one accepted is 1."""
+    time: float
+    """When it had arrived whole, by `time.monotonic()`."""
+    raw: bytes
+    """The payload of its frame; that of the whole batch if it came in one."""
+    notification: bool = False
+
+
+@dataclass(slots=True)
+class Reply:
+    """
+    What will be sent for one request; faults change it.
+
+    A fault of your own is a frozen dataclass under `Fault` whose `apply` sets any
+    of these.
+    """
+
+    request: Request
+    faults: list[Fault]
+    id: bytes
+    """The response's id as JSON text."""
+    outcome: bytes
+    """The response's result or error member as JSON text."""
+    others: list[bytes] | None = None
+    """The other responses if this answers a batch."""
+    payload: bytes | None = None
+    """Replaces the response, inside the frame."""
+    frame: Frame | None = None
+    """How to frame, if not as the specification says."""
+    data: bytes | None = None
+    """Replaces the frame."""
+    before: bytes = b""
+    after: bytes = b""
+    copies: int = 1
+    """How often the frame is sent; 0 never answers."""
+    delay: float = 0.0
+    sizes: int | tuple[int, ...] = ()
+    """How to cut what is sent: pieces of one size, or these and then the rest."""
+    pause: float = 0.0
+    """Seconds between two pieces."""
+    merge: Merge | None = None
+    flood: Flood | None = None
+    end: Literal["", "close", "reset"] = ""
+    """What becomes of the connection afterwards."""
+    end_after: int | None = None
+    """Where to cut off before *end*: a slice's end, None for the middle."""
+    read_rate: float = math.inf
+    """Bytes a second that the connection reads from now on."""
+
+    def plain(self) -> bool:
+        """Whether it is one write at once, and nothing happens afterwards."""
+        return not (self.delay or self.sizes or self.merge or self.flood or self.end)
+
+    def wire(self) -> bytes:
+        """All bytes to be sent."""
+        if not self.copies:
+            return b""
+        data = self.data
+        if data is None:
+            payload = self.payload
+            if payload is None:
+                payload = response(self.id, self.outcome)
+                if self.others is not None:
+                    payload = b"[%b]" % b",".join([payload, *self.others])
+            data = self.frame.around(payload) if self.frame else netstring(payload)
+        data = self.before + data * self.copies + self.after
+        if not self.end:
+            return data
+        return data[: len(data) // 2 if self.end_after is None else self.end_after]
+
+    def result(self) -> bytes:
+        """Cut the result out as JSON text; null if the response is an error."""
+        name, _, value = self.outcome.partition(b":")
+        return value if name == b'"result"' else b"null"
+
+
+def response(id_text: bytes, outcome: bytes) -> bytes:
+    """Build the text of a response from the texts of its members."""
+    return b'{"jsonrpc":"2.0","id":%b,%b}' % (id_text, outcome)
+
+
+@dataclass(slots=True)
+class Opening:
+    """How a connection begins; faults change it."""
+
+    end: Literal["", "close", "reset"] = ""
+    banner: bytes = b""
+    read_rate: float = math.inf
+    early: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A way to misbehave, *times* times; None: until told to behave."""
+
+    times: int | None = field(default=None, kw_only=True)
+
+    of_connection: ClassVar[bool] = False
+    """Whether a server-wide one is about connections instead of requests."""
+    lasting: ClassVar[bool] = False
+    """Whether it is a state that connections already open can be put into."""
+
+    def apply(self, reply: Reply) -> None:
+        """Change what is sent for a request."""
+
+    def open(self, opening: Opening) -> None:
+        """Change how a connection begins."""
+
+
+FaultChoice = Fault | Callable[[Request], Fault | Iterable[Fault] | None]
+"""A fault, or what chooses one for each request."""
+FaultLike = FaultChoice | Iterable[FaultChoice]
+
+
+# --- when the response comes ---------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Delay(Fault):
+    """Answer *seconds* late; other responses overtake it."""
+
+    seconds: float
+
+    def apply(self, reply: Reply) -> None:
+        reply.delay += self.seconds
+
+
+@dataclass(frozen=True)
+class Drop(Fault):
+    """Never answer."""
+
+    def apply(self, reply: Reply) -> None:
+        reply.copies = 0
+
+
+@dataclass(frozen=True)
+class Duplicate(Fault):
+    """Send the response *copies* times in all."""
+
+    copies: int = 2
+
+    def apply(self, reply: Reply) -> None:
+        reply.copies *= self.copies
+
+
+@dataclass(frozen=True)
+class Merge(Fault):
+    """Hold responses back until a connection has *count*, send them in one write."""
+
+    count: int
+    reverse: bool = False
+
+    def apply(self, reply: Reply) -> None:
+        reply.merge = self
+
+
+@dataclass(frozen=True)
+class Early(Fault):
+    """
+    Answer a request before it has arrived whole, with the result null.
+
+    That is as soon as its id can be seen in what has come, or only the comma is
+    missing.  The method is not called.
+    """
+
+    of_connection = lasting = True
+
+    def open(self, opening: Opening) -> None:
+        opening.early = True
+
+
+# --- in which pieces -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Split(Fault):
+    """
+    Send in pieces, each a write of its own, *pause* seconds between them.
+
+    *sizes* is the size of every piece, or the sizes of the first ones.
+    """
+
+    sizes: int | Sequence[int] = 1
+    pause: float = 0.0
+
+    def apply(self, reply: Reply) -> None:
+        sizes = self.sizes
+        reply.sizes = sizes if isinstance(sizes, int) else tuple(sizes)
+        reply.pause = self.pause
+
+
+@dataclass(frozen=True)
+class Drip(Fault):
+    """Send slowly."""
+
+    bytes_per_second: float
+
+    def apply(self, reply: Reply) -> None:
+        reply.sizes, reply.pause = piece(self.bytes_per_second)
+
+
+def piece(rate: float) -> tuple[int, float]:
+    """Bytes at once, and seconds to wait after them, for *rate* bytes a second."""
+    size = max(1, round(rate / 100))
+    return size, size / rate if rate else math.inf
+
+
+# --- what it says --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WrongId(Fault):
+    """Answer with another id: any JSON value, or a function of the request."""
+
+    id: Any
+
+    def apply(self, reply: Reply) -> None:
+        value = self.id(reply.request) if callable(self.id) else self.id
+        reply.id = encode(value)
+
+
+@dataclass(frozen=True)
+class Payload(Fault):
+    """
+    Answer with any payload, well framed.
+
+    ``$id`` and ``$result`` in it become the true ones, so that
+    ``{"id":$id,"result":$result}`` only lacks the version, and ``$id.0`` is an id
+    that equals the true one and is not it.
+    """
+
+    text: Text | Callable[[Request], Text]
+
+    def apply(self, reply: Reply) -> None:
+        text = self.text(reply.request) if callable(self.text) else self.text
+        data = text.encode() if isinstance(text, str) else text
+        # The result goes in last: it may contain "$id" itself.
+        data = data.replace(b"$id", reply.id)
+        reply.payload = data.replace(b"$result", reply.result())
+
+
+@dataclass(frozen=True)
+class Frame(Fault):
+    """
+    Break the netstring around the response.
+
+    ``$len`` in *header* becomes the payload's length plus *off*: ``Frame("0$len:")``
+    pads with a zero, ``Frame(comma="")`` forgets the comma, ``Frame(off=1)`` lies.
+    """
+
+    header: str = "$len:"
+    comma: str = ","
+    off: int = 0
+
+    def apply(self, reply: Reply) -> None:
+        reply.frame = self
+
+    def around(self, payload: bytes) -> bytes:
+        """Frame *payload*."""
+        header = self.header.replace("$len", str(len(payload) + self.off))
+        return header.encode() + payload + self.comma.encode()
+
+
+@dataclass(frozen=True)
+class Raw(Fault):
+    """Answer with exactly these bytes, unframed, or with what a function makes."""
+
+    data: bytes | Callable[[Request], bytes]
+
+    def apply(self, reply: Reply) -> None:
+        data = self.data
+        reply.data = data(reply.request) if callable(data) else data
+
+
+@dataclass(frozen=True)
+class Around(Fault):
+    """Send further bytes, such as frames nobody asked for, around the response."""
+
+    before: bytes = b""
+    after: bytes = b""
+
+    def apply(self, reply: Reply) -> None:
+        reply.before += self.before
+        reply.after += self.after
+
+
+@dataclass(frozen=True)
+class Flood(Fault):
+    """Answer with *data* over and over, for ever or for *limit* bytes."""
+
+    data: bytes = b"x" * 65536
+    limit: int | None = None
+
+    def apply(self, reply: Reply) -> None:
+        reply.flood = self
+
+
+# --- what becomes of the connection --------------------------------------------
+
+
+@dataclass(frozen=True)
+class Close(Fault):
+    """
+    Close the connection (FIN) in the middle of the response.
+
+    *after_bytes* is a slice's end: 0 sends nothing of it, -1 all but the comma,
+    a number past the end all of it; None sends half.
+    """
+
+    after_bytes: int | None = None
+
+    def apply(self, reply: Reply) -> None:
+        reply.end, reply.end_after = "close", self.after_bytes
+
+
+@dataclass(frozen=True)
+class Reset(Fault):
+    """Reset the connection (RST) in the middle of the response; as `Close`."""
+
+    after_bytes: int | None = None
+
+    def apply(self, reply: Reply) -> None:
+        reply.end, reply.end_after = "reset", self.after_bytes
+
+
+@dataclass(frozen=True)
+class Reject(Fault):
+    """Accept a connection and reset it at once, or close it."""
+
+    reset: bool = True
+
+    of_connection = True
+
+    def open(self, opening: Opening) -> None:
+        opening.end = "reset" if self.reset else "close"
+
+    def apply(self, reply: Reply) -> None:
+        reply.end, reply.end_after = "reset" if self.reset else "close", 0
+
+
+@dataclass(frozen=True)
+class Banner(Fault):
+    """Speak first: send *data* on each new connection."""
+
+    data: bytes
+
+    of_connection = True
+
+    def open(self, opening: Opening) -> None:
+        opening.banner += self.data
+
+    def apply(self, reply: Reply) -> None:
+        reply.before += self.data
+
+
+@dataclass(frozen=True)
+class SlowRead(Fault):
+    """Read slowly from connections, from now on."""
+
+    bytes_per_second: float
+
+    of_connection = lasting = True
+
+    def open(self, opening: Opening) -> None:
+        opening.read_rate = min(opening.read_rate, self.bytes_per_second)
+
+    def apply(self, reply: Reply) -> None:
+        reply.read_rate = min(reply.read_rate, self.bytes_per_second)
+
+
+@dataclass(frozen=True)
+class NeverRead(Fault):
+    """
+    Keep connections and never read from them again, nor answer.
+
+    Chosen for one request it leaves that one without an answer.
+    """
+
+    of_connection = lasting = True
+
+    def open(self, opening: Opening) -> None:
+        opening.read_rate = 0
+
+    def apply(self, reply: Reply) -> None:
+        reply.read_rate = 0
+        reply.copies = 0
+
+
+# --- choosing them -------------------------------------------------------------
+
+
+class Chaos:
+    """
+    Choose faults at random, the same ones for the same *seed*.
+
+    *rates* gives each fault its share, ``{Drop(): 0.01, Delay(0.1): 0.2}``: of the
+    requests, and for faults of connections of the connections.  The n-th request
+    that a server sees gets the n-th choice.  Each server needs one of its own.
+    """
+
+    def __init__(self, seed: int, rates: Mapping[Fault, float]) -> None:
+        self._rates: dict[bool, dict[Fault, float]] = {False: {}, True: {}}
+        for fault, rate in rates.items():
+            self._rates[fault.of_connection][fault] = rate
+        for shares in self._rates.values():
+            if min(shares.values(), default=0) < 0 or sum(shares.values()) > 1 + 1e-9:
+                raise ValueError("rates must be shares of one")
+        self._dice = {
+            of_connection: random.Random(f"{seed} {of_connection}")  # noqa: S311
+            for of_connection in self._rates
+        }
+        self._text = f"Chaos({seed!r}, {rates!r})"
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def __call__(self, request: Request) -> Fault | None:
+        """Choose for a request."""
+        del request
+        return self._pick(of_connection=False)
+
+    def for_connection(self) -> Fault | None:
+        """Choose for a new connection."""
+        return self._pick(of_connection=True)
+
+    def _pick(self, *, of_connection: bool) -> Fault | None:
+        dice = self._dice[of_connection].random()
+        for fault, rate in self._rates[of_connection].items():
+            if dice < rate:
+                return fault
+            dice -= rate
+        return None
+
+
+class Plan:
+    """The faults in force for a server or a method, and how often each still is."""
+
+    def __init__(self, faults: FaultLike = ()) -> None:
+        chosen = list(faults) if isinstance(faults, Iterable) else [faults]
+        for choice in chosen:
+            if not isinstance(choice, Fault) and (
+                isinstance(choice, type) or not callable(choice)
+            ):
+                raise TypeError(f"{choice!r} is neither a fault nor a function")
+        self._choices: list[FaultChoice] = chosen
+        self._left = [getattr(choice, "times", None) for choice in chosen]
+
+    def __bool__(self) -> bool:
+        return bool(self._choices)
+
+    def _take(self, wanted: Callable[[Fault], bool]) -> Iterator[Fault]:
+        for i, choice in enumerate(self._choices):
+            left = self._left[i]
+            if isinstance(choice, Fault) and left != 0 and wanted(choice):
+                self._left[i] = None if left is None else left - 1
+                yield choice
+
+    def for_request(self, request: Request, *, server_wide: bool) -> list[Fault]:
+        """Choose for a request."""
+        found = list(
+            self._take(lambda fault: not (server_wide and fault.of_connection))
+        )
+        for choice in self._choices:
+            if not isinstance(choice, Fault):
+                chosen = choice(request)
+                if isinstance(chosen, Fault):
+                    found.append(chosen)
+                elif chosen is not None:
+                    found.extend(chosen)
+        return found
+
+    def for_connection(self, *, already_open: bool) -> Opening:
+        """Choose for a connection."""
+        opening = Opening()
+        found = list(
+            self._take(
+                lambda fault: (
+                    fault.of_connection and (fault.lasting or not already_open)
+                )
+            )
+        )
+        if not already_open:
+            for choice in self._choices:
+                fault = choice.for_connection() if isinstance(choice, Chaos) else None
+                found += [fault] if fault is not None else []
+        for fault in found:
+            fault.open(opening)
+        return opening

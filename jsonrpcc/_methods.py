@@ -1,0 +1,179 @@
+"""
+The JSON-RPC side of `jsonrpcc.testing.Server`: texts to requests, calls to outcomes.
+
+An outcome is a response's result or error member as JSON text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+from msgspec.json import decode, encode
+
+from jsonrpcc._faults import Request, response
+
+logger = logging.getLogger("jsonrpcc.testing")
+
+
+class Error(Exception):
+    """
+    What a method raises to be answered with an error of its own.
+
+    Without *data* the error has none; None is sent as null.
+    """
+
+    def __init__(self, code: int, message: str, data: Any = msgspec.UNSET) -> None:
+        super().__init__(code, message, data)
+        self.code = code
+        self.message = message
+        self.data = data
+
+    def outcome(self) -> bytes:
+        """Encode as a response's error member."""
+        error = {"code": self.code, "message": self.message}
+        if self.data is not msgspec.UNSET:
+            error["data"] = self.data
+        return b'"error":%b' % encode(error)
+
+
+PARSE_ERROR = Error(-32700, "Parse error")
+INVALID_REQUEST = Error(-32600, "Invalid Request")
+METHOD_NOT_FOUND = Error(-32601, "Method not found")
+
+
+def invalid_params(error: TypeError) -> Error:
+    """Say why the params do not fit."""
+    return Error(-32602, "Invalid params", str(error))
+
+
+def internal_error(error: BaseException) -> Error:
+    """Say what a method raised."""
+    text = f"{type(error).__name__}: {error}"
+    return Error(-32603, "Internal error", text.encode(errors="replace").decode())
+
+
+def result_outcome(result: Any) -> bytes:
+    """Encode a response's result member."""
+    return b'"result":%b' % encode(result)
+
+
+def error_outcome(error: BaseException) -> bytes:
+    """Encode a response's error member for what a method raised."""
+    if isinstance(error, Error):
+        try:
+            return error.outcome()
+        except Exception as unsendable:  # noqa: BLE001 - data may be anything
+            error = unsendable
+    logger.info("method failed", exc_info=error)
+    return internal_error(error).outcome()
+
+
+class Method:
+    """A function with what is known of its parameters."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self._signature: inspect.Signature | None = None
+        self._least, self._most = math.inf, 0.0
+        # Some builtins have no signature.
+        with contextlib.suppress(TypeError, ValueError):
+            self._signature = inspect.signature(function)
+            self._count(self._signature.parameters.values())
+
+    def _count(self, parameters: Iterable[inspect.Parameter]) -> None:
+        """Note how many positional params always fit: asking bind is slow."""
+        self._least = 0
+        for parameter in parameters:
+            required = parameter.default is parameter.empty
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                self._most = math.inf
+            elif parameter.kind in {
+                parameter.POSITIONAL_ONLY,
+                parameter.POSITIONAL_OR_KEYWORD,
+            }:
+                self._most += 1
+                self._least += required
+            elif parameter.kind is parameter.KEYWORD_ONLY and required:
+                self._least = math.inf
+
+    def call(self, params: list[Any] | dict[str, Any] | None) -> Any:
+        """
+        Call the function; an async one's coroutine is returned.
+
+        Raises:
+            Error: The params do not fit; the function was not called.
+        """
+        args = params if isinstance(params, list) else []
+        kwargs = params if isinstance(params, dict) else {}
+        if kwargs or not self._least <= len(args) <= self._most:
+            self._bind(*args, **kwargs)
+        try:
+            return self.function(*args, **kwargs)
+        except TypeError as error:
+            # Without a signature this is as near as one gets: no frame below ours.
+            traceback = error.__traceback__
+            if self._signature is None and traceback and not traceback.tb_next:
+                raise invalid_params(error) from error
+            raise
+
+    def _bind(self, /, *args: Any, **kwargs: Any) -> None:
+        if self._signature is not None:
+            try:
+                self._signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise invalid_params(error) from error
+
+
+def read_message(payload: bytes, connection: int) -> tuple[list[Request | bytes], bool]:
+    """
+    Understand a frame: its requests, and whether they are a batch.
+
+    In the place of what is no valid request stands the error response's text.
+    """
+    try:
+        message = decode(payload)
+    except (ValueError, RecursionError):
+        return [response(b"null", PARSE_ERROR.outcome())], False
+    now = time.monotonic()
+    if message and isinstance(message, list):
+        return [_read_request(each, payload, connection, now) for each in message], True
+    return [_read_request(message, payload, connection, now)], False
+
+
+def _read_request(message: Any, raw: bytes, number: int, now: float) -> Request | bytes:
+    """Understand one request; if it is invalid, the error response's text."""
+    if isinstance(message, dict):
+        method = message.get("method")
+        params = message.get("params")
+        request_id = message.get("id")
+        id_ok = type(request_id) in {int, str, float, type(None)}
+        if (
+            message.get("jsonrpc") == "2.0"
+            and isinstance(method, str)
+            and (isinstance(params, (list, dict)) or "params" not in message)
+            and id_ok
+        ):
+            return Request(
+                method, params, request_id, number, now, raw, "id" not in message
+            )
+        id_text = encode(request_id) if id_ok else b"null"
+    else:
+        id_text = b"null"
+    return response(id_text, INVALID_REQUEST.outcome())
+
+
+async def outcome_of(outcome: bytes | Awaitable[Any]) -> bytes:
+    """Wait for what a method returned."""
+    if isinstance(outcome, bytes):
+        return outcome
+    try:
+        return result_outcome(await outcome)
+    except Exception as error:  # noqa: BLE001 - a method may raise anything
+        return error_outcome(error)

@@ -1,0 +1,136 @@
+"""The options of a client: Python's names and units, checked, to the C struct."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from jsonrpcc._jsonrpcc import ffi, lib
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """
+    The options that Client and AsyncClient share; all bounds are inclusive.
+
+    Attributes:
+        timeout: Seconds that a call may take that names no timeout of its own,
+            from the call to the outcome, all waiting included.
+        connect_timeout: Seconds for each address of a server.
+        max_conn_attempts: Attempts to reconnect in a row, -1 for ever, 0 none.
+        reconnect_delay: Bound in seconds of the first random wait before a
+            reconnect; it doubles with each failure in a row ...
+        reconnect_delay_max: ... up to this.
+        max_response: Bytes of the largest response.
+        max_request: Bytes of the largest request frame.
+        max_depth: Nesting of a response, its own braces included.
+        max_in_flight: Calls accepted and not delivered yet.
+        max_queued_bytes: Bytes accepted and not sent yet.
+        max_undelivered_bytes: Bytes received and not delivered yet; above it,
+            reading from the servers stops.
+    """
+
+    timeout: float = 5.0
+    connect_timeout: float = 1.0
+    max_conn_attempts: int = -1
+    reconnect_delay: float = 1.0
+    reconnect_delay_max: float = 10.0
+    max_response: int = 16 * MIB
+    max_request: int = 16 * MIB
+    max_depth: int = 512
+    max_in_flight: int = 65536
+    max_queued_bytes: int = 64 * MIB
+    max_undelivered_bytes: int = 64 * MIB
+
+
+DEFAULTS = Options()
+
+# (low, high) of the options that are integers, as the C core has them.
+_INT32 = 2**31 - 1
+_INTEGERS = {
+    "max_conn_attempts": (-1, _INT32),
+    "max_response": (64, _INT32),
+    "max_request": (64, _INT32),
+    "max_depth": (1, 4096),
+    "max_in_flight": (1, 2**24),
+    "max_queued_bytes": (1, 2**63 - 1),
+    "max_undelivered_bytes": (1, 2**63 - 1),
+}
+_DURATIONS = ("timeout", "connect_timeout", "reconnect_delay", "reconnect_delay_max")
+
+
+def milliseconds(name: str, seconds: Any) -> int:
+    """
+    Return a duration as the C core takes it, rounded up.
+
+    Raises:
+        TypeError: *seconds* is no number (None: there is no endless wait).
+        ValueError: It is not positive, not finite, or beyond 24 days.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        msg = f"{name} must be a number of seconds, not {seconds!r}"
+        raise TypeError(msg)
+    if not 0 < seconds <= _INT32 / 1000:
+        msg = f"{name} must be above 0 and at most {_INT32 // 1000} seconds, not {seconds!r}"
+        raise ValueError(msg)
+    return math.ceil(seconds * 1000)
+
+
+def _integer(name: str, value: Any) -> int:
+    low, high = _INTEGERS[name]
+    if isinstance(value, bool) or not isinstance(value, int):
+        msg = f"{name} must be an integer, not {value!r}"
+        raise TypeError(msg)
+    if not low <= value <= high:
+        msg = f"{name} must be from {low} to {high}, not {value}"
+        raise ValueError(msg)
+    return value
+
+
+def open_client(servers: str, options: Options) -> Any:
+    """
+    Return a new C client; it is freed with the last reference to it.
+
+    Raises:
+        TypeError, ValueError: An option is wrong; the message says which, and
+            for the servers string also where.
+        MemoryError: Out of memory, descriptors or threads.
+    """
+    if not isinstance(servers, str):
+        msg = f"servers must be a str, not {type(servers).__name__}"
+        raise TypeError(msg)
+    if "\0" in servers:
+        msg = f"servers: a NUL at offset {servers.index(chr(0))}"
+        raise ValueError(msg)
+    ms = {name: milliseconds(name, getattr(options, name)) for name in _DURATIONS}
+    numbers = {name: _integer(name, getattr(options, name)) for name in _INTEGERS}
+    if ms["reconnect_delay_max"] < ms["reconnect_delay"]:
+        msg = "reconnect_delay_max must not be below reconnect_delay"
+        raise ValueError(msg)
+    attempts = numbers.pop("max_conn_attempts")
+    text = ffi.new("char[]", servers.encode())
+    struct = ffi.new(
+        "jsonrpcc_options *",
+        {
+            "size": ffi.sizeof("jsonrpcc_options"),
+            "servers": text,
+            "timeout_ms": ms["timeout"],
+            "connect_timeout_ms": ms["connect_timeout"],
+            "reconnect_ms": ms["reconnect_delay"],
+            "reconnect_max_ms": ms["reconnect_delay_max"],
+            # In C zero is the default of everything, and that is "for ever".
+            "reconnect_attempts": {-1: 0, 0: -1}.get(attempts, attempts),
+            **numbers,
+        },
+    )
+    result = ffi.new("jsonrpcc_client **")
+    why = ffi.new("char[]", 256)
+    status = lib.jsonrpcc_client_new(struct, result, why, len(why))
+    if status == lib.JSONRPCC_EINVAL:
+        raise ValueError(ffi.string(why).decode())
+    if status != lib.JSONRPCC_OK:
+        raise MemoryError(ffi.string(lib.jsonrpcc_status_text(status)).decode())
+    return ffi.gc(result[0], lib.jsonrpcc_client_free)

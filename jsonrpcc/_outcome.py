@@ -1,0 +1,284 @@
+"""From the C core's records to Python's errors, events and snapshots."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from jsonrpcc._errors import (
+    Cancelled,
+    ClientClosed,
+    ConnectionLost,
+    Fate,
+    InvalidResponse,
+    JsonRpcError,
+    QueueFull,
+    RemoteError,
+    RequestTimeout,
+    ServerFailure,
+)
+from jsonrpcc._jsonrpcc import ffi, lib
+
+if TYPE_CHECKING:
+    from jsonrpcc._codec import Codec
+
+_FATES: dict[int, Fate] = {
+    lib.JSONRPCC_NOT_SENT: "not_sent",
+    lib.JSONRPCC_UNKNOWN: "unknown",
+    lib.JSONRPCC_ANSWERED: "answered",
+}
+
+EventKind = Literal[
+    "connected", "lost", "unreachable", "suspect", "trusted", "failed_over", "back"
+]
+
+_EVENT_KINDS: dict[int, EventKind] = {
+    lib.JSONRPCC_CONNECTED: "connected",
+    lib.JSONRPCC_LOST: "lost",
+    lib.JSONRPCC_UNREACHABLE: "unreachable",
+    lib.JSONRPCC_SUSPECT: "suspect",
+    lib.JSONRPCC_TRUSTED: "trusted",
+    lib.JSONRPCC_FAILED_OVER: "failed_over",
+    lib.JSONRPCC_BACK: "back",
+}
+
+ServerState = Literal["down", "connecting", "up", "suspect"]
+
+_STATES: dict[int, ServerState] = {
+    lib.JSONRPCC_SERVER_DOWN: "down",
+    lib.JSONRPCC_SERVER_CONNECTING: "connecting",
+    lib.JSONRPCC_SERVER_UP: "up",
+    lib.JSONRPCC_SERVER_SUSPECT: "suspect",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """
+    A change that an operator wants to see.
+
+    Attributes:
+        kind: ``connected``; ``lost`` (an established connection ended);
+            ``unreachable`` (the first failed attempt); ``suspect`` (timeouts in
+            a row: out of rotation) and ``trusted`` (it answered again);
+            ``failed_over`` (calls now go to a lower priority) and ``back``.
+        server: ``host:port``; of the new server for failed_over and back.
+        reason: Why, in words; empty if there is no reason.
+        time: When, as ``time.time()`` has it.
+    """
+
+    kind: EventKind
+    server: str
+    reason: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """
+    What the client knows of one server.
+
+    Attributes:
+        host, port, priority: As given.
+        state: ``down``, ``connecting``, ``up`` or ``suspect``.
+        since: When it entered that state, as ``time.time()`` has it.
+        last_error: Why it was last lost or not reached; None: never.
+        in_flight: Calls sent there and not answered.
+        connects, losses, attempts_failed: Connections made, lost, not made.
+        sent, responses, timeouts: Calls sent, answered, timed out there.
+        bytes_sent, bytes_received: On its connections.
+    """
+
+    host: str
+    port: int
+    priority: int
+    state: ServerState
+    since: float
+    last_error: str | None
+    in_flight: int
+    connects: int
+    losses: int
+    attempts_failed: int
+    sent: int
+    responses: int
+    timeouts: int
+    bytes_sent: int
+    bytes_received: int
+
+    @property
+    def address(self) -> str:
+        """``host:port``, IPv6 in brackets, as the servers string has it."""
+        return address_of(self.host, self.port)
+
+
+def address_of(host: str, port: int) -> str:
+    """Return ``host:port``, with brackets where the host has colons."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def wall_clock(monotonic_us: int) -> float:
+    """Return a point of CLOCK_MONOTONIC as ``time.time()`` would have it."""
+    return time.time() - (time.monotonic() - monotonic_us / 1e6)
+
+
+def reason_text(reason: int) -> str:
+    """Return what a reason of the C core means; empty for none."""
+    if reason == lib.JSONRPCC_NO_REASON:
+        return ""
+    text = ffi.new("char[]", 160)
+    lib.jsonrpcc_reason_text(reason, text, len(text))
+    return ffi.string(text).decode(errors="replace")
+
+
+def read_servers(client: Any) -> list[ServerInfo]:
+    """Return a snapshot of all servers, in the order of the servers string."""
+    info = ffi.new("jsonrpcc_server_info *")
+    servers = []
+    for index in range(lib.jsonrpcc_server_count(client)):
+        lib.jsonrpcc_server_get(client, index, info, ffi.sizeof(info[0]))
+        servers.append(
+            ServerInfo(
+                host=ffi.string(info.host).decode(),
+                port=info.port,
+                priority=info.priority,
+                state=_STATES[info.state],
+                since=wall_clock(info.since_us),
+                last_error=reason_text(info.reason) or None,
+                in_flight=info.in_flight,
+                connects=info.connects,
+                losses=info.losses,
+                attempts_failed=info.attempts_failed,
+                sent=info.sent,
+                responses=info.responses,
+                timeouts=info.timeouts,
+                bytes_sent=info.bytes_sent,
+                bytes_received=info.bytes_received,
+            )
+        )
+    return servers
+
+
+class Outcomes:
+    """Makes errors and events of the C core's records, for one client."""
+
+    def __init__(self, client: Any, codec: Codec) -> None:
+        self._addresses = [server.address for server in read_servers(client)]
+        self._codec = codec
+
+    def _address(self, index: int) -> str | None:
+        return self._addresses[index] if index >= 0 else None
+
+    def event(self, record: Any) -> Event:
+        """Return the event of a record."""
+        return Event(
+            kind=_EVENT_KINDS[record.kind],
+            server=self._addresses[record.server],
+            reason=reason_text(record.reason),
+            time=wall_clock(record.time_us),
+        )
+
+    def undecodable(self, method: str, cause: BaseException) -> InvalidResponse:
+        """Return the error of a result that the codec refused."""
+        error = InvalidResponse(
+            f"invalid response: {method}: the result can not be decoded: {cause}",
+            method=method,
+            fate="answered",
+        )
+        error.__cause__ = cause
+        return error
+
+    def error(self, outcome: Any, method: str) -> JsonRpcError:
+        """Return the error of an outcome that is not OK."""
+        status = outcome.status
+        server = self._address(outcome.server)
+        elapsed = outcome.elapsed_us / 1e6
+        fate = _FATES[outcome.fate]
+        text = (
+            bytes(ffi.buffer(outcome.json, outcome.json_len))
+            if outcome.json_len
+            else b""
+        )
+        if status == lib.JSONRPCC_EREMOTE:
+            try:
+                value = self._codec.decode(text)
+            except Exception as cause:  # noqa: BLE001  (codecs raise what they like)
+                return self.undecodable(method, cause)
+            return _remote_error(value, method, server, elapsed)
+        cls, what = _ERRORS[status]
+        if status == lib.JSONRPCC_EINVALID:
+            what = f"invalid response: {text.decode()}"
+        elif reason := reason_text(outcome.reason):
+            what = f"{what}: {reason}"
+        sent = " (not sent)" if fate == "not_sent" else ""
+        where = f" at {server}" if server else ""
+        return cls(
+            f"{what}: {method}{where} after {elapsed:.3f} s{sent}",
+            method=method,
+            server=server,
+            elapsed=elapsed,
+            fate=fate,
+        )
+
+
+_ERRORS: dict[int, tuple[type[JsonRpcError], str]] = {
+    lib.JSONRPCC_ETIMEDOUT: (RequestTimeout, "timeout"),
+    lib.JSONRPCC_EFAILURE: (ServerFailure, "failure: no server can be reached"),
+    lib.JSONRPCC_ECONNLOST: (ConnectionLost, "failure: connection lost"),
+    lib.JSONRPCC_EINVALID: (InvalidResponse, "invalid response"),
+    lib.JSONRPCC_ECANCELLED: (Cancelled, "cancelled"),
+    lib.JSONRPCC_ECLOSED: (ClientClosed, "client closed"),
+    lib.JSONRPCC_ENOMEM: (JsonRpcError, "out of memory"),
+}
+
+
+def _remote_error(
+    value: Any, method: str, server: str | None, elapsed: float
+) -> RemoteError:
+    """Return the error for whatever a server sent as one: not all keep to §5.1."""
+    code, message, data = None, "", value
+    if isinstance(value, dict):
+        code, message, data = (
+            value.get("code"),
+            value.get("message", ""),
+            value.get("data"),
+        )
+    elif isinstance(value, str):
+        message, data = value, None
+    if not isinstance(message, str):
+        message = str(message)
+    return RemoteError(
+        code, message, data, method=method, server=server, elapsed=elapsed
+    )
+
+
+def refusal(status: int, method: str, params: bytes | None, flags: int) -> Exception:
+    """Return the exception for a call that was not accepted."""
+    if status == lib.JSONRPCC_ECLOSED:
+        return ClientClosed("client closed", method=method, fate="not_sent")
+    if status == lib.JSONRPCC_EFULL:
+        return QueueFull(
+            f"queue full: {method}: max_in_flight or max_queued_bytes is reached",
+            method=method,
+            fate="not_sent",
+        )
+    if status == lib.JSONRPCC_ETOOBIG:
+        return ValueError(f"{method}: the request is larger than max_request")
+    if status == lib.JSONRPCC_EDEADLK:
+        return RuntimeError(ffi.string(lib.jsonrpcc_status_text(status)).decode())
+    if status == lib.JSONRPCC_EINVAL:
+        return _fault(method, params, flags)
+    return MemoryError(ffi.string(lib.jsonrpcc_status_text(status)).decode())
+
+
+def _fault(method: str, params: bytes | None, flags: int) -> ValueError:
+    """Return what is wrong with the texts of a call, and where."""
+    if params is not None:
+        at = ffi.new("size_t *")
+        rule = ffi.new("char **")
+        lenient = flags & lib.JSONRPCC_LENIENT
+        if not lib.jsonrpcc_params_check(params, len(params), lenient, at, rule):
+            seen = params[at[0] : at[0] + 32].decode(errors="replace")
+            what = ffi.string(rule[0]).decode()
+            return ValueError(f"params: {what} at offset {at[0]}: {seen!r}")
+    return ValueError(f"method must be a non-empty text in valid UTF-8, not {method!r}")

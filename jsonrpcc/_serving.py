@@ -1,0 +1,247 @@
+"""
+The inside of `jsonrpcc.testing.Server`: what one server is on its event loop.
+
+All of a `Core` belongs to its loop's thread; only `Records` is for every thread.
+Nothing here starts or stops a loop.
+
+Three sets say what is alive: `connections` are open, `ending` have their end
+decided but not seen, `tasks` are functions that run and replies on their way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, cast
+
+from msgspec.json import encode
+
+from jsonrpcc._connection import Connection, reset_on_close
+from jsonrpcc._faults import Opening, Plan, Reply, Request
+from jsonrpcc._methods import METHOD_NOT_FOUND, Method, error_outcome, result_outcome
+
+
+class Records:
+    """What a server has seen; the one part of it that every thread may touch."""
+
+    def __init__(self, keep: int | None) -> None:
+        self.changed = threading.Condition()
+        self.requests: deque[Request] = deque(maxlen=keep)
+        self.invalid: deque[bytes] = deque(maxlen=keep)
+        self.seen = 0
+        self.accepted = 0
+        self.open = 0
+
+    def add(self, requests: list[Request], invalid: list[bytes]) -> None:
+        """Note what has arrived."""
+        with self.changed:
+            self.requests.extend(requests)
+            self.invalid.extend(invalid)
+            self.seen += len(requests)
+            self.changed.notify_all()
+
+    def connected(self, change: int, accepted: int = 0) -> None:
+        """Note that the number of connections changes."""
+        with self.changed:
+            self.open += change
+            self.accepted += accepted
+            self.changed.notify_all()
+
+    def clear(self) -> None:
+        """Forget all requests."""
+        with self.changed:
+            self.requests.clear()
+            self.invalid.clear()
+            self.seen = 0
+
+
+class Core:
+    """The methods, faults and connections of one server, on its loop's thread."""
+
+    def __init__(
+        self,
+        methods: Mapping[str, Callable[..., Any]],
+        plan: Plan,
+        plans: dict[str, Plan],
+        max_frame: int,
+        records: Records,
+    ) -> None:
+        self.methods = {name: Method(function) for name, function in methods.items()}
+        self.plan = plan
+        self.plans = plans
+        self.max_frame = max_frame
+        self.records = records
+        self.connections: dict[Connection, None] = {}  # a set that keeps its order
+        self.ending: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listener: socket.socket | None = None
+        self._age = 0  # how often everything was closed
+        self._number = 0
+
+    # --- connections ---
+
+    def listen(self, listener: socket.socket) -> None:
+        """Accept on *listener*, which is owned from now on."""
+        self.refuse()
+        listener.setblocking(False)
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._loop.add_reader(listener, self._accept)
+
+    def refuse(self) -> None:
+        """Close the listener."""
+        if self._listener is not None and self._loop is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+
+    def listening(self) -> bool:
+        """Whether there is a listener."""
+        return self._listener is not None
+
+    def shut(self) -> None:
+        """Close the listener and all connections at once, as if killed."""
+        self._age += 1
+        self.refuse()
+        for connection in [*self.connections, *self.ending]:
+            connection.abort()
+        for task in self.tasks:
+            task.cancel()
+
+    async def settle(self, limit: float) -> None:
+        """After `shut`: wait until nothing is left, *limit* seconds for functions."""
+        end = time.monotonic() + limit
+        while self.tasks and (left := end - time.monotonic()) > 0:
+            await asyncio.wait(self.tasks, timeout=left)
+        # Their connection_lost is on its way: one turn of the loop or two.
+        while self.connections or self.ending:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+    def _accept(self) -> None:
+        while self._listener is not None and self._loop is not None:
+            try:
+                sock, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in {errno.EMFILE, errno.ENFILE}:
+                    raise
+                # Still readable, and nothing can be done: look again later.
+                self._loop.remove_reader(self._listener)
+                self._loop.call_later(0.1, self._accept_again, self._listener)
+                return
+            sock.setblocking(False)
+            self._number += 1
+            self.records.connected(0, accepted=1)
+            opening = self.plan.for_connection(already_open=False)
+            if opening.end:
+                if opening.end == "reset":
+                    reset_on_close(sock)
+                sock.close()
+                continue
+            connection = Connection(self, self._number, opening, self._age)
+            self.spawn(adopt(connection, sock)).add_done_callback(
+                # Cancelled before it began, nobody else has it.
+                lambda _, connection=connection, sock=sock: (  # type: ignore[misc]
+                    None if connection.made else sock.close()
+                )
+            )
+
+    def _accept_again(self, listener: socket.socket) -> None:
+        if self._loop is not None and self._listener is listener:
+            self._loop.add_reader(listener, self._accept)
+
+    def opened(self, connection: Connection, age: int) -> bool:
+        """Take *connection* in; False if everything was closed meanwhile."""
+        if age != self._age:
+            self.ending.add(connection)
+            return False
+        self.connections[connection] = None
+        self.records.connected(1)
+        return True
+
+    def closing(self, connection: Connection) -> None:
+        """Do not count *connection* any more; it will be `closed`."""
+        if connection in self.connections:
+            del self.connections[connection]
+            self.ending.add(connection)
+            self.records.connected(-1)
+
+    def closed(self, connection: Connection) -> None:
+        """Forget *connection*."""
+        self.closing(connection)
+        self.ending.discard(connection)
+
+    def drop(self, *, reset: bool) -> None:
+        """Close or reset all connections."""
+        for connection in list(self.connections):
+            connection.end(reset=reset)
+
+    def send(self, data: bytes) -> None:
+        """Send *data* on all connections."""
+        for connection in list(self.connections):
+            connection.send(data)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run *work*, until `shut` at most."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    # --- faults ---
+
+    def misbehave(self, plan: Plan, method: str | None) -> None:
+        """Put *plan* in force."""
+        if method is not None:
+            self.plans[method] = plan
+            return
+        self.plan = plan
+        for connection in list(self.connections):
+            connection.open(plan.for_connection(already_open=True))
+
+    def behave(self) -> None:
+        """End all faults, also what they have done to open connections."""
+        self.plan = Plan()
+        self.plans = {}
+        for connection in list(self.connections):
+            connection.open(Opening())
+            connection.release()
+
+    # --- requests ---
+
+    def reply_to(self, request: Request) -> Reply | None:
+        """Choose what is wrong with the reply to *request*; None: nothing."""
+        plan = self.plans.get(request.method)
+        if (not plan and not self.plan) or request.notification:
+            return None
+        faults = plan.for_request(request, server_wide=False) if plan else []
+        faults += self.plan.for_request(request, server_wide=True)
+        if not faults:
+            return None
+        return Reply(request, faults, encode(request.id), b"")
+
+    def call(self, request: Request) -> bytes | Awaitable[Any]:
+        """Call the method: the response's result or error, or what to wait for."""
+        method = self.methods.get(request.method)
+        if method is None:
+            return METHOD_NOT_FOUND.outcome()
+        try:
+            result = method.call(request.params)
+            if hasattr(result, "__await__"):
+                return cast("Awaitable[Any]", result)
+            return result_outcome(result)
+        except Exception as error:  # noqa: BLE001 - a method may raise anything
+            return error_outcome(error)
+
+
+async def adopt(connection: Connection, sock: socket.socket) -> None:
+    """Give *sock* to *connection*."""
+    loop = asyncio.get_running_loop()
+    await loop.connect_accepted_socket(lambda: connection, sock)

@@ -1,0 +1,259 @@
+"""The client for asyncio, on any event loop that has add_reader."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from jsonrpcc._base import Base, tell_event
+from jsonrpcc._errors import ClientClosed, JsonRpcError
+from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._options import milliseconds
+from jsonrpcc._outcome import Event, refusal
+from jsonrpcc._proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jsonrpcc._base import OptionArgs
+
+_ROOM_CHECK = 0.02  # seconds between two looks for room
+
+
+class AsyncClient(Base):
+    """
+    A JSON-RPC 2.0 client for asyncio.
+
+    Arguments as for `jsonrpcc.Client`; *on_event* runs in the event loop.  It
+    belongs to the loop in which it is first used, and to that loop's thread.
+    """
+
+    def __init__(
+        self,
+        servers: str,
+        *,
+        codec: Any = None,
+        on_event: Callable[[Event], object] | None = None,
+        **options: Unpack[OptionArgs],
+    ) -> None:
+        super().__init__(servers, codec=codec, on_event=on_event, **options)
+        self._on_event = on_event
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._queue: Any = None
+        self._batch = ffi.new("jsonrpcc_batch *")
+        self._calls: dict[int, tuple[asyncio.Future[Any], str]] = {}
+        self._tokens = itertools.count(1)
+        self._corked = False
+
+    def _open(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if self._loop is not None:
+            if self._loop is not loop:
+                msg = "this AsyncClient belongs to another event loop"
+                raise RuntimeError(msg)
+            return loop
+        flags = lib.JSONRPCC_QUEUE_FD | lib.JSONRPCC_QUEUE_EVENTS
+        queue = lib.jsonrpcc_queue_new(self._handle, flags)
+        if queue == ffi.NULL:
+            msg = "out of memory or descriptors"
+            raise MemoryError(msg)
+        handle = self._handle
+        self._queue = ffi.gc(
+            queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
+        )
+        self._loop = loop
+        loop.add_reader(lib.jsonrpcc_queue_fd(self._queue), self._on_ready)
+        self._on_ready()
+        return loop
+
+    async def call(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  (ours reaches the C core)
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+    ) -> Any:
+        """
+        Call *method*; return the result or raise the error.
+
+        Cancelling the task cancels the call.  Arguments and errors as for
+        `jsonrpcc.Client.call`; when the client's bounds are reached it waits.
+        """
+        loop = self._loop if self._loop is not None else self._open()
+        name = self._methods.get(method) or self._method(method)
+        text = self._encode(params)
+        ms = 0 if timeout is None else milliseconds("timeout", timeout)
+        flags = 0
+        if idempotent or wait_for_ready or isinstance(params, str | bytes):
+            flags = self._flags(
+                params, idempotent=idempotent, wait_for_ready=wait_for_ready
+            )
+        future = loop.create_future()
+        token = next(self._tokens)
+        self._calls[token] = (future, method)
+        try:
+            call_id = lib.jsonrpcc_queue_request(
+                self._queue, token, name, len(name),
+                text, len(text) if text is not ffi.NULL else 0,
+                ms, flags | lib.JSONRPCC_CORKED,
+            )  # fmt: skip
+            if call_id <= 0:
+                call_id = await self._retry(
+                    -call_id, token, method, name, text, ms, flags
+                )
+        except BaseException:
+            self._calls.pop(token, None)
+            raise
+        if not self._corked:
+            self._corked = True
+            loop.call_soon(self._flush)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            lib.jsonrpcc_cancel(self._handle, call_id)
+            raise
+
+    async def notification(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+        wait_for_ready: bool = False,
+    ) -> None:
+        """
+        Send a notification; returns as soon as it is queued.
+
+        Waits only when the client's bounds are reached.  Arguments and errors as
+        for `jsonrpcc.Client.notification`.
+        """
+        loop = self._loop if self._loop is not None else self._open()
+        name = self._methods.get(method) or self._method(method)
+        text = self._encode(params)
+        ms = 0 if timeout is None else milliseconds("timeout", timeout)
+        flags = lib.JSONRPCC_NOTIFICATION | self._flags(
+            params, idempotent=False, wait_for_ready=wait_for_ready
+        )
+        size = len(text) if text is not ffi.NULL else 0
+        result = lib.jsonrpcc_queue_request(
+            self._queue, 0, name, len(name), text, size, ms, flags | lib.JSONRPCC_CORKED
+        )
+        if result <= 0:
+            await self._retry(-result, 0, method, name, text, ms, flags)
+        if not self._corked:
+            self._corked = True
+            loop.call_soon(self._flush)
+
+    async def _retry(  # noqa: PLR0913
+        self,
+        status: int,
+        token: int,
+        method: str,
+        name: bytes,
+        text: Any,
+        ms: int,
+        flags: int,
+    ) -> int:
+        """Wait for room, at most for the call's timeout; return the call's id."""
+        size = len(text) if text is not ffi.NULL else 0
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (ms / 1000 or self._options.timeout)
+        while status == lib.JSONRPCC_EFULL and loop.time() < deadline:
+            self._flush()
+            await asyncio.sleep(_ROOM_CHECK)
+            result: int = lib.jsonrpcc_queue_request(
+                self._queue, token, name, len(name), text, size, ms, flags
+            )
+            if result > 0:
+                return result
+            status = -result
+        raise refusal(status, method, text if size else None, flags)
+
+    def _flush(self) -> None:
+        self._corked = False
+        lib.jsonrpcc_flush(self._handle)
+
+    def _on_ready(self) -> None:
+        """Deliver all that is there; the descriptor is armed again by the empty fetch."""
+        batch = self._batch
+        while lib.jsonrpcc_queue_fetch(self._queue, batch):
+            if batch.count:
+                self._deliver(batch, batch.count)
+            for i in range(batch.failure_count):
+                failure = batch.failures[i]
+                future, method = self._calls.pop(failure.token)
+                if not future.done():
+                    future.set_exception(self._outcomes.error(failure.outcome, method))
+            for i in range(batch.event_count):
+                tell_event(self._outcomes, batch.events[i], self._on_event)
+
+    def _deliver(self, batch: Any, count: int) -> None:
+        tokens = ffi.unpack(batch.tokens, count)
+        pop = self._calls.pop
+        try:
+            results = self._codec.decode(ffi.buffer(batch.results, batch.results_len))
+        except Exception:  # noqa: BLE001  (codecs raise what they like)
+            results = [self._decode_one(batch, i) for i in range(count)]
+        for token, result in zip(tokens, results, strict=True):
+            future, method = pop(token)
+            if future.done():
+                continue
+            if isinstance(result, _Undecodable):
+                future.set_exception(self._outcomes.undecodable(method, result.cause))
+            else:
+                future.set_result(result)
+
+    def _decode_one(self, batch: Any, i: int) -> Any:
+        start = batch.starts[i] - batch.starts[0] + 1
+        try:
+            return self._codec.decode(ffi.buffer(batch.results + start, batch.lens[i]))
+        except Exception as cause:  # noqa: BLE001
+            return _Undecodable(cause)
+
+    @property
+    def proxy(self) -> Proxy:
+        """``await client.proxy.math.add(1, 2)`` calls ``math.add``."""
+        return Proxy(self.call, "")
+
+    async def close(self) -> None:
+        """
+        Stop, and wait until every pending call has ended with `ClientClosed`.
+
+        Notifications not sent yet get up to a second.  May be repeated.
+        """
+        self._closed = True
+        lib.jsonrpcc_client_close(self._handle, 0)
+        loop = asyncio.get_running_loop()
+        while not await loop.run_in_executor(
+            None, lib.jsonrpcc_client_close, self._handle, 1000
+        ):
+            pass
+        if self._queue is None:
+            return
+        self._on_ready()
+        for future, method in self._calls.values():
+            if not future.done():
+                error: JsonRpcError = ClientClosed("client closed", method=method)
+                future.set_exception(error)
+        self._calls.clear()
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(lib.jsonrpcc_queue_fd(self._queue))
+
+    async def __aenter__(self) -> Self:
+        self._open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class _Undecodable:
+    """Stands among the results for one that the codec refused."""
+
+    __slots__ = ("cause",)
+
+    def __init__(self, cause: BaseException) -> None:
+        self.cause = cause

@@ -1,0 +1,549 @@
+"""
+A JSON-RPC 2.0 server over netstrings for tests, which misbehaves on demand.
+
+    with Server({"add": lambda a, b: a + b}) as server:
+        client = Client(f"{server.address},1")
+        ...
+        server.misbehave(Delay(0.5))
+
+`Server` runs in a thread of its own, or inside an asyncio loop with ``async with``.
+What is wrong with its answers is said by faults, which can be combined: for all
+requests, for one method, for n times, by a function of the request, or at random
+with `Chaos`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import signal
+import socket
+import sys
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
+
+from jsonrpcc._faults import (
+    Around,
+    Banner,
+    Chaos,
+    Close,
+    Delay,
+    Drip,
+    Drop,
+    Duplicate,
+    Early,
+    Fault,
+    FaultLike,
+    Flood,
+    Frame,
+    Merge,
+    NeverRead,
+    Payload,
+    Plan,
+    Raw,
+    Reject,
+    Reply,
+    Request,
+    Reset,
+    SlowRead,
+    Split,
+    WrongId,
+)
+from jsonrpcc._methods import Error
+from jsonrpcc._netstring import (
+    MAX_PAYLOAD,
+    BrokenNetstringError,
+    netstring,
+    split_netstrings,
+)
+from jsonrpcc._serving import Core, Records
+
+__all__ = [
+    "Around",
+    "Banner",
+    "BrokenNetstringError",
+    "Chaos",
+    "Close",
+    "Delay",
+    "Drip",
+    "Drop",
+    "Duplicate",
+    "Early",
+    "Error",
+    "Fault",
+    "FaultLike",
+    "Flood",
+    "Frame",
+    "LoopThread",
+    "Merge",
+    "NeverRead",
+    "Payload",
+    "Raw",
+    "Reject",
+    "Reply",
+    "Request",
+    "Reset",
+    "Server",
+    "SlowRead",
+    "Split",
+    "WrongId",
+    "netstring",
+    "split_netstrings",
+]
+
+T = TypeVar("T")
+
+CALL_LIMIT = 10.0  # seconds that a control waits for a function that blocks the loop
+
+
+class _Home:
+    """An event loop, and the thread that runs it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ident: int | None) -> None:
+        self.loop = loop
+        self.ident = ident
+
+    def here(self) -> bool:
+        """Whether this is the loop's thread."""
+        return threading.get_ident() == self.ident
+
+    def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Call *function* on the loop's thread and wait for what it returns."""
+        if self.here():
+            return function(*args)
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function(*args))
+            except BaseException as error:  # noqa: BLE001 - raised in the caller
+                future.set_exception(error)
+
+        self.loop.call_soon_threadsafe(run)
+        return future.result(CALL_LIMIT)
+
+
+class LoopThread(_Home):
+    """
+    An event loop on a thread of its own, for several servers to share.
+
+    A thousand servers with a thread each would be slow, and need four descriptors
+    each.  Stop the servers first: ``with LoopThread() as thread, Server(methods,
+    thread=thread) as server``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(asyncio.new_event_loop(), None)
+        self._thread = threading.Thread(
+            target=self._run, name="jsonrpcc-testing", daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Start the thread; once."""
+        self._thread.start()
+        self.ident = self._thread.ident
+        return self
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """
+        Stop the loop and wait for the thread to end.
+
+        A function that blocks the loop can not be stopped: after *timeout* it is
+        left alone with a ResourceWarning, and the thread ends when it returns.
+        """
+        if not self._thread.is_alive():
+            return
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            warnings.warn(
+                "a function still blocks the server's thread",
+                ResourceWarning,
+                stacklevel=3,
+            )
+
+    def _run(self) -> None:
+        try:
+            self.loop.run_forever()
+            left = asyncio.all_tasks(self.loop)  # tasks that functions started
+            for task in left:
+                task.cancel()
+            if left:
+                self.loop.run_until_complete(asyncio.wait(left, timeout=0.5))
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        finally:
+            self.loop.close()
+
+
+class Server:
+    """
+    A JSON-RPC 2.0 server that does what a test wants.
+
+    *methods* are functions, sync or async, by their names; a sync one runs on the
+    loop's thread, so the server does nothing else meanwhile.  What one raises is
+    answered with -32603, `Error` with its own code.  Port 0 takes any free one; the
+    server keeps its port when it is stopped and started again, until the with block
+    ends.
+
+    *fault* is in force for all requests and connections, *faults* for methods; see
+    `misbehave`.  *keep* is how many of the latest requests are remembered, None for
+    all.
+
+    All methods may be called from any thread.
+
+    Raises:
+        OSError: When it is started: the port is in use, or the host is not ours.
+    """
+
+    def __init__(
+        self,
+        methods: Mapping[str, Callable[..., Any]] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        fault: FaultLike = (),
+        faults: Mapping[str, FaultLike] | None = None,
+        max_frame: int = MAX_PAYLOAD,
+        keep: int | None = None,
+        thread: LoopThread | None = None,
+    ) -> None:
+        self.host = host
+        self._port = port
+        self._records = Records(keep)
+        self._core = Core(
+            methods or {},
+            Plan(fault),
+            {name: Plan(each) for name, each in (faults or {}).items()},
+            max_frame,
+            self._records,
+        )
+        self._shared = thread
+        self._home: _Home | None = None
+        self._thread: LoopThread | None = None  # our own
+        self._release_port: weakref.finalize[[], Server] | None = None
+        self._hole: list[socket.socket] = []
+        self._thaw = threading.Event()
+        self._when_stopped: Callable[[], None] | None = None
+
+    def __repr__(self) -> str:
+        seen = self._records
+        return f"<Server {self.address} {seen.open} connections, {seen.seen} requests>"
+
+    # --- start and stop ---
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+        self._free_port()
+
+    async def __aenter__(self) -> Self:
+        """Start inside the running loop; the controls may be called from it."""
+        self._home = _Home(asyncio.get_running_loop(), threading.get_ident())
+        try:
+            return self.start()
+        except BaseException:
+            self._home = None
+            raise
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.stop()
+        await self._core.settle(1.0)
+        self._home = None
+        self._free_port()
+
+    def start(self) -> Self:
+        """
+        Listen, after `stop` on the same port as before.
+
+        Raises:
+            OSError: The port is in use, or the host is not ours.
+        """
+        if self._home is not None and self._core.listening():
+            return self
+        listener = self._listener()
+        if self._home is None:
+            self._home = self._shared
+        if self._home is None:
+            self._home = self._thread = LoopThread().start()
+        self._home.call(self._core.listen, listener)
+        return self
+
+    def stop(self) -> None:
+        """
+        Close the listener and all connections at once, as if killed.
+
+        What was not sent is not sent any more, functions that run are cancelled.
+        From another thread it waits until they have ended, 2 s at most.
+        """
+        self._thaw.set()
+        self._fill_hole()
+        home = self._home
+        if home is None:
+            return
+        if not home.here():
+            home.loop.call_soon_threadsafe(self._core.shut)
+            settling = asyncio.run_coroutine_threadsafe(
+                self._core.settle(1.0), home.loop
+            )
+            with contextlib.suppress(TimeoutError):
+                settling.result(1.5)
+            if self._thread is not None:
+                self._thread.stop(0.4)
+            if self._thread is not None or self._shared is not None:
+                self._home = self._thread = None
+        else:
+            self._core.shut()
+        if self._when_stopped is not None:
+            home.loop.call_soon_threadsafe(self._when_stopped)
+
+    def serve_forever(self, ready: Callable[[Server], object] | None = None) -> None:
+        """
+        Serve in this thread until SIGINT, SIGTERM or `stop`.
+
+        *ready* is called with the server once it listens.
+        """
+        asyncio.run(self._serve(ready))
+
+    async def _serve(self, ready: Callable[[Server], object] | None) -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, stopped.set)
+        self._when_stopped = stopped.set
+        try:
+            async with self:
+                if ready is not None:
+                    ready(self)
+                await stopped.wait()
+        finally:
+            self._when_stopped = None
+
+    # --- what there is and was ---
+
+    @property
+    def port(self) -> int:
+        """The port; 0 if any free one is wanted and it never started."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """``host:port`` or ``[host]:port``, as in the client's servers string."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self._port}"
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return self._records.open
+
+    @property
+    def accepted(self) -> int:
+        """How many connections were ever accepted."""
+        return self._records.accepted
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests and notifications seen so far, in order of arrival."""
+        with self._records.changed:
+            return list(self._records.requests)
+
+    @property
+    def invalid(self) -> list[bytes]:
+        """Payloads that were no valid request, and what was no netstring."""
+        with self._records.changed:
+            return list(self._records.invalid)
+
+    def clear(self) -> None:
+        """Forget the requests seen so far."""
+        self._records.clear()
+
+    def wait_for_requests(self, count: int, timeout: float = 5.0) -> list[Request]:
+        """
+        Wait until *count* requests and notifications were seen; return all.
+
+        Raises:
+            TimeoutError: There were fewer after *timeout* seconds.
+        """
+        seen = self._records
+        self._wait(
+            lambda: seen.seen >= count,
+            timeout,
+            lambda: f"{seen.seen} of {count} requests",
+        )
+        return self.requests
+
+    def wait_for_connections(self, count: int, timeout: float = 5.0) -> None:
+        """
+        Wait until exactly *count* connections are open.
+
+        Raises:
+            TimeoutError: There was another number after *timeout* seconds.
+        """
+        seen = self._records
+        self._wait(
+            lambda: seen.open == count,
+            timeout,
+            lambda: f"{seen.open} connections instead of {count}",
+        )
+
+    def wait_for_accepted(self, count: int, timeout: float = 5.0) -> None:
+        """
+        Wait until *count* connections were accepted, open or not.
+
+        Raises:
+            TimeoutError: There were fewer after *timeout* seconds.
+        """
+        seen = self._records
+        self._wait(
+            lambda: seen.accepted >= count,
+            timeout,
+            lambda: f"{seen.accepted} of {count} connections accepted",
+        )
+
+    def _wait(
+        self, done: Callable[[], bool], timeout: float, text: Callable[[], str]
+    ) -> None:
+        if self._home is not None and self._home.here():
+            raise RuntimeError("this would block the loop: use asyncio.to_thread")
+        with self._records.changed:
+            if not self._records.changed.wait_for(done, timeout):
+                raise TimeoutError(f"{text()} after {timeout} s")
+
+    # --- misbehaviour ---
+
+    def misbehave(self, *faults: FaultLike, method: str | None = None) -> None:
+        """
+        Have these faults from now on, for all requests or those of *method*.
+
+        They replace the ones before.  A function is asked for each request and
+        returns a fault, several, or None.  A request has the faults of its method
+        and those for all.  Notifications and invalid requests have none.
+        """
+        flat = [
+            each
+            for fault in faults
+            for each in (
+                [fault] if callable(fault) or isinstance(fault, Fault) else fault
+            )
+        ]
+        self._call(self._core.misbehave, Plan(flat), method)
+
+    def behave(self) -> None:
+        """End all faults."""
+        self._call(self._core.behave)
+
+    def drop_connections(self, *, reset: bool = False) -> None:
+        """Close all connections, or reset them; new ones are welcome."""
+        self._call(lambda: self._core.drop(reset=reset))
+
+    def send(self, data: bytes) -> None:
+        """Send *data*, unframed, on all connections, though nobody asked."""
+        self._call(self._core.send, data)
+
+    def refuse(self) -> None:
+        """Refuse new connections and keep those that are open, until `accept`."""
+        self._fill_hole()
+        self._call(self._core.refuse)
+
+    def blackhole(self) -> None:
+        """
+        Let new connections neither succeed nor fail, until `accept` (Linux).
+
+        The kernel drops SYNs when a listener's queue is full, as firewalls do.
+        """
+        self.refuse()
+        hole = self._bound()
+        self._hole.append(hole)
+        hole.listen(0)
+        for _ in range(2):
+            filler = socket.socket(hole.family, socket.SOCK_STREAM)
+            self._hole.append(filler)
+            filler.setblocking(False)
+            filler.connect_ex(hole.getsockname())
+
+    def accept(self) -> None:
+        """Accept connections again after `refuse` or `blackhole`."""
+        self.start()
+
+    def freeze(self) -> None:
+        """
+        Do nothing at all until `thaw`, as a process after SIGSTOP.
+
+        The kernel still accepts connections and bytes.  Other controls but `stop`
+        and `thaw` block.  Servers on the same `LoopThread` freeze, too.
+        """
+        home = self._home
+        if home is None or home.here() or not isinstance(home, LoopThread):
+            raise RuntimeError("only a server in another thread can freeze")
+        frozen = threading.Event()
+        self._thaw.clear()
+
+        def freeze() -> None:
+            frozen.set()
+            self._thaw.wait()
+
+        home.loop.call_soon_threadsafe(freeze)
+        frozen.wait(CALL_LIMIT)
+
+    def thaw(self) -> None:
+        """Go on after `freeze`."""
+        self._thaw.set()
+
+    # --- inside ---
+
+    def _call(self, function: Callable[..., None], *args: Any) -> None:
+        if self._home is None:
+            function(*args)
+        else:
+            self._home.call(function, *args)
+
+    def _listener(self) -> socket.socket:
+        self._fill_hole()
+        if self._release_port is None and sys.platform == "linux":
+            # Bound and not listening, it keeps the port ours while we are stopped:
+            # any outgoing connection on this machine might get it otherwise.
+            self._release_port = weakref.finalize(self, self._bound().close)
+        listener = self._bound()
+        try:
+            listener.listen(4096)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
+    def _bound(self) -> socket.socket:
+        family, _, _, _, address = socket.getaddrinfo(
+            self.host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+        except BaseException:
+            sock.close()
+            raise
+        self._port = sock.getsockname()[1]
+        return sock
+
+    def _fill_hole(self) -> None:
+        for sock in self._hole:
+            sock.close()
+        self._hole.clear()
+
+    def _free_port(self) -> None:
+        if self._release_port is not None:
+            self._release_port()
+            self._release_port = None
