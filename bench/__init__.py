@@ -1,0 +1,1 @@
+"""Benchmarks of jsonrpcc against other clients: ``python -m bench --help``."""

@@ -1,0 +1,1 @@
+"""The clients that are measured, one module or C file each."""

@@ -1,0 +1,19 @@
+"""jsonrpcc, with orjson as its codec."""
+
+from __future__ import annotations
+
+import orjson
+
+from bench.rivals.ours import Runs
+
+_runs = Runs(codec=orjson)
+callback = _runs.callback
+callback_main = _runs.callback_main
+callback8 = _runs.callback8
+map = _runs.map  # noqa: A001 - the workload's name
+sync = _runs.sync
+notify = _runs.notify
+await_ = _runs.await_
+await1 = _runs.await1
+blob64k = _runs.blob64k
+blob1m = _runs.blob1m
