@@ -13,7 +13,7 @@ from jsonrpcc._outcome import Event, Outcomes, ServerInfo, read_servers
 from jsonrpcc._stats import Stats, read_stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from typing import TypedDict
 
     class OptionArgs(TypedDict, total=False):
@@ -32,10 +32,12 @@ if TYPE_CHECKING:
         max_undelivered_bytes: int
 
 
-Params = "Mapping[str, Any] | Sequence[Any] | str | bytes | None"
-OnEvent = "Callable[[Event], object]"
-
 logger = logging.getLogger("jsonrpcc")
+
+LENIENT: int = lib.JSONRPCC_LENIENT
+IDEMPOTENT: int = lib.JSONRPCC_IDEMPOTENT
+WAIT_FOR_READY: int = lib.JSONRPCC_WAIT_FOR_READY
+_CONTAINERS = (dict, list, tuple)
 
 # Ctrl-C is seen between two slices of a blocking wait.
 SLICE_MS = 100
@@ -78,6 +80,9 @@ class Base:
         self._handle = _options.open_client(servers, self._options)
         self._outcomes = Outcomes(self._handle, self._codec)
         self._methods: dict[str, bytes] = {}
+        # Looked up once: these stand in the path of every call.
+        self._dumps = self._codec.encode
+        self._hides_nan = self._codec.hides_nan
         self._closed = False
 
     def servers(self) -> list[ServerInfo]:
@@ -113,43 +118,35 @@ class Base:
             self._methods[method] = text
         return text
 
-    def _encode(self, params: Any) -> bytes | Any:
+    def _text(self, params: Any) -> tuple[Any, int, int]:
         """
-        Return params as JSON text, or NULL for none.
+        Return params as JSON text (NULL for none), its size, and the call's flags.
 
         Raises:
             TypeError: They are of no type that stands for an array or object,
                 or the codec does not know what is in them.
             ValueError: They hold a number that JSON has not.
         """
-        if isinstance(params, dict | list | tuple):
-            text: bytes = self._codec.encode(params)
-            if self._codec.hides_nan and b"null" in text:
-                check_finite(params)
-            return text
         if params is None:
-            return ffi.NULL
+            return ffi.NULL, 0, 0
+        if isinstance(params, _CONTAINERS):
+            text = self._dumps(params)
+            if self._hides_nan and b"null" in text:
+                check_finite(params)
+            return text, len(text), 0
         if isinstance(params, str):
             try:
-                return params.encode()
+                text = params.encode()
             except UnicodeEncodeError as error:
                 msg = f"params: no valid UTF-8 at offset {error.start}"
                 raise ValueError(msg) from error
-        if isinstance(params, bytes):
-            return params
-        msg = f"params must be a dict, list, tuple, JSON text or None, not {type(params).__name__}"
-        raise TypeError(msg)
-
-    @staticmethod
-    def _flags(params: Any, *, idempotent: bool, wait_for_ready: bool) -> int:
-        flags = 0
-        if isinstance(params, str | bytes):
-            flags |= int(lib.JSONRPCC_LENIENT)
-        if idempotent:
-            flags |= int(lib.JSONRPCC_IDEMPOTENT)
-        if wait_for_ready:
-            flags |= int(lib.JSONRPCC_WAIT_FOR_READY)
-        return flags
+        elif isinstance(params, bytes):
+            text = params
+        else:
+            kind = type(params).__name__
+            msg = f"params must be a dict, list, tuple, JSON text or None, not {kind}"
+            raise TypeError(msg)
+        return text, len(text), LENIENT
 
 
 def tell_event(

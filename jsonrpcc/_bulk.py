@@ -79,13 +79,13 @@ class Bulk:
             for params in chunk:
                 self._submit_one(params)
             return
-        text = client._encode(chunk)  # noqa: SLF001
+        text, size, _ = client._text(chunk)  # noqa: SLF001
         at = ffi.new("size_t *", 0)
         left = len(chunk)
         while left:
             accepted = lib.jsonrpcc_queue_request_many(
                 self._queue, self._submitted, self._name, len(self._name),
-                text, len(text), at, left, self._ms, self._flags,
+                text, size, at, left, self._ms, self._flags,
             )  # fmt: skip
             if accepted > 0:
                 self._submitted += accepted
@@ -97,11 +97,8 @@ class Bulk:
 
     def _submit_one(self, params: Any) -> None:
         client = self._client
-        text = client._encode(params)  # noqa: SLF001
-        size = len(text) if text is not ffi.NULL else 0
-        flags = self._flags
-        if isinstance(params, str | bytes):
-            flags |= lib.JSONRPCC_LENIENT
+        text, size, flags = client._text(params)  # noqa: SLF001
+        flags |= self._flags
         while True:
             result = lib.jsonrpcc_queue_request(
                 self._queue, self._submitted, self._name, len(self._name),

@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec.json import encode
 
 from jsonrpcc._faults import Opening, Reply, Request, piece, response
-from jsonrpcc._methods import logger, outcome_of, read_message, result_outcome
+from jsonrpcc._methods import (
+    close_unstarted,
+    logger,
+    outcome_of,
+    read_message,
+    result_outcome,
+)
 from jsonrpcc._netstring import Reader, netstring
 
 if TYPE_CHECKING:
@@ -186,7 +192,9 @@ class Connection(asyncio.BufferedProtocol):
         if all(isinstance(outcome, bytes) for outcome in outcomes):
             self._respond(entries, cast("list[bytes]", outcomes), reply, batch=batch)
         else:
-            self._spawn(self._answer_later(entries, outcomes, reply, batch=batch))
+            work = self._answer_later(entries, outcomes, reply, batch=batch)
+            task = self._spawn(work)
+            task.add_done_callback(lambda _: close_unstarted(outcomes))
 
     async def _answer_later(
         self,
@@ -307,6 +315,7 @@ class Connection(asyncio.BufferedProtocol):
         if reply.flood is not None:
             left = math.inf if reply.flood.limit is None else reply.flood.limit
             data = reply.flood.data
+            data *= READ_SIZE // max(1, len(data)) or 1
             while left > 0 and data:
                 await self._write(data[: int(min(left, len(data)))])
                 left -= len(data)
@@ -397,10 +406,11 @@ class Connection(asyncio.BufferedProtocol):
         self._core.closing(self)
         self._transport.abort()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._core.spawn(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

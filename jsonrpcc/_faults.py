@@ -216,6 +216,10 @@ class Split(Fault):
     sizes: int | Sequence[int] = 1
     pause: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.sizes == 0:
+            raise ValueError("pieces of 0 bytes never end")
+
     def apply(self, reply: Reply) -> None:
         sizes = self.sizes
         reply.sizes = sizes if isinstance(sizes, int) else tuple(sizes)
@@ -228,8 +232,16 @@ class Drip(Fault):
 
     bytes_per_second: float
 
+    def __post_init__(self) -> None:
+        _check_rate(self.bytes_per_second)
+
     def apply(self, reply: Reply) -> None:
         reply.sizes, reply.pause = piece(self.bytes_per_second)
+
+
+def _check_rate(rate: float) -> None:
+    if not rate > 0:
+        raise ValueError("the rate must be more than 0 bytes a second")
 
 
 def piece(rate: float) -> tuple[int, float]:
@@ -321,7 +333,7 @@ class Around(Fault):
 class Flood(Fault):
     """Answer with *data* over and over, for ever or for *limit* bytes."""
 
-    data: bytes = b"x" * 65536
+    data: bytes = b"x"
     limit: int | None = None
 
     def apply(self, reply: Reply) -> None:
@@ -393,6 +405,9 @@ class SlowRead(Fault):
     bytes_per_second: float
 
     of_connection = lasting = True
+
+    def __post_init__(self) -> None:
+        _check_rate(self.bytes_per_second)
 
     def open(self, opening: Opening) -> None:
         opening.read_rate = min(opening.read_rate, self.bytes_per_second)

@@ -177,3 +177,13 @@ async def outcome_of(outcome: bytes | Awaitable[Any]) -> bytes:
         return result_outcome(await outcome)
     except Exception as error:  # noqa: BLE001 - a method may raise anything
         return error_outcome(error)
+
+
+def close_unstarted(outcomes: list[bytes | Awaitable[Any]]) -> None:
+    """Spare coroutines that were cancelled too soon the "never awaited"."""
+    for outcome in outcomes:
+        if (
+            inspect.iscoroutine(outcome)
+            and inspect.getcoroutinestate(outcome) == inspect.CORO_CREATED
+        ):
+            outcome.close()

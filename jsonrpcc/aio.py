@@ -6,7 +6,8 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from jsonrpcc._base import Base, tell_event
+from jsonrpcc._base import IDEMPOTENT, WAIT_FOR_READY, Base, tell_event
+from jsonrpcc._codec import check_finite
 from jsonrpcc._errors import ClientClosed, JsonRpcError
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import milliseconds
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
     from jsonrpcc._base import OptionArgs
 
+NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
+CORKED: int = lib.JSONRPCC_CORKED
+_queue_request = lib.jsonrpcc_queue_request
+_flush = lib.jsonrpcc_flush
+_GONE: tuple[None, str] = (None, "")  # a call that its caller gave up in between
 _ROOM_CHECK = 0.02  # seconds between two looks for room
 
 
@@ -43,7 +49,7 @@ class AsyncClient(Base):
         self._queue: Any = None
         self._batch = ffi.new("jsonrpcc_batch *")
         self._calls: dict[int, tuple[asyncio.Future[Any], str]] = {}
-        self._tokens = itertools.count(1)
+        self._next_token = itertools.count(1).__next__
         self._corked = False
 
     def _open(self) -> asyncio.AbstractEventLoop:
@@ -83,27 +89,31 @@ class AsyncClient(Base):
         `jsonrpcc.Client.call`; when the client's bounds are reached it waits.
         """
         loop = self._loop if self._loop is not None else self._open()
+        kind = type(params)
+        if kind is dict or kind is list:  # the way of nearly all, without a call
+            text = self._dumps(params)
+            if b"null" in text and self._hides_nan:
+                check_finite(params)
+            size = len(text)
+            flags = 0
+        else:
+            text, size, flags = self._text(params)
         name = self._methods.get(method) or self._method(method)
-        text = self._encode(params)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        flags = 0
-        if idempotent or wait_for_ready or isinstance(params, str | bytes):
-            flags = self._flags(
-                params, idempotent=idempotent, wait_for_ready=wait_for_ready
-            )
+        if idempotent:
+            flags |= IDEMPOTENT
+        if wait_for_ready:
+            flags |= WAIT_FOR_READY
         future = loop.create_future()
-        token = next(self._tokens)
+        token = self._next_token()
         self._calls[token] = (future, method)
         try:
-            call_id = lib.jsonrpcc_queue_request(
-                self._queue, token, name, len(name),
-                text, len(text) if text is not ffi.NULL else 0,
-                ms, flags | lib.JSONRPCC_CORKED,
-            )  # fmt: skip
+            call_id = _queue_request(
+                self._queue, token, name, len(name), text, size, ms, flags | CORKED
+            )
             if call_id <= 0:
-                call_id = await self._retry(
-                    -call_id, token, method, name, text, ms, flags
-                )
+                args = (token, name, len(name), text, size, ms, flags)
+                call_id = await self._again(method, call_id, args)
         except BaseException:
             self._calls.pop(token, None)
             raise
@@ -131,50 +141,43 @@ class AsyncClient(Base):
         for `jsonrpcc.Client.notification`.
         """
         loop = self._loop if self._loop is not None else self._open()
+        text, size, flags = self._text(params)
         name = self._methods.get(method) or self._method(method)
-        text = self._encode(params)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        flags = lib.JSONRPCC_NOTIFICATION | self._flags(
-            params, idempotent=False, wait_for_ready=wait_for_ready
-        )
-        size = len(text) if text is not ffi.NULL else 0
-        result = lib.jsonrpcc_queue_request(
-            self._queue, 0, name, len(name), text, size, ms, flags | lib.JSONRPCC_CORKED
+        flags |= NOTIFICATION
+        if wait_for_ready:
+            flags |= WAIT_FOR_READY
+        result = _queue_request(
+            self._queue, 0, name, len(name), text, size, ms, flags | CORKED
         )
         if result <= 0:
-            await self._retry(-result, 0, method, name, text, ms, flags)
+            await self._again(
+                method, result, (0, name, len(name), text, size, ms, flags)
+            )
         if not self._corked:
             self._corked = True
             loop.call_soon(self._flush)
 
-    async def _retry(  # noqa: PLR0913
-        self,
-        status: int,
-        token: int,
-        method: str,
-        name: bytes,
-        text: Any,
-        ms: int,
-        flags: int,
-    ) -> int:
-        """Wait for room, at most for the call's timeout; return the call's id."""
-        size = len(text) if text is not ffi.NULL else 0
+    async def _again(self, method: str, result: int, args: tuple[Any, ...]) -> int:
+        """
+        Deal with a call that was not accepted: wait for room, or raise.
+
+        Returns the call's id.
+        """
+        text, size, ms, flags = args[-4:]
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (ms / 1000 or self._options.timeout)
-        while status == lib.JSONRPCC_EFULL and loop.time() < deadline:
+        while result == -lib.JSONRPCC_EFULL and loop.time() < deadline:
             self._flush()
             await asyncio.sleep(_ROOM_CHECK)
-            result: int = lib.jsonrpcc_queue_request(
-                self._queue, token, name, len(name), text, size, ms, flags
-            )
-            if result > 0:
-                return result
-            status = -result
-        raise refusal(status, method, text if size else None, flags)
+            result = _queue_request(self._queue, *args)
+        if result > 0:
+            return result
+        raise refusal(-result, method, text if size else None, flags)
 
     def _flush(self) -> None:
         self._corked = False
-        lib.jsonrpcc_flush(self._handle)
+        _flush(self._handle)
 
     def _on_ready(self) -> None:
         """Deliver all that is there; the descriptor is armed again by the empty fetch."""
@@ -184,8 +187,8 @@ class AsyncClient(Base):
                 self._deliver(batch, batch.count)
             for i in range(batch.failure_count):
                 failure = batch.failures[i]
-                future, method = self._calls.pop(failure.token)
-                if not future.done():
+                future, method = self._calls.pop(failure.token, _GONE)
+                if future is not None and not future.done():
                     future.set_exception(self._outcomes.error(failure.outcome, method))
             for i in range(batch.event_count):
                 tell_event(self._outcomes, batch.events[i], self._on_event)
@@ -198,8 +201,8 @@ class AsyncClient(Base):
         except Exception:  # noqa: BLE001  (codecs raise what they like)
             results = [self._decode_one(batch, i) for i in range(count)]
         for token, result in zip(tokens, results, strict=True):
-            future, method = pop(token)
-            if future.done():
+            future, method = pop(token, _GONE)
+            if future is None or future.done():
                 continue
             if isinstance(result, _Undecodable):
                 future.set_exception(self._outcomes.undecodable(method, result.cause))

@@ -190,8 +190,9 @@ class Server:
     A JSON-RPC 2.0 server that does what a test wants.
 
     *methods* are functions, sync or async, by their names; a sync one runs on the
-    loop's thread, so the server does nothing else meanwhile.  What one raises is
-    answered with -32603, `Error` with its own code.  Port 0 takes any free one; the
+    loop's thread, so the server does nothing else meanwhile; an async one is
+    cancelled when its connection ends.  What one raises is answered with -32603,
+    `Error` with its own code.  Port 0 takes any free one; the
     server keeps its port when it is stopped and started again, until the with block
     ends.
 
@@ -430,7 +431,8 @@ class Server:
 
         They replace the ones before.  A function is asked for each request and
         returns a fault, several, or None.  A request has the faults of its method
-        and those for all.  Notifications and invalid requests have none.
+        and those for all, a batch those of its first request.  Notifications and
+        invalid requests have none.
         """
         flat = [
             each

@@ -8,6 +8,7 @@ import json
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -677,6 +678,38 @@ def test_leaving_takes_less_than_two_seconds_in_every_state(state, caplog):
     assert caplog.records == [], "nor is anything logged"
 
 
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_function_cancelled_before_it_began_warns_of_nothing(batch):
+    def die():
+        server.stop()
+
+    methods = {"sleep": sleep_for_ever, "die": die}
+    with serving(methods) as server, Peer(server) as peer:
+        sleeps = [request("sleep")] * 3
+        peer.send(sleeps if batch else sleeps[0], request("die"))
+        assert peer.until_end() == (b"", "close")
+    gc.collect()
+
+
+def test_a_function_is_cancelled_when_its_connection_ends():
+    ended = threading.Event()
+
+    async def sleep():
+        try:
+            await sleep_for_ever()
+        finally:
+            ended.set()
+
+    with serving({"sleep": sleep}) as server:
+        with Peer(server) as peer:
+            peer.request("sleep")
+            server.wait_for_requests(1)
+            peer.sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+        assert ended.wait(LIMIT)
+
+
 def test_a_function_that_blocks_the_loop_is_left_with_a_warning():
     release = threading.Event()
     threads = set(threading.enumerate())
@@ -1253,6 +1286,12 @@ def test_a_fault_of_ones_own():
     with serving(fault=Shout()) as server, Peer(server) as peer:
         peer.request("add", [1, 2])
         assert peer.exactly(len(frame_of(3)) + 4) == frame_of(3) + b"add!"
+
+
+@pytest.mark.parametrize("fault", [Drip, SlowRead, Split])
+def test_what_would_never_end_is_refused(fault):
+    with pytest.raises(ValueError, match="0 bytes"):
+        fault(0)
 
 
 @pytest.mark.parametrize("nonsense", [3, Drop, "Drop", [None]])

@@ -1,25 +1,11 @@
 /* The scanner accepts what a plain recursive reading of RFC 8259 accepts and
  * finds the same members, with SIMD, without, and wherever the text lies.
  * Salvage finds the same in what is right, and stays inside what is not. */
-#include "json_scan.h"
-
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The scanner once more, by other names, built without SSE2. */
-#ifndef JRC_NO_SIMD
-#define JRC_NO_SIMD
-#endif
-#define jrc_json_scan portable_scan
-#define jrc_json_set_error portable_set_error
-#define jrc_json_string_rest portable_string_rest
-#define jrc_json_is_special portable_is_special
-bool portable_scan(const char *text, size_t len, unsigned max_depth,
-                   struct jrc_json_member *members, size_t member_count,
-                   struct jrc_json_report *report);
-#include "json_scan.c"
-#include "json_string.c"
+#include "portable_scan.h"
 #undef jrc_json_scan
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

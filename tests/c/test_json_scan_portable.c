@@ -1,7 +1,3 @@
-/* The same tests of the same scanner, built as for a machine without SSE2. */
-#ifndef JRC_NO_SIMD
-#define JRC_NO_SIMD
-#endif
-#include "json_scan.c"
-#include "json_string.c"
+/* The same tests of the scanner without SIMD. */
+#include "portable_scan.h"
 #include "test_json_scan.c"

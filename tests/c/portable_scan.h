@@ -1,0 +1,22 @@
+/* The scanner once more, by other names, built as for a machine without SSE2.
+ * jrc_json_scan is a macro for its twin from here on. */
+#ifndef JRC_PORTABLE_SCAN_H
+#define JRC_PORTABLE_SCAN_H
+
+#include "json_scan.h"
+
+bool portable_scan(const char *text, size_t len, unsigned max_depth,
+                   struct jrc_json_member *members, size_t member_count,
+                   struct jrc_json_report *report);
+
+#ifndef JRC_NO_SIMD
+#define JRC_NO_SIMD
+#endif
+#define jrc_json_scan portable_scan
+#define jrc_json_set_error portable_set_error
+#define jrc_json_string_rest portable_string_rest
+#define jrc_json_is_special portable_is_special
+#include "json_scan.c"
+#include "json_string.c"
+
+#endif
