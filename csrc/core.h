@@ -26,7 +26,8 @@ enum {
     JRC_EVENTS = 256,         /* past events kept for a listener */
     JRC_LINGER_US = 1000000,  /* for unsent notifications at close */
     JRC_UNATTENDED_US = 2000, /* the seat may be empty so long */
-    JRC_RETURN_US = 100       /* a dispatcher is likely back within this */
+    JRC_RETURN_US = 100,      /* a dispatcher is likely back within this */
+    JRC_GUARD_TURNS = 20      /* ... and after so many looks it is not */
 };
 
 /* Who sits in the driver's seat; a larger rank may ask for it. */
@@ -77,6 +78,7 @@ struct jrc_core {
     struct jsonrpcc_waiter *followers; /* those that wait and do not drive */
     pthread_t dispatcher;              /* who drove last with a lazy waiter */
     bool has_dispatcher;
+    unsigned guard_turns; /* of the event thread, since it last drove */
 
     /* driver */
     struct jrc_frames taken;

@@ -91,6 +91,7 @@ void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
     if (rank == JRC_LAZY) {
         core->dispatcher = core->driver;
         core->has_dispatcher = true;
+        core->guard_turns = 0;
     }
     pthread_mutex_unlock(&core->lock);
     while (jrc_turn(core, may_stay, arg, until_us))
@@ -140,9 +141,15 @@ static uint64_t look_at_seat(struct jrc_core *core, uint64_t *seen_turns)
     uint64_t due_us = core->left_us + JRC_UNATTENDED_US;
     if (!core->summoned && !core->closing && now_us < due_us)
         return due_us - now_us;
+    /* A dispatcher that is merely long in its callbacks will be back: one turn,
+     * without waiting, is enough until then.  Turns of many threads' making
+     * are small, and small turns are dear. */
+    bool brief = core->has_dispatcher && !core->closing &&
+                 core->guard_turns < JRC_GUARD_TURNS;
+    core->guard_turns++;
     jrc_seat_drive(core, JRC_EVENT_THREAD, event_thread_may_stay, NULL,
-                   JRC_NEVER);
-    return JRC_NEVER;
+                   brief ? 0 : JRC_NEVER);
+    return brief ? JRC_UNATTENDED_US : JRC_NEVER;
 }
 
 /* Under the lock: all is told; tell those who wait for it. */

@@ -65,7 +65,8 @@ class Base:
         on_event: Callable[[Event], object] | None = None,
         **options: Unpack[OptionArgs],
     ) -> None:
-        if on_event is not None and not callable(on_event):
+        listener: Any = on_event  # callers without a type checker err here
+        if listener is not None and not callable(listener):
             msg = f"on_event must be callable, not {on_event!r}"
             raise TypeError(msg)
         if not _in_main_interpreter():
@@ -104,13 +105,13 @@ class Base:
         msg = f"a {type(self).__name__} can not be pickled: make one in each process"
         raise TypeError(msg)
 
-    def _method(self, method: str) -> bytes:
+    def _method(self, method: Any) -> bytes:
         """Return the method's bytes; remembered, as programs call few of them."""
         if not isinstance(method, str):
             msg = f"method must be a str, not {method!r}"
             raise TypeError(msg)
         try:
-            text = method.encode()
+            text: bytes = method.encode()
         except UnicodeEncodeError as error:
             msg = f"method must be a text in valid UTF-8, not {method!r}"
             raise ValueError(msg) from error

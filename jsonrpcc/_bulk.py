@@ -27,8 +27,15 @@ class Bulk:
     takes part.
     """
 
-    def __init__(  # noqa: PLR0913
-        self, client: Client, method: str, name: bytes, ms: int, flags: int, window: int
+    def __init__(
+        self,
+        client: Client,
+        method: str,
+        name: bytes,
+        *,
+        ms: int,
+        flags: int,
+        window: int,
     ) -> None:
         self._client = client
         self._method = method
@@ -140,7 +147,7 @@ class Bulk:
         decode = self._client._codec.decode  # noqa: SLF001
         try:
             results: list[Any] = decode(ffi.buffer(batch.results, batch.results_len))
-        except Exception:  # noqa: BLE001  (codecs raise what they like)
+        except Exception:
             return [self._decode_one(i) for i in range(count)]
         return results
 
@@ -151,5 +158,5 @@ class Bulk:
             return self._client._codec.decode(  # noqa: SLF001
                 ffi.buffer(batch.results + start, batch.lens[i])
             )
-        except Exception as cause:  # noqa: BLE001
+        except Exception as cause:
             return self._client._outcomes.undecodable(self._method, cause)  # noqa: SLF001

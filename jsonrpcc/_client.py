@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     OnResult = Callable[[Any], object]
     OnError = Callable[[JsonRpcError], object]
+    _Callbacks = tuple[OnResult | None, OnError | None, str]  # and the method
 
 NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
 _queue_request = lib.jsonrpcc_queue_request
@@ -45,17 +46,17 @@ OK: int = lib.JSONRPCC_OK
 EPENDING: int = lib.JSONRPCC_EPENDING
 EFULL: int = lib.JSONRPCC_EFULL
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
+_NOBODY: _Callbacks = (None, None, "")
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
-class Call(msgspec.Struct, eq=False, repr_omit_defaults=True):
+class Call(msgspec.Struct, eq=False, gc=False):
     """A request in flight, as `Client.request` returns it."""
 
-    # A Struct because it is made for every call, in a third of the time.
+    # A Struct because it is made for every call, in a third of the time; and as
+    # it knows no callback it can be part of no cycle.
     _client: Any
     method: str
-    on_result: OnResult | None
-    on_error: OnError | None
     _id: int = 0
 
     def cancel(self) -> None:
@@ -113,7 +114,7 @@ class _Dispatcher:
         self.queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
-        self.calls: dict[int, Call] = {}
+        self.calls: dict[int, _Callbacks] = {}
         self.next_token = itertools.count(1).__next__
         self.idle = threading.Condition()
         self._drainers = 0
@@ -148,86 +149,78 @@ class _Dispatcher:
     # of these ends with the frame that knew it.
 
     def _deliver_one(self, batch: Any) -> None:
-        call = self.calls.pop(batch.tokens[0], None)
-        if call is None:
+        entry = self.calls.pop(batch.tokens[0], None)
+        if entry is not None:
+            size = batch.results_len - 2
+            self._decode_one(entry, ffi.buffer(batch.results + 1, size))
+
+    def _decode_one(self, entry: _Callbacks, text: Any) -> None:
+        on_result, _, method = entry
+        try:
+            result = self._decode(text)
+        except Exception as cause:
+            self._end(entry, self._outcomes.undecodable(method, cause))
+            return
+        if on_result is None:
             return
         try:
-            result = self._decode(ffi.buffer(batch.results + 1, batch.results_len - 2))
-        except Exception as cause:  # noqa: BLE001  (codecs raise what they like)
-            self._end(call, self._outcomes.undecodable(call.method, cause))
-            return
-        if call.on_result is not None:
-            try:
-                call.on_result(result)
-            except Exception:
-                logger.exception("callback of %r failed", call.method)
+            on_result(result)
+        except Exception:
+            logger.exception("callback of %r failed", method)
 
     def _deliver(self, batch: Any, count: int) -> None:
         tokens = ffi.unpack(batch.tokens, count)
         try:
             results = self._decode(ffi.buffer(batch.results, batch.results_len))
-        except Exception:  # noqa: BLE001  (codecs raise what they like)
+        except Exception:
             self._deliver_each(batch, tokens)
             return
         pop = self.calls.pop
         for token, result in zip(tokens, results, strict=True):
-            # None: an exception from a signal handler hit request() so late
+            # No entry: an exception from a signal handler hit request() so late
             # that the call was accepted all the same; nobody waits for it.
-            call = pop(token, None)
-            if call is None or call.on_result is None:
+            on_result, _, method = pop(token, _NOBODY)
+            if on_result is None:
                 continue
             try:
-                call.on_result(result)
+                on_result(result)
             except Exception:
-                logger.exception("callback of %r failed", call.method)
+                logger.exception("callback of %r failed", method)
 
     def _deliver_each(self, batch: Any, tokens: list[int]) -> None:
         """One of the results can not be decoded: that is its call's matter alone."""
+        first = batch.starts[0] - 1
         texts = [
-            bytes(
-                ffi.buffer(
-                    batch.results + batch.starts[i] - batch.starts[0] + 1, batch.lens[i]
-                )
-            )
+            bytes(ffi.buffer(batch.results + batch.starts[i] - first, batch.lens[i]))
             for i in range(len(tokens))
         ]
         for token, text in zip(tokens, texts, strict=True):
-            call = self.calls.pop(token, None)
-            if call is None:
-                continue
-            try:
-                result = self._decode(text)
-            except Exception as cause:  # noqa: BLE001
-                self._end(call, self._outcomes.undecodable(call.method, cause))
-                continue
-            if call.on_result is not None:
-                try:
-                    call.on_result(result)
-                except Exception:
-                    logger.exception("callback of %r failed", call.method)
+            entry = self.calls.pop(token, None)
+            if entry is not None:
+                self._decode_one(entry, text)
 
     def _fail(self, batch: Any) -> None:
         for i in range(batch.failure_count):
             failure = batch.failures[i]
-            call = self.calls.pop(failure.token, None)
-            if call is None:
-                continue
-            self._end(call, self._outcomes.error(failure.outcome, call.method))
+            entry = self.calls.pop(failure.token, None)
+            if entry is not None:
+                self._end(entry, self._outcomes.error(failure.outcome, entry[2]))
 
     def _tell(self, batch: Any) -> None:
         for i in range(batch.event_count):
             tell_event(self._outcomes, batch.events[i], self._on_event)
 
     @staticmethod
-    def _end(call: Call, error: JsonRpcError) -> None:
-        if call.on_error is None:
+    def _end(entry: _Callbacks, error: JsonRpcError) -> None:
+        _, on_error, method = entry
+        if on_error is None:
             if not isinstance(error, Cancelled):
                 logger.error("%s (no on_error was given)", error)
             return
         try:
-            call.on_error(error)
+            on_error(error)
         except Exception:
-            logger.exception("callback of %r failed", call.method)
+            logger.exception("callback of %r failed", method)
 
     def drain(self, deadline: float) -> bool:
         """Wait until no call is in flight, or the deadline or the end comes."""
@@ -308,7 +301,7 @@ class Client(Base):
         block: bool = True,
     ) -> Call:
         """
-        Call *method*; exactly one of *on_result(result)* and *on_error(error)* runs, once.
+        Call *method*; run exactly one of *on_result(result)* and *on_error(error)*.
 
         *params* is a dict, list or tuple, JSON text (single quotes allowed) of
         an array or object, or None: no params.  *timeout* covers everything from
@@ -329,7 +322,8 @@ class Client(Base):
         kind = type(params)
         if kind is dict or kind is list:  # the way of nearly all, without a call
             text = self._dumps(params)
-            if b"null" in text and self._hides_nan:
+            # find(), as "in" raises and swallows a TypeError on its way.
+            if text.find(b"null") >= 0 and self._hides_nan:
                 check_finite(params)
             size = len(text)
             flags = 0
@@ -341,10 +335,9 @@ class Client(Base):
             flags |= IDEMPOTENT
         if wait_for_ready:
             flags |= WAIT_FOR_READY
-        call = Call(self._handle, method, on_result, on_error)
         token = dispatcher.next_token()
         # Before the call into C, which drops the GIL: the answer may come first.
-        dispatcher.calls[token] = call
+        dispatcher.calls[token] = (on_result, on_error, method)
         try:
             queue = dispatcher.queue
             call_id = _queue_request(
@@ -356,8 +349,7 @@ class Client(Base):
         except BaseException:
             dispatcher.calls.pop(token, None)
             raise
-        call._id = call_id
-        return call
+        return Call(self._handle, method, call_id)
 
     def _again(
         self,
@@ -542,7 +534,8 @@ class Client(Base):
         Raises:
             As `call`, in turn.
         """
-        if isinstance(window, bool) or not isinstance(window, int) or window < 1:
+        size: Any = window
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             msg = f"window must be a positive integer, not {window!r}"
             raise ValueError(msg)
         name = self._methods.get(method) or self._method(method)
@@ -550,7 +543,7 @@ class Client(Base):
             WAIT_FOR_READY if wait_for_ready else 0
         )
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        bulk = Bulk(self, method, name, ms, flags, window)
+        bulk = Bulk(self, method, name, ms=ms, flags=flags, window=window)
         return bulk.run(iter(params), return_exceptions=return_exceptions)
 
     @property

@@ -63,7 +63,7 @@ class JsonRpcError(Exception):
 def _rebuild(
     cls: type[JsonRpcError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> JsonRpcError:
-    return cls._rebuilt(args, state)  # noqa: SLF001
+    return cls._rebuilt(args, state)
 
 
 class RemoteError(JsonRpcError):

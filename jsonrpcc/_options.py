@@ -74,7 +74,8 @@ def milliseconds(name: str, seconds: Any) -> int:
         msg = f"{name} must be a number of seconds, not {seconds!r}"
         raise TypeError(msg)
     if not 0 < seconds <= _INT32 / 1000:
-        msg = f"{name} must be above 0 and at most {_INT32 // 1000} seconds, not {seconds!r}"
+        most = _INT32 // 1000
+        msg = f"{name} must be above 0 and at most {most} seconds, not {seconds!r}"
         raise ValueError(msg)
     return math.ceil(seconds * 1000)
 
@@ -90,7 +91,7 @@ def _integer(name: str, value: Any) -> int:
     return value
 
 
-def open_client(servers: str, options: Options) -> Any:
+def open_client(servers: Any, options: Options) -> Any:
     """
     Return a new C client; it is freed with the last reference to it.
 

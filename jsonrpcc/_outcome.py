@@ -128,7 +128,7 @@ def reason_text(reason: int) -> str:
         return ""
     text = ffi.new("char[]", 160)
     lib.jsonrpcc_reason_text(reason, text, len(text))
-    return ffi.string(text).decode(errors="replace")
+    return str(ffi.string(text).decode(errors="replace"))
 
 
 def read_servers(client: Any) -> list[ServerInfo]:
@@ -202,7 +202,7 @@ class Outcomes:
         if status == lib.JSONRPCC_EREMOTE:
             try:
                 value = self._codec.decode(text)
-            except Exception as cause:  # noqa: BLE001  (codecs raise what they like)
+            except Exception as cause:
                 return self.undecodable(method, cause)
             return _remote_error(value, method, server, elapsed)
         cls, what = _ERRORS[status]
@@ -236,7 +236,9 @@ def _remote_error(
     value: Any, method: str, server: str | None, elapsed: float
 ) -> RemoteError:
     """Return the error for whatever a server sent as one: not all keep to §5.1."""
-    code, message, data = None, "", value
+    code: Any = None
+    message: Any = ""
+    data = value
     if isinstance(value, dict):
         code, message, data = (
             value.get("code"),
