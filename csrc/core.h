@@ -27,7 +27,10 @@ enum {
     JRC_LINGER_US = 1000000,  /* for unsent notifications at close */
     JRC_UNATTENDED_US = 2000, /* the seat may be empty so long */
     JRC_RETURN_US = 100,      /* a dispatcher is likely back within this */
-    JRC_GUARD_TURNS = 20      /* ... and after so many looks it is not */
+    JRC_GUARD_TURNS = 20,     /* ... and after so many looks it is not */
+    JRC_RUSH_US = 8,          /* a sleep shorter than this is a rush; */
+    JRC_RUSHES = 3,           /* ... after so many in a row the driver */
+    JRC_NAP_US = 50           /* ... naps for this long */
 };
 
 /* Who sits in the driver's seat; a larger rank may ask for it. */
@@ -87,6 +90,7 @@ struct jrc_core {
     uint64_t event_count, events_told;
     _Atomic uint64_t events_dropped;
     bool close_begun;
+    unsigned rushes; /* short sleeps in a row */
 
     _Atomic int64_t undelivered_bytes;
     struct jrc_core *next, *prev; /* in fork.c's list */

@@ -6,13 +6,6 @@
 #include <stdint.h>
 #include <string.h>
 
-JRC_INLINE const unsigned char *refuse(struct jrc_json_reader *reader,
-                                       const unsigned char *at,
-                                       const char *rule)
-{
-    return jrc_json_refuse(reader, JRC_JSON_SYNTAX, at, rule);
-}
-
 /* ---- Numbers and literals ---------------------------------------------- */
 
 JRC_INLINE bool is_digit(unsigned char c)
@@ -44,7 +37,8 @@ static const unsigned char *read_digits(struct jrc_json_reader *reader,
     const unsigned char *first = p;
 
     p = skip_digits(p, reader->end);
-    return p > first ? p : refuse(reader, p, "expected a digit");
+    return p > first ? p
+                     : jrc_json_refuse_syntax(reader, p, "expected a digit");
 }
 
 /* p is at the dot or at the exponent's letter. */
@@ -69,9 +63,10 @@ JRC_INLINE const unsigned char *read_number(struct jrc_json_reader *reader,
 
     p = skip_digits(p, reader->end);
     if (JRC_UNLIKELY(p == first))
-        return refuse(reader, p, "expected a digit");
+        return jrc_json_refuse_syntax(reader, p, "expected a digit");
     if (JRC_UNLIKELY(*first == '0' && p - first > 1))
-        return refuse(reader, first + 1, "a number with a leading zero");
+        return jrc_json_refuse_syntax(reader, first + 1,
+                                      "a number with a leading zero");
     if (JRC_UNLIKELY(p < reader->end && (*p == '.' || (*p | 0x20) == 'e')))
         return read_fraction(reader, p);
     return p;
@@ -86,7 +81,7 @@ JRC_INLINE const unsigned char *read_literal(struct jrc_json_reader *reader,
         return p + len;
     for (; p < reader->end && *p == (unsigned char)*literal; literal++)
         p++;
-    return refuse(reader, p, "expected a value");
+    return jrc_json_refuse_syntax(reader, p, "expected a value");
 }
 
 /* Any value that is no container. */
@@ -109,7 +104,7 @@ JRC_INLINE const unsigned char *read_scalar(struct jrc_json_reader *reader,
     case 'n':
         return read_literal(reader, p, "null", 4);
     default:
-        return refuse(reader, p, "expected a value");
+        return jrc_json_refuse_syntax(reader, p, "expected a value");
     }
 }
 
@@ -124,7 +119,7 @@ JRC_INLINE const unsigned char *read_name(struct jrc_json_reader *reader,
 {
     p = jrc_json_skip_space(p, reader->end);
     if (JRC_UNLIKELY(p == reader->end || *p != '"'))
-        return refuse(reader, p, "expected a member name");
+        return jrc_json_refuse_syntax(reader, p, "expected a member name");
     *name = p + 1;
     p = jrc_json_read_name(reader, p);
     if (JRC_UNLIKELY(!p))
@@ -132,7 +127,7 @@ JRC_INLINE const unsigned char *read_name(struct jrc_json_reader *reader,
     *name_len = (size_t)(p - 1 - *name);
     p = jrc_json_skip_space(p, reader->end);
     if (JRC_UNLIKELY(p == reader->end || *p != ':'))
-        return refuse(reader, p, "expected ':'");
+        return jrc_json_refuse_syntax(reader, p, "expected ':'");
     return p + 1;
 }
 
@@ -211,7 +206,7 @@ after_member:
     }
     if (JRC_LIKELY(p < end && *p == '}'))
         goto close;
-    return refuse(reader, p, "expected ',' or '}'");
+    return jrc_json_refuse_syntax(reader, p, "expected ',' or '}'");
 
 element:
     p = jrc_json_skip_space(p, end);
@@ -229,7 +224,7 @@ after_element:
     }
     if (JRC_LIKELY(p < end && *p == ']'))
         goto close;
-    return refuse(reader, p, "expected ',' or ']'");
+    return jrc_json_refuse_syntax(reader, p, "expected ',' or ']'");
 
 close:
     p++;
@@ -284,7 +279,7 @@ static const unsigned char *read_members(struct jrc_json_reader *reader,
         if (p < end && *p == '}')
             return p + 1;
         if (p == end || *p != ',')
-            return refuse(reader, p, "expected ',' or '}'");
+            return jrc_json_refuse_syntax(reader, p, "expected ',' or '}'");
     }
 }
 
@@ -313,7 +308,7 @@ bool jrc_json_scan(const char *text, size_t len, unsigned max_depth,
     if (p)
         p = jrc_json_skip_space(p, reader.end);
     if (p && p < reader.end)
-        p = refuse(&reader, p, "expected the end");
+        p = jrc_json_refuse_syntax(&reader, p, "expected the end");
 
     *report = (struct jrc_json_report){.type = type};
     if (p)

@@ -30,7 +30,7 @@ enum jrc_json_error {
 };
 
 /* A member of the top-level object that the caller wants.  The caller sets
- * name (unescaped, in UTF-8) and name_len; a scan sets the rest. */
+ * name (in ASCII, unescaped) and name_len; a scan sets the rest. */
 struct jrc_json_member {
     const char *name;
     size_t name_len;

@@ -17,13 +17,6 @@ __attribute__((cold)) void jrc_json_set_error(struct jrc_json_reader *reader,
     reader->rule = rule;
 }
 
-JRC_INLINE const unsigned char *refuse(struct jrc_json_reader *reader,
-                                       const unsigned char *at,
-                                       const char *rule)
-{
-    return jrc_json_refuse(reader, JRC_JSON_SYNTAX, at, rule);
-}
-
 /* The first byte from p on that is not plain, or the end. */
 JRC_INLINE const unsigned char *skip_plain(const struct jrc_json_reader *reader,
                                            const unsigned char *p)
@@ -69,7 +62,7 @@ static const unsigned char *read_escape(struct jrc_json_reader *reader,
 {
     p++;
     if (p == reader->end)
-        return refuse(reader, p, "unterminated string");
+        return jrc_json_refuse_syntax(reader, p, "unterminated string");
     switch (*p) {
     case '"':
     case '\\':
@@ -84,10 +77,11 @@ static const unsigned char *read_escape(struct jrc_json_reader *reader,
         p++;
         for (int i = 0; i < 4; i++, p++)
             if (p == reader->end || jrc_json_hex_value(*p) < 0)
-                return refuse(reader, p, "\\u takes four hexadecimal digits");
+                return jrc_json_refuse_syntax(
+                    reader, p, "\\u takes four hexadecimal digits");
         return p;
     default:
-        return refuse(reader, p, "unknown escape");
+        return jrc_json_refuse_syntax(reader, p, "unknown escape");
     }
 }
 
@@ -97,11 +91,12 @@ const unsigned char *jrc_json_string_rest(struct jrc_json_reader *reader,
     for (;;) {
         p = skip_plain(reader, p);
         if (p == reader->end)
-            return refuse(reader, p, "unterminated string");
+            return jrc_json_refuse_syntax(reader, p, "unterminated string");
         if (*p == '"')
             return p + 1;
         if (*p < 0x20)
-            return refuse(reader, p, "control character in a string");
+            return jrc_json_refuse_syntax(reader, p,
+                                          "control character in a string");
         if (*p == '\\') {
             p = read_escape(reader, p);
             if (!p)

@@ -33,7 +33,11 @@ void jrc_json_set_error(struct jrc_json_reader *reader,
                         enum jrc_json_error error, const unsigned char *at,
                         const char *rule);
 
-/* Remember why the text is refused. */
+void jrc_json_set_error(struct jrc_json_reader *reader,
+                        enum jrc_json_error error, const unsigned char *at,
+                        const char *rule);
+
+/* Remember why the text is refused, and return NULL. */
 JRC_INLINE const unsigned char *jrc_json_refuse(struct jrc_json_reader *reader,
                                                 enum jrc_json_error error,
                                                 const unsigned char *at,
@@ -41,6 +45,13 @@ JRC_INLINE const unsigned char *jrc_json_refuse(struct jrc_json_reader *reader,
 {
     jrc_json_set_error(reader, error, at, rule);
     return NULL;
+}
+
+/* The same for the most frequent reason. */
+JRC_INLINE const unsigned char *jrc_json_refuse_syntax(
+    struct jrc_json_reader *reader, const unsigned char *at, const char *rule)
+{
+    return jrc_json_refuse(reader, JRC_JSON_SYNTAX, at, rule);
 }
 
 /* The rest of a string, p being any place in it. */

@@ -528,9 +528,10 @@ static void set_timer(struct jrc_loop *loop, uint64_t until_us, uint64_t now_us)
     event_add(&loop->timer, &delay);
 }
 
-void jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
+bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
 {
     int flags = EVLOOP_ONCE;
+    bool woken;
 
     if (until_us != JRC_NEVER) {
         uint64_t now_us = jrc_now_us();
@@ -541,10 +542,11 @@ void jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
     }
     event_base_loop(loop->base, flags);
     stay_awake(loop);
-    if (loop->woken) {
-        loop->woken = false;
+    woken = loop->woken;
+    loop->woken = false;
+    if (woken)
         take_answers(loop);
-    }
+    return woken;
 }
 
 void jrc_loop_set_asleep(struct jrc_loop *loop)

@@ -30,8 +30,8 @@ void jrc_loop_close(struct jrc_loop *loop);
 void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us);
 
 /* Wait for something to happen, until until_us at the latest (a time passed:
- * only look), and tell the engine. */
-void jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us);
+ * only look), and tell the engine.  True: jrc_loop_wake() ended it. */
+bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us);
 
 /* Say, before a poll, that other threads have to wake it from now on.  It
  * takes this back by itself when it wakes, before any callback. */

@@ -1,5 +1,7 @@
 #include "core.h"
 
+#include <time.h>
+
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome)
 {
@@ -124,6 +126,29 @@ static void tell(struct jrc_core *core, bool replay)
     run_deferred(core);
 }
 
+/* Somebody submits call after call, and no one waits for a single one. */
+static bool is_rush(const struct jrc_core *core)
+{
+    return core->rushes >= JRC_RUSHES && core->rank != JRC_EAGER &&
+           jrc_seat_wanted(core) != JRC_EAGER;
+}
+
+/* Waking a sleeper costs the submitter more than its call.  While somebody
+ * submits call after call, sleep for a fixed time instead, in which nobody
+ * needs to wake us, and see what has gathered. */
+static void nap(struct jrc_core *core)
+{
+    struct timespec time = {.tv_nsec = JRC_NAP_US * 1000};
+
+    nanosleep(&time, NULL);
+    pthread_mutex_lock(&core->lock);
+    if (!is_work_left(core))
+        core->rushes = 0;
+    pthread_mutex_unlock(&core->lock);
+    jrc_loop_poll(core->loop, 0);
+    tell(core, false);
+}
+
 bool jrc_turn(struct jrc_core *core,
               bool (*may_stay)(const struct jrc_core *core, const void *arg),
               const void *arg, uint64_t until_us)
@@ -146,14 +171,29 @@ bool jrc_turn(struct jrc_core *core,
         stay = may_stay(core, arg);
         if (!is_work_left(core))
             break;
+        core->rushes++;
+        if (stay && is_rush(core))
+            break;
     }
-    if (stay)
+    bool naps = is_rush(core);
+    if (stay && !naps)
         jrc_loop_set_asleep(core->loop);
     pthread_mutex_unlock(&core->lock);
     if (!stay)
         return false;
+    if (naps) {
+        nap(core);
+        return true;
+    }
     uint64_t next_us = jrc_engine_next_us(&core->engine);
-    jrc_loop_poll(core->loop, next_us < until_us ? next_us : until_us);
+    uint64_t slept_us = jrc_now_us();
+    bool woken =
+        jrc_loop_poll(core->loop, next_us < until_us ? next_us : until_us);
+    /* Woken as soon as it slept: they submit faster than we can sleep. */
+    if (woken && jrc_now_us() - slept_us < JRC_RUSH_US)
+        core->rushes++;
+    else
+        core->rushes = 0;
     tell(core, false);
     return true;
 }

@@ -31,7 +31,7 @@ else
         "${MAKE:-make}" --no-print-directory "build/asan/$target"
         end=$(($(date +%s) + seconds)) seed=1
         while [ "$(date +%s)" -lt "$end" ]; do
-            "build/asan/$target" "$seed"
+            "build/asan/$target" 200000 "$seed"
             seed=$((seed + 1))
         done
     done

@@ -149,6 +149,24 @@ static void members_of_what_is_accepted(void)
     }
 }
 
+static void names_of_any_ascii(void)
+{
+    static const char text[] =
+        "{\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u007F\":1,\"a\\/b/c\":2,\"\\u0000\":3}";
+    struct jrc_json_member members[] = {
+        {.name = "\"\\/\b\f\n\r\t\x7F", .name_len = 9},
+        {.name = "a/b/c", .name_len = 5},
+        {.name = "", .name_len = 1},
+        {.name = "", .name_len = 0},
+    };
+    struct jrc_json_report report;
+
+    CHECK(jrc_json_scan(TEXT(text), 1, members, COUNT(members), &report));
+    for (size_t i = 0; i < 3; i++)
+        CHECK(members[i].count == 1 && members[i].text[0] == (char)('1' + i));
+    CHECK(members[3].count == 0);
+}
+
 /* Even if what was read before was right. */
 static void no_members_of_what_is_refused(void)
 {
@@ -240,6 +258,7 @@ static void salvage_at_any_depth(void)
 int main(void)
 {
     members_of_what_is_accepted();
+    names_of_any_ascii();
     no_members_of_what_is_refused();
     salvage_agrees_with_the_scan();
     salvage_finds_what_is_plain_to_see();
