@@ -29,7 +29,7 @@ STYLE = """\
   .title { font-weight: 600; }
   .note { font-size: 11.5px; fill: #6b7280; }
   .ours { font-weight: 600; fill: #0b6e4f; }
-  .bar { fill: #b8bec8; }
+  .bar-value { fill: #b8bec8; }
   .bar-ours { fill: #12936a; }
 """
 
@@ -74,28 +74,26 @@ def svg(results: Iterable[Result], machine: dict[str, str]) -> str:
 
 
 def _panel(workload: Workload, group: list[Result], x: int, y: int) -> str:
-    costs = {
-        result: result.median("cpu_us") or 0.0 for result in sorted(group, key=_cost)
-    }
-    longest = min(max(costs.values()), CUT * min(costs.values()))
+    costs = [(_cost(result), result) for result in sorted(group, key=_cost)]
+    longest = min(costs[-1][0], CUT * costs[0][0])
     parts = [
         _text(x, y + 16, workload.name, "title"),
         _text(x, y + 32, workload.title, "note"),
     ]
-    for row, (result, cost) in enumerate(costs.items()):
+    for row, (cost, result) in enumerate(costs):
         top = y + HEAD + row * ROW
         middle = top + 13
         length = max(2.0, BAR * min(cost, longest) / longest)
         ours = result.rival.ours
         start = x + LABEL
+        kind = "ours" if ours else "value"
         parts.append(
-            f'<text x="{start - 8}" y="{middle}" text-anchor="end"'
-            f"{' class=' + chr(34) + 'ours' + chr(34) if ours else ''}>"
+            f'<text x="{start - 8}" y="{middle}" text-anchor="end" class="{kind}">'
             f"{escape(_short(result.rival.title))}</text>"
         )
         parts.append(
             f'<rect x="{start}" y="{top + 2}" width="{length:.1f}" height="{ROW - 7}" rx="2"'
-            f' class="bar{"-ours" if ours else ""}"/>'
+            f' class="bar-{kind}"/>'
         )
         if cost > longest:
             cut = start + length - 14
@@ -103,9 +101,7 @@ def _panel(workload: Workload, group: list[Result], x: int, y: int) -> str:
                 f'<path d="M{cut:.1f} {top + ROW - 4} l6 -{ROW - 5} h5 l-6 {ROW - 5} z"'
                 ' fill="#fbfbfa"/>'
             )
-        parts.append(
-            _text(start + length + 6, middle, number(cost), "ours" if ours else "value")
-        )
+        parts.append(_text(start + length + 6, middle, number(cost), kind))
     return "\n".join(parts)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import orjson
-
 from bench.rivals.ours import Runs
 
-_runs = Runs(codec=orjson)
+_runs = Runs(codec="orjson")
 callback = _runs.callback
 callback_main = _runs.callback_main
 callback8 = _runs.callback8

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from bench.drive import Work
 
+BATCH = 16 * 1024
+"""Decode so much at a time."""
+
 
 class Client(asyncio.Protocol):
     """One connection."""
@@ -106,6 +109,19 @@ class Client(asyncio.Protocol):
             self._room = None
 
     def data_received(self, data: bytes) -> None:
+        """
+        Take it in pieces, but what is missing of a big message at once.
+
+        uvloop brings up to 256 KiB.  So many replies decoded at once would
+        only feed the garbage collector.
+        """
+        at = 0
+        while at < len(data):
+            step = max(BATCH, self._missing)
+            self._feed(data[at : at + step])
+            at += step
+
+    def _feed(self, data: bytes) -> None:
         """Complete what is whole; gather the parts of what is big."""
         if self._parts:
             self._parts.append(data)
@@ -114,10 +130,9 @@ class Client(asyncio.Protocol):
                 return
             data = b"".join(self._parts)
             self._parts.clear()
-        replies, rest, missing = wire.split(data)
+        replies, rest, self._missing = wire.split(data)
         if rest:
             self._parts.append(rest)
-            self._missing = missing
         calls = self._calls
         for reply in replies:
             call = calls.pop(reply["id"])

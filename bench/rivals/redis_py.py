@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 THREADS = 8
-POOL = 50
+POOL = 10
+"""Connections for many tasks: of 10, 50, 200 and 1000 this was the cheapest."""
 
 
 def _pipelines(client: Any, work: Work, calls: int, window: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -110,19 +111,18 @@ class Client:
                     expected += 1
                 else:
                     early[reply["id"]] = reply["result"]
-                while early and expected in early:
-                    yield early.pop(expected)
-                    expected += 1
+            while early and expected in early:
+                yield early.pop(expected)
+                expected += 1
 
     def _send(self, method: str, todo: Iterator[Any], room: int) -> int:
         """Send up to *room* requests at once; returns how many there were."""
-        out, id_, dumps, frame = [], self._id, orjson.dumps, wire.frame
-        for _, params in zip(range(room), todo, strict=False):
+        out, id_, dumps = [], self._id, orjson.dumps
+        for params in islice(todo, room):
             id_ += 1
-            body = dumps(
-                {"jsonrpc": "2.0", "method": method, "id": id_, "params": params}
-            )
-            out.append(frame(body))
+            body = dumps({"jsonrpc": "2.0", "method": method, "id": id_, "params": params})
+            size = len(body)
+            out.append((HEADERS[size] if size < 1024 else b"%d:" % size) + body)
         self._id = id_
         if out:
             self._socket.sendall(b",".join(out) + b",")

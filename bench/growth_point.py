@@ -1,0 +1,166 @@
+"""One point of one curve: ``python -m bench.growth_point KIND VALUE PORT...``."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import threading
+import tracemalloc
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import jsonrpcc
+from bench.drive import GET_USER, Work, chains
+from bench.job import HOST, USER, Job, WrongResultError, status_kib
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TIMEOUT = 60.0
+KEPT = 1000
+"""Calls at once where something else than their number grows."""
+
+BYTES_AT_ONCE = 32 * 1024 * 1024
+BYTES_IN_ALL = 192 * 1024 * 1024
+CALLS = 200_000
+
+
+def _servers(ports: list[int]) -> str:
+    return " ".join(f"{HOST}:{port},1" for port in ports)
+
+
+def _client(ports: list[int]) -> jsonrpcc.Client:
+    """Return a client that is connected to all its servers."""
+    connected = threading.Semaphore(0)
+
+    def on_event(event: jsonrpcc.Event) -> None:
+        if event.kind == "connected":
+            connected.release()
+
+    client = jsonrpcc.Client(_servers(ports), timeout=TIMEOUT, on_event=on_event)
+    for _ in ports:
+        if not connected.acquire(timeout=TIMEOUT):
+            raise TimeoutError
+    return client
+
+
+def _run(client: jsonrpcc.Client, job: Job, calls: int, work: Work) -> None:
+    ends: SimpleQueue[object] = SimpleQueue()
+    chains(
+        client.request,
+        work,
+        calls,
+        job.window,
+        job.latencies,
+        lambda: ends.put(None),
+        ends.put,
+    )
+    if (failure := ends.get()) is not None:
+        raise WrongResultError(failure)
+
+
+def _cost(
+    ports: list[int], window: int, calls: int, work: Work = GET_USER
+) -> dict[str, Any]:
+    job = Job("growth", ports[0], calls, 0, window)
+    with _client(ports) as client:
+        _run(client, job, max(window, calls // 10), work)
+        with job.measure():
+            _run(client, job, calls, work)
+        stats = client.stats()
+    return job.report() | {
+        "turns_per_call": stats.turns / (calls + max(window, calls // 10)),
+    }
+
+
+def in_flight(value: int, ports: list[int]) -> dict[str, Any]:
+    """So many calls at once."""
+    return _cost(ports, value, CALLS if value > 1 else CALLS // 10)
+
+
+def servers(_: int, ports: list[int]) -> dict[str, Any]:
+    """As many servers as there are ports."""
+    return _cost(ports, KEPT, CALLS)
+
+
+def payload(value: int, ports: list[int]) -> dict[str, Any]:
+    """Results of so many bytes."""
+
+    def check(result: Any) -> None:
+        if not isinstance(result, dict) or "pad" not in result:
+            raise WrongResultError(value)
+
+    window = max(1, min(KEPT, BYTES_AT_ONCE // value))
+    calls = max(20, min(CALLS, BYTES_IN_ALL // value))
+    figures = _cost(ports, window, calls, Work(f"blob{value}", USER, check))
+    return figures | {"ns_per_byte": figures["cpu_us"] * 1e3 / value}
+
+
+def memory(value: int, ports: list[int]) -> dict[str, Any]:
+    """
+    Return what so many unanswered calls take, and Python's part of it.
+
+    The part is measured in a second pass, as measuring it takes memory too; the
+    first pass of each has already made what only grows once.
+    """
+    figures = {}
+    with _client(ports) as client:
+        rss = _hold(client, value, lambda: status_kib("VmRSS") * 1024)
+    tracemalloc.start()
+    with _client(ports) as client:
+        python = _hold(client, value, lambda: tracemalloc.get_traced_memory()[0])
+    figures["bytes_per_call"] = rss / value
+    figures["python_bytes_per_call"] = python / value
+    figures["c_bytes_per_call"] = (rss - python) / value
+    return figures
+
+
+def _hold(client: jsonrpcc.Client, calls: int, size: Callable[[], int]) -> int:
+    """How much *size* grows by calls that the server holds back."""
+    client.call("get_user", USER)
+    gc.collect()
+    before = size()
+    for _ in range(calls):
+        client.request("hold", USER, _unexpected, _ignore)
+    client.call("get_user", USER)  # behind the others: all have been sent
+    return size() - before
+
+
+def _unexpected(result: object) -> None:
+    raise WrongResultError(result)
+
+
+def _ignore(error: object) -> None:
+    """Take the error of a call that close() ends."""
+
+
+def idle(value: int, ports: list[int]) -> dict[str, Any]:
+    """Be there and do nothing, until stdin is closed; *value* servers are up."""
+    client = _client(ports) if value else jsonrpcc.Client(_servers(ports))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    client.close()
+    return {}
+
+
+KINDS = {
+    "in-flight": in_flight,
+    "servers": servers,
+    "payload": payload,
+    "memory": memory,
+    "idle": idle,
+}
+
+
+def main() -> None:
+    """Measure it and print the figures on one line."""
+    kind, value, *ports = sys.argv[1:]
+    figures = KINDS[kind](int(value), [int(port) for port in ports])
+    json.dump(figures, sys.stdout)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()
