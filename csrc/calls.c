@@ -7,6 +7,9 @@
 /* Ids stay below 2^53, so that a server in any language keeps them exact. */
 #define ID_LIMIT (1ULL << 53)
 
+/* How many uses of a slot lie between the first ids of two epochs. */
+#define EPOCH_USES 65536
+
 bool jrc_calls_init(struct jrc_calls *calls, uint32_t count)
 {
     uint32_t capacity = 16;
@@ -28,6 +31,11 @@ bool jrc_calls_init(struct jrc_calls *calls, uint32_t count)
     return true;
 }
 
+void jrc_calls_set_epoch(struct jrc_calls *calls, unsigned epoch)
+{
+    calls->first_id = (uint64_t)(epoch % 256) * EPOCH_USES * calls->capacity;
+}
+
 void jrc_calls_clear(struct jrc_calls *calls)
 {
     for (uint32_t i = 0; i < calls->used; i++)
@@ -46,7 +54,7 @@ struct jrc_call *jrc_calls_new(struct jrc_calls *calls)
         calls->free = call->next;
     } else if (calls->used < calls->capacity) {
         call = &calls->slots[calls->used];
-        call->id = calls->used++;
+        call->id = calls->first_id + calls->used++;
     } else {
         return NULL;
     }

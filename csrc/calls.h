@@ -65,6 +65,7 @@ struct jrc_calls {
     uint32_t used;       /* slots [0..used) have been in use */
     uint32_t free;       /* chain of free slots below used */
     uint32_t live;       /* slots taken and not reclaimed */
+    uint64_t first_id;   /* a multiple of capacity */
     uint32_t cancels;    /* chain of slots to cancel */
     /* The engine's: */
     uint32_t ended, ended_last; /* chain of slots to hand back */
@@ -75,6 +76,9 @@ struct jrc_calls {
 
 /* Room for at least count calls.  False: out of memory. */
 bool jrc_calls_init(struct jrc_calls *calls, uint32_t count);
+
+/* Before the first call: begin with other ids than tables of other epochs. */
+void jrc_calls_set_epoch(struct jrc_calls *calls, unsigned epoch);
 void jrc_calls_clear(struct jrc_calls *calls);
 
 /* Under the lock: take a slot, with its id set.  NULL: none is free. */

@@ -13,6 +13,7 @@ struct jsonrpcc_client {
     jsonrpcc_options options; /* complete; servers is ours */
     char *servers;
     struct jrc_core *_Atomic core;
+    atomic_bool closed; /* outlives fork(), as the core does not */
 };
 
 /* ---- options
@@ -143,6 +144,8 @@ static struct jrc_core *reopen(jsonrpcc_client *client)
     char why[1];
     if (jrc_core_new(&client->options, &fresh, why, sizeof why) != JSONRPCC_OK)
         return NULL;
+    if (atomic_load(&client->closed))
+        jrc_core_close(fresh, 0);
     /* Two threads of the child may have come here: one core is enough. */
     if (atomic_compare_exchange_strong(&client->core, &core, fresh))
         return fresh;
@@ -163,6 +166,7 @@ bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms)
 {
     struct jrc_core *core = atomic_load(&client->core);
 
+    atomic_store(&client->closed, true);
     return !jrc_core_is_ours(core) || jrc_core_close(core, timeout_ms);
 }
 

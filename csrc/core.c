@@ -84,6 +84,8 @@ static bool set_up(struct jrc_core *core)
         !jrc_engine_init(&core->engine, &core->servers, &core->calls, &limits,
                          &sink, seed(core)))
         return false;
+    /* A child's ids are not those of the calls that it inherited. */
+    jrc_calls_set_epoch(&core->calls, core->generation);
     core->loop = jrc_loop_new(&core->engine, &core->servers);
     if (core->loop == NULL)
         return false;

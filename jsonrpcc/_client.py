@@ -146,7 +146,9 @@ class _Dispatcher:
             self.idle.notify_all()
 
     # No local of _run() may hold on to a callback until the next batch, so each
-    # of these ends with the frame that knew it.
+    # of these ends with the frame that knew it.  Whatever a callback raises,
+    # SystemExit and asyncio.CancelledError too, must not end this thread: the
+    # outcomes of all other calls come through it.
 
     def _deliver_one(self, batch: Any) -> None:
         entry = self.calls.pop(batch.tokens[0], None)
@@ -165,7 +167,7 @@ class _Dispatcher:
             return
         try:
             on_result(result)
-        except Exception:
+        except BaseException:
             logger.exception("callback of %r failed", method)
 
     def _deliver(self, batch: Any, count: int) -> None:
@@ -184,7 +186,7 @@ class _Dispatcher:
                 continue
             try:
                 on_result(result)
-            except Exception:
+            except BaseException:
                 logger.exception("callback of %r failed", method)
 
     def _deliver_each(self, batch: Any, tokens: list[int]) -> None:
@@ -208,7 +210,10 @@ class _Dispatcher:
 
     def _tell(self, batch: Any) -> None:
         for i in range(batch.event_count):
-            tell_event(self._outcomes, batch.events[i], self._on_event)
+            try:
+                tell_event(self._outcomes, batch.events[i], self._on_event)
+            except BaseException:
+                logger.exception("on_event %r failed", self._on_event)
 
     @staticmethod
     def _end(entry: _Callbacks, error: JsonRpcError) -> None:
@@ -219,7 +224,7 @@ class _Dispatcher:
             return
         try:
             on_error(error)
-        except Exception:
+        except BaseException:
             logger.exception("callback of %r failed", method)
 
     def drain(self, deadline: float) -> bool:

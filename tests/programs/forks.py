@@ -1,0 +1,255 @@
+"""
+Fork again and again while threads submit and the loop is busy.
+
+    forks.py ACTION COUNT ADDRESS
+
+Each child does ACTION and ends; the parent's calls go on and each has its
+outcome.  Reports as JSON: children by how they ended, the parent's calls.
+"""
+
+import asyncio
+import contextlib
+import gc
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections import Counter
+
+from firing import LIMIT, History, until
+
+from jsonrpcc import AsyncClient, Client, ClientClosed
+
+warnings.filterwarnings("ignore", "This process .* is multi-threaded")
+
+action, count, address = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+history = History()
+stop = threading.Event()
+
+
+# ---- what children do ------------------------------------------------------------
+
+
+def use():
+    assert client.call("child", [1]) == 1
+    assert client.submit("child", [2]).result(LIMIT) == 2
+    assert list(client.map("child", [[i] for i in range(300)])) == list(range(300))
+    assert client.stats().requests == 302
+    assert client.servers()[0].state == "up"
+
+
+def use_and_close():
+    use()
+    client.close()
+    closed()
+
+
+def close():
+    client.close()
+    closed()
+
+
+def closed():
+    for how in (client.call, client.request, client.notification, client.submit):
+        try:
+            how("child", [1])
+        except ClientClosed:
+            continue
+        raise AssertionError(f"{how.__name__} works after close")
+
+
+def drop():
+    global client
+    client = None
+    gc.collect()
+
+
+def look():
+    """Nothing that the parent's client had open is open here."""
+    left = []
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            left.append(os.readlink(f"/proc/self/fd/{fd}"))
+    ours = [
+        link for link in left if "socket:" in link or "anon_inode" in link
+    ]
+    assert not ours, ours
+
+
+def new():
+    with Client(address) as fresh:
+        assert fresh.call("child", [1]) == 1
+        assert fresh.submit("child", [2]).result(LIMIT) == 2
+
+
+def aio():
+    async def main():
+        async with AsyncClient(address) as fresh:
+            calls = [fresh.call("child", [i]) for i in range(20)]
+            assert await asyncio.gather(*calls) == list(range(20))
+
+    asyncio.run(main())
+
+
+def fork_again():
+    """A grandchild of a child that uses the client."""
+    assert client.call("child", [1]) == 1
+    pid = os.fork()
+    if pid == 0:
+        in_child(use)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert client.call("child", [1]) == 1
+
+
+def cancel_what_is_not_ours():
+    """The parent's calls do not exist here, whatever their ids."""
+    future = client.submit("silence", timeout=0.3)
+    first.cancel()
+    for call in list(calls):
+        call.cancel()
+    try:
+        future.result(LIMIT)
+    except Exception as error:
+        assert "timeout" in str(error), error
+
+
+def in_child(what):
+    """Do it and end without a word, as a child of os.fork() should."""
+    code = 0
+    try:
+        what()
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def normal_exit():
+    """The interpreter's whole end, atexit included, runs in the child."""
+    sys.exit(0)
+
+
+def exec_ls(pipe):
+    os.dup2(pipe, 1)
+    os.execv("/bin/ls", ["ls", "/proc/self/fd"])
+
+
+ACTIONS = {
+    "_exit": lambda: None,
+    "exit": normal_exit,
+    "use": use,
+    "use_and_close": use_and_close,
+    "close": close,
+    "drop": drop,
+    "look": look,
+    "new": new,
+    "aio": aio,
+    "fork_again": fork_again,
+    "cancel": cancel_what_is_not_ours,
+}
+
+
+# ---- the parent ------------------------------------------------------------------
+
+
+def wait_for(pid):
+    """Return how the child ended; kill it when it hangs."""
+    end = time.monotonic() + LIMIT
+    tick = threading.Event()
+    while time.monotonic() < end:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return f"code {os.waitstatus_to_exitcode(status)}"
+        tick.wait(0.001)
+    os.kill(pid, signal.SIGABRT)
+    os.waitpid(pid, 0)
+    return "hung"
+
+
+def fork_once():
+    if action == "exec":
+        ours, its = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            exec_ls(its)
+        os.close(its)
+        ended = wait_for(pid)
+        with os.fdopen(ours) as pipe:
+            return f"{ended}, descriptors {pipe.read().split()}"
+    if action == "multiprocessing":
+        context = multiprocessing.get_context("fork")
+        process = context.Process(target=use)
+        process.start()
+        process.join(LIMIT)
+        return f"code {process.exitcode}" if not process.is_alive() else "hung"
+    pid = os.fork()
+    if pid == 0:
+        if action == "exit":
+            stop.set()
+            normal_exit()
+        in_child(ACTIONS[action])
+    return wait_for(pid)
+
+
+def fork_in_callback():
+    """The child continues on what was the dispatcher's thread."""
+    ended = []
+    done = threading.Event()
+
+    def on_result(_):
+        pid = os.fork()
+        if pid == 0:
+            in_child(use_and_close)
+        ended.append(wait_for(pid))
+        done.set()
+
+    client.request("echo", [-1], on_result)
+    assert done.wait(2 * LIMIT)
+    return ended[0]
+
+
+def submit():
+    while not stop.is_set():
+        for _ in range(50):
+            calls.append(history.request(client)[1])
+            del calls[:-50]
+        until(lambda: len(history.open()) < 500 or stop.is_set())
+        del history.entries[:-5000]
+
+
+def call():
+    while not stop.is_set():
+        history.call(client)
+
+
+calls = []
+client = Client(address, max_in_flight=4096)
+first = client.request("silence", timeout=60)
+until(lambda: client.servers()[0].state == "up")
+keep = []
+history.entries = keep
+workers = [threading.Thread(target=work) for work in (submit, submit, call)]
+for worker in workers:
+    worker.start()
+ended = Counter()
+for _ in range(count):
+    ended[fork_in_callback() if action == "callback" else fork_once()] += 1
+stop.set()
+for worker in workers:
+    worker.join()
+history.wait()
+history.check_outcomes()
+report = {
+    "ended": ended,
+    "calls": client.stats().requests,
+    "lost": client.servers()[0].losses,
+    "errors": [repr(error) for error in history.errors()][:3],
+}
+client.close()
+print(json.dumps(report))

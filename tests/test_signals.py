@@ -1,0 +1,47 @@
+"""Signals reach the program as if the client were not there."""
+
+import pytest
+from firing import METHODS, run_program
+
+from jsonrpcc.testing import Drop, Server
+
+
+@pytest.fixture
+def server():
+    methods = {**METHODS, "silence": lambda: None}
+    with Server(methods, faults={"silence": Drop()}, keep=10) as server:
+        yield server
+
+
+def test_interrupted_system_calls_are_invisible(server):
+    """1000 signals a second without SA_RESTART cost no call anything."""
+    report = run_program("signals.py", "timer", server.address).report()
+    assert report["ticks"] > 500
+    assert report["calls"] > 100
+    assert report["errors"] == []
+
+
+def test_ctrl_c_ends_a_blocking_call_within_200_ms(server):
+    """And gives that call up; the client goes on."""
+    report = run_program("signals.py", "interrupt", server.address).report()
+    assert report["interrupts"] == 40
+    assert report["longest"] < 0.2
+
+
+def test_a_handler_that_raises_in_request_hurts_no_other_call(server):
+    report = run_program("signals.py", "raise", server.address).report()
+    assert report["raised"] > 100
+    assert report["accepted"] > 1000
+
+
+def test_sigpipe_and_all_dispositions_are_untouched(server):
+    """Writing to connections that the server closes raises no signal."""
+
+    def close():
+        server.drop_connections(reset=True)
+
+    server._core.methods["close"] = type(next(iter(server._core.methods.values())))(
+        close
+    )
+    report = run_program("signals.py", "pipe", server.address).report()
+    assert report["blocking"] == 1  # the event thread blocks all of them
