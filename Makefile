@@ -97,7 +97,7 @@ dist: venv-dist ## sdist, and the wheel built from it, checked, in dist/
 	.venv/bin/abi3audit --strict dist/*.whl
 
 clean: ## remove all that make made, .venv included
-	rm -rf build dist .venv *.egg-info .*_cache .hypothesis .eggs jsonrpcc/_jsonrpcc*.so
+	rm -rf build dist .venv *.egg-info .*_cache .hypothesis .eggs jsonrpcc/_*.so
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # --- set-up

@@ -94,14 +94,14 @@ def pkg_config(option: str) -> list[str]:
 
 
 class build_ext(setuptools_build_ext):  # noqa: N801
-    """Fill in the one extension that pyproject.toml announces."""
+    """Fill in what pyproject.toml only announces."""
 
     def finalize_options(self) -> None:
         """Name the sources and flags; that is all an sdist asks for."""
         super().finalize_options()
         # Sanitizers and the environment's flags leave no trace in a time stamp.
         self.force = True
-        (extension,) = self.extensions
+        extension, fast = self.extensions
         extension.sources = [f"csrc/{path.name}" for path in sorted(CSRC.glob("*.c"))]
         extension.depends = [
             "build_ext.py",
@@ -109,17 +109,18 @@ class build_ext(setuptools_build_ext):  # noqa: N801
         ]
         extension.include_dirs = ["csrc"]
         extension.extra_compile_args, extension.extra_link_args = compile_flags()
+        fast.extra_compile_args, fast.extra_link_args = compile_flags()
         # What cffi's own setuptools hook would do (cffi/setuptools_ext.py).
         if sysconfig.get_config_var("Py_GIL_DISABLED"):
             if sys.version_info < (3, 15):
-                extension.py_limited_api = False
+                extension.py_limited_api = fast.py_limited_api = False
                 extension.define_macros = [("_CFFI_NO_LIMITED_API", None)]
             else:
                 extension.define_macros = [("Py_TARGET_ABI3T", "0x030f0000")]
 
     def run(self) -> None:
         """Generate the binding and compile it with the C core."""
-        (extension,) = self.extensions
+        extension = self.extensions[0]
         extension.extra_compile_args += pkg_config("--cflags")
         extension.extra_link_args += pkg_config("--libs")
         generated = Path(self.build_temp) / "_jsonrpcc.c"

@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, Unpack
 
-from jsonrpcc import _options
+from jsonrpcc import _fast, _options
 from jsonrpcc._codec import check_finite, resolve
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._outcome import Event, Outcomes, ServerInfo, read_servers
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger("jsonrpcc")
+
+# Submits without giving up the GIL; see csrc/python/fast.c.
+_fast.bind(int(ffi.cast("uintptr_t", ffi.addressof(lib, "jsonrpcc_queue_request"))))
+queue_request = _fast.request
 
 LENIENT: int = lib.JSONRPCC_LENIENT
 IDEMPOTENT: int = lib.JSONRPCC_IDEMPOTENT
@@ -119,9 +123,9 @@ class Base:
             self._methods[method] = text
         return text
 
-    def _text(self, params: Any) -> tuple[Any, int, int]:
+    def _text(self, params: Any) -> tuple[bytes | None, int]:
         """
-        Return params as JSON text (NULL for none), its size, and the call's flags.
+        Return params as JSON text (None for none), and the call's flags.
 
         Raises:
             TypeError: They are of no type that stands for an array or object,
@@ -129,12 +133,12 @@ class Base:
             ValueError: They hold a number that JSON has not.
         """
         if params is None:
-            return ffi.NULL, 0, 0
+            return None, 0
         if isinstance(params, _CONTAINERS):
             text = self._dumps(params)
             if self._hides_nan and b"null" in text:
                 check_finite(params)
-            return text, len(text), 0
+            return text, 0
         if isinstance(params, str):
             try:
                 text = params.encode()
@@ -147,7 +151,12 @@ class Base:
             kind = type(params).__name__
             msg = f"params must be a dict, list, tuple, JSON text or None, not {kind}"
             raise TypeError(msg)
-        return text, len(text), LENIENT
+        return text, LENIENT
+
+
+def pointer(text: bytes | None) -> tuple[Any, int]:
+    """Return a text as cffi takes it: pointer and size."""
+    return (ffi.NULL, 0) if text is None else (text, len(text))
 
 
 def tell_event(

@@ -19,6 +19,8 @@ from jsonrpcc._base import (
     WAIT_FOR_READY,
     Base,
     logger,
+    pointer,
+    queue_request,
     tell_event,
 )
 from jsonrpcc._bulk import Bulk
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     _Callbacks = tuple[OnResult | None, OnError | None, str]  # and the method
 
 NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
-_queue_request = lib.jsonrpcc_queue_request
 _sync_call = lib.jsonrpcc_sync_call
 _sync_outcome = lib.jsonrpcc_sync_outcome
 OK: int = lib.JSONRPCC_OK
@@ -114,6 +115,7 @@ class _Dispatcher:
         self.queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
+        self.address = int(ffi.cast("uintptr_t", queue))
         self.calls: dict[int, _Callbacks] = {}
         self.next_token = itertools.count(1).__next__
         self.idle = threading.Condition()
@@ -324,16 +326,16 @@ class Client(Base):
             TypeError, ValueError: The arguments are wrong; says which and where.
         """
         dispatcher = self._dispatcher or self._open()
+        text: bytes | None
         kind = type(params)
         if kind is dict or kind is list:  # the way of nearly all, without a call
-            text = self._dumps(params)
+            text = encoded = self._dumps(params)
             # find(), as "in" raises and swallows a TypeError on its way.
-            if text.find(b"null") >= 0 and self._hides_nan:
+            if encoded.find(b"null") >= 0 and self._hides_nan:
                 check_finite(params)
-            size = len(text)
             flags = 0
         else:
-            text, size, flags = self._text(params)
+            text, flags = self._text(params)
         name = self._methods.get(method) or self._method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         if idempotent:
@@ -341,16 +343,15 @@ class Client(Base):
         if wait_for_ready:
             flags |= WAIT_FOR_READY
         token = dispatcher.next_token()
-        # Before the call into C, which drops the GIL: the answer may come first.
+        # Before the call into C: the answer may come first.
         dispatcher.calls[token] = (on_result, on_error, method)
         try:
-            queue = dispatcher.queue
-            call_id = _queue_request(
-                queue, token, name, len(name), text, size, ms, flags
-            )
+            call_id = queue_request(dispatcher.address, token, name, text, ms, flags)
             if call_id <= 0:
-                args = (token, name, len(name), text, size, ms, flags)
-                call_id = self._again(dispatcher, method, call_id, args, block=block)
+                args = (token, name, text, ms)
+                call_id = self._again(
+                    dispatcher, method, call_id, args, flags, block=block
+                )
         except BaseException:
             dispatcher.calls.pop(token, None)
             raise
@@ -361,7 +362,8 @@ class Client(Base):
         dispatcher: _Dispatcher,
         method: str,
         result: int,
-        args: tuple[Any, ...],
+        args: tuple[int, bytes, bytes | None, int],
+        flags: int,
         *,
         block: bool,
     ) -> int:
@@ -370,20 +372,20 @@ class Client(Base):
 
         Returns the call's id.
         """
-        text, size, ms, flags = args[-4:]
+        _, _, text, ms = args
         if dispatcher.thread is threading.current_thread():
             # Waiting here would wait for ourselves; there is a reserve.
             flags |= lib.JSONRPCC_RESERVE
             block = False
             if result == -lib.JSONRPCC_EFULL:
-                result = _queue_request(dispatcher.queue, *args[:-1], flags)
+                result = queue_request(dispatcher.address, *args, flags)
         deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
         while block and result == -lib.JSONRPCC_EFULL and time.monotonic() < deadline:
             lib.jsonrpcc_queue_room(dispatcher.queue, SLICE_MS)
-            result = _queue_request(dispatcher.queue, *args[:-1], flags)
+            result = queue_request(dispatcher.address, *args, flags)
         if result > 0:
             return result
-        raise refusal(-result, method, text if size else None, flags)
+        raise refusal(-result, method, text, flags)
 
     def notification(
         self,
@@ -404,16 +406,16 @@ class Client(Base):
             As `request`.
         """
         dispatcher = self._dispatcher or self._open()
-        text, size, flags = self._text(params)
+        text, flags = self._text(params)
         name = self._methods.get(method) or self._method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         flags |= NOTIFICATION
         if wait_for_ready:
             flags |= WAIT_FOR_READY
-        args = (0, name, len(name), text, size, ms, flags)
-        result = _queue_request(dispatcher.queue, *args)
+        args = (0, name, text, ms)
+        result = queue_request(dispatcher.address, *args, flags)
         if result <= 0:
-            self._again(dispatcher, method, result, args, block=block)
+            self._again(dispatcher, method, result, args, flags, block=block)
 
     # ---- blocking -------------------------------------------------------------
 
@@ -438,7 +440,7 @@ class Client(Base):
         """
         if self._dispatcher is None:
             self._open()
-        text, size, flags = self._text(params)
+        text, flags = self._text(params)
         name = self._methods.get(method) or self._method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         if idempotent:
@@ -449,9 +451,10 @@ class Client(Base):
             sync = self._syncs.pop()
         except IndexError:
             sync = self._new_sync()
-        status = _sync_call(sync, name, len(name), text, size, ms, flags, SLICE_MS)
+        args = (name, len(name), *pointer(text), ms, flags, SLICE_MS)
+        status = _sync_call(sync, *args)
         if status == EFULL:
-            status = self._retry_sync(sync, (name, len(name), text, size, ms, flags))
+            status = self._retry_sync(sync, args, ms)
         # An exception from a signal handler lands between two slices: the sync
         # is then dropped, which cancels the call.
         while status == EPENDING:
@@ -459,7 +462,7 @@ class Client(Base):
         outcome = _sync_outcome(sync)
         if not outcome:
             self._syncs.append(sync)
-            raise refusal(status, method, text if size else None, flags)
+            raise refusal(status, method, text, flags)
         if status != OK:
             error = self._outcomes.error(outcome, method)
             self._syncs.append(sync)
@@ -480,13 +483,13 @@ class Client(Base):
         handle = self._handle
         return ffi.gc(sync, lambda sync, _=handle: lib.jsonrpcc_sync_free(sync))
 
-    def _retry_sync(self, sync: Any, args: tuple[Any, ...]) -> int:
+    def _retry_sync(self, sync: Any, args: tuple[Any, ...], ms: int) -> int:
         """Wait for room and try again, at most for the call's timeout."""
-        deadline = time.monotonic() + (args[4] / 1000 or self._options.timeout)
-        status: int = lib.JSONRPCC_EFULL
-        while status == lib.JSONRPCC_EFULL and time.monotonic() < deadline:
+        deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
+        status: int = EFULL
+        while status == EFULL and time.monotonic() < deadline:
             lib.jsonrpcc_room(self._handle, SLICE_MS)
-            status = _sync_call(sync, *args, SLICE_MS)
+            status = _sync_call(sync, *args)
         return status
 
     def submit(

@@ -6,7 +6,13 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from jsonrpcc._base import IDEMPOTENT, WAIT_FOR_READY, Base, tell_event
+from jsonrpcc._base import (
+    IDEMPOTENT,
+    WAIT_FOR_READY,
+    Base,
+    queue_request,
+    tell_event,
+)
 from jsonrpcc._codec import check_finite
 from jsonrpcc._errors import ClientClosed, JsonRpcError
 from jsonrpcc._jsonrpcc import ffi, lib
@@ -21,7 +27,6 @@ if TYPE_CHECKING:
 
 NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
 CORKED: int = lib.JSONRPCC_CORKED
-_queue_request = lib.jsonrpcc_queue_request
 _flush = lib.jsonrpcc_flush
 _GONE: tuple[None, str] = (None, "")  # a call that its caller gave up in between
 _ROOM_CHECK = 0.02  # seconds between two looks for room
@@ -47,6 +52,7 @@ class AsyncClient(Base):
         self._on_event = on_event
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: Any = None
+        self._address = 0
         self._batch = ffi.new("jsonrpcc_batch *")
         self._calls: dict[int, tuple[asyncio.Future[Any], str]] = {}
         self._next_token = itertools.count(1).__next__
@@ -68,6 +74,7 @@ class AsyncClient(Base):
         self._queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
+        self._address = int(ffi.cast("uintptr_t", queue))
         self._loop = loop
         loop.add_reader(lib.jsonrpcc_queue_fd(self._queue), self._on_ready)
         self._on_ready()
@@ -89,16 +96,16 @@ class AsyncClient(Base):
         `jsonrpcc.Client.call`; when the client's bounds are reached it waits.
         """
         loop = self._loop if self._loop is not None else self._open()
+        text: bytes | None
         kind = type(params)
         if kind is dict or kind is list:  # the way of nearly all, without a call
-            text = self._dumps(params)
+            text = encoded = self._dumps(params)
             # find(), as "in" raises and swallows a TypeError on its way.
-            if text.find(b"null") >= 0 and self._hides_nan:
+            if encoded.find(b"null") >= 0 and self._hides_nan:
                 check_finite(params)
-            size = len(text)
             flags = 0
         else:
-            text, size, flags = self._text(params)
+            text, flags = self._text(params)
         name = self._methods.get(method) or self._method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         if idempotent:
@@ -109,11 +116,11 @@ class AsyncClient(Base):
         token = self._next_token()
         self._calls[token] = (future, method)
         try:
-            call_id = _queue_request(
-                self._queue, token, name, len(name), text, size, ms, flags | CORKED
+            call_id = queue_request(
+                self._address, token, name, text, ms, flags | CORKED
             )
             if call_id <= 0:
-                args = (token, name, len(name), text, size, ms, flags)
+                args = (token, name, text, ms, flags)
                 call_id = await self._again(method, call_id, args)
         except BaseException:
             self._calls.pop(token, None)
@@ -142,19 +149,15 @@ class AsyncClient(Base):
         for `jsonrpcc.Client.notification`.
         """
         loop = self._loop if self._loop is not None else self._open()
-        text, size, flags = self._text(params)
+        text, flags = self._text(params)
         name = self._methods.get(method) or self._method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         flags |= NOTIFICATION
         if wait_for_ready:
             flags |= WAIT_FOR_READY
-        result = _queue_request(
-            self._queue, 0, name, len(name), text, size, ms, flags | CORKED
-        )
+        result = queue_request(self._address, 0, name, text, ms, flags | CORKED)
         if result <= 0:
-            await self._again(
-                method, result, (0, name, len(name), text, size, ms, flags)
-            )
+            await self._again(method, result, (0, name, text, ms, flags))
         if not self._corked:
             self._corked = True
             loop.call_soon(self._flush)
@@ -165,16 +168,16 @@ class AsyncClient(Base):
 
         Returns the call's id.
         """
-        text, size, ms, flags = args[-4:]
+        text, ms, flags = args[-3:]
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (ms / 1000 or self._options.timeout)
         while result == -lib.JSONRPCC_EFULL and loop.time() < deadline:
             self._flush()
             await asyncio.sleep(_ROOM_CHECK)
-            result = _queue_request(self._queue, *args)
+            result = queue_request(self._address, *args)
         if result > 0:
             return result
-        raise refusal(-result, method, text if size else None, flags)
+        raise refusal(-result, method, text, flags)
 
     def _flush(self) -> None:
         self._corked = False
