@@ -13,11 +13,11 @@ struct jsonrpcc_client {
     jsonrpcc_options options; /* complete; servers is ours */
     char *servers;
     struct jrc_core *_Atomic core;
+    atomic_uint refs;   /* the caller's, and one of each waiter */
     atomic_bool closed; /* outlives fork(), as the core does not */
 };
 
-/* ---- options
- * ------------------------------------------------------------------ */
+/* ---- options ---- */
 
 struct range {
     const char *name;
@@ -82,11 +82,17 @@ static bool check_options(const jsonrpcc_options *o, char *why, size_t why_size)
     return true;
 }
 
-/* ---- life
- * --------------------------------------------------------------------- */
+/* ---- life ---- */
 
-static void free_handle(jsonrpcc_client *client)
+void jrc_client_ref(jsonrpcc_client *client)
 {
+    atomic_fetch_add(&client->refs, 1);
+}
+
+void jrc_client_unref(jsonrpcc_client *client)
+{
+    if (atomic_fetch_sub(&client->refs, 1) != 1)
+        return;
     free(client->servers);
     free(client);
 }
@@ -113,6 +119,7 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     jsonrpcc_client *client = calloc(1, sizeof *client);
     if (client == NULL)
         return JSONRPCC_ENOMEM;
+    atomic_init(&client->refs, 1);
     client->servers = strdup(o.servers);
     client->options = o;
     client->options.servers = client->servers;
@@ -122,7 +129,7 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
             ? JSONRPCC_ENOMEM
             : jrc_core_new(&client->options, &core, why, why_size);
     if (status != JSONRPCC_OK) {
-        free_handle(client);
+        jrc_client_unref(client);
         return status;
     }
     atomic_store(&client->core, core);
@@ -179,11 +186,10 @@ void jsonrpcc_client_free(jsonrpcc_client *client)
         jrc_core_close(core, 0);
         jrc_core_unref(core);
     }
-    free_handle(client);
+    jrc_client_unref(client);
 }
 
-/* ---- calls
- * ---------------------------------------------------------------------- */
+/* ---- calls ---- */
 
 jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
                                  const jsonrpcc_call *call, uint64_t *id)
@@ -298,8 +304,7 @@ bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size)
     return true;
 }
 
-/* ---- what is going on
- * --------------------------------------------------------- */
+/* ---- what is going on ---- */
 
 void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
                            size_t size)

@@ -8,4 +8,9 @@
 /* The running core; a new one in a forked child.  NULL: out of memory. */
 struct jrc_core *jrc_client_core(jsonrpcc_client *client);
 
+/* A queue may outlive the caller's interest in the client: calls still in
+ * flight end there. */
+void jrc_client_ref(jsonrpcc_client *client);
+void jrc_client_unref(jsonrpcc_client *client);
+
 #endif

@@ -24,8 +24,7 @@ void jrc_cond_init(pthread_cond_t *cond)
     pthread_condattr_destroy(&attr);
 }
 
-/* ---- life -------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 bool jrc_core_is_ours(const struct jrc_core *core)
 {
@@ -139,8 +138,7 @@ jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
     return JSONRPCC_OK;
 }
 
-/* ---- door -------------------------------------------------------------------
- */
+/* ---- door ---- */
 
 /* Under the lock: whether a frame of so many bytes is one too many. */
 static bool is_full(const struct jrc_core *core, uint32_t flags, size_t size)
@@ -191,6 +189,7 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
         status = JSONRPCC_ETOOBIG;
     } else if (core->calls.live > 1 && is_full(core, call->flags, size)) {
         status = JSONRPCC_EFULL;
+        core->refused_size = size;
     } else {
         fill(slot, call, core, now_us);
         space = jrc_frames_space(&core->pending, size);
@@ -270,10 +269,11 @@ bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms)
 
     pthread_mutex_lock(&core->lock);
     core->room_waiters++;
-    while (is_full(core, 0, 0) && !core->closing && error != ETIMEDOUT)
+    while (is_full(core, 0, core->refused_size) && !core->closing &&
+           error != ETIMEDOUT)
         error = pthread_cond_timedwait(&core->room, &core->lock, &until);
     core->room_waiters--;
-    bool room = !is_full(core, 0, 0) || core->closing;
+    bool room = !is_full(core, 0, core->refused_size) || core->closing;
     pthread_mutex_unlock(&core->lock);
     return room;
 }

@@ -38,7 +38,8 @@ enum jrc_rank { JRC_NOBODY, JRC_EVENT_THREAD, JRC_LAZY, JRC_EAGER };
 
 /* A thread that waits, see jsonrpcc_wait(). */
 struct jsonrpcc_waiter {
-    struct jrc_core *core; /* a reference */
+    struct jrc_core *core;   /* a reference */
+    jsonrpcc_client *client; /* a reference */
     enum jrc_rank rank;
     bool signalled;
     bool following;
@@ -63,8 +64,9 @@ struct jrc_core {
     uint64_t requests, notifications, refused_full, turns;
     pthread_cond_t room; /* for calls or bytes */
     unsigned room_waiters;
-    bool closing; /* close has begun */
-    bool closed;  /* and ended: no callback runs any more */
+    size_t refused_size; /* of the last frame there was no room for */
+    bool closing;        /* close has begun */
+    bool closed;         /* and ended: no callback runs any more */
     pthread_cond_t closed_cond;
     jsonrpcc_event_fn event_fn;
     void *event_arg;
@@ -96,8 +98,7 @@ struct jrc_core {
     struct jrc_core *next, *prev; /* in fork.c's list */
 };
 
-/* ---- core.c: life and door ------------------------------------------------
- */
+/* ---- core.c: life and door ---- */
 
 /* options: complete.  EINVAL with why, ENOMEM.  Starts the event thread. */
 jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
@@ -125,8 +126,7 @@ void jrc_core_undelivered(struct jrc_core *core, int64_t bytes);
 struct timespec jrc_timespec(uint64_t us);
 void jrc_cond_init(pthread_cond_t *cond);
 
-/* ---- seat.c: who drives ---------------------------------------------------
- */
+/* ---- seat.c: who drives ---- */
 
 /* Open the alarm and start the event thread, which owns a reference. */
 bool jrc_seat_start(struct jrc_core *core);
@@ -150,8 +150,7 @@ bool jrc_seat_is_mine(const struct jrc_core *core);
 
 bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms);
 
-/* ---- turn.c: what the driver does -----------------------------------------
- */
+/* ---- turn.c: what the driver does ---- */
 
 /* One turn: take what was submitted, let the engine work, wait for events
  * until until_us, tell outcomes and events.  may_stay is asked under the lock,
@@ -165,8 +164,7 @@ void jrc_turn_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome);
 void jrc_turn_event(void *arg, const jsonrpcc_event *event);
 
-/* ---- fork.c -----------------------------------------------------------------
- */
+/* ---- fork.c ---- */
 
 /* Counts the forks between the first process and this one. */
 unsigned jrc_fork_generation(void);

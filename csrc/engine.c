@@ -115,7 +115,7 @@ static void publish(struct jrc_engine *engine, uint32_t i)
                           memory_order_relaxed);
 }
 
-/* ---- the end of a call ------------------------------------------------- */
+/* ---- the end of a call ---- */
 
 /* Whether the frame of a queued call has begun to leave: then it can not be
  * held back any more. */
@@ -192,7 +192,7 @@ static void fail(struct jrc_engine *engine, struct jrc_call *call,
     finish(engine, call, &outcome, now_us);
 }
 
-/* ---- the way of a call -------------------------------------------------- */
+/* ---- the way of a call ---- */
 
 /* Why no server could be reached: the best server's last trouble. */
 static int32_t worst_reason(const struct jrc_engine *engine)
@@ -368,7 +368,7 @@ static void unload(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     jrc_add(&engine->counters.moved, route_all(engine, &rest, now_us));
 }
 
-/* ---- time ---------------------------------------------------------------- */
+/* ---- time ---- */
 
 static void expire(struct jrc_engine *engine, struct jrc_call *call,
                    uint64_t now_us)
@@ -477,7 +477,7 @@ bool jrc_engine_finished(const struct jrc_engine *engine)
     return true;
 }
 
-/* ---- connections --------------------------------------------------------- */
+/* ---- connections ---- */
 
 /* The soonest time at which tick_conns() has something to do may be now. */
 static void attend(struct jrc_engine *engine, uint64_t at_us)

@@ -105,7 +105,7 @@ void jrc_engine_close(struct jrc_engine *engine, uint64_t now_us,
 /* Whether, after close, nothing is left to wait for. */
 bool jrc_engine_finished(const struct jrc_engine *engine);
 
-/* ---- what happens to a connection ------------------------------------- */
+/* ---- what happens to a connection ---- */
 
 /* An address is being tried: the connect timeout begins. */
 void jrc_engine_connecting(struct jrc_engine *engine, uint32_t i,

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* ---- Numbers and literals ---------------------------------------------- */
+/* ---- Numbers and literals ---- */
 
 JRC_INLINE bool is_digit(unsigned char c)
 {
@@ -108,7 +108,7 @@ JRC_INLINE const unsigned char *read_scalar(struct jrc_json_reader *reader,
     }
 }
 
-/* ---- Containers --------------------------------------------------------- */
+/* ---- Containers ---- */
 
 /* A name and its colon; p may be at white space before.  The name lies in its
  * quotes at *name. */

@@ -223,7 +223,7 @@ void jsonrpcc_reason_text(int32_t reason, char *text, size_t size);
 /* The upper bound of a latency bucket; UINT64_MAX for the last. */
 uint64_t jsonrpcc_latency_bound_us(uint32_t bucket);
 
-/* ---- client ---------------------------------------------------------- */
+/* ---- client ---- */
 
 /* Make a client and begin to connect to all its servers; does not wait.
  *
@@ -309,7 +309,7 @@ typedef struct jsonrpcc_deferred {
 
 void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred);
 
-/* ---- waiter: a signal whose waiter drives the loop meanwhile ---------- */
+/* ---- waiter: a signal whose waiter drives the loop meanwhile ---- */
 
 /* Free it before the client.
  *
@@ -329,7 +329,7 @@ void jsonrpcc_signal(jsonrpcc_waiter *waiter);
 /* Whether the waiter was inherited by fork(): then it is of no use. */
 bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
 
-/* ---- sync: blocking calls -------------------------------------------- */
+/* ---- sync: blocking calls ---- */
 
 /* NULL: out of memory.  One thread at a time per sync.  Free it before the
  * client. */
@@ -349,7 +349,7 @@ void jsonrpcc_sync_cancel(jsonrpcc_sync *sync);
 /* The last outcome, NULL if there is none.  Valid until the next call. */
 const jsonrpcc_outcome *jsonrpcc_sync_outcome(jsonrpcc_sync *sync);
 
-/* ---- queue: outcomes for those who fetch ------------------------------ */
+/* ---- queue: outcomes for those who fetch ---- */
 
 typedef struct {
     uint64_t token;

@@ -64,7 +64,7 @@ uint64_t jrc_now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* ---- descriptors --------------------------------------------------------- */
+/* ---- descriptors ---- */
 
 /* Nobody needs to wake us any more: first thing in every event callback. */
 static void stay_awake(struct jrc_loop *loop)
@@ -146,7 +146,7 @@ static void lost(struct jrc_socket *s, int32_t reason)
     jrc_engine_lost(s->loop->engine, s->conn, reason, jrc_now_us());
 }
 
-/* ---- established connections --------------------------------------------- */
+/* ---- established connections ---- */
 
 /* Receive once.  False: the connection is over, or out of memory. */
 static bool receive(struct jrc_socket *s, int32_t *reason)
@@ -218,8 +218,7 @@ static void flush_output(struct jrc_socket *s)
     set_writing(s, n < 0 || (size_t)n < len);
 }
 
-/* ---- attempts -------------------------------------------------------------
- */
+/* ---- attempts ---- */
 
 static void try_next_address(struct jrc_socket *s, int32_t reason);
 
@@ -361,8 +360,7 @@ static void take_answers(struct jrc_loop *loop)
     }
 }
 
-/* ---- the loop ---------------------------------------------------------------
- */
+/* ---- the loop ---- */
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
@@ -585,8 +583,7 @@ void jrc_loop_set_reading(struct jrc_loop *loop, bool reading)
     }
 }
 
-/* ---- fork -------------------------------------------------------------------
- */
+/* ---- fork ---- */
 
 void jrc_loop_lock_fds(struct jrc_loop *loop)
 {

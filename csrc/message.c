@@ -13,7 +13,7 @@ static const char BEFORE_METHOD[] = ",\"method\":\"";
 static const char NOTIFICATION[] = "{\"jsonrpc\":\"2.0\",\"method\":\"";
 static const char BEFORE_PARAMS[] = "\",\"params\":";
 
-/* ---- requests --------------------------------------------------------- */
+/* ---- requests ---- */
 
 static bool is_plain(const char *text, size_t len)
 {
@@ -261,7 +261,7 @@ void jrc_message_write(const struct jrc_message *message, uint64_t id,
     end[-1] = ',';
 }
 
-/* ---- responses -------------------------------------------------------- */
+/* ---- responses ---- */
 
 enum { JSONRPC, ID, RESULT, ERROR, METHOD, MEMBERS };
 

@@ -62,8 +62,7 @@ static void destroy(jsonrpcc_queue *queue)
     free(queue);
 }
 
-/* ---- the driver's side
- * --------------------------------------------------------- */
+/* ---- the driver's side ---- */
 
 static void swap(struct jrc_batch *a, struct jrc_batch *b)
 {
@@ -78,7 +77,6 @@ static void publish(void *arg)
 {
     jsonrpcc_queue *queue = arg;
     size_t outcomes = queue->filling.count + queue->filling.failure_count;
-    size_t bytes = jrc_batch_bytes(&queue->filling);
 
     queue->is_deferred = false;
     pthread_mutex_lock(&queue->lock);
@@ -91,14 +89,16 @@ static void publish(void *arg)
             destroy(queue);
         return;
     }
+    size_t before = jrc_batch_bytes(&queue->ready);
     if (jrc_batch_is_empty(&queue->ready))
         swap(&queue->ready, &queue->filling);
     else
         jrc_batch_append(&queue->ready, &queue->filling);
     bool ring = queue->armed;
     queue->armed = false;
-    if (bytes > 0)
-        jsonrpcc_undelivered(queue->client, (int64_t)bytes);
+    jsonrpcc_undelivered(queue->client,
+                         (int64_t)jrc_batch_bytes(&queue->ready) -
+                             (int64_t)before);
     pthread_mutex_unlock(&queue->lock);
     if (ring)
         (void)!write(queue->fd, &(uint64_t){1}, sizeof(uint64_t));
@@ -132,8 +132,7 @@ static void on_event(void *arg, const jsonrpcc_event *event)
     defer_publish(queue);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
 {
@@ -186,17 +185,21 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
         destroy(queue);
 }
 
-/* ---- requests
- * --------------------------------------------------------------------- */
+/* ---- requests ---- */
 
-static bool is_full(jsonrpcc_queue *queue, uint32_t flags)
+/* Whether so many accepted calls are more than there may be unfetched. */
+static bool is_over(jsonrpcc_queue *queue, uint64_t accepted, uint32_t flags)
 {
-    uint64_t waiting =
-        atomic_load_explicit(&queue->accepted, memory_order_relaxed) -
-        atomic_load_explicit(&queue->fetched, memory_order_relaxed);
+    uint64_t unfetched =
+        accepted - atomic_load_explicit(&queue->fetched, memory_order_relaxed);
 
-    return waiting >=
+    return unfetched >
            queue->bound + ((flags & JSONRPCC_RESERVE) != 0 ? RESERVE : 0);
+}
+
+static bool is_full(jsonrpcc_queue *queue)
+{
+    return is_over(queue, atomic_load(&queue->accepted) + 1, 0);
 }
 
 int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
@@ -221,18 +224,18 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
 
     if (jsonrpcc_waiter_is_foreign(queue->waiter))
         return -JSONRPCC_ECLOSED;
-    /* Counted first: the outcome may be fetched before request() returns.  Two
-     * threads may pass the check together; the reserve covers that, and the
-     * client's own bound holds. */
-    if (told && is_full(queue, flags))
+    /* Counted first: the outcome may be fetched before request() returns; and
+     * by adding, not by looking, as the batches have room for that many. */
+    if (told &&
+        is_over(queue, atomic_fetch_add(&queue->accepted, 1) + 1, flags)) {
+        atomic_fetch_sub(&queue->accepted, 1);
         return -JSONRPCC_EFULL;
-    if (told)
-        atomic_fetch_add_explicit(&queue->accepted, 1, memory_order_relaxed);
+    }
     jsonrpcc_status status = jsonrpcc_request(queue->client, &call, &id);
     if (status == JSONRPCC_OK)
         return (int64_t)id;
     if (told)
-        atomic_fetch_sub_explicit(&queue->accepted, 1, memory_order_relaxed);
+        atomic_fetch_sub(&queue->accepted, 1);
     return -(int64_t)status;
 }
 
@@ -319,15 +322,14 @@ bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms)
     }
     pthread_mutex_lock(&queue->lock);
     queue->room_waiters++;
-    while (is_full(queue, 0) && error != ETIMEDOUT)
+    while (is_full(queue) && error != ETIMEDOUT)
         error = pthread_cond_timedwait(&queue->room, &queue->lock, &until);
     queue->room_waiters--;
     pthread_mutex_unlock(&queue->lock);
-    return !is_full(queue, 0) && jsonrpcc_room(queue->client, timeout_ms);
+    return !is_full(queue) && jsonrpcc_room(queue->client, timeout_ms);
 }
 
-/* ---- the fetcher's side
- * ----------------------------------------------------------- */
+/* ---- the fetcher's side ---- */
 
 bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
 {

@@ -110,8 +110,7 @@ void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
         set_alarm(core, JRC_UNATTENDED_US);
 }
 
-/* ---- the event thread ------------------------------------------------------
- */
+/* ---- the event thread ---- */
 
 static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
 {

@@ -16,6 +16,8 @@ jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy)
         return NULL;
     waiter->core = core;
     jrc_core_ref(core);
+    waiter->client = client;
+    jrc_client_ref(client);
     waiter->rank = lazy ? JRC_LAZY : JRC_EAGER;
     jrc_cond_init(&waiter->cond);
     return waiter;
@@ -29,6 +31,7 @@ void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter)
     if (!jrc_core_is_ours(core))
         return; /* its condition may have waiters in the parent */
     pthread_cond_destroy(&waiter->cond);
+    jrc_client_unref(waiter->client);
     free(waiter);
     jrc_core_unref(core);
 }
