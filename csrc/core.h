@@ -142,7 +142,11 @@ void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
                                      const void *arg),
                     const void *arg, uint64_t until_us);
 
-/* The highest rank among the followers. */
+/* Under the lock: a follower goes away.  The seat may have been offered to it
+ * just then, and nobody else would look at it. */
+void jrc_seat_decline(struct jrc_core *core);
+
+/* The highest rank among the followers that still wait for a signal. */
 enum jrc_rank jrc_seat_wanted(const struct jrc_core *core);
 
 /* Whether this thread is driving: it is inside a callback. */

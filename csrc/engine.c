@@ -234,11 +234,14 @@ static void wait_for_server(struct jrc_engine *engine, struct jrc_call *call,
 }
 
 /* Round robin, but a server that does not take what it was given already has
- * its turn passed on, as long as another one does. */
+ * its turn passed on, as long as another one does.  And it is not tried: the
+ * call would wait for nothing but its deadline. */
 static int32_t pick(struct jrc_engine *engine, uint64_t now_us, bool *trial)
 {
     int32_t picked = jrc_servers_pick(engine->servers, now_us, trial);
 
+    while (*trial && engine->conns[picked].blocked)
+        picked = jrc_servers_pick(engine->servers, now_us, trial);
     for (size_t n = engine->servers->ready_count;
          picked >= 0 && !*trial && engine->conns[picked].blocked && n > 1; n--)
         picked = jrc_servers_pick(engine->servers, now_us, trial);

@@ -40,7 +40,7 @@ enum jrc_rank jrc_seat_wanted(const struct jrc_core *core)
     if (core->closing)
         return rank;
     for (const struct jsonrpcc_waiter *w = core->followers; w; w = w->next)
-        if (w->rank > rank)
+        if (w->rank > rank && !w->signalled)
             rank = w->rank;
     return rank;
 }
@@ -49,10 +49,21 @@ enum jrc_rank jrc_seat_wanted(const struct jrc_core *core)
 static void offer(struct jrc_core *core, enum jrc_rank rank)
 {
     for (struct jsonrpcc_waiter *w = core->followers; w; w = w->next)
-        if (w->rank == rank) {
+        if (w->rank == rank && !w->signalled) {
             pthread_cond_signal(&w->cond);
             return;
         }
+}
+
+void jrc_seat_decline(struct jrc_core *core)
+{
+    if (core->rank != JRC_NOBODY || core->closing)
+        return;
+    enum jrc_rank wanted = jrc_seat_wanted(core);
+    if (wanted != JRC_NOBODY)
+        offer(core, wanted);
+    else
+        set_alarm(core, JRC_UNATTENDED_US);
 }
 
 bool jrc_seat_is_mine(const struct jrc_core *core)

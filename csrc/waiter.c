@@ -98,6 +98,7 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
 {
     struct jrc_core *core = waiter->core;
     jsonrpcc_status status = JSONRPCC_OK;
+    bool followed = false; /* and has not driven since */
     uint64_t until_us =
         timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
 
@@ -111,13 +112,18 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
             status = JSONRPCC_ECLOSED;
         else if (until_us != JRC_NEVER && jrc_now_us() >= until_us)
             status = JSONRPCC_EPENDING;
-        else if (core->rank == JRC_NOBODY && !core->closing &&
-                 jrc_seat_wanted(core) <= waiter->rank)
-            jrc_seat_drive(core, waiter->rank, waiter_may_stay, waiter,
-                           until_us);
-        else
-            follow(core, waiter, until_us);
+        else {
+            followed = core->rank != JRC_NOBODY || core->closing ||
+                       jrc_seat_wanted(core) > waiter->rank;
+            if (followed)
+                follow(core, waiter, until_us);
+            else
+                jrc_seat_drive(core, waiter->rank, waiter_may_stay, waiter,
+                               until_us);
+        }
     }
+    if (followed)
+        jrc_seat_decline(core);
     if (status == JSONRPCC_OK)
         waiter->signalled = false;
     pthread_mutex_unlock(&core->lock);

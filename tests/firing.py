@@ -336,8 +336,17 @@ class ServerProcess:
             self.child.kill()
         self.child.communicate()
 
-    def signal(self, number):
-        self.child.send_signal(number)
+    def kill(self):
+        self.child.kill()
+
+    def stop(self):
+        """Stop it, and wait until it has stopped."""
+        self.child.send_signal(signal.SIGSTOP)
+        status = Path(f"/proc/{self.child.pid}/stat")
+        until(lambda: status.read_text().rpartition(")")[2].split()[0] == "T")
+
+    def go_on(self):
+        self.child.send_signal(signal.SIGCONT)
 
 
 def descriptors():

@@ -1,6 +1,5 @@
 """Which server a call goes to, and what becomes of it when that one fails."""
 
-import signal
 import threading
 import time
 from collections import Counter
@@ -160,7 +159,7 @@ def test_fails_over_when_killed_under_load(servers):
         wait_for_state(client, "up", 0, 1)
         for i in range(2000):
             if i == 1000:
-                killed.signal(signal.SIGKILL)
+                killed.kill()
             history.request(client)
         history.wait()
         assert {type(error) for error in history.errors()} <= {ConnectionLost}
@@ -413,13 +412,13 @@ def test_a_stopped_process_becomes_suspect_and_comes_back(servers):
     ):
         wait_for_state(client, "up", 0, 1)
         assert not history.call(client).error
-        stopped.signal(signal.SIGSTOP)
+        stopped.stop()
         for _ in range(20):
             history.request(client, timeout=0.1)
         history.wait()
         assert client.servers()[0].state == "suspect"
-        assert not history.call(client, timeout=1).error
-        stopped.signal(signal.SIGCONT)
+        until(lambda: not history.call(client, timeout=0.3).error)
+        stopped.go_on()
         # It is tried again by a call now and then, or answers late.
         until(
             lambda: (

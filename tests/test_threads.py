@@ -10,7 +10,14 @@ import time
 import pytest
 from firing import LIMIT, METHODS, History, until, wait_for_state
 
-from jsonrpcc import Cancelled, Client, ClientClosed, ConnectionLost, RequestTimeout
+from jsonrpcc import (
+    Cancelled,
+    Client,
+    ClientClosed,
+    ConnectionLost,
+    RequestTimeout,
+    ServerFailure,
+)
 from jsonrpcc.testing import Delay, Drop, Server
 
 THREADS = 8
@@ -241,6 +248,25 @@ def test_a_deadline_passes_in_time_while_a_callback_blocks(server):
         client.request("echo", [1], None, errors.append, timeout=0.1)
         assert client.drain(LIMIT)
     assert 0.099 < errors[0].elapsed < 0.15
+
+
+def test_a_call_that_ends_at_once_leaves_the_loop_attended(server):
+    """
+    The seat was offered to a caller that had its outcome already, and stayed empty.
+
+    Then no deadline passed and nobody reconnected any more.
+    """
+    server.stop()
+    for _ in range(100):
+        history = History()
+        with Client(server.address, reconnect_delay=0.01) as client:
+            until(lambda client=client: client.servers()[0].attempts_failed)
+            entry, _ = history.request(client, wait_for_ready=True, timeout=0.02)
+            with pytest.raises(ServerFailure):
+                client.call("echo", [-1])
+            history.wait()
+            assert isinstance(entry.error, RequestTimeout)
+        history.check(server)
 
 
 # ---- close ---------------------------------------------------------------------
