@@ -320,7 +320,7 @@ class Commands:
         parser = self._group.add_parser(
             run.__name__,
             help=summary,
-            description=f"{summary[0].upper()}{summary[1:]}. {more}".strip(),
+            description=f"{summary[0].upper()}{summary[1:]}.\n{more}",
             epilog=f"examples:\n{examples}\n{EXIT_CODES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
