@@ -156,7 +156,7 @@ class Watch:
             )
             del self.events[: first + 1]
 
-    def wait_for_outcomes(self, count: int = PHASE) -> None:
+    def wait_for_outcomes(self, count: int) -> None:
         """Wait for so many more outcomes."""
         wanted = len(self.outcomes) + count
         self.wait(f"{count} outcomes", lambda: len(self.outcomes) >= wanted)
@@ -207,7 +207,7 @@ def sent(client: jsonrpcc.Client) -> list[int]:
 def growth(client: jsonrpcc.Client, watch: Watch) -> list[int]:
     """How much goes to each server while the next outcomes come."""
     before = sent(client)
-    watch.wait_for_outcomes()
+    watch.wait_for_outcomes(PHASE)
     after = sent(client)
     more = [b - a for a, b in zip(before, after, strict=True)]
     say(f"  sent: primary 1 {more[0]}, primary 2 {more[1]}, backup {more[2]}")
