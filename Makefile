@@ -29,7 +29,7 @@ SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) -fno-omit-f
 comma = ,
 OUT = build/$(if $(SAN),$(subst $(comma),-,$(subst address$(comma)undefined,asan,$(SAN))),plain)
 CORE = $(notdir $(basename $(wildcard csrc/*.c)))
-C_FILES = $(wildcard csrc/*.[ch] tests/c/*.[ch])
+C_FILES = $(wildcard csrc/*.[ch] tests/c/*.[ch] examples/c/*.[ch])
 
 # Programs in tests/c: test_*.c, fuzz_*.c with fuzz_driver.c, jsontestsuite.c.
 # What else lies there is for them to use; an archive gives each what it needs.
