@@ -341,16 +341,16 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
         pthread_mutex_lock(&queue->lock);
         swap(&queue->draining, &queue->ready);
         queue->armed = queue->fd >= 0 && jrc_batch_is_empty(&queue->draining);
+        /* Under the lock: once armed, a ring must not be swallowed here. */
+        uint64_t rings;
+        if (queue->armed)
+            (void)!read(queue->fd, &rings, sizeof rings);
         pthread_mutex_unlock(&queue->lock);
     }
     if (bytes > 0)
         jsonrpcc_undelivered(queue->client, -(int64_t)bytes);
-    if (!jrc_batch_slice(&queue->draining, batch)) {
-        uint64_t count;
-        if (queue->fd >= 0)
-            (void)!read(queue->fd, &count, sizeof count);
+    if (!jrc_batch_slice(&queue->draining, batch))
         return false;
-    }
     size_t outcomes = batch->count + batch->failure_count;
     atomic_fetch_add_explicit(&queue->fetched, outcomes, memory_order_relaxed);
     /* A waiter that misses this looks again after its slice. */

@@ -1,0 +1,52 @@
+"""Fixtures: servers and clients that end with the test, and every call style."""
+
+import contextlib
+import time
+
+import pytest
+from helpers import STYLES
+
+from jsonrpcc import Client
+from jsonrpcc.testing import Error, Server
+
+
+def fail(code=-32000, message="it failed", data=None):
+    raise Error(code, message, data)
+
+
+METHODS = {
+    "add": lambda a, b: a + b,
+    "echo": lambda *params, **named: named or list(params),
+    "first": lambda value: value,
+    "fail": fail,
+    "now": time.monotonic,
+}
+
+
+@pytest.fixture
+def serve():
+    """Start a `Server`; it is stopped when the test ends."""
+    with contextlib.ExitStack() as stack:
+
+        def start(fault=(), *, methods=METHODS, **options):
+            return stack.enter_context(Server(methods, fault=fault, **options))
+
+        yield start
+
+
+@pytest.fixture
+def client_for():
+    """Make a client for servers or a servers string; it is closed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*servers, **options):
+            text = " ".join(getattr(each, "address", each) for each in servers)
+            return stack.enter_context(Client(text, **options))
+
+        yield make
+
+
+@pytest.fixture(params=STYLES)
+def ask(request):
+    """Ask(servers, method, params, **options) in each call style, one after another."""
+    return STYLES[request.param]

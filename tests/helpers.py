@@ -1,0 +1,104 @@
+"""What the client's tests share: waiting, callbacks that remember, call styles."""
+
+import asyncio
+import queue
+import threading
+import time
+
+from jsonrpcc import AsyncClient, Client
+
+LIMIT = 5.0  # seconds until a test that waits has failed
+QUICK = {"reconnect_delay": 0.01, "reconnect_delay_max": 0.05}
+
+
+def until(condition, limit=LIMIT):
+    """Wait until condition() is true; return what it returned."""
+    never = threading.Event()
+    end = time.monotonic() + limit
+    while not (value := condition()):
+        assert time.monotonic() < end, f"it did not come within {limit} s"
+        never.wait(0.001)
+    return value
+
+
+class Told:
+    """The callbacks of requests, and what they were told."""
+
+    def __init__(self):
+        self.outcomes = []
+        self.threads = set()
+        self._queue = queue.SimpleQueue()
+
+    def on_result(self, result):
+        self._tell(("result", result))
+
+    def on_error(self, error):
+        self._tell(("error", error))
+
+    def _tell(self, outcome):
+        self.threads.add(threading.current_thread().name)
+        self.outcomes.append(outcome)
+        self._queue.put(outcome)
+
+    def next(self):
+        """The next outcome, ("result", result) or ("error", error)."""
+        return self._queue.get(timeout=LIMIT)
+
+    def result(self):
+        kind, result = self.next()
+        assert kind == "result", repr(result)
+        return result
+
+    def error(self):
+        kind, error = self.next()
+        assert kind == "error", error
+        return error
+
+
+def outcome(told):
+    kind, value = told.next()
+    if kind == "error":
+        raise value
+    return value
+
+
+def by_request(servers, method, params, **options):
+    told = Told()
+    with Client(servers, **options) as client:
+        client.request(method, params, told.on_result, told.on_error)
+        value = outcome(told)
+    assert len(told.outcomes) == 1
+    return value
+
+
+def by_call(servers, method, params, **options):
+    with Client(servers, **options) as client:
+        return client.call(method, params)
+
+
+def by_submit(servers, method, params, **options):
+    with Client(servers, **options) as client:
+        return client.submit(method, params).result(LIMIT)
+
+
+def by_map(servers, method, params, **options):
+    with Client(servers, **options) as client:
+        [value] = client.map(method, [params])
+        return value
+
+
+def by_async(servers, method, params, **options):
+    async def main():
+        async with AsyncClient(servers, **options) as client:
+            return await client.call(method, params)
+
+    return asyncio.run(main())
+
+
+STYLES = {
+    "request": by_request,
+    "call": by_call,
+    "submit": by_submit,
+    "map": by_map,
+    "async": by_async,
+}
