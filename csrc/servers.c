@@ -352,7 +352,8 @@ static uint64_t backoff(const struct jrc_servers *servers, uint32_t failures,
         bound *= 2;
     if (bound > servers->cap_us)
         bound = servers->cap_us;
-    return bound * dice / UINT32_MAX;
+    /* In two parts: the product of a bound of weeks overflows. */
+    return bound / UINT32_MAX * dice + bound % UINT32_MAX * dice / UINT32_MAX;
 }
 
 void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,

@@ -1,0 +1,197 @@
+/* Outcomes in batches: every slice is one JSON array of its own results. */
+#include "fault_here.h"
+
+#include "batch.h"
+#include "check.h"
+#include "json_scan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void add(struct jrc_batch *batch, uint64_t token, const char *json)
+{
+    jsonrpcc_outcome outcome = {
+        .fate = JSONRPCC_ANSWERED, .json = json, .json_len = strlen(json)};
+
+    jrc_batch_add(batch, token, &outcome);
+}
+
+static void fail(struct jrc_batch *batch, uint64_t token,
+                 jsonrpcc_status status, const char *json)
+{
+    jsonrpcc_outcome outcome = {.status = status, .json = json};
+
+    outcome.json_len = json != NULL ? strlen(json) : 0;
+    jrc_batch_add(batch, token, &outcome);
+}
+
+/* Result i is a string of its token, or the token as a number. */
+static void number(char *text, uint64_t token)
+{
+    sprintf(text, token % 3 == 0 ? "\"%llu,]\"" : "%llu",
+            (unsigned long long)token);
+}
+
+/* Fetch all; checks that the tokens go on from first. */
+static size_t fetch(struct jrc_batch *batch, uint64_t first)
+{
+    struct jrc_json_report report;
+    jsonrpcc_batch slice;
+    size_t total = 0;
+
+    while (jrc_batch_slice(batch, &slice)) {
+        char text[40];
+        CHECK(slice.count <= JRC_BATCH_RESULTS);
+        CHECK(slice.count == 0 ||
+              jrc_json_scan(slice.results, slice.results_len, 8, NULL, 0,
+                            &report));
+        for (size_t i = 0; i < slice.count; i++) {
+            size_t at = slice.starts[i] - slice.starts[0] + 1;
+            number(text, first + total + i);
+            CHECK(slice.tokens[i] == first + total + i);
+            CHECK(slice.lens[i] == strlen(text) &&
+                  memcmp(slice.results + at, text, slice.lens[i]) == 0);
+        }
+        total += slice.count;
+    }
+    return total;
+}
+
+static void test_slices_of_all_sizes(void)
+{
+    static const size_t sizes[] = {0, 1, 2, 255, 256, 257, 512, 600, 1000};
+    struct jrc_batch batch;
+
+    for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+        CHECK(jrc_batch_init(&batch, 1000));
+        for (int again = 0; again < 2; again++) {
+            CHECK(jrc_batch_is_empty(&batch) || sizes[k] == 0);
+            for (uint64_t i = 0; i < sizes[k]; i++) {
+                char text[40];
+                number(text, i);
+                add(&batch, i, text);
+            }
+            CHECK(jrc_batch_is_empty(&batch) == (sizes[k] == 0));
+            CHECK(fetch(&batch, 0) == sizes[k]);
+            jrc_batch_reset(&batch);
+            CHECK(jrc_batch_bytes(&batch) == 0);
+        }
+        jrc_batch_clear(&batch);
+    }
+}
+
+static void test_failures_and_events(void)
+{
+    struct jrc_batch batch;
+    jsonrpcc_batch slice;
+    jsonrpcc_event event = {JSONRPCC_LOST, 3, 5, 7};
+
+    jrc_batch_init(&batch, 10);
+    fail(&batch, 1, JSONRPCC_EREMOTE, "{\"code\":1}");
+    fail(&batch, 2, JSONRPCC_ETIMEDOUT, NULL);
+    add(&batch, 3, "null");
+    fail(&batch, 4, JSONRPCC_EINVALID, "rule");
+    jrc_batch_add_event(&batch, &event);
+    CHECK(jrc_batch_slice(&batch, &slice));
+    CHECK(slice.failure_count == 3 && slice.count == 1);
+    CHECK(slice.results_len == 6 && memcmp(slice.results, "[null]", 6) == 0);
+    CHECK(slice.failures[0].token == 1 && slice.failures[2].token == 4);
+    CHECK(slice.failures[0].outcome.json_len == 10 &&
+          memcmp(slice.failures[0].outcome.json, "{\"code\":1}", 10) == 0);
+    CHECK(slice.failures[1].outcome.json == NULL);
+    CHECK(memcmp(slice.failures[2].outcome.json, "rule", 4) == 0);
+    CHECK(slice.event_count == 1 && slice.events[0].time_us == 7);
+    CHECK(!jrc_batch_slice(&batch, &slice));
+    jrc_batch_clear(&batch);
+}
+
+/* As the queue does when its reader is slow: batch after batch joins one. */
+static void test_append(void)
+{
+    struct jrc_batch ready, filling;
+    jsonrpcc_batch slice;
+    jsonrpcc_event event = {JSONRPCC_CONNECTED, 0, 0, 1};
+    uint64_t token = 0;
+
+    jrc_batch_init(&ready, 1000);
+    jrc_batch_init(&filling, 1000);
+    for (int turn = 0; turn < 9; turn++) {
+        for (int i = 0; i < 100; i++) {
+            char text[40];
+            number(text, token);
+            add(&filling, token++, text);
+        }
+        fail(&filling, (uint64_t)turn, JSONRPCC_EREMOTE, "{}");
+        jrc_batch_append(&ready, &filling);
+        CHECK(jrc_batch_is_empty(&filling));
+        if (turn == 4) { /* partly fetched meanwhile */
+            CHECK(jrc_batch_slice(&ready, &slice));
+            CHECK(slice.count == 256 && slice.failure_count == 5);
+            CHECK(slice.failures[4].outcome.json_len == 2);
+        }
+    }
+    CHECK(fetch(&ready, 256) == 900 - 256);
+    for (int i = 0; i < JRC_BATCH_EVENTS + 5; i++)
+        jrc_batch_add_event(&filling, &event);
+    CHECK(filling.event_count == JRC_BATCH_EVENTS);
+    CHECK(filling.events_dropped == 5);
+    jrc_batch_clear(&ready);
+    jrc_batch_clear(&filling);
+}
+
+/* Without memory for its text an outcome becomes ENOMEM; none is lost. */
+static void test_out_of_memory(void)
+{
+    for (unsigned n = 1; n < 30; n++) {
+        struct jrc_batch batch, more;
+        jsonrpcc_batch slice;
+        size_t results = 0, failures = 0;
+        char *big = malloc(3000);
+        memset(big, '1', 2999);
+        big[2999] = '\0';
+        jrc_batch_init(&batch, 100);
+        jrc_batch_init(&more, 100);
+        fault_arm(FAULT_MEMORY, n, n % 2 == 0);
+        for (uint64_t i = 0; i < 40; i++)
+            if (i % 4 == 0)
+                fail(&more, i, JSONRPCC_EREMOTE, big);
+            else
+                add(&more, i, big);
+        jrc_batch_append(&batch, &more);
+        fault_disarm();
+        while (jrc_batch_slice(&batch, &slice)) {
+            results += slice.count;
+            failures += slice.failure_count;
+            for (size_t i = 0; i < slice.count; i++)
+                CHECK(slice.lens[i] == 2999);
+            for (size_t i = 0; i < slice.failure_count; i++) {
+                const jsonrpcc_outcome *o = &slice.failures[i].outcome;
+                CHECK(o->status == JSONRPCC_EREMOTE ||
+                      o->status == JSONRPCC_ENOMEM);
+                CHECK(o->json == NULL ? o->json_len == 0 : o->json_len == 2999);
+            }
+        }
+        CHECK(results + failures == 40);
+        jrc_batch_clear(&batch);
+        jrc_batch_clear(&more);
+        free(big);
+    }
+    for (unsigned n = 1; n < 6 && fault_has_memory(); n++) {
+        struct jrc_batch batch;
+        fault_arm(FAULT_MEMORY, n, false);
+        bool made = jrc_batch_init(&batch, 10);
+        fault_disarm();
+        CHECK(made == (n == 5));
+        jrc_batch_clear(&batch);
+    }
+}
+
+int main(void)
+{
+    test_slices_of_all_sizes();
+    test_failures_and_events();
+    test_append();
+    test_out_of_memory();
+    return check_done();
+}

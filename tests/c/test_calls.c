@@ -1,0 +1,280 @@
+/* The table of calls: ids, ownership, deadlines, lists. */
+#include "calls.h"
+#include "check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct jrc_call *submit(struct jrc_calls *calls, uint64_t start_us,
+                               int32_t timeout_ms)
+{
+    struct jrc_call *call = jrc_calls_new(calls);
+
+    if (call == NULL)
+        return NULL;
+    call->start_us = start_us;
+    call->timeout_ms = timeout_ms;
+    jrc_calls_watch(calls, call);
+    return call;
+}
+
+static void end(struct jrc_calls *calls, struct jrc_call *call)
+{
+    jrc_calls_take(calls, call);
+    jrc_calls_reclaim(calls);
+}
+
+static void test_capacity(void)
+{
+    static const uint32_t sizes[][2] = {
+        {0, 16}, {1, 16}, {16, 16}, {17, 32}, {1000, 1024}};
+    struct jrc_calls calls;
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        CHECK(jrc_calls_init(&calls, sizes[i][0]));
+        CHECK(calls.capacity == sizes[i][1]);
+        jrc_calls_clear(&calls);
+    }
+}
+
+/* Ids differ for ever, whatever order slots come back in. */
+static void test_ids_are_never_reused(void)
+{
+    enum { USES = 20000 };
+    static unsigned char seen[USES * 4];
+    struct jrc_calls calls;
+    struct jrc_call *live[16];
+    unsigned state = 1;
+
+    jrc_calls_init(&calls, 16);
+    for (int i = 0; i < 16; i++)
+        live[i] = submit(&calls, 0, 1);
+    CHECK(submit(&calls, 0, 1) == NULL);
+    for (int n = 0; n < USES; n++) {
+        state = state * 1103515245 + 12345;
+        unsigned i = state >> 16 & 15;
+        uint64_t id = live[i]->id;
+        if (!CHECK(id > 0 && id < sizeof seen && !seen[id]))
+            break;
+        seen[id] = 1;
+        CHECK(jrc_calls_find(&calls, id) == live[i]);
+        end(&calls, live[i]);
+        CHECK(jrc_calls_find(&calls, id) == NULL);
+        live[i] = submit(&calls, 0, 1);
+    }
+    CHECK(calls.live == 16);
+    CHECK(jrc_calls_find(&calls, 0) == NULL);
+    CHECK(jrc_calls_find(&calls, UINT64_MAX) == NULL);
+    jrc_calls_clear(&calls);
+}
+
+static void test_ids_stay_below_2_to_53(void)
+{
+    struct jrc_calls calls;
+
+    jrc_calls_init(&calls, 16);
+    struct jrc_call *call = submit(&calls, 0, 1);
+    end(&calls, call);
+    call->id = (1ULL << 53) - 16; /* the last of its slot */
+    call = submit(&calls, 0, 1);
+    CHECK(call->id > 0 && call->id < (1ULL << 53));
+    CHECK((call->id & 15) == jrc_calls_index(&calls, call));
+    end(&calls, call);
+    for (unsigned epoch = 0; epoch < 1000; epoch++) {
+        struct jrc_calls other;
+        jrc_calls_init(&other, 1 << 10);
+        jrc_calls_set_epoch(&other, epoch);
+        CHECK(jrc_calls_new(&other)->id < (1ULL << 53));
+        jrc_calls_clear(&other);
+    }
+    jrc_calls_clear(&calls);
+}
+
+static void test_full_table(void)
+{
+    struct jrc_calls calls;
+
+    jrc_calls_init(&calls, 16);
+    for (int i = 0; i < 16; i++)
+        CHECK(jrc_calls_new(&calls) != NULL);
+    CHECK(jrc_calls_new(&calls) == NULL && calls.live == 16);
+    jrc_calls_undo(&calls, &calls.slots[7]);
+    CHECK(calls.live == 15);
+    CHECK(jrc_calls_new(&calls) == &calls.slots[7]);
+    CHECK(jrc_calls_new(&calls) == NULL);
+    jrc_calls_clear(&calls);
+}
+
+/* A slot is free only when its end was handed back. */
+static void test_reclaim(void)
+{
+    struct jrc_calls calls;
+    struct jrc_call *all[16];
+
+    jrc_calls_init(&calls, 16);
+    jrc_calls_reclaim(&calls);
+    for (int i = 0; i < 16; i++)
+        all[i] = submit(&calls, 0, 1);
+    for (int i = 3; i < 9; i++)
+        jrc_calls_take(&calls, all[i]);
+    CHECK(jrc_calls_new(&calls) == NULL && calls.live == 16);
+    jrc_calls_reclaim(&calls);
+    CHECK(calls.live == 10);
+    for (int i = 3; i < 9; i++)
+        CHECK(jrc_calls_new(&calls) != NULL);
+    CHECK(jrc_calls_new(&calls) == NULL);
+    jrc_calls_clear(&calls);
+}
+
+static void test_cancel_chain(void)
+{
+    struct jrc_calls calls;
+    uint64_t ids[4];
+    unsigned sum = 0;
+
+    jrc_calls_init(&calls, 16);
+    CHECK(jrc_calls_cancelled(&calls) == 0);
+    for (int i = 0; i < 4; i++)
+        ids[i] = submit(&calls, 0, 1)->id;
+    jrc_calls_cancel(&calls, 0); /* never given */
+    jrc_calls_cancel(&calls, ids[3] + 1);
+    jrc_calls_cancel(&calls, ids[3] + 16);
+    jrc_calls_cancel(&calls, UINT64_MAX);
+    CHECK(jrc_calls_cancelled(&calls) == 0);
+    for (int i = 0; i < 4; i++)
+        jrc_calls_cancel(&calls, ids[i]);
+    jrc_calls_cancel(&calls, ids[2]); /* twice is once */
+    for (int i = 0; i < 4; i++) {
+        uint64_t id = jrc_calls_cancelled(&calls);
+        for (unsigned k = 0; k < 4; k++)
+            sum += id == ids[k] ? 1u << k : 0;
+    }
+    CHECK(sum == 15 && jrc_calls_cancelled(&calls) == 0);
+
+    /* In the chain for an id that has ended, and cancelled again anew. */
+    jrc_calls_cancel(&calls, ids[1]);
+    end(&calls, jrc_calls_find(&calls, ids[1]));
+    struct jrc_call *next = submit(&calls, 0, 1);
+    CHECK((next->id & 15) == (ids[1] & 15));
+    jrc_calls_cancel(&calls, next->id);
+    CHECK(jrc_calls_cancelled(&calls) == next->id);
+    CHECK(jrc_calls_cancelled(&calls) == 0);
+    jrc_calls_cancel(&calls, ids[1]); /* ended long ago */
+    CHECK(jrc_calls_cancelled(&calls) == 0);
+    jrc_calls_clear(&calls);
+}
+
+static void test_expiry_sweep(void)
+{
+    struct jrc_calls calls;
+    uint32_t at = 0;
+    unsigned found = 0;
+
+    jrc_calls_init(&calls, 64);
+    CHECK(calls.soonest_us == UINT64_MAX);
+    for (int i = 0; i < 40; i++)
+        submit(&calls, 1000, 40 - i);
+    CHECK(calls.soonest_us == 1000 + 1000);
+    CHECK(jrc_calls_expired(&calls, 1999, &at) == NULL);
+    CHECK(calls.soonest_us == 2000);
+    at = 0;
+    struct jrc_call *call;
+    while ((call = jrc_calls_expired(&calls, 11000, &at)) != NULL) {
+        CHECK(calls.deadlines[jrc_calls_index(&calls, call)] <= 11000);
+        jrc_calls_take(&calls, call);
+        found++;
+    }
+    CHECK(found == 10 && calls.soonest_us == 12000);
+    /* Those that ended otherwise are not found. */
+    jrc_calls_take(&calls, &calls.slots[0]);
+    at = found = 0;
+    while ((call = jrc_calls_expired(&calls, UINT64_MAX - 1, &at)) != NULL) {
+        jrc_calls_take(&calls, call);
+        found++;
+    }
+    CHECK(found == 29 && calls.soonest_us == UINT64_MAX);
+    jrc_calls_reclaim(&calls);
+    CHECK(calls.live == 0);
+    jrc_calls_clear(&calls);
+}
+
+/* Taken out of the submit queue in another order than they were given. */
+static void test_watch_in_any_order(void)
+{
+    struct jrc_calls calls;
+    struct jrc_call *a, *b;
+    uint32_t at = 0;
+
+    jrc_calls_init(&calls, 16);
+    a = jrc_calls_new(&calls);
+    b = jrc_calls_new(&calls);
+    a->start_us = b->start_us = 0;
+    a->timeout_ms = b->timeout_ms = 1;
+    jrc_calls_watch(&calls, b);
+    CHECK(jrc_calls_expired(&calls, 1000, &at) == b);
+    CHECK(jrc_calls_find(&calls, a->id) == NULL);
+    jrc_calls_watch(&calls, a);
+    CHECK(jrc_calls_find(&calls, a->id) == a);
+    at = 0;
+    CHECK(jrc_calls_expired(&calls, 1000, &at) == a);
+    CHECK(jrc_calls_expired(&calls, 1000, &at) == b);
+    jrc_calls_clear(&calls);
+}
+
+static void test_lists(void)
+{
+    struct jrc_calls calls;
+    struct jrc_call_list list = {0};
+    static const int orders[][4] = {
+        {0, 1, 2, 3}, {3, 2, 1, 0}, {1, 2, 0, 3}, {2, 0, 3, 1}};
+
+    jrc_calls_init(&calls, 16);
+    for (int i = 0; i < 4; i++)
+        submit(&calls, 0, 1);
+    for (size_t k = 0; k < 4; k++) {
+        for (int i = 0; i < 4; i++)
+            jrc_call_list_append(&calls, &list, &calls.slots[i]);
+        CHECK(list.count == 4 && list.first == 0 && list.last == 3);
+        for (int i = 0; i < 4; i++) {
+            jrc_call_list_remove(&calls, &list, &calls.slots[orders[k][i]]);
+            uint32_t n = 0;
+            for (uint32_t j = list.first; n < list.count; n++) {
+                if (n + 1 == list.count)
+                    CHECK(j == list.last);
+                j = calls.slots[j].next;
+            }
+        }
+        CHECK(list.count == 0);
+    }
+    jrc_calls_clear(&calls);
+}
+
+/* The copy of an idempotent call goes with it, or with the table. */
+static void test_copies_are_freed(void)
+{
+    struct jrc_calls calls;
+
+    jrc_calls_init(&calls, 16);
+    struct jrc_call *a = submit(&calls, 0, 1);
+    struct jrc_call *b = submit(&calls, 0, 1);
+    a->copy = malloc(8);
+    b->copy = malloc(8);
+    end(&calls, a);
+    CHECK(a->copy == NULL);
+    jrc_calls_clear(&calls);
+}
+
+int main(void)
+{
+    test_capacity();
+    test_ids_are_never_reused();
+    test_ids_stay_below_2_to_53();
+    test_full_table();
+    test_reclaim();
+    test_cancel_chain();
+    test_expiry_sweep();
+    test_watch_in_any_order();
+    test_lists();
+    test_copies_are_freed();
+    return check_done();
+}

@@ -1,0 +1,214 @@
+/* The queue of frames, against a plain model of it: a list of copies. */
+#include "check.h"
+#include "frames.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 4096 };
+
+static struct {
+    uint64_t id;
+    size_t len;
+    char fill;
+} model[MOST];
+static size_t first, last, written;
+static uint64_t dead_below; /* the odd ids below are dead */
+
+static bool is_dead(const void *arg, uint64_t id)
+{
+    (void)arg;
+    return id < dead_below && id % 2 == 1;
+}
+
+static void compare(const struct jrc_frames *f)
+{
+    const char *bytes = f->bytes + f->start;
+    size_t size = 0;
+
+    CHECK(f->last - f->first == last - first);
+    CHECK(jrc_frames_empty(f) == (first == last));
+    CHECK(f->written == written);
+    for (size_t i = first; i < last; i++) {
+        const struct jrc_frame *frame = &f->list[f->first + i - first];
+        if (!CHECK(frame->id == model[i].id && frame->len == model[i].len))
+            return;
+        for (size_t k = 0; k < frame->len; k++)
+            if (bytes[size + k] != model[i].fill) {
+                CHECK(bytes[size + k] == model[i].fill);
+                return;
+            }
+        size += frame->len;
+    }
+    CHECK(jrc_frames_size(f) == size && f->end <= f->room);
+}
+
+static void add(struct jrc_frames *f, uint64_t id, size_t len)
+{
+    char *bytes = malloc(len);
+
+    memset(bytes, (char)id, len);
+    CHECK(jrc_frames_append(f, id, bytes, len));
+    free(bytes);
+    model[last].id = id;
+    model[last].len = len;
+    model[last++].fill = (char)id;
+}
+
+static void purge(struct jrc_frames *f)
+{
+    size_t kept = first + (written > 0);
+
+    for (size_t i = kept; i < last; i++)
+        if (!is_dead(NULL, model[i].id))
+            model[kept++] = model[i];
+    last = kept;
+    jrc_frames_purge(f, is_dead, NULL);
+}
+
+static void restart(void)
+{
+    first = last = written = 0;
+    dead_below = 0;
+}
+
+static void test_append_and_drop(void)
+{
+    struct jrc_frames f = {0};
+
+    restart();
+    for (uint64_t id = 1; id <= 100; id++)
+        add(&f, id, (size_t)id * 3);
+    compare(&f);
+    for (int i = 0; i < 100; i++) {
+        jrc_frames_drop_first(&f);
+        first++;
+        if (i % 10 == 0)
+            compare(&f);
+    }
+    CHECK(jrc_frames_empty(&f) && f.start == 0 && f.end == 0);
+    jrc_frames_clear(&f);
+    CHECK(f.bytes == NULL && f.list == NULL);
+}
+
+static void test_purge_spares_what_has_begun(void)
+{
+    struct jrc_frames f = {0};
+
+    restart();
+    for (uint64_t id = 1; id <= 5; id++)
+        add(&f, id, 10);
+    dead_below = 100;
+    f.written = written = 3; /* frame 1 is on its way, though dead */
+    purge(&f);
+    compare(&f);
+    CHECK(last - first == 3 && f.list[f.first].id == 1 && f.dead == 0);
+    jrc_frames_drop_first(&f);
+    first++;
+    written = 0;
+    dead_below = 1; /* and now all alive */
+    purge(&f);
+    compare(&f);
+    jrc_frames_clear(&f);
+
+    restart();
+    add(&f, 1, 10);
+    add(&f, 3, 10);
+    dead_below = 100;
+    purge(&f);
+    CHECK(jrc_frames_empty(&f) && jrc_frames_size(&f) == 0);
+    jrc_frames_clear(&f);
+}
+
+static void test_space_then_added(void)
+{
+    struct jrc_frames f = {0};
+
+    restart();
+    char *space = jrc_frames_space(&f, 4);
+    memcpy(space, "abcd", 4);
+    CHECK(jrc_frames_empty(&f)); /* not before it is said to be added */
+    jrc_frames_added(&f, 7, 4);
+    const char *bytes;
+    const struct jrc_frame *frame = jrc_frames_first(&f, &bytes);
+    CHECK(frame->id == 7 && frame->len == 4 && memcmp(bytes, "abcd", 4) == 0);
+    CHECK(jrc_frames_space(&f, SIZE_MAX) == NULL);
+    CHECK(jrc_frames_space(&f, SIZE_MAX - 4) == NULL);
+    CHECK(jrc_frames_size(&f) == 4);
+    jrc_frames_clear(&f);
+}
+
+static void test_large_empty_queue_gives_memory_back(void)
+{
+    struct jrc_frames f = {0};
+
+    restart();
+    add(&f, 1, 1 << 20);
+    jrc_frames_drop_first(&f);
+    CHECK(f.room == 0 && f.bytes == NULL);
+    restart();
+    add(&f, 1, 100);
+    jrc_frames_drop_first(&f);
+    CHECK(f.room > 0 && f.room <= 262144);
+    jrc_frames_clear(&f);
+}
+
+/* A queue that is always busy must not grow for ever. */
+static void test_steady_traffic_keeps_the_room(void)
+{
+    struct jrc_frames f = {0};
+    char bytes[100] = {0};
+
+    for (uint64_t id = 1; id <= 10; id++)
+        jrc_frames_append(&f, id, bytes, sizeof bytes);
+    for (uint64_t id = 11; id < 100000; id++) {
+        jrc_frames_append(&f, id, bytes, sizeof bytes);
+        jrc_frames_drop_first(&f);
+    }
+    CHECK(f.room <= 8192 && f.list_room <= 128);
+    jrc_frames_clear(&f);
+}
+
+static void test_any_order_against_the_model(void)
+{
+    struct jrc_frames f = {0};
+    uint64_t state = 42;
+    uint64_t id = 0;
+
+    for (int round = 0; round < 20; round++) {
+        restart();
+        for (int step = 0; step < 1500; step++) {
+            state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+            unsigned dice = (unsigned)(state >> 33);
+            size_t len = 2 + dice / 8 % (dice % 64 == 0 ? 20000 : 200);
+            if (dice % 8 < 4) {
+                add(&f, ++id, len);
+            } else if (dice % 8 < 6 && first < last) {
+                jrc_frames_drop_first(&f);
+                first++;
+                written = 0;
+            } else if (dice % 8 == 6 && first < last) {
+                written = dice / 8 % model[first].len;
+                f.written = written;
+            } else {
+                dead_below = id - dice / 8 % 10;
+                purge(&f);
+            }
+            if (step % 50 == 0)
+                compare(&f);
+        }
+        compare(&f);
+        jrc_frames_clear(&f);
+    }
+}
+
+int main(void)
+{
+    test_append_and_drop();
+    test_purge_spares_what_has_begun();
+    test_space_then_added();
+    test_large_empty_queue_gives_memory_back();
+    test_steady_traffic_keeps_the_room();
+    test_any_order_against_the_model();
+    return check_done();
+}

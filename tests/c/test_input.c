@@ -1,0 +1,157 @@
+/* Bytes in, payloads out, wherever TCP cuts them. */
+#include "check.h"
+#include "input.h"
+#include "netstring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_PAYLOAD = 1 << 20 };
+
+static struct jrc_input input;
+static struct jrc_shared_input shared;
+static char seen[1 << 16]; /* payloads, each with a bar behind it */
+static size_t seen_len;
+
+static void start(size_t shared_room)
+{
+    shared = (struct jrc_shared_input){malloc(shared_room), 0, 0, shared_room};
+    seen_len = 0;
+}
+
+static void stop(void)
+{
+    jrc_input_clear(&input);
+    free(shared.bytes);
+}
+
+/* Receive the bytes as the engine does; what next() said last. */
+static int feed(const char *bytes, size_t len)
+{
+    int got = 0;
+
+    while (len > 0 && got >= 0) {
+        const char *payload;
+        size_t room, size;
+        char *space = jrc_input_space(&input, &shared, MAX_PAYLOAD, &room);
+        size_t n = len < room ? len : room;
+        CHECK(room > 0);
+        memcpy(space, bytes, n);
+        bytes += n;
+        len -= n;
+        jrc_input_received(&input, &shared, n);
+        while ((got = jrc_input_next(&input, &shared, MAX_PAYLOAD, &payload,
+                                     &size)) > 0) {
+            if (seen_len + size + 1 > sizeof seen)
+                abort();
+            memcpy(seen + seen_len, payload, size);
+            seen_len += size;
+            seen[seen_len++] = '|';
+        }
+        if (got == 0)
+            CHECK(jrc_input_keep(&input, &shared) == 0);
+        CHECK(shared.start == shared.end || got < 0);
+    }
+    return got;
+}
+
+static void test_every_cut(void)
+{
+    static const char stream[] = "5:hello,0:,3:a,b,12:{\"result\":1},1:|,";
+    static const char want[] = "hello||a,b|{\"result\":1}|||";
+    size_t len = sizeof stream - 1;
+
+    for (size_t a = 0; a <= len; a++)
+        for (size_t b = a; b <= len; b++) {
+            start(64);
+            CHECK(feed(stream, a) == 0 && feed(stream + a, b - a) == 0);
+            CHECK(feed(stream + b, len - b) == 0);
+            if (!CHECK(seen_len == sizeof want - 1 &&
+                       memcmp(seen, want, seen_len) == 0))
+                printf("cut at %zu and %zu: %.*s\n", a, b, (int)seen_len, seen);
+            CHECK(input.bytes == NULL); /* idle: no memory of its own */
+            stop();
+        }
+}
+
+static void test_every_chunk_size(void)
+{
+    static char stream[40000];
+    size_t len = 0;
+
+    for (size_t size = 0; size < 30; size++) {
+        len += jrc_netstring_header(stream + len, size * 41);
+        memset(stream + len, 'a' + (char)(size % 26), size * 41);
+        len += size * 41;
+        stream[len++] = ',';
+    }
+    for (size_t chunk = 1; chunk < len + 100; chunk += chunk < 70 ? 1 : 371) {
+        start(512);
+        for (size_t i = 0; i < len; i += chunk)
+            CHECK(feed(stream + i, len - i < chunk ? len - i : chunk) == 0);
+        CHECK(seen_len == 41 * 29 * 15 + 30);
+        CHECK(input.bytes == NULL);
+        stop();
+    }
+}
+
+static void test_bad_streams(void)
+{
+    static const struct {
+        const char *bytes;
+        int got;
+        size_t seen;
+    } cases[] = {
+        {"x", JRC_NETSTRING_BAD, 0},
+        {"1:a,x", JRC_NETSTRING_BAD, 2},
+        {"1:ab", JRC_NETSTRING_BAD, 0},
+        {"01:a,", JRC_NETSTRING_BAD, 0},
+        {":", JRC_NETSTRING_BAD, 0},
+        {"1048577", JRC_NETSTRING_TOO_BIG, 0},
+        {"2:ab,9999999", JRC_NETSTRING_TOO_BIG, 3},
+        {"1048576", 0, 0},
+        {"1048576:", 0, 0},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (size_t cut = 0; cut <= strlen(cases[i].bytes); cut++) {
+            const char *bytes = cases[i].bytes;
+            start(4096);
+            int got = feed(bytes, cut);
+            if (got == 0)
+                got = cut == strlen(bytes)
+                          ? got
+                          : feed(bytes + cut, strlen(bytes + cut));
+            CHECK(got == cases[i].got && seen_len == cases[i].seen);
+            stop();
+        }
+}
+
+/* Memory follows the bytes received, at most twice over, and not the length
+ * announced. */
+static void test_room_follows_receipt(void)
+{
+    static char piece[1000];
+    size_t received = 8;
+
+    memset(piece, 'x', sizeof piece);
+    start(65536);
+    CHECK(feed("1048576:", 8) == 0);
+    CHECK(input.room <= 8192);
+    for (int i = 0; i < 1000; i++) {
+        CHECK(feed(piece, sizeof piece) == 0);
+        received += sizeof piece;
+        CHECK(input.room <= 2 * received + 4096 + 65536);
+    }
+    CHECK(input.room <= MAX_PAYLOAD + 4096 + 16);
+    stop();
+}
+
+int main(void)
+{
+    test_every_cut();
+    test_every_chunk_size();
+    test_bad_streams();
+    test_room_follows_receipt();
+    return check_done();
+}
