@@ -1,0 +1,174 @@
+"""The thread that fetches outcomes and runs callbacks."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from jsonrpcc._base import SLICE_MS, logger, tell_event
+from jsonrpcc._errors import Cancelled, JsonRpcError
+from jsonrpcc._jsonrpcc import ffi, lib
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jsonrpcc._outcome import Event, Outcomes
+
+    OnResult = Callable[[Any], object]
+    OnError = Callable[[JsonRpcError], object]
+    Callbacks = tuple[OnResult | None, OnError | None, str]  # and the method
+
+_NOBODY: Callbacks = (None, None, "")
+
+
+class Dispatcher:
+    """
+    The thread that fetches outcomes and runs callbacks.
+
+    It must not know the client, or that would never become garbage.
+    """
+
+    def __init__(
+        self,
+        handle: Any,
+        outcomes: Outcomes,
+        decode: Callable[[Any], Any],
+        on_event: Callable[[Event], object] | None,
+    ) -> None:
+        queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EVENTS)
+        if queue == ffi.NULL:
+            msg = "out of memory"
+            raise MemoryError(msg)
+        # The closure keeps the client until the queue is gone.
+        self.queue = ffi.gc(
+            queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
+        )
+        self.address = int(ffi.cast("uintptr_t", queue))
+        self.calls: dict[int, Callbacks] = {}
+        self.next_token = itertools.count(1).__next__
+        self.idle = threading.Condition()
+        self._drainers = 0
+        self._outcomes = outcomes
+        self._decode = decode
+        self._on_event = on_event
+        self.thread = threading.Thread(target=self._run, name="jsonrpcc", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        """Fetch and deliver until the client is closed and all is delivered."""
+        batch = ffi.new("jsonrpcc_batch *")
+        queue = self.queue
+        wait = lib.jsonrpcc_queue_wait
+        while wait(queue, batch, -1) == lib.JSONRPCC_OK:
+            count = batch.count
+            if count == 1:
+                self._deliver_one(batch)
+            elif count:
+                self._deliver(batch, count)
+            if batch.failure_count:
+                self._fail(batch)
+            if batch.event_count:
+                self._tell(batch)
+            if self._drainers and not self.calls:
+                with self.idle:
+                    self.idle.notify_all()
+        with self.idle:
+            self.idle.notify_all()
+
+    # No local of _run() may hold on to a callback until the next batch, so each
+    # of these ends with the frame that knew it.  Whatever a callback raises,
+    # SystemExit and asyncio.CancelledError too, must not end this thread: the
+    # outcomes of all other calls come through it.
+
+    def _deliver_one(self, batch: Any) -> None:
+        entry = self.calls.pop(batch.tokens[0], None)
+        if entry is not None:
+            size = batch.results_len - 2
+            self._decode_one(entry, ffi.buffer(batch.results + 1, size))
+
+    def _decode_one(self, entry: Callbacks, text: Any) -> None:
+        on_result, _, method = entry
+        try:
+            result = self._decode(text)
+        except Exception as cause:
+            self._end(entry, self._outcomes.undecodable(method, cause))
+            return
+        if on_result is None:
+            return
+        try:
+            on_result(result)
+        except BaseException:
+            logger.exception("callback of %r failed", method)
+
+    def _deliver(self, batch: Any, count: int) -> None:
+        tokens = ffi.unpack(batch.tokens, count)
+        try:
+            results = self._decode(ffi.buffer(batch.results, batch.results_len))
+        except Exception:
+            self._deliver_each(batch, tokens)
+            return
+        pop = self.calls.pop
+        for token, result in zip(tokens, results, strict=True):
+            # No entry: an exception from a signal handler hit request() so late
+            # that the call was accepted all the same; nobody waits for it.
+            on_result, _, method = pop(token, _NOBODY)
+            if on_result is None:
+                continue
+            try:
+                on_result(result)
+            except BaseException:
+                logger.exception("callback of %r failed", method)
+
+    def _deliver_each(self, batch: Any, tokens: list[int]) -> None:
+        """One of the results can not be decoded: that is its call's matter alone."""
+        first = batch.starts[0] - 1
+        texts = [
+            bytes(ffi.buffer(batch.results + batch.starts[i] - first, batch.lens[i]))
+            for i in range(len(tokens))
+        ]
+        for token, text in zip(tokens, texts, strict=True):
+            entry = self.calls.pop(token, None)
+            if entry is not None:
+                self._decode_one(entry, text)
+
+    def _fail(self, batch: Any) -> None:
+        for i in range(batch.failure_count):
+            failure = batch.failures[i]
+            entry = self.calls.pop(failure.token, None)
+            if entry is not None:
+                self._end(entry, self._outcomes.error(failure.outcome, entry[2]))
+
+    def _tell(self, batch: Any) -> None:
+        for i in range(batch.event_count):
+            try:
+                tell_event(self._outcomes, batch.events[i], self._on_event)
+            except BaseException:
+                logger.exception("on_event %r failed", self._on_event)
+
+    @staticmethod
+    def _end(entry: Callbacks, error: JsonRpcError) -> None:
+        _, on_error, method = entry
+        if on_error is None:
+            if not isinstance(error, Cancelled):
+                logger.error("%s (no on_error was given)", error)
+            return
+        try:
+            on_error(error)
+        except BaseException:
+            logger.exception("callback of %r failed", method)
+
+    def drain(self, deadline: float) -> bool:
+        """Wait until no call is in flight, or the deadline or the end comes."""
+        with self.idle:
+            self._drainers += 1
+            try:
+                while self.calls and self.thread.is_alive():
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        return False
+                    self.idle.wait(min(left, SLICE_MS / 1000))
+            finally:
+                self._drainers -= 1
+        return not self.calls
