@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define GET_USER                                                               \
+#define GET_USER \
     "{\"id\":1234,\"name\":\"Petros\",\"roles\":[\"admin\",\"user\"]}"
 
 /* One row of what a real answer looks like: nested objects, whole and broken

@@ -32,6 +32,10 @@ CURVES: dict[str, tuple[str, tuple[int, ...]]] = {
         "bytes of a result",
         (100, 1000, 10_000, 100_000, 1_000_000, 4_000_000, LARGEST),
     ),
+    "payload-many": (
+        "bytes of a result, 32 MiB in flight",
+        (100, 1000, 10_000, 100_000, 1_000_000),
+    ),
     "memory": ("calls in flight", (1000, 10_000, 60_000)),
     "idle": ("servers up", (3, 0)),
 }
@@ -40,6 +44,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "in-flight": {"cpu_us": "CPU µs per call", "p50_us": "p50 µs", "p99_us": "p99 µs"},
     "servers": {"cpu_us": "CPU µs per call", "turns_per_call": "loop turns per call"},
     "payload": {"cpu_us": "CPU µs per call", "ns_per_byte": "ns per byte"},
+    "payload-many": {"cpu_us": "CPU µs per call", "ns_per_byte": "ns per byte"},
     "memory": {
         "bytes_per_call": "bytes per call",
         "python_bytes_per_call": "Python's part",
@@ -67,9 +72,7 @@ def main() -> None:
         points = raw[name] = {value: [] for value in CURVES[name][1]}
         repeats = 1 if name == "idle" else args.repeats
         for value in [value for _ in range(repeats) for value in points]:
-            figures = (
-                _idle(value, args.idle) if name == "idle" else _point(name, value)
-            )
+            figures = _idle(value, args.idle) if name == "idle" else _point(name, value)
             points[value].append(figures)
             first = next(iter(COLUMNS[name]))
             sys.stderr.write(f"{name:10} {value:10} {number(figures[first])}\n")
@@ -108,11 +111,13 @@ def _point(name: str, value: int) -> dict[str, Any]:
     with services.netstring_server(value if name == "servers" else 1) as ports:
         done = subprocess.run(
             _command(name, value, ports),
-            stdout=subprocess.PIPE,
+            capture_output=True,
             text=True,
-            check=True,
+            check=False,
             cwd=services.HERE.parent,
         )
+    if done.returncode != 0:
+        raise RuntimeError(f"{name} {value}: {done.stderr.strip()[-2000:]}")
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
 
@@ -130,7 +135,9 @@ def _idle(up: int, seconds: float) -> dict[str, Any]:
     """
     with ExitStack() as stack:
         ports = (
-            stack.enter_context(services.netstring_server(up)) if up else _closed_ports()
+            stack.enter_context(services.netstring_server(up))
+            if up
+            else _closed_ports()
         )
         client = stack.enter_context(
             subprocess.Popen(

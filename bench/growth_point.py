@@ -6,6 +6,7 @@ import gc
 import json
 import sys
 import threading
+import time
 import tracemalloc
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,10 @@ TIMEOUT = 60.0
 KEPT = 1000
 """Calls at once where something else than their number grows."""
 
-BYTES_AT_ONCE = 32 * 1024 * 1024
+FEW_BYTES = 1024 * 1024
+MANY_BYTES = 32 * 1024 * 1024
+"""Of results, in flight at once."""
+
 BYTES_IN_ALL = 192 * 1024 * 1024
 CALLS = 200_000
 
@@ -32,16 +36,17 @@ def _servers(ports: list[int]) -> str:
 
 def _client(ports: list[int]) -> jsonrpcc.Client:
     """Return a client that is connected to all its servers."""
-    connected = threading.Semaphore(0)
-
-    def on_event(event: jsonrpcc.Event) -> None:
-        if event.kind == "connected":
-            connected.release()
-
-    client = jsonrpcc.Client(_servers(ports), timeout=TIMEOUT, on_event=on_event)
-    for _ in ports:
-        if not connected.acquire(timeout=TIMEOUT):
+    changed = threading.Event()
+    client = jsonrpcc.Client(
+        _servers(ports), timeout=TIMEOUT, on_event=lambda _: changed.set()
+    )
+    deadline = time.monotonic() + TIMEOUT
+    while any(server.state != "up" for server in client.servers()):
+        if time.monotonic() > deadline:
             raise TimeoutError
+        # Not for ever: of so many events at once some are dropped.
+        changed.wait(0.05)
+        changed.clear()
     return client
 
 
@@ -86,12 +91,21 @@ def servers(_: int, ports: list[int]) -> dict[str, Any]:
 
 def payload(value: int, ports: list[int]) -> dict[str, Any]:
     """Results of so many bytes."""
+    return _payload(value, ports, FEW_BYTES)
+
+
+def payload_many(value: int, ports: list[int]) -> dict[str, Any]:
+    """Return the same with more in flight than any cache holds."""
+    return _payload(value, ports, MANY_BYTES)
+
+
+def _payload(value: int, ports: list[int], at_once: int) -> dict[str, Any]:
 
     def check(result: Any) -> None:
         if not isinstance(result, dict) or "pad" not in result:
             raise WrongResultError(value)
 
-    window = max(1, min(KEPT, BYTES_AT_ONCE // value))
+    window = max(1, min(KEPT, at_once // value))
     calls = max(20, min(CALLS, BYTES_IN_ALL // value))
     figures = _cost(ports, window, calls, Work(f"blob{value}", USER, check))
     return figures | {"ns_per_byte": figures["cpu_us"] * 1e3 / value}
@@ -149,6 +163,7 @@ KINDS = {
     "in-flight": in_flight,
     "servers": servers,
     "payload": payload,
+    "payload-many": payload_many,
     "memory": memory,
     "idle": idle,
 }

@@ -49,14 +49,16 @@ WORKLOADS = (
     Workload(
         "callback", "a callback per result, submitted by callbacks", 200_000, 1000
     ),
-    Workload("callback-main", "the same, submitted by the main thread", 200_000, 1000),
+    Workload(
+        "callback-main", "a callback per result, submitted by a thread", 200_000, 1000
+    ),
     Workload("callback8", "a callback per result, 8 threads", 200_000, 1000),
     Workload("map", "results in order, in bulk", 200_000, 1000),
     Workload("await", "1000 asyncio tasks, each awaiting its calls", 200_000, 1000),
     Workload("sync", "blocking calls, one after the other", 20_000, 1),
     Workload(
         "sync-pinned",
-        "the same, client and server on one core",
+        "blocking calls, client and server on one core",
         20_000,
         1,
         pinned=True,
@@ -65,7 +67,7 @@ WORKLOADS = (
     Workload("await1", "awaited calls, one after the other", 20_000, 1),
     Workload(
         "await1-pinned",
-        "the same, client and server on one core",
+        "awaited calls, client and server on one core",
         20_000,
         1,
         pinned=True,

@@ -23,8 +23,11 @@ GAP = 18
 CUT = 8.0
 """Bars longer than so many times the panel's shortest are cut, and say so."""
 
+TITLE = "CPU time per call of the whole client process, µs (less is better)"
+
 STYLE = """\
-  text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #33373d; }
+  text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
+  text { fill: #33373d; }
   .page { font-size: 17px; font-weight: 600; }
   .title { font-weight: 600; }
   .note { font-size: 11.5px; fill: #6b7280; }
@@ -52,25 +55,19 @@ def svg(results: Iterable[Result], machine: dict[str, str]) -> str:
         bottoms[column] += height + GAP
     width, height = 40 + COLUMNS * WIDTH + (COLUMNS - 1) * GAP, max(bottoms) + 22
     note = f"{machine['cpu']}, {machine['kernel']}, {machine['python']}"
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
-            f' viewBox="0 0 {width} {height}" role="img"'
-            ' aria-label="CPU time per call of jsonrpcc and other clients">',
-            f"<style>\n{STYLE}</style>",
-            f'<rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8"'
-            ' fill="#fbfbfa" stroke="#dfe1e5"/>',
-            _text(
-                20,
-                34,
-                "CPU time per call of the whole client process, µs (less is better)",
-                "page",
-            ),
-            *parts,
-            _text(20, height - 14, note, "note"),
-            "</svg>\n",
-        ]
-    )
+    return f"""\
+<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"
+     viewBox="0 0 {width} {height}" role="img"
+     aria-label="CPU time per call of jsonrpcc and other clients">
+<style>
+{STYLE}</style>
+<rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8"
+      fill="#fbfbfa" stroke="#dfe1e5"/>
+{_text(20, 34, TITLE, "page")}
+{"".join(parts)}
+{_text(20, height - 14, note, "note")}
+</svg>
+"""
 
 
 def _panel(workload: Workload, group: list[Result], x: int, y: int) -> str:
@@ -92,8 +89,8 @@ def _panel(workload: Workload, group: list[Result], x: int, y: int) -> str:
             f"{escape(_short(result.rival.title))}</text>"
         )
         parts.append(
-            f'<rect x="{start}" y="{top + 2}" width="{length:.1f}" height="{ROW - 7}" rx="2"'
-            f' class="bar-{kind}"/>'
+            f'<rect x="{start}" y="{top + 2}" width="{length:.1f}"'
+            f' height="{ROW - 7}" rx="2" class="bar-{kind}"/>'
         )
         if cost > longest:
             cut = start + length - 14

@@ -82,7 +82,8 @@ def run_all(
                 result.runs.append(run)
                 say(
                     f"{workload.name:15} {result.rival.name:16} {repeat + 1}/{repeats}"
-                    f" {run['cpu_us']:9.3f} us CPU per call {run['calls_per_second']:10.0f}/s"
+                    f" {run['cpu_us']:9.3f} us CPU per call"
+                    f" {run['calls_per_second']:10.0f}/s"
                 )
         results += group
     return results

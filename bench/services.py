@@ -145,7 +145,7 @@ def _start_redis(program: str) -> tuple[subprocess.Popen[str], int]:
 
 def _fill_redis(port: int) -> None:
     for method in ("get_user", "blob64k", "blob1m"):
-        dump = [build("server.c"), "--dump", method]
+        dump = [str(build("server.c")), "--dump", method]
         value = subprocess.run(dump, capture_output=True, check=True).stdout
         parts = (b"SET", method.encode(), value)
         with socket.create_connection((HOST, port)) as connection:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from aiorpcx import JSONRPCConnection, JSONRPCv2, RPCSession, connect_rs
-from aiorpcx.framing import FramerBase
+from aiorpcx import (  # type: ignore[import-untyped]
+    JSONRPCConnection,
+    JSONRPCv2,
+    RPCSession,
+    connect_rs,
+)
+from aiorpcx.framing import FramerBase  # type: ignore[import-untyped]
 
 from bench.drive import blob
 from bench.job import HOST, USER, Job, WrongResultError

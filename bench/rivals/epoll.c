@@ -46,8 +46,8 @@ static void submit(void)
     char digits[20];
     struct call *call = &calls[next_id % SLOTS];
     size_t id_len = (size_t)(put_number(digits, next_id) - digits);
-    char *p = put_number(out + out_len, (long)(sizeof head - 1 + id_len +
-                                               sizeof tail - 2));
+    char *p = put_number(out + out_len,
+                         (long)(sizeof head - 1 + id_len + sizeof tail - 2));
 
     *p++ = ':';
     memcpy(p, head, sizeof head - 1);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#define GET_USER                                                               \
+#define GET_USER \
     "{\"id\":1234,\"name\":\"Petros\",\"roles\":[\"admin\",\"user\"]}"
 
 enum { TIMED = 25 /* one call in so many is timed */ };
@@ -16,8 +16,8 @@ enum { TIMED = 25 /* one call in so many is timed */ };
 static struct job {
     int port;
     long calls, warmup, window;
-    double wall, cpu;    /* of the measured part, seconds */
-    double *latencies;   /* seconds; room for all calls */
+    double wall, cpu;  /* of the measured part, seconds */
+    double *latencies; /* seconds; room for all calls */
     size_t timed;
 } job;
 
@@ -38,8 +38,8 @@ static inline void job_parse(int argc, char **argv)
     job.calls = atol(argv[2]);
     job.warmup = atol(argv[3]);
     job.window = atol(argv[4]);
-    job.latencies = malloc(sizeof *job.latencies *
-                           (size_t)(job.calls + job.warmup));
+    job.latencies =
+        malloc(sizeof *job.latencies * (size_t)(job.calls + job.warmup));
 }
 
 static inline void job_latency(double since)

@@ -6,8 +6,7 @@
 
 #include <semaphore.h>
 
-static void on_done(void *arg, uint64_t token,
-                    const jsonrpcc_outcome *outcome);
+static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome);
 
 static jsonrpcc_client *client;
 static const jsonrpcc_call get_user = {

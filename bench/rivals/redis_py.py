@@ -95,7 +95,7 @@ def callback8(job: Job) -> None:
 def sync(job: Job) -> None:
     """One call after the other."""
     client = redis.Redis(HOST, job.port)
-    get = client.get
+    get: Any = client.get
     for _ in range(job.warmup):
         check_user(orjson.loads(get("get_user")))
     with job.measure():
@@ -113,9 +113,10 @@ def _run_async(job: Job, pool: int, main: Callable[[Any], Any]) -> None:
             host=HOST, port=job.port, max_connections=pool, timeout=None
         )
         async with redis.asyncio.Redis(connection_pool=connections) as client:
+            get: Any = client.get
 
             async def call(method: str, _params: Any) -> Any:
-                return orjson.loads(await client.get(method))
+                return orjson.loads(await get(method))
 
             await main(call)
         await connections.disconnect()

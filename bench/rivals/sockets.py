@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bench.drive import Work
 
 CHUNK = 16 * 1024
-"""Read so much at a time: more replies at once would only feed the garbage collector."""
+"""Read so much at a time: more would only feed the garbage collector."""
 
 BATCH = 1000
 """Notifications sent at a time."""
@@ -120,7 +120,9 @@ class Client:
         out, id_, dumps = [], self._id, orjson.dumps
         for params in islice(todo, room):
             id_ += 1
-            body = dumps({"jsonrpc": "2.0", "method": method, "id": id_, "params": params})
+            body = dumps(
+                {"jsonrpc": "2.0", "method": method, "id": id_, "params": params}
+            )
             size = len(body)
             out.append((HEADERS[size] if size < 1024 else b"%d:" % size) + body)
         self._id = id_
