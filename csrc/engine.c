@@ -536,8 +536,9 @@ void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
     attend(engine, server->next_us);
     if (was_up)
         tell(engine, JSONRPCC_LOST, i, reason, now_us);
-    else if (server->failures == 1)
+    else if (!conn->unreachable)
         tell(engine, JSONRPCC_UNREACHABLE, i, reason, now_us);
+    conn->unreachable = !was_up;
     jrc_input_clear(&conn->in);
     engine->shared.start = engine->shared.end = 0;
     while (conn->sent.count > 0)
@@ -654,6 +655,8 @@ const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
     if (out->dead > 0)
         purge(engine, out);
     *len = jrc_frames_size(out) - out->written;
+    if (*len == 0)
+        engine->conns[i].blocked = false; /* what blocked it has ended */
     return out->bytes + out->start + out->written;
 }
 

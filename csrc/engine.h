@@ -45,6 +45,7 @@ struct jrc_conn {
     struct jrc_call_list sent;
     uint64_t deadline_us; /* of the address being tried */
     bool blocked;         /* the socket did not take all that was there */
+    bool unreachable;     /* the last attempt failed, and that was told */
     uint32_t todo;        /* actions not fetched yet */
     uint32_t todo_next;   /* chains connections that have some */
     /* Read by other threads: */
