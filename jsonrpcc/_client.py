@@ -25,7 +25,7 @@ from jsonrpcc._base import (
 )
 from jsonrpcc._bulk import Bulk
 from jsonrpcc._codec import check_finite
-from jsonrpcc._errors import Cancelled, JsonRpcError
+from jsonrpcc._errors import Cancelled, JsonRpcError, RemoteError
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import milliseconds
 from jsonrpcc._outcome import Event, Outcomes, refusal
@@ -222,7 +222,9 @@ class _Dispatcher:
         _, on_error, method = entry
         if on_error is None:
             if not isinstance(error, Cancelled):
-                logger.error("%s (no on_error was given)", error)
+                # str() of a remote error is the server's message and no more.
+                what = repr(error) if isinstance(error, RemoteError) else error
+                logger.error("%s (no on_error was given)", what)
             return
         try:
             on_error(error)
