@@ -75,9 +75,7 @@ def look():
     for fd in os.listdir("/proc/self/fd"):
         with contextlib.suppress(FileNotFoundError):
             left.append(os.readlink(f"/proc/self/fd/{fd}"))
-    ours = [
-        link for link in left if "socket:" in link or "anon_inode" in link
-    ]
+    ours = [link for link in left if "socket:" in link or "anon_inode" in link]
     assert not ours, ours
 
 
