@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._base import SLICE_MS, logger, tell_event
-from jsonrpcc._errors import Cancelled, JsonRpcError
+from jsonrpcc._errors import Cancelled, JsonRpcError, RemoteError
 from jsonrpcc._jsonrpcc import ffi, lib
 
 if TYPE_CHECKING:
@@ -152,7 +152,9 @@ class Dispatcher:
         _, on_error, method = entry
         if on_error is None:
             if not isinstance(error, Cancelled):
-                logger.error("%s (no on_error was given)", error)
+                # str() of a remote error is the server's message and no more.
+                what = repr(error) if isinstance(error, RemoteError) else error
+                logger.error("%s (no on_error was given)", what)
             return
         try:
             on_error(error)
