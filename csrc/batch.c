@@ -157,6 +157,11 @@ bool jrc_batch_slice(struct jrc_batch *batch, jsonrpcc_batch *slice)
     size_t count = batch->count - first;
     if (count > JRC_BATCH_RESULTS)
         count = JRC_BATCH_RESULTS;
+    for (size_t n = 1, bytes = 0; n < count; n++) {
+        bytes += batch->lens[first + n - 1];
+        if (bytes >= JRC_BATCH_BYTES)
+            count = n;
+    }
     if (count > 0) {
         /* The comma before the first result and the one behind the last make
          * room for the brackets; the next slice turns ']' into its '['. */

@@ -14,7 +14,13 @@ struct jrc_text {
     size_t len, room;
 };
 
-enum { JRC_BATCH_EVENTS = 256, JRC_BATCH_RESULTS = 256 };
+/* A slice ends after so many results or bytes: larger ones make Python's
+ * garbage collector work, and much memory at once. */
+enum {
+    JRC_BATCH_EVENTS = 4096,
+    JRC_BATCH_RESULTS = 256,
+    JRC_BATCH_BYTES = 65536
+};
 
 struct jrc_batch {
     size_t capacity;     /* of results, and of failures */

@@ -23,7 +23,7 @@
 
 enum {
     JRC_RESERVE = 256,        /* calls beyond max_in_flight for callbacks */
-    JRC_EVENTS = 256,         /* past events kept for a listener */
+    JRC_EVENTS = 4096,        /* past events kept for a listener */
     JRC_LINGER_US = 1000000,  /* for unsent notifications at close */
     JRC_UNATTENDED_US = 2000, /* the seat may be empty so long */
     JRC_RETURN_US = 100,      /* a dispatcher is likely back within this */

@@ -434,7 +434,8 @@ void jrc_engine_tick(struct jrc_engine *engine, uint64_t now_us)
                 expire(engine, call, now_us);
         } while (call != NULL);
     }
-    if (now_us >= engine->conns_us && !engine->closing)
+    /* Closing too: what lingers may still be waiting for a first attempt. */
+    if (now_us >= engine->conns_us)
         tick_conns(engine, now_us);
     review_waiting(engine, now_us);
 }
@@ -443,7 +444,7 @@ uint64_t jrc_engine_next_us(const struct jrc_engine *engine)
 {
     uint64_t next_us = engine->calls->soonest_us;
 
-    if (engine->conns_us < next_us && !engine->closing)
+    if (engine->conns_us < next_us)
         next_us = engine->conns_us;
     if (engine->outlook == OUTLOOK_PENDING &&
         engine->servers->ready_count > 0 &&

@@ -356,8 +356,9 @@ typedef struct {
     jsonrpcc_outcome outcome; /* never OK */
 } jsonrpcc_failure;
 
-/* What a fetch gives: at most 256 results, and all failures and events so
- * far.  Everything in it is valid until the next fetch. */
+/* What a fetch gives: at most 256 results or some 64 KiB of them, and all
+ * failures and events so far.  Everything in it is valid until the next fetch.
+ */
 typedef struct {
     size_t count;           /* of results */
     const uint64_t *tokens; /* tokens[i] belongs to result i */
