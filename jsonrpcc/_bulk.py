@@ -144,7 +144,7 @@ class Bulk:
 
     def _decode(self, count: int) -> list[Any]:
         batch = self._batch
-        decode = self._client._codec.decode  # noqa: SLF001
+        decode = self._client._codec.decode_many  # noqa: SLF001
         try:
             results: list[Any] = decode(ffi.buffer(batch.results, batch.results_len))
         except Exception:

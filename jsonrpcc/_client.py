@@ -132,7 +132,7 @@ class Client(Base):
         with self._lock:
             if self._dispatcher is None:
                 self._dispatcher = Dispatcher(
-                    self._handle, self._outcomes, self._codec.decode, self._on_event
+                    self._handle, self._outcomes, self._codec, self._on_event
                 )
             return self._dispatcher
 

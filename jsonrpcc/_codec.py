@@ -1,8 +1,8 @@
 """
 Between Python objects and JSON text.
 
-A codec decodes a whole batch of results at once, as one array; the C core has
-validated the text before.  msgspec is the default: integers of any size stay
+The codecs that we know decode a whole batch of results at once, as one array; the
+C core has validated the text before.  msgspec is the default: integers of any size stay
 exact, and it is the fastest of those that do so.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,15 @@ class Codec:
     Attributes:
         encode: An object to UTF-8 JSON text.
         decode: A buffer of UTF-8 JSON text to an object.
+        decode_many: A buffer of an array's text to the list of its elements,
+            each as decode would have it; raising means: one by one.
         hides_nan: encode turns NaN and infinities into null instead of
             refusing them, so we have to look.
     """
 
     encode: Callable[[Any], bytes]
     decode: Callable[[Any], Any]
+    decode_many: Callable[[Any], list[Any]]
     hides_nan: bool = True
 
 
@@ -46,12 +50,18 @@ def resolve(codec: Any) -> Codec:
         ImportError: It is orjson, which is not installed.
     """
     if codec is None or codec == "msgspec" or codec is msgspec.json:
-        return Codec(msgspec.json.Encoder().encode, msgspec.json.Decoder().decode)
+        decoder = msgspec.json.Decoder()
+        return Codec(msgspec.json.Encoder().encode, decoder.decode, decoder.decode)
     if codec == "json" or codec is json:
         encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+        def decode_copy(data: Any) -> Any:
+            return json.loads(bytes(data))
+
         return Codec(
             lambda value: encoder.encode(value).encode(),
-            lambda data: json.loads(bytes(data)),
+            decode_copy,
+            decode_copy,
             hides_nan=False,
         )
     if codec == "orjson":
@@ -69,7 +79,21 @@ def resolve(codec: Any) -> Codec:
         text = encode(value)
         return text.encode() if isinstance(text, str) else bytes(text)
 
-    return Codec(encode_to_bytes, lambda data: decode(bytes(data)))
+    def decode_bytes(data: Any) -> Any:
+        return decode(bytes(data))
+
+    known = codec is sys.modules.get("orjson")
+    return Codec(encode_to_bytes, decode_bytes, decode_bytes if known else _one_by_one)
+
+
+def _one_by_one(data: Any) -> list[Any]:
+    """
+    Refuse: a decoder of someone else's may make of an array what it likes.
+
+    Raises:
+        TypeError: Always.
+    """
+    raise TypeError(data)
 
 
 def check_finite(value: Any) -> None:

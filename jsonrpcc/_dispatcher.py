@@ -14,6 +14,7 @@ from jsonrpcc._jsonrpcc import ffi, lib
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jsonrpcc._codec import Codec
     from jsonrpcc._outcome import Event, Outcomes
 
     OnResult = Callable[[Any], object]
@@ -34,7 +35,7 @@ class Dispatcher:
         self,
         handle: Any,
         outcomes: Outcomes,
-        decode: Callable[[Any], Any],
+        codec: Codec,
         on_event: Callable[[Event], object] | None,
     ) -> None:
         queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EVENTS)
@@ -51,7 +52,8 @@ class Dispatcher:
         self.idle = threading.Condition()
         self._drainers = 0
         self._outcomes = outcomes
-        self._decode = decode
+        self._decode = codec.decode
+        self._decode_many = codec.decode_many
         self._on_event = on_event
         self.thread = threading.Thread(target=self._run, name="jsonrpcc", daemon=True)
         self.thread.start()
@@ -105,7 +107,7 @@ class Dispatcher:
     def _deliver(self, batch: Any, count: int) -> None:
         tokens = ffi.unpack(batch.tokens, count)
         try:
-            results = self._decode(ffi.buffer(batch.results, batch.results_len))
+            results = self._decode_many(ffi.buffer(batch.results, batch.results_len))
         except Exception:
             self._deliver_each(batch, tokens)
             return

@@ -112,7 +112,11 @@ def open_client(servers: Any, options: Options) -> Any:
         msg = "reconnect_delay_max must not be below reconnect_delay"
         raise ValueError(msg)
     attempts = numbers.pop("max_conn_attempts")
-    text = ffi.new("char[]", servers.encode())
+    try:
+        text = ffi.new("char[]", servers.encode())
+    except UnicodeEncodeError as error:
+        msg = f"servers: no valid UTF-8 at offset {error.start}"
+        raise ValueError(msg) from error
     struct = ffi.new(
         "jsonrpcc_options *",
         {

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from jsonrpcc._errors import (
     Cancelled,
     ClientClosed,
@@ -188,6 +190,13 @@ class Outcomes:
         error.__cause__ = cause
         return error
 
+    def _decode_error(self, text: bytes) -> Any:
+        """Decode as it is: the codec's types may be those of results alone."""
+        try:
+            return msgspec.json.decode(text)
+        except ValueError:
+            return self._codec.decode(text)
+
     def error(self, outcome: Any, method: str) -> JsonRpcError:
         """Return the error of an outcome that is not OK."""
         status = outcome.status
@@ -201,7 +210,7 @@ class Outcomes:
         )
         if status == lib.JSONRPCC_EREMOTE:
             try:
-                value = self._codec.decode(text)
+                value = self._decode_error(text)
             except Exception as cause:
                 return self.undecodable(method, cause)
             return _remote_error(value, method, server, elapsed)

@@ -201,7 +201,8 @@ class AsyncClient(Base):
         tokens = ffi.unpack(batch.tokens, count)
         pop = self._calls.pop
         try:
-            results = self._codec.decode(ffi.buffer(batch.results, batch.results_len))
+            text = ffi.buffer(batch.results, batch.results_len)
+            results = self._codec.decode_many(text)
         except Exception:
             results = [self._decode_one(batch, i) for i in range(count)]
         for token, result in zip(tokens, results, strict=True):

@@ -289,6 +289,7 @@ def test_a_response_on_another_connection_is_nobodys(serve, client_for):
     asked, other = serve(Drop()), serve()
     client = client_for(f"{asked.address},2", f"{other.address},1", timeout=0.3)
     until(lambda: all(each.state == "up" for each in client.servers()))
+    other.wait_for_connections(1)
     told = Told()
     client.request("first", ["right"], told.on_result, told.on_error)
     [request] = asked.wait_for_requests(1)

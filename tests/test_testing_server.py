@@ -483,6 +483,14 @@ def test_half_close_is_answered():
         server.wait_for_connections(0)
 
 
+def test_replies_do_not_wait_for_acknowledgements():
+    with serving() as server, Peer(server) as peer:
+        peer.call("add", [1, 2])
+        [connection] = server._core.connections
+        sock = connection._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 # --- what was seen ---
 
 

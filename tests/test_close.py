@@ -1,0 +1,147 @@
+"""Closing a client, draining it first, leaving it to the garbage collector."""
+
+import concurrent.futures
+import gc
+import pickle
+import threading
+import time
+
+import pytest
+from helpers import LIMIT, Told
+
+from jsonrpcc import (
+    Client,
+    ClientClosed,
+)
+from jsonrpcc.testing import Delay, Drop
+
+
+def test_close_ends_pending_calls_and_then_no_callback_runs(serve, client_for):
+    server = serve(Drop())
+    client = client_for(server)
+    told = Told()
+    for _ in range(100):
+        client.request("echo", [], told.on_result, told.on_error)
+    server.wait_for_requests(100)
+    client.close()
+    assert len(told.outcomes) == 100
+    for _, error in told.outcomes:
+        assert isinstance(error, ClientClosed)
+        assert (error.method, error.fate) == ("echo", "unknown")
+    server.wait_for_connections(0)
+
+
+def test_closing_twice_is_fine_and_use_afterwards_is_refused(serve, client_for):
+    client = client_for(serve())
+    client.close()
+    client.close()
+    told = Told()
+    for use in (client.notification, client.call, client.submit):
+        with pytest.raises(ClientClosed) as caught:
+            use("add", [1, 2])
+        assert (caught.value.method, caught.value.fate) == ("add", "not_sent")
+    with pytest.raises(ClientClosed):
+        client.request("add", [1, 2], told.on_result, told.on_error)
+    with pytest.raises(ClientClosed):
+        list(client.map("add", [[1, 2]]))
+    with pytest.raises(ClientClosed):
+        client.proxy.add(1, 2)
+    assert client.drain(1)
+    assert not told.outcomes
+    assert client.servers()
+    assert client.stats().in_flight == 0
+    assert repr(client) == "<Client closed>"
+
+
+def test_close_from_a_callback_does_not_wait_for_itself(serve, client_for):
+    server = serve(faults={"never": Drop()})
+    client = client_for(server)
+    told = Told()
+    closed = threading.Event()
+    client.request("never", [], told.on_result, told.on_error)
+
+    def close(_):
+        client.close()
+        closed.set()
+
+    client.request("echo", [], close)
+    assert closed.wait(LIMIT)
+    assert isinstance(told.error(), ClientClosed)
+    client.close()
+
+
+def test_close_wakes_those_who_wait(serve, client_for):
+    server = serve(Drop())
+    client = client_for(server)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(client.call, "echo", timeout=60) for _ in range(2)]
+        waiting += [pool.submit(list, client.map("echo", [[]], timeout=60))]
+        waiting += [pool.submit(client.drain)]
+        client.submit("echo", timeout=60)
+        server.wait_for_requests(4)
+        client.close()
+        for future in waiting[:3]:
+            assert isinstance(future.exception(LIMIT), ClientClosed)
+        waiting[3].result(LIMIT)
+
+
+def test_close_sends_the_notifications_it_was_given(serve):
+    server = serve()
+    with Client(server.address) as client:
+        for i in range(100):
+            client.notification("note", [i])
+    assert len(server.wait_for_requests(100)) == 100
+
+
+def test_leaving_the_with_block_closes(serve):
+    server = serve()
+    with Client(server.address) as client:
+        assert client.call("add", [1, 2]) == 3
+    with pytest.raises(ClientClosed):
+        client.call("add", [1, 2])
+
+
+def test_drain_waits_for_all_that_is_in_flight(serve, client_for):
+    client = client_for(serve(Delay(0.05)))
+    told = Told()
+    for _ in range(100):
+        client.request("echo", [], told.on_result, told.on_error)
+    assert client.drain()
+    assert len(told.outcomes) == 100
+    assert client.drain()
+
+
+def test_drain_gives_up_in_time(serve, client_for):
+    server = serve(Drop())
+    client = client_for(server)
+    client.submit("echo", timeout=60)
+    before = time.monotonic()
+    assert not client.drain(0.05)
+    assert time.monotonic() - before < 1
+
+
+def test_drain_in_a_callback_is_refused(serve, client_for):
+    client = client_for(serve())
+    told = Told()
+
+    def drain(_):
+        with pytest.raises(RuntimeError, match="wait for itself"):
+            client.drain()
+        told.on_result("refused")
+
+    client.request("echo", [], drain)
+    assert told.result() == "refused"
+
+
+def test_a_forgotten_client_ends_by_itself(serve):
+    server = serve()
+    client = Client(server.address)
+    assert client.call("add", [1, 2]) == 3
+    del client
+    gc.collect()
+    server.wait_for_connections(0)
+
+
+def test_a_client_can_not_be_pickled(serve, client_for):
+    with pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(client_for(serve()))

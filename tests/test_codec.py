@@ -1,0 +1,127 @@
+"""The option codec: what encodes params and decodes results."""
+
+import asyncio
+import json
+
+import msgspec
+import orjson
+import pytest
+from helpers import LIMIT
+
+from jsonrpcc import (
+    AsyncClient,
+    InvalidResponse,
+    RemoteError,
+)
+from jsonrpcc._codec import check_finite, resolve
+from jsonrpcc.testing import Payload
+
+
+class Wrapping:
+    """A codec of one's own: dumps and loads, texts, and no list comes of an array."""
+
+    @staticmethod
+    def dumps(value):
+        return json.dumps(value)
+
+    @staticmethod
+    def loads(data):
+        return {"decoded": json.loads(data)}
+
+
+@pytest.mark.parametrize(
+    "codec", [None, "msgspec", msgspec.json, "json", json, "orjson", orjson]
+)
+def test_codecs_do_the_same_for_plain_values(serve, ask, codec):
+    server = serve()
+    params = {"a": [1, -2.5, 'é\0"', None, True, {"b": []}], "": {}}
+    assert ask(server.address, "echo", params, codec=codec) == params
+    assert ask(server.address, "echo", [2**63], codec=codec) == [2**63]
+
+
+def test_a_codec_of_ones_own_decodes_each_result(serve, ask):
+    server = serve()
+    assert ask(server.address, "echo", ["a"], codec=Wrapping) == {"decoded": ["a"]}
+
+
+def test_a_codec_of_ones_own_never_sees_a_batch(serve, client_for):
+    """How many results come at once must not change what becomes of them."""
+    server = serve()
+    client = client_for(server, codec=Wrapping)
+    want = [{"decoded": i} for i in range(500)]
+    assert list(client.map("first", ([i] for i in range(500)))) == want
+    futures = [client.submit("first", [i]) for i in range(500)]
+    assert [future.result(LIMIT) for future in futures] == want
+
+    async def main():
+        async with AsyncClient(server.address, codec=Wrapping) as client:
+            return await asyncio.gather(
+                *(client.call("first", [i]) for i in range(500))
+            )
+
+    assert asyncio.run(main()) == want
+
+
+def test_a_typed_codec_is_for_results_not_for_errors(serve, ask):
+    class Typed:
+        encode = staticmethod(msgspec.json.encode)
+        decode = staticmethod(msgspec.json.Decoder(list[int]).decode)
+
+    server = serve()
+    assert ask(server.address, "echo", [1, 2], codec=Typed) == [1, 2]
+    with pytest.raises(InvalidResponse):
+        ask(server.address, "first", [1], codec=Typed)
+    with pytest.raises(RemoteError, match="it failed") as caught:
+        ask(server.address, "fail", None, codec=Typed)
+    assert caught.value.code == -32000
+
+
+@pytest.mark.parametrize("codec", ["msgspec", "json"])
+def test_integers_of_any_size_are_exact(serve, ask, codec):
+    server = serve()
+    for number in (2**53 + 1, 2**64, -(2**64), 10**200):
+        server.misbehave(Payload(f'{{"id":$id,"result":{number}}}'))
+        assert ask(server.address, "m", None, codec=codec) == number
+
+
+NESTS = [lambda bad: [bad], lambda bad: {"a": [None, (1, {"b": bad})]}]
+
+
+@pytest.mark.parametrize("codec", ["msgspec", "json", "orjson", Wrapping])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("nest", NESTS)
+def test_no_codec_lets_nan_pass(serve, client_for, codec, bad, nest):
+    server = serve()
+    client = client_for(server, codec=codec)
+    for use in (client.request, client.notification, client.call, client.submit):
+        with pytest.raises(ValueError, match="(?i)nan|inf"):
+            use("echo", nest(bad))
+    with pytest.raises(ValueError, match="(?i)nan|inf"):
+        list(client.map("echo", [nest(bad)]))
+    client.call("echo", [None, 1.5])
+    assert len(server.requests) == 1
+
+
+def test_null_beside_a_good_number_is_fine():
+    check_finite({"a": [None, 1.5, "null"]})
+    assert resolve("orjson").hides_nan
+
+
+def test_a_codec_that_fails_fails_one_call(serve, client_for):
+    class Picky:
+        encode = staticmethod(msgspec.json.encode)
+
+        @staticmethod
+        def decode(data):
+            if b"bad" in data:
+                raise KeyError("bad")
+            return msgspec.json.decode(data)
+
+    client = client_for(serve(), codec=Picky)
+    with pytest.raises(InvalidResponse) as caught:
+        client.call("first", ["bad"])
+    assert isinstance(caught.value.__cause__, KeyError)
+    words = ["good", "bad"] * 100
+    got = list(client.map("first", ([w] for w in words), return_exceptions=True))
+    assert got[::2] == ["good"] * 100
+    assert all(isinstance(each, InvalidResponse) for each in got[1::2])

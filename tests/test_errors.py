@@ -1,0 +1,181 @@
+"""What an error tells: method, server, time, fate; what it is; that it travels."""
+
+import copy
+import inspect
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+from helpers import QUICK, until
+
+import jsonrpcc
+from jsonrpcc import (
+    Cancelled,
+    Client,
+    ClientClosed,
+    ConnectionLost,
+    InvalidResponse,
+    JsonRpcError,
+    QueueFull,
+    RemoteError,
+    RequestTimeout,
+    ServerFailure,
+)
+from jsonrpcc.testing import Close, Drop, Payload, Server
+
+CLASSES = [
+    each
+    for each in vars(jsonrpcc).values()
+    if inspect.isclass(each) and issubclass(each, JsonRpcError)
+]
+
+
+def test_the_tree_of_errors():
+    assert {
+        each.__name__: [b.__name__ for b in each.__bases__] for each in CLASSES
+    } == {
+        "JsonRpcError": ["Exception"],
+        "RemoteError": ["JsonRpcError"],
+        "RequestTimeout": ["JsonRpcError", "TimeoutError"],
+        "ServerFailure": ["JsonRpcError", "ConnectionError"],
+        "ConnectionLost": ["ServerFailure"],
+        "InvalidResponse": ["JsonRpcError"],
+        "Cancelled": ["JsonRpcError"],
+        "ClientClosed": ["JsonRpcError"],
+        "QueueFull": ["JsonRpcError"],
+    }
+
+
+def test_a_timeout(serve, ask):
+    server = serve(Drop())
+    with pytest.raises(TimeoutError) as caught:
+        ask(server.address, "get_user", None, timeout=0.05)
+    error = caught.value
+    assert isinstance(error, RequestTimeout)
+    assert str(error).startswith(f"timeout: get_user at {server.address} after 0.")
+    assert (error.method, error.server, error.fate) == (
+        "get_user", server.address, "unknown",
+    )  # fmt: skip
+    assert 0.05 <= error.elapsed < 1
+
+
+def test_a_failure(serve, ask):
+    server = serve()
+    server.stop()
+    with pytest.raises(ConnectionError) as caught:
+        ask(server.address, "get_user", None)
+    error = caught.value
+    assert type(error) is ServerFailure
+    assert str(error).startswith(
+        "failure: no server can be reached: Connection refused"
+    )
+    assert str(error).endswith(" s (not sent)")
+    assert (error.method, error.server, error.fate) == ("get_user", None, "not_sent")
+    assert 0 <= error.elapsed < 5
+
+
+def test_a_lost_connection(serve, ask):
+    server = serve(Close(0))
+    with pytest.raises(ConnectionError) as caught:
+        ask(server.address, "get_user", None)
+    error = caught.value
+    assert isinstance(error, ConnectionLost)
+    assert isinstance(error, ServerFailure)
+    assert str(error).startswith(
+        f"failure: connection lost: closed by the server: get_user at {server.address}"
+    )
+    assert (error.method, error.server, error.fate) == (
+        "get_user", server.address, "unknown",
+    )  # fmt: skip
+
+
+def test_a_remote_error(serve, ask):
+    server = serve()
+    with pytest.raises(RemoteError) as caught:
+        ask(server.address, "fail", [-32001, "no such user", {"id": 7}])
+    error = caught.value
+    assert str(error) == error.message == "no such user"
+    assert (error.code, error.data) == (-32001, {"id": 7})
+    assert (error.method, error.server, error.fate) == (
+        "fail", server.address, "answered",
+    )  # fmt: skip
+    assert 0 < error.elapsed < 5
+    assert not isinstance(error, (TimeoutError, OSError))
+    assert "7" not in repr(error).replace(server.address, "")
+
+
+def test_the_reason_of_a_broken_frame(serve, client_for):
+    server = serve()
+    client = client_for(server, **QUICK)
+    server.wait_for_connections(1)
+    server.send(b"no netstring")
+    until(lambda: client.servers()[0].losses == 1)
+    assert client.servers()[0].last_error == "bad netstring from the server"
+
+
+def test_a_server_that_can_not_be_reached_in_time(serve, client_for):
+    server = serve()
+    server.blackhole()
+    client = client_for(server, connect_timeout=0.05)
+    with pytest.raises(ServerFailure, match="connect timeout"):
+        client.call("echo", timeout=5)
+
+
+def some_errors():
+    details = {
+        "method": "get_user", "server": "h:1", "elapsed": 0.5, "fate": "unknown",
+    }  # fmt: skip
+    for cls in CLASSES:
+        if cls is RemoteError:
+            yield RemoteError(-32000, "no", {"a": [1]}, **details)
+            yield RemoteError()
+        else:
+            yield cls("timeout: it took too long", **details)
+            yield cls("plain")
+
+
+@pytest.mark.parametrize("error", [*some_errors()], ids=repr)
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_errors_survive_pickling(error, protocol):
+    travelled = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301
+    for copied in (travelled, copy.copy(error)):
+        assert type(copied) is type(error)
+        assert str(copied) == str(error)
+        assert repr(copied) == repr(error)
+        assert copied.args == error.args
+        assert vars(copied) == vars(error)
+
+
+def call_from_a_worker(address, method, timeout):
+    with Client(address, timeout=timeout) as client:
+        return client.call(method)
+
+
+@pytest.mark.parametrize(
+    ("method", "cls", "fate"),
+    [
+        ("never", RequestTimeout, "unknown"),
+        ("lost", ConnectionLost, "unknown"),
+        ("invalid", InvalidResponse, "answered"),
+        ("nothing", RemoteError, "answered"),
+    ],
+)
+def test_a_worker_process_sends_its_error_home(method, cls, fate):
+    faults = {"never": Drop(), "lost": Close(0), "invalid": Payload('{"id":$id}')}
+    with (
+        Server(faults=faults) as server,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
+        future = pool.submit(call_from_a_worker, server.address, method, 0.2)
+        error = future.exception(30)
+    assert type(error) is cls
+    assert (error.method, error.server, error.fate) == (method, server.address, fate)
+    assert error.elapsed > 0
+
+
+def test_errors_without_a_call_say_nothing():
+    for cls in (Cancelled, ClientClosed, QueueFull, RequestTimeout, ServerFailure):
+        error = cls("m")
+        assert (error.method, error.server, error.elapsed, error.fate) == (None,) * 4
+        assert repr(error) == f"{cls.__name__}('m')"

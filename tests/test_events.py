@@ -1,0 +1,107 @@
+"""The option on_event, and what the log says of the same changes."""
+
+import itertools
+import time
+
+import pytest
+from helpers import LIMIT, Told, until
+
+from jsonrpcc import (
+    ConnectionLost,
+    RequestTimeout,
+)
+from jsonrpcc.testing import Drop
+
+
+def test_on_event_tells_connected_lost_failed_over_back(serve, client_for):
+    best, other = serve(), serve()
+    events = Told()
+    client = client_for(
+        f"{best.address},2 {other.address},1",
+        on_event=events.on_result,
+        reconnect_delay=0.01,
+        reconnect_delay_max=0.02,
+    )
+    first = {events.result() for _ in range(2)}
+    assert {(e.kind, e.server, e.reason) for e in first} == {
+        ("connected", best.address, ""),
+        ("connected", other.address, ""),
+    }
+    assert all(abs(event.time - time.time()) < LIMIT for event in first)
+    client.call("echo")
+    best.stop()
+    lost = events.result()
+    assert (lost.kind, lost.server) == ("lost", best.address)
+    assert lost.reason
+    client.call("echo")
+    told = [events.result(), events.result()]
+    kinds = {event.kind: event for event in told}
+    assert kinds["failed_over"].server == other.address
+    assert kinds["unreachable"].server == best.address
+    assert "refused" in kinds["unreachable"].reason
+    best.start()
+    assert events.result().kind == "connected"
+    client.call("echo")
+    back = events.result()
+    assert (back.kind, back.server) == ("back", best.address)
+    assert events.threads == {"jsonrpcc"}
+
+
+def test_on_event_tells_suspect_and_trusted(serve, client_for):
+    server = serve(Drop())
+    events = Told()
+    client = client_for(server, on_event=events.on_result)
+    assert events.result().kind == "connected"
+    for _ in range(5):
+        with pytest.raises(RequestTimeout):
+            client.call("echo", timeout=0.02)
+    assert events.result().kind == "suspect"
+    assert client.servers()[0].state == "suspect"
+    server.behave()
+    assert client.call("echo") == []
+    assert events.result().kind == "trusted"
+    assert client.servers()[0].state == "up"
+
+
+def test_a_listener_that_raises_harms_nobody(serve, client_for, caplog):
+    server = serve()
+    calls = itertools.count()
+
+    def on_event(event):
+        next(calls)
+        raise KeyError(event.kind)
+
+    client = client_for(server, on_event=on_event, reconnect_delay=0.01)
+    client.call("echo")
+    server.drop_connections()
+    assert client.call("echo", wait_for_ready=True, idempotent=True) == []
+    client.close()
+    assert next(calls) >= 2
+    assert "on_event" in caplog.text
+
+
+def test_state_changes_are_logged_one_line_each(serve, client_for, caplog):
+    caplog.set_level("INFO", "jsonrpcc")
+    server = serve()
+    client = client_for(server, reconnect_delay=0.01)
+    client.call("echo", ["a secret"])
+    server.drop_connections()
+    until(lambda: client.servers()[0].connects == 2)
+    client.close()
+    lines = [r.getMessage() for r in caplog.records if r.name == "jsonrpcc"]
+    assert lines[0] == f"{server.address} connected"
+    assert lines[1].startswith(f"{server.address} lost: ")
+    assert lines[2] == f"{server.address} connected"
+    assert "secret" not in caplog.text
+
+
+def test_a_lost_connection_is_told_before_the_next_one(serve, client_for):
+    server = serve()
+    client = client_for(server, reconnect_delay=0.01)
+    client.call("echo")
+    server.misbehave(Drop())
+    future = client.submit("echo")
+    server.wait_for_requests(2)
+    server.drop_connections(reset=True)
+    assert isinstance(future.exception(LIMIT), ConnectionLost)
+    assert "reset" in client.servers()[0].last_error
