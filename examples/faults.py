@@ -7,7 +7,7 @@ from jsonrpcc.testing import Delay, Drop, Reset, Server
 def get_name(client: jsonrpcc.Client, number: int) -> str:
     """Return a user's name; the code under test."""
     try:
-        user = client.call("get_user", [number], timeout=0.2, idempotent=True)
+        user = client.call("get_user", [number], timeout=0.5, idempotent=True)
     except TimeoutError:
         return "?"
     return str(user["name"])
@@ -31,7 +31,7 @@ def main() -> None:
         try:
             client.call("get_user", [4])
         except jsonrpcc.ConnectionLost as error:
-            assert error.fate == "unknown"  # noqa: PT017  (no pytest here)
+            assert error.fate == "unknown"  # noqa: PT017
 
         print([request.params for request in server.requests])
 
