@@ -25,6 +25,14 @@ enum jrc_todo {
     JRC_WRITE = 8         /* there is output */
 };
 
+/* What calls that find no server may expect. */
+enum jrc_outlook {
+    JRC_OUTLOOK_READY,
+    JRC_OUTLOOK_PENDING, /* a first attempt is under way */
+    JRC_OUTLOOK_DOWN,    /* all are known to be down */
+    JRC_OUTLOOK_HOPELESS /* ... and no attempt will be made any more */
+};
+
 struct jrc_action {
     uint32_t conn;
     uint32_t todo; /* one of enum jrc_todo */
@@ -77,8 +85,8 @@ struct jrc_engine {
     uint32_t last_group; /* that a call went to */
     uint64_t conns_us;   /* the soonest that a connection needs attention */
     uint64_t random;
-    size_t held_bytes; /* in waiting and in all outputs */
-    int outlook;       /* of waiting calls: see look_out() */
+    size_t held_bytes;        /* in waiting and in all outputs */
+    enum jrc_outlook outlook; /* of waiting calls */
     bool closing;
 };
 

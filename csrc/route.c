@@ -1,0 +1,245 @@
+#include "route.h"
+
+#include <string.h>
+
+void jrc_route_want(struct jrc_engine *engine, uint32_t i, uint32_t todo)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    if (conn->todo == 0) {
+        conn->todo_next = engine->todo_first;
+        engine->todo_first = i;
+    }
+    conn->todo |= todo;
+}
+
+void jrc_route_tell(struct jrc_engine *engine, jsonrpcc_event_kind kind,
+                    uint32_t i, int32_t reason, uint64_t now_us)
+{
+    jsonrpcc_event event = {kind, (int32_t)i, reason, now_us};
+
+    engine->sink.event(engine->sink.arg, &event);
+}
+
+/* ---- the end of a call ---- */
+
+bool jrc_route_has_begun(const struct jrc_engine *engine,
+                         const struct jrc_call *call)
+{
+    if (call->state != JRC_CALL_QUEUED)
+        return false;
+    const struct jrc_frames *out = &engine->conns[call->server].out;
+    return out->written > 0 && out->list[out->first].id == call->id;
+}
+
+static bool is_dead(const void *arg, uint64_t id)
+{
+    return jrc_calls_find(arg, id) == NULL;
+}
+
+void jrc_route_purge(struct jrc_engine *engine, struct jrc_frames *frames)
+{
+    size_t before = jrc_frames_size(frames);
+
+    jrc_frames_purge(frames, is_dead, engine->calls);
+    engine->held_bytes -= before - jrc_frames_size(frames);
+}
+
+/* The frame of a call that ended stays behind in a queue: sweep before half
+ * of the queue is such. */
+static void count_dead(struct jrc_engine *engine, struct jrc_frames *frames)
+{
+    frames->dead++;
+    if (frames->dead > 16 && frames->dead > (frames->last - frames->first) / 2)
+        jrc_route_purge(engine, frames);
+}
+
+void jrc_route_finish(struct jrc_engine *engine, struct jrc_call *call,
+                      jsonrpcc_outcome *outcome, uint64_t now_us)
+{
+    uint8_t state = call->state;
+    int32_t server = call->server;
+
+    outcome->server = server;
+    outcome->sends = call->sends;
+    outcome->elapsed_us = now_us > call->start_us ? now_us - call->start_us : 0;
+    if (state == JRC_CALL_SENT) {
+        struct jrc_conn *conn = &engine->conns[server];
+        jrc_call_list_remove(engine->calls, &conn->sent, call);
+        atomic_store_explicit(&conn->in_flight, conn->sent.count,
+                              memory_order_relaxed);
+    }
+    jrc_calls_take(engine->calls, call);
+    if (state == JRC_CALL_QUEUED)
+        count_dead(engine, &engine->conns[server].out);
+    else if (state == JRC_CALL_WAITING)
+        count_dead(engine, &engine->waiting);
+    jrc_add(&engine->counters.outcomes[outcome->status], 1);
+    if (outcome->fate == JSONRPCC_ANSWERED)
+        jrc_add(&engine->counters.latency[jrc_bucket(outcome->elapsed_us)], 1);
+    engine->sink.outcome(engine->sink.arg, call, outcome);
+}
+
+void jrc_route_fail(struct jrc_engine *engine, struct jrc_call *call,
+                    jsonrpcc_status status, int32_t reason, uint64_t now_us)
+{
+    bool gone = call->sends > 0 || jrc_route_has_begun(engine, call);
+    jsonrpcc_outcome outcome = {
+        .status = status,
+        .fate = gone ? JSONRPCC_UNKNOWN : JSONRPCC_NOT_SENT,
+        .reason = reason,
+    };
+
+    jrc_route_finish(engine, call, &outcome, now_us);
+}
+
+/* ---- the way of a call ---- */
+
+/* Why no server could be reached: the best server's last trouble. */
+static int32_t worst_reason(const struct jrc_engine *engine)
+{
+    uint32_t best = UINT32_MAX;
+    int32_t reason = JSONRPCC_NO_REASON;
+
+    for (size_t i = 0; i < engine->servers->count; i++) {
+        uint32_t group = engine->servers->list[i].group;
+        if (group < best) {
+            best = group;
+            reason = engine->conns[i].reason;
+        }
+    }
+    return reason;
+}
+
+static enum jrc_outlook look_out(struct jrc_engine *engine, uint64_t now_us)
+{
+    int32_t next = jrc_servers_peek(engine->servers, now_us);
+
+    if (next >= 0)
+        return JRC_OUTLOOK_READY;
+    if (next == JRC_SERVER_PENDING)
+        return JRC_OUTLOOK_PENDING;
+    return jrc_servers_hopeful(engine->servers) ? JRC_OUTLOOK_DOWN
+                                                : JRC_OUTLOOK_HOPELESS;
+}
+
+static void wait_for_server(struct jrc_engine *engine, struct jrc_call *call,
+                            const char *bytes, size_t len, uint64_t now_us)
+{
+    if (!jrc_frames_append(&engine->waiting, call->id, bytes, len)) {
+        jrc_route_fail(engine, call, JSONRPCC_ENOMEM, 0, now_us);
+        return;
+    }
+    call->state = JRC_CALL_WAITING;
+    engine->held_bytes += len;
+}
+
+/* Round robin, but a server that does not take what it was given already has
+ * its turn passed on, as long as another one does.  And it is not tried: the
+ * call would wait for nothing but its deadline. */
+static int32_t pick(struct jrc_engine *engine, uint64_t now_us, bool *trial)
+{
+    int32_t picked = jrc_servers_pick(engine->servers, now_us, trial);
+
+    while (*trial && engine->conns[picked].blocked)
+        picked = jrc_servers_pick(engine->servers, now_us, trial);
+    for (size_t n = engine->servers->ready_count;
+         picked >= 0 && !*trial && engine->conns[picked].blocked && n > 1; n--)
+        picked = jrc_servers_pick(engine->servers, now_us, trial);
+    return picked;
+}
+
+void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
+                    const char *bytes, size_t len, uint64_t now_us)
+{
+    bool trial = false;
+    int32_t picked = pick(engine, now_us, &trial);
+
+    call->state = JRC_CALL_HELD;
+    if (picked >= 0) {
+        uint32_t i = (uint32_t)picked;
+        uint32_t group = engine->servers->list[i].group;
+        if (group != engine->last_group && !trial) {
+            jrc_route_tell(engine,
+                           group > engine->last_group ? JSONRPCC_FAILED_OVER
+                                                      : JSONRPCC_BACK,
+                           i, 0, now_us);
+            engine->last_group = group;
+        }
+        if (!jrc_frames_append(&engine->conns[i].out, call->id, bytes, len)) {
+            jrc_route_fail(engine, call, JSONRPCC_ENOMEM, 0, now_us);
+            return;
+        }
+        call->state = JRC_CALL_QUEUED;
+        call->server = picked;
+        engine->held_bytes += len;
+        jrc_route_want(engine, i, JRC_WRITE);
+        return;
+    }
+    bool waits = picked == JRC_SERVER_PENDING ||
+                 ((call->flags & JSONRPCC_WAIT_FOR_READY) != 0 &&
+                  jrc_servers_hopeful(engine->servers));
+    if (waits)
+        wait_for_server(engine, call, bytes, len, now_us);
+    else
+        jrc_route_fail(engine, call, JSONRPCC_EFAILURE, worst_reason(engine),
+                       now_us);
+}
+
+/* Route every live frame of a queue that was taken out of the engine; returns
+ * how many found a server. */
+static size_t route_all(struct jrc_engine *engine, struct jrc_frames *frames,
+                        uint64_t now_us)
+{
+    size_t routed = 0;
+
+    while (!jrc_frames_empty(frames)) {
+        const char *bytes;
+        const struct jrc_frame *frame = jrc_frames_first(frames, &bytes);
+        struct jrc_call *call = jrc_calls_find(engine->calls, frame->id);
+        if (call != NULL) {
+            jrc_route_call(engine, call, bytes, frame->len, now_us);
+            routed += call->state == JRC_CALL_QUEUED;
+        }
+        jrc_frames_drop_first(frames);
+    }
+    jrc_frames_clear(frames);
+    return routed;
+}
+
+void jrc_route_review(struct jrc_engine *engine, uint64_t now_us)
+{
+    enum jrc_outlook outlook = look_out(engine, now_us);
+
+    if (outlook == engine->outlook)
+        return;
+    engine->outlook = outlook;
+    struct jrc_frames waiting = engine->waiting;
+    memset(&engine->waiting, 0, sizeof engine->waiting);
+    engine->held_bytes -= jrc_frames_size(&waiting);
+    route_all(engine, &waiting, now_us);
+}
+
+void jrc_route_unload(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    struct jrc_frames *out = &engine->conns[i].out;
+    struct jrc_frames begun = {0};
+
+    if (engine->servers->list[i].state == JRC_SERVER_SUSPECT &&
+        jrc_servers_peek(engine->servers, now_us) == (int32_t)i)
+        return; /* there is no other */
+    if (out->written > 0) {
+        const char *bytes;
+        const struct jrc_frame *frame = jrc_frames_first(out, &bytes);
+        if (!jrc_frames_append(&begun, frame->id, bytes, frame->len)) {
+            jrc_frames_clear(&begun);
+            return; /* they stay; no harm but the delay */
+        }
+        begun.written = out->written;
+        jrc_frames_drop_first(out);
+    }
+    struct jrc_frames rest = *out;
+    *out = begun;
+    engine->held_bytes -= jrc_frames_size(&rest);
+    jrc_add(&engine->counters.moved, route_all(engine, &rest, now_us));
+}

@@ -1,0 +1,43 @@
+/* The way of a call through the engine: to a server's output, to wait for one,
+ * or to its end.  The engine's own; times are monotonic microseconds. */
+
+#ifndef JRC_ROUTE_H
+#define JRC_ROUTE_H
+
+#include "engine.h"
+
+/* Have jrc_engine_next() tell that todo is to be done for connection i. */
+void jrc_route_want(struct jrc_engine *engine, uint32_t i, uint32_t todo);
+
+/* Tell the owner of an event. */
+void jrc_route_tell(struct jrc_engine *engine, jsonrpcc_event_kind kind,
+                    uint32_t i, int32_t reason, uint64_t now_us);
+
+/* Give a call's frame to a server, or let it wait for one, or end it. */
+void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
+                    const char *bytes, size_t len, uint64_t now_us);
+
+/* Let waiting calls go on when what they wait for has changed. */
+void jrc_route_review(struct jrc_engine *engine, uint64_t now_us);
+
+/* Move what has not begun to leave away from a server that is no good. */
+void jrc_route_unload(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
+
+/* Whether the frame of a queued call has begun to leave: then it can not be
+ * held back any more. */
+bool jrc_route_has_begun(const struct jrc_engine *engine,
+                         const struct jrc_call *call);
+
+/* Leave the frames of ended calls out of a queue. */
+void jrc_route_purge(struct jrc_engine *engine, struct jrc_frames *frames);
+
+/* Take the call from whoever owns it and tell its outcome: the only way a call
+ * ends.  Fills in what the call itself knows. */
+void jrc_route_finish(struct jrc_engine *engine, struct jrc_call *call,
+                      jsonrpcc_outcome *outcome, uint64_t now_us);
+
+/* The same for a local failure; says whether the request may have run. */
+void jrc_route_fail(struct jrc_engine *engine, struct jrc_call *call,
+                    jsonrpcc_status status, int32_t reason, uint64_t now_us);
+
+#endif
