@@ -8,6 +8,7 @@ exact, and it is the fastest of those that do so.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -116,3 +117,9 @@ def check_finite(value: Any) -> None:
             pending.extend(item.values())
         elif isinstance(item, list | tuple | set | frozenset):
             pending.extend(item)
+        elif item is not None and not isinstance(item, str | int):
+            # Dataclasses and the like; what only the codec knows is its matter.
+            with contextlib.suppress(TypeError, ValueError):
+                plain = msgspec.to_builtins(item)
+                if isinstance(plain, dict | list | float):
+                    pending.append(plain)

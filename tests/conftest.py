@@ -4,7 +4,7 @@ import contextlib
 import time
 
 import pytest
-from helpers import STYLES
+from helpers import STYLES, Wire
 
 from jsonrpcc import Client
 from jsonrpcc.testing import Error, Server
@@ -44,6 +44,13 @@ def client_for():
             return stack.enter_context(Client(text, **options))
 
         yield make
+
+
+@pytest.fixture
+def wire():
+    """A `Wire` server."""
+    with Wire() as server:
+        yield server
 
 
 @pytest.fixture(params=STYLES)

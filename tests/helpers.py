@@ -2,10 +2,13 @@
 
 import asyncio
 import queue
+import re
+import socketserver
 import threading
 import time
 
 from jsonrpcc import AsyncClient, Client
+from jsonrpcc.testing import netstring, split_netstrings
 
 LIMIT = 5.0  # seconds until a test that waits has failed
 QUICK = {"reconnect_delay": 0.01, "reconnect_delay_max": 0.05}
@@ -53,6 +56,38 @@ class Told:
         kind, error = self.next()
         assert kind == "error", error
         return error
+
+
+class Wire(socketserver.ThreadingTCPServer):
+    """A server that keeps the bytes it gets and answers null, by plain sockets."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self._handle)
+        self.address = f"127.0.0.1:{self.server_address[1]}"
+        self.received = b""
+        self.payloads = []
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.01,))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc_info):
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+
+    def _handle(self, sock, address, server):
+        rest = b""
+        while data := sock.recv(65536):
+            self.received += data
+            payloads, rest = split_netstrings(rest + data)
+            self.payloads += payloads
+            for payload in payloads:
+                if found := re.search(rb'"id":(\d+)', payload[:60]):
+                    sock.sendall(netstring(b'{"id":%b,"result":null}' % found[1]))
 
 
 def outcome(told):

@@ -92,7 +92,7 @@ def test_without_on_error_the_error_is_logged(serve, client_for, caplog):
     errors = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert [each.name for each in errors] == ["jsonrpcc"] * 2
     texts = sorted(each.getMessage() for each in errors)
-    assert texts[0].startswith("no ")
+    assert texts[0].startswith("RemoteError(code=1, message='no', method='fail'")
     assert texts[1].startswith("timeout: never at 127.0.0.1:")
     assert "a secret" not in caplog.text
 

@@ -1,0 +1,238 @@
+"""The house of DESIGN §2: who may include and import whom, and what is exported."""
+
+import ast
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import jsonrpcc
+from jsonrpcc import _fast, _jsonrpcc
+
+ROOT = Path(__file__).resolve().parent.parent
+CSRC = ROOT / "csrc"
+PACKAGE = Path(jsonrpcc.__file__).parent
+
+FREESTANDING = {
+    "assert.h", "emmintrin.h", "errno.h", "limits.h", "stdatomic.h", "stdbool.h",
+    "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "sys/types.h",
+}  # fmt: skip
+
+# Our own headers that a part may see, by whatever way.
+PURE = {
+    "netstring": {"netstring"},
+    "json_text": {"json_text", "json_scan"},
+    "json_string": {"json_string", "json_text", "json_scan"},
+    "json_scan": {"json_scan", "json_string", "json_text"},
+    "json_salvage": {"json_scan", "json_text"},
+    "message": {"message", "json_scan", "netstring"},
+    "servers": {"servers"},
+    "calls": {"calls", "jsonrpcc"},
+    "frames": {"frames"},
+    "input": {"input", "netstring"},
+    "batch": {"batch", "jsonrpcc"},
+    "counters": {"counters", "jsonrpcc"},
+    "engine": {
+        "calls", "counters", "engine", "frames", "input", "jsonrpcc", "message",
+        "netstring", "servers",
+    },
+}  # fmt: skip
+
+
+def includes(path):
+    return re.findall(r'^\s*#\s*include\s+[<"]([^>"]+)', path.read_text(), re.MULTILINE)
+
+
+def all_includes(part):
+    """What csrc/part.c and part.h include, directly and by headers of ours."""
+    pending = [
+        path for path in (CSRC / f"{part}.c", CSRC / f"{part}.h") if path.exists()
+    ]
+    assert pending, f"there is no {part}.c"
+    found = set()
+    while pending:
+        for name in includes(pending.pop()):
+            if name not in found:
+                found.add(name)
+                if (CSRC / name).exists():
+                    pending.append(CSRC / name)
+    return found
+
+
+def including(pattern):
+    """The files that include such a header themselves."""
+    return {
+        path.name
+        for path in CSRC.glob("*.[ch]")
+        if any(re.fullmatch(pattern, name) for name in includes(path))
+    }
+
+
+@pytest.mark.parametrize("part", PURE)
+def test_pure_parts_know_libc_only(part):
+    """No socket, no thread, no clock, no library; and nobody who has them."""
+    allowed = FREESTANDING | {f"{name}.h" for name in PURE[part]}
+    assert all_includes(part) <= allowed
+
+
+@pytest.mark.parametrize("part", PURE)
+def test_pure_parts_never_print_or_read_a_clock_or_roll_dice(part):
+    banned = (
+        r"\b(printf|fprintf|puts|time|clock_gettime|gettimeofday|rand|random|getenv"
+        r"|exit|abort)\s*\("
+    )
+    for path in CSRC.glob(f"{part}.[ch]"):
+        code = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        assert not re.findall(banned, code), path.name
+
+
+def test_libevent_is_in_the_loop_only():
+    assert including(r"event2?/.*|event\.h|evutil\.h") == {"loop.c"}
+
+
+def test_of_libevent_only_the_core_is_used():
+    assert including(r"event2/.*(buffer|dns|http|listener|rpc|tag|thread).*") == set()
+    linked = output_of("ldd", _jsonrpcc.__file__)
+    assert "libevent_core" in linked
+    assert not re.search(r"libevent(_extra|_pthreads)?-", linked)
+
+
+def test_threads_are_where_they_belong():
+    assert including(r"pthread\.h|threads\.h") == {
+        "core.h", "loop.c", "queue.c", "resolver.c",
+    }  # fmt: skip
+
+
+def test_sockets_are_in_the_loop_only():
+    assert including(r"sys/socket\.h|netinet/.*|arpa/.*") == {"loop.c"}
+
+
+def test_json_c_is_where_trees_are_made_only():
+    assert including(r"json-c/.*") == {"tree.c"}
+
+
+def test_who_stands_on_the_public_header_includes_nothing_deeper():
+    for part in ("sync", "queue", "tree"):
+        ours = {name for name in all_includes(part) if (CSRC / name).exists()}
+        assert ours <= {"jsonrpcc.h", "batch.h", "json_scan.h"}, part
+
+
+def test_the_public_header_needs_no_other():
+    assert set(includes(CSRC / "jsonrpcc.h")) == {"stdbool.h", "stddef.h", "stdint.h"}
+
+
+def test_no_file_includes_its_way_in_a_circle():
+    def visit(name, way):
+        assert name not in way, " -> ".join([*way, name])
+        for each in includes(CSRC / name):
+            if (CSRC / each).exists():
+                visit(each, [*way, name])
+
+    for path in CSRC.glob("*.[ch]"):
+        visit(path.name, [])
+
+
+def test_dangerous_functions_are_banned():
+    banned = (
+        r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|alloca|signal)\s*\("
+    )
+    for path in CSRC.glob("*.[ch]"):
+        code = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        assert not re.findall(banned, code), path.name
+
+
+def output_of(tool, *args):
+    path = shutil.which(tool)
+    if path is None:
+        pytest.skip(f"{tool} is missing")
+    return subprocess.check_output([path, *args], text=True)
+
+
+def symbols(module):
+    """What a shared object exports; what a sanitizer adds is left out."""
+    lines = output_of("nm", "-D", "--defined-only", "--format=posix", module.__file__)
+    names = {line.split()[0] for line in lines.splitlines()}
+    return {name for name in names if not name.startswith("__")}
+
+
+def test_a_shared_object_exports_only_what_is_public():
+    public = re.compile(r"jsonrpcc_[a-z_]+|PyInit__jsonrpcc|_cffi_pypyinit__jsonrpcc")
+    assert {name for name in symbols(_jsonrpcc) if not public.fullmatch(name)} == set()
+    assert symbols(_fast) == {"PyInit__fast"}
+
+
+def test_each_public_function_is_exported():
+    header = (CSRC / "jsonrpcc.h").read_text()
+    code = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    declared = set(re.findall(r"^[a-z].*?\b(jsonrpcc_[a-z_]+)\(", code, re.MULTILINE))
+    exported = {name for name in symbols(_jsonrpcc) if name.startswith("jsonrpcc_")}
+    assert declared == exported
+
+
+# ---- Python ---------------------------------------------------------------------
+
+# Modules of the package that a module may import when it is loaded.
+IMPORTS = {
+    "_errors": set(),
+    "_codec": set(),
+    "_proxy": set(),
+    "_netstring": set(),
+    "_options": {"_jsonrpcc"},
+    "_stats": {"_jsonrpcc"},
+    "_outcome": {"_errors", "_jsonrpcc"},
+    "_faults": {"_netstring"},
+    "_methods": {"_faults"},
+    "_connection": {"_faults", "_methods", "_netstring"},
+    "_serving": {"_connection", "_faults", "_methods"},
+    "testing": {"_faults", "_methods", "_netstring", "_serving"},
+}
+CLIENT = {
+    "_base", "_bulk", "_codec", "_dispatcher", "_errors", "_fast", "_jsonrpcc",
+    "_options", "_outcome", "_proxy", "_stats",
+}  # fmt: skip
+IMPORTS |= dict.fromkeys(["_base", "_bulk", "_dispatcher", "_client", "aio"], CLIENT)
+FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
+
+
+def imports(module):
+    """Names of modules that a module imports; those for types alone are left out."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+    ours, others = set(), set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            others |= {each.name.split(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "jsonrpcc":
+            ours |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module.startswith("jsonrpcc."):
+            ours.add(node.module.removeprefix("jsonrpcc."))
+        elif isinstance(node, ast.ImportFrom):
+            others.add(node.module.split(".")[0])
+    return ours, others
+
+
+@pytest.mark.parametrize("module", IMPORTS)
+def test_a_module_imports_what_it_may(module):
+    assert imports(module)[0] <= IMPORTS[module]
+
+
+@pytest.mark.parametrize("module", ["_client", "_dispatcher", "_bulk", "_base", "aio"])
+def test_the_client_leaves_protocol_and_sockets_to_the_core(module):
+    assert not imports(module)[1] & FOREIGN
+
+
+def test_the_server_for_tests_stands_alone():
+    """A broken client must not break what it is tested with."""
+    for module in ("testing", "_serving", "_connection", "_methods", "_faults"):
+        assert not imports(module)[0] & (CLIENT | {"_client", "aio"}), module
+
+
+def test_the_package_re_exports_and_no_more():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    assert not any(
+        isinstance(node, ast.FunctionDef | ast.ClassDef | ast.If) for node in tree.body
+    )
+    public = {name for name in vars(jsonrpcc) if not name.startswith("_")}
+    modules = {"aio", "testing"}
+    assert set(jsonrpcc.__all__) - {"__version__"} == public - modules
