@@ -101,7 +101,7 @@ def violations(entries, seen, closed_at=None):
     return found
 
 
-def _faults(entry, places, closed_at):
+def _faults(entry, places, closed_at):  # noqa: C901  (a list of rules)
     if not entry.accepted:
         if entry.outcomes:
             yield "refused, and yet an outcome"

@@ -36,7 +36,11 @@ PURE = {
     "counters": {"counters", "jsonrpcc"},
     "engine": {
         "calls", "counters", "engine", "frames", "input", "jsonrpcc", "message",
-        "netstring", "servers",
+        "netstring", "route", "servers",
+    },
+    "route": {
+        "calls", "counters", "engine", "frames", "input", "jsonrpcc", "route",
+        "servers",
     },
 }  # fmt: skip
 

@@ -296,7 +296,7 @@ def test_close_in_the_middle_of_everything(delay):
             ]
             for thread in threads:
                 thread.start()
-            until(lambda server=server: len(server.requests) > turn * 20)
+            until(lambda server=server, turn=turn: len(server.requests) > turn * 20)
             client.close()
             closed_at = time.monotonic()
             refused.wait(LIMIT)
@@ -342,7 +342,7 @@ def test_close_while_others_wait_for_room():
         errors = []
 
         def work(how):
-            with pytest.raises(ClientClosed) as error:
+            with pytest.raises(ClientClosed) as error:  # noqa: PT012
                 while True:
                     how("echo", [1], timeout=20)
             errors.append(error)
