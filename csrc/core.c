@@ -300,8 +300,12 @@ void jrc_core_undelivered(struct jrc_core *core, int64_t bytes)
                                                memory_order_relaxed);
 
     /* Only the way down needs a wake: the way up happens in a turn. */
-    if (before > most && before + bytes <= most)
-        jrc_loop_wake(core->loop);
+    if (before <= most || before + bytes > most)
+        return;
+    /* Either we see the driver asleep, or it sees our bytes before it sleeps.
+     */
+    atomic_thread_fence(memory_order_seq_cst);
+    jrc_loop_wake(core->loop);
 }
 
 void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats)

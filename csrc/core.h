@@ -92,6 +92,7 @@ struct jrc_core {
     uint64_t event_count, events_told;
     _Atomic uint64_t events_dropped;
     bool close_begun;
+    bool reading;    /* from the sockets, as of the last turn */
     unsigned rushes; /* short sleeps in a row */
 
     _Atomic int64_t undelivered_bytes;

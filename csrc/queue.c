@@ -35,7 +35,7 @@ struct jsonrpcc_queue {
     /* The driver's. */
     struct jrc_batch filling;
     jsonrpcc_deferred deferred;
-    bool is_deferred;
+    atomic_bool is_deferred; /* publish() will run, or runs */
 
     pthread_mutex_t lock;
     struct jrc_batch ready;
@@ -72,45 +72,63 @@ static void swap(struct jrc_batch *a, struct jrc_batch *b)
     *b = c;
 }
 
-/* At the end of a turn: show the fetcher what it brought. */
-static void publish(void *arg)
+/* Under the lock: whether nobody will touch a freed queue any more. */
+static bool is_last(const jsonrpcc_queue *queue)
 {
-    jsonrpcc_queue *queue = arg;
-    size_t outcomes = queue->filling.count + queue->filling.failure_count;
+    return queue->freed && !atomic_load(&queue->is_deferred) &&
+           queue->published == atomic_load(&queue->accepted);
+}
 
-    queue->is_deferred = false;
-    pthread_mutex_lock(&queue->lock);
-    queue->published += outcomes;
-    if (queue->freed) {
-        bool last = queue->published == atomic_load(&queue->accepted);
-        jrc_batch_reset(&queue->filling);
-        pthread_mutex_unlock(&queue->lock);
-        if (last)
-            destroy(queue);
-        return;
-    }
+/* Under the lock: put what the turn brought where the fetcher finds it.
+ * Returns whether the fetcher has to be rung up. */
+static bool hand_over(jsonrpcc_queue *queue)
+{
     size_t before = jrc_batch_bytes(&queue->ready);
+    bool ring = queue->armed;
+
     if (jrc_batch_is_empty(&queue->ready))
         swap(&queue->ready, &queue->filling);
     else
         jrc_batch_append(&queue->ready, &queue->filling);
-    bool ring = queue->armed;
     queue->armed = false;
     jsonrpcc_undelivered(queue->client,
                          (int64_t)jrc_batch_bytes(&queue->ready) -
                              (int64_t)before);
+    return ring;
+}
+
+/* At the end of a turn: show the fetcher what it brought.  The fetcher may take
+ * it at once and free the queue, which lives until is_deferred is taken back.
+ */
+static void publish(void *arg)
+{
+    jsonrpcc_queue *queue = arg;
+    size_t outcomes = queue->filling.count + queue->filling.failure_count;
+    bool ring = false;
+
+    pthread_mutex_lock(&queue->lock);
+    queue->published += outcomes;
+    if (queue->freed)
+        jrc_batch_reset(&queue->filling);
+    else
+        ring = hand_over(queue);
     pthread_mutex_unlock(&queue->lock);
     if (ring)
         (void)!write(queue->fd, &(uint64_t){1}, sizeof(uint64_t));
     if (queue->fd < 0)
         jsonrpcc_signal(queue->waiter);
+    pthread_mutex_lock(&queue->lock);
+    atomic_store(&queue->is_deferred, false);
+    bool last = is_last(queue);
+    pthread_mutex_unlock(&queue->lock);
+    if (last)
+        destroy(queue);
 }
 
 static void defer_publish(jsonrpcc_queue *queue)
 {
-    if (queue->is_deferred)
+    if (atomic_exchange(&queue->is_deferred, true))
         return;
-    queue->is_deferred = true;
     queue->deferred.fn = publish;
     queue->deferred.arg = queue;
     jsonrpcc_defer(queue->client, &queue->deferred);
@@ -174,15 +192,16 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
         return;
     if ((queue->flags & JSONRPCC_QUEUE_EVENTS) != 0)
         jsonrpcc_on_event(queue->client, NULL, NULL);
+    jsonrpcc_client *client = queue->client;
     pthread_mutex_lock(&queue->lock);
     queue->freed = true;
     size_t bytes =
         jrc_batch_bytes(&queue->ready) + jrc_batch_bytes(&queue->draining);
-    bool last = queue->published == atomic_load(&queue->accepted);
+    bool last = is_last(queue);
     pthread_mutex_unlock(&queue->lock);
-    jsonrpcc_undelivered(queue->client, -(int64_t)bytes);
     if (last)
         destroy(queue);
+    jsonrpcc_undelivered(client, -(int64_t)bytes);
 }
 
 /* ---- requests ---- */

@@ -99,6 +99,24 @@ static bool is_work_left(const struct jrc_core *core)
            core->calls.cancels != JRC_NO_CALL;
 }
 
+/* Whether the consumer keeps up. */
+static bool may_read(const struct jrc_core *core)
+{
+    return atomic_load_explicit(&core->undelivered_bytes,
+                                memory_order_relaxed) <=
+           (int64_t)core->options.max_undelivered_bytes;
+}
+
+/* Whether the consumer has caught up since work() looked.  It did not wake us
+ * if that was before we were asleep. */
+static bool has_caught_up(const struct jrc_core *core)
+{
+    if (core->reading)
+        return false;
+    atomic_thread_fence(memory_order_seq_cst); /* see jrc_core_undelivered() */
+    return may_read(core);
+}
+
 /* Let the engine have it, and do what it wants. */
 static void work(struct jrc_core *core, const struct intake *intake)
 {
@@ -114,10 +132,8 @@ static void work(struct jrc_core *core, const struct intake *intake)
     }
     jrc_engine_tick(&core->engine, now_us);
     jrc_loop_act(core->loop, now_us);
-    jrc_loop_set_reading(
-        core->loop,
-        atomic_load_explicit(&core->undelivered_bytes, memory_order_relaxed) <=
-            (int64_t)core->options.max_undelivered_bytes);
+    core->reading = may_read(core);
+    jrc_loop_set_reading(core->loop, core->reading);
 }
 
 static void tell(struct jrc_core *core, bool replay)
@@ -185,7 +201,8 @@ bool jrc_turn(struct jrc_core *core,
         nap(core);
         return true;
     }
-    uint64_t next_us = jrc_engine_next_us(&core->engine);
+    uint64_t next_us =
+        has_caught_up(core) ? 0 : jrc_engine_next_us(&core->engine);
     uint64_t slept_us = jrc_now_us();
     bool woken =
         jrc_loop_poll(core->loop, next_us < until_us ? next_us : until_us);

@@ -1,0 +1,68 @@
+"""The interpreter ends within 1.5 s of the last statement, whatever is in flight."""
+
+import concurrent.futures
+import signal
+
+import pytest
+from firing import METHODS, run_program
+
+from jsonrpcc.testing import Server
+
+RUNS = 10  # of each ending, with the server alive and with it dead
+AT_ONCE = 4
+EXIT_LIMIT = 1.5
+
+CODES = {
+    "exception": 1,
+    "sys.exit": 3,
+    "os._exit": 4,
+    "SIGTERM": -signal.SIGTERM,
+    "SIGINT": -signal.SIGINT,
+}
+ENDINGS = [
+    "normal",
+    "exception",
+    "sys.exit",
+    "os._exit",
+    "SIGTERM",
+    "SIGINT",
+    "del",
+    "never closed",
+    "close races",
+    "daemons",
+    "callback runs",
+    "callback blocks",
+]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server(METHODS, keep=1) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def dead():
+    with Server(METHODS) as server:
+        server.stop()
+        yield server
+
+
+def in_parallel(count, function):
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        return [future.result() for future in [pool.submit(function) for _ in range(count)]]
+
+
+@pytest.mark.parametrize("state", ["alive", "dead"])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_ends_at_once_and_without_a_word(ending, state, server, dead):
+    address = (server if state == "alive" else dead).address
+    for ended in in_parallel(RUNS, lambda: run_program("ending.py", ending, address)):
+        assert ended.code == CODES.get(ending, 0), ended
+        assert ended.time - float(ended.out) < EXIT_LIMIT, ended
+        allowed = {"exception": "LookupError: the end", "SIGINT": "KeyboardInterrupt"}
+        if ending in allowed:
+            assert ended.err.splitlines()[-1] == allowed[ending]
+            assert ended.err.count("Traceback") == 1, ended.err
+        else:
+            assert ended.err == ""
