@@ -143,11 +143,12 @@ static void purge(struct jrc_engine *engine, struct jrc_frames *frames)
 }
 
 /* The frame of a call that ended stays behind in a queue: sweep before half
- * of the queue is such. */
-static void count_dead(struct jrc_engine *engine, struct jrc_frames *frames)
+ * of the bytes are such.  They are held against the bound of queued bytes. */
+static void count_dead(struct jrc_engine *engine, struct jrc_frames *frames,
+                       size_t len)
 {
-    frames->dead++;
-    if (frames->dead > 16 && frames->dead > (frames->last - frames->first) / 2)
+    frames->dead += len;
+    if (frames->dead > jrc_frames_size(frames) / 2)
         purge(engine, frames);
 }
 
@@ -170,9 +171,9 @@ static void finish(struct jrc_engine *engine, struct jrc_call *call,
     }
     jrc_calls_take(engine->calls, call);
     if (state == JRC_CALL_QUEUED)
-        count_dead(engine, &engine->conns[server].out);
+        count_dead(engine, &engine->conns[server].out, call->frame_len);
     else if (state == JRC_CALL_WAITING)
-        count_dead(engine, &engine->waiting);
+        count_dead(engine, &engine->waiting, call->frame_len);
     jrc_add(&engine->counters.outcomes[outcome->status], 1);
     if (outcome->fate == JSONRPCC_ANSWERED)
         jrc_add(&engine->counters.latency[jrc_bucket(outcome->elapsed_us)], 1);
@@ -520,7 +521,7 @@ static void lose(struct jrc_engine *engine, struct jrc_call *call,
     jrc_call_list_remove(engine->calls, &engine->conns[call->server].sent,
                          call);
     jrc_add(&engine->counters.resent, 1);
-    route(engine, call, call->copy, call->copy_len, now_us);
+    route(engine, call, call->copy, call->frame_len, now_us);
 }
 
 void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
