@@ -204,10 +204,9 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
         return status;
     }
     jrc_message_write(message, wire_id, size, space);
-    if (slot->copy != NULL) {
+    slot->frame_len = (uint32_t)size;
+    if (slot->copy != NULL)
         memcpy(slot->copy, space, size);
-        slot->copy_len = (uint32_t)size;
-    }
     jrc_frames_added(&core->pending, slot->id, size);
     *id = slot->id;
     if (notification)

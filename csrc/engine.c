@@ -270,7 +270,7 @@ static void lose(struct jrc_engine *engine, struct jrc_call *call,
     jrc_call_list_remove(engine->calls, &engine->conns[call->server].sent,
                          call);
     jrc_add(&engine->counters.resent, 1);
-    jrc_route_call(engine, call, call->copy, call->copy_len, now_us);
+    jrc_route_call(engine, call, call->copy, call->frame_len, now_us);
 }
 
 void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,

@@ -46,11 +46,12 @@ void jrc_route_purge(struct jrc_engine *engine, struct jrc_frames *frames)
 }
 
 /* The frame of a call that ended stays behind in a queue: sweep before half
- * of the queue is such. */
-static void count_dead(struct jrc_engine *engine, struct jrc_frames *frames)
+ * of the bytes are such.  They are held against the bound of queued bytes. */
+static void count_dead(struct jrc_engine *engine, struct jrc_frames *frames,
+                       size_t len)
 {
-    frames->dead++;
-    if (frames->dead > 16 && frames->dead > (frames->last - frames->first) / 2)
+    frames->dead += len;
+    if (frames->dead > jrc_frames_size(frames) / 2)
         jrc_route_purge(engine, frames);
 }
 
@@ -71,9 +72,9 @@ void jrc_route_finish(struct jrc_engine *engine, struct jrc_call *call,
     }
     jrc_calls_take(engine->calls, call);
     if (state == JRC_CALL_QUEUED)
-        count_dead(engine, &engine->conns[server].out);
+        count_dead(engine, &engine->conns[server].out, call->frame_len);
     else if (state == JRC_CALL_WAITING)
-        count_dead(engine, &engine->waiting);
+        count_dead(engine, &engine->waiting, call->frame_len);
     jrc_add(&engine->counters.outcomes[outcome->status], 1);
     if (outcome->fate == JSONRPCC_ANSWERED)
         jrc_add(&engine->counters.latency[jrc_bucket(outcome->elapsed_us)], 1);

@@ -81,15 +81,7 @@ def complain_of(error: jsonrpcc.JsonRpcError, *, as_json: bool) -> int:
     """Say on stderr how a call failed; return the exit code."""
     members: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
     if isinstance(error, jsonrpcc.RemoteError):
-        # To TextCodec the error member was text: read it here.
-        remote = json.loads(error.data)
-        if not isinstance(remote, dict):
-            remote = {"message": remote}
-        members |= {
-            "message": remote.get("message", ""),
-            "code": remote.get("code"),
-            "data": remote.get("data"),
-        }
+        members |= {"code": error.code, "data": error.data}
     if as_json:
         members |= {
             name: getattr(error, name)

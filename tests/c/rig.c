@@ -85,6 +85,7 @@ uint64_t rig_call(struct rig *rig, uint64_t token, uint32_t flags,
     call->flags = (uint8_t)flags;
     call->start_us = rig->now_us;
     call->timeout_ms = timeout_ms;
+    call->frame_len = (uint32_t)size;
     call->copy = NULL;
     if (space == NULL)
         abort();
@@ -92,7 +93,6 @@ uint64_t rig_call(struct rig *rig, uint64_t token, uint32_t flags,
     if ((flags & JSONRPCC_IDEMPOTENT) != 0) {
         call->copy = malloc(size);
         memcpy(call->copy, space, size);
-        call->copy_len = (uint32_t)size;
     }
     jrc_frames_added(&rig->door, call->id, size);
     jrc_engine_submit(&rig->engine, &rig->door, rig->now_us);

@@ -316,6 +316,26 @@ static void test_bad_frame_ends_the_connection(void)
     }
 }
 
+/* What has ended does not count against the bound of queued bytes for long,
+ * be it three large frames. */
+static void test_dead_frames_are_given_up(void)
+{
+    rig_start_down(&rig, "a:1", -1);
+    for (uint64_t token = 1; token <= 3; token++)
+        rig_call(&rig, token, 0, 1000);
+    rig_wait(&rig, S);
+    CHECK(rig.outcome_count == 3 && rig.engine.held_bytes == 0);
+    jrc_engine_opened(&rig.engine, 0, rig.now_us);
+    for (uint64_t token = 4; token <= 6; token++)
+        rig_call(&rig, token, 0, 1000);
+    rig_send(&rig, 0, 0); /* and it never reads */
+    rig_call(&rig, 7, 0, 5000);
+    CHECK(rig.engine.held_bytes == 4 * FRAME);
+    rig_wait(&rig, S);
+    CHECK(rig.outcome_count == 6 && rig.engine.held_bytes == FRAME);
+    finish();
+}
+
 /* ---- servers that do not read, or do not answer ---------------------------
  */
 
@@ -430,6 +450,7 @@ int main(void)
     test_answer_before_the_last_byte();
     test_bad_payload_hurts_its_call_only();
     test_bad_frame_ends_the_connection();
+    test_dead_frames_are_given_up();
     test_a_blocked_server_is_passed_over();
     test_blocked_ends_when_nothing_is_left_to_send();
     test_suspect();

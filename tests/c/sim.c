@@ -1,0 +1,230 @@
+#define _GNU_SOURCE /* memmem() */
+
+#include "sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SECOND = 1000000 };
+
+const char *const sim_fault_names[SIM_FAULTS] = {
+    "refused",   "silent",   "reset",       "fin",       "stall",
+    "short",     "no reply", "twice",       "late",      "foreign",
+    "string id", "early",    "bad payload", "bad frame", "cut",
+    "chatter",   "clock",    "cancel",      "memory"};
+
+/* ---- dice -----------------------------------------------------------------
+ */
+
+static uint32_t next_random(struct sim *sim)
+{
+    sim->state ^= sim->state >> 12;
+    sim->state ^= sim->state << 25;
+    sim->state ^= sim->state >> 27;
+    return (uint32_t)((sim->state * 0x2545f4914f6cdd1dULL) >> 32);
+}
+
+uint32_t sim_roll(struct sim *sim, uint32_t sides)
+{
+    uint32_t value = 0;
+
+    if (sides <= 1)
+        return 0;
+    if (sim->script_at >= sim->script_len)
+        return (uint32_t)((uint64_t)next_random(sim) * sides >> 32);
+    for (uint32_t left = sides - 1;
+         left > 0 && sim->script_at < sim->script_len; left >>= 8)
+        value = value << 8 | sim->script[sim->script_at++];
+    return value % sides;
+}
+
+bool sim_strikes(struct sim *sim, enum sim_fault fault)
+{
+    if (sim->healing || sim->world.odds[fault] == 0 ||
+        sim_roll(sim, 1000) >= sim->world.odds[fault])
+        return false;
+    sim->faults[fault]++;
+    return true;
+}
+
+/* Swarm: each run has some kinds of trouble, and some it has not. */
+void sim_draw_world(struct sim *sim)
+{
+    static const uint32_t most[SIM_FAULTS] = {
+        [SIM_REFUSED] = 200,  [SIM_SILENT] = 100,      [SIM_RESET] = 30,
+        [SIM_FIN] = 30,       [SIM_STALL] = 30,        [SIM_SHORT] = 500,
+        [SIM_NO_REPLY] = 300, [SIM_TWICE] = 200,       [SIM_LATE] = 200,
+        [SIM_FOREIGN] = 100,  [SIM_STRING_ID] = 300,   [SIM_EARLY] = 200,
+        [SIM_BAD_FRAME] = 30, [SIM_BAD_PAYLOAD] = 200, [SIM_CUT] = 30,
+        [SIM_CHATTER] = 100,  [SIM_CLOCK] = 10,        [SIM_CANCELLED] = 200,
+    };
+    static const uint32_t spans[] = {10, 1000, 20000, 100000, 400000};
+    static const uint32_t chunks[] = {1, 7, 100, 2000, 65536};
+    struct sim_world *world = &sim->world;
+
+    for (int i = 0; i < SIM_FAULTS; i++)
+        if (sim_roll(sim, 2) == 0)
+            world->odds[i] = sim_roll(sim, most[i] + 1);
+    world->span_us = spans[sim_roll(sim, 5)];
+    world->chunk = chunks[sim_roll(sim, 5)];
+    world->window = 1 + sim_roll(sim, sim_roll(sim, 2) == 0 ? 500 : 65536);
+    world->remote = sim_roll(sim, 500);
+    world->change_us = 50000 + sim_roll(sim, 3 * SECOND);
+    world->pace_us = 1 + sim_roll(sim, sim_roll(sim, 2) == 0 ? 1000 : 100000);
+    world->memory = sim_roll(sim, 3) == 0 ? sim_roll(sim, 4000) : 0;
+    world->calls = 20 + sim_roll(sim, 120);
+    world->closes = sim_roll(sim, 3) == 0;
+}
+
+/* ---- records ---------------------------------------------------------------
+ */
+
+void sim_note(struct sim *sim, struct sim_record record)
+{
+    record.time_us = sim->now_us;
+    sim_record(&sim->history, &record);
+}
+
+void sim_break(struct sim *sim, const char *rule)
+{
+    if (sim->broken == NULL)
+        sim->broken = rule;
+}
+
+static uint64_t number_after(const char *json, size_t len, const char *name)
+{
+    const char *at = memmem(json, len, name, strlen(name));
+    uint64_t number = 0;
+
+    if (at == NULL)
+        return UINT64_MAX;
+    for (at += strlen(name); at < json + len && *at >= '0' && *at <= '9'; at++)
+        number = number * 10 + (uint64_t)(*at - '0');
+    return number;
+}
+
+void sim_on_outcome(void *arg, const struct jrc_call *call,
+                    const jsonrpcc_outcome *outcome)
+{
+    struct sim *sim = arg;
+    uint64_t value = 0;
+
+    if (sim->memory != NULL)
+        sim->memory(0, 0);
+    if (outcome->status == JSONRPCC_OK || outcome->status == JSONRPCC_EREMOTE) {
+        value = outcome->json == NULL
+                    ? 0
+                    : number_after(outcome->json, outcome->json_len, "k\":");
+        if (outcome->json != NULL &&
+            number_after(outcome->json, outcome->json_len, "{\"t\":") !=
+                call->token)
+            sim_break(sim, "the result of another request");
+    } else if (outcome->status == JSONRPCC_EFAILURE) {
+        value = sim->servers.ready_count > 0;
+    }
+    sim->outcomes[outcome->status]++;
+    sim_note(sim, (struct sim_record){
+                      .kind = SIM_OUTCOME,
+                      .status = (uint8_t)outcome->status,
+                      .fate = (uint8_t)outcome->fate,
+                      .server = (int16_t)outcome->server,
+                      .sends = (uint16_t)outcome->sends,
+                      .token = call->token,
+                      .value = value,
+                  });
+}
+
+void sim_on_event(void *arg, const jsonrpcc_event *event)
+{
+    (void)arg;
+    (void)event;
+}
+
+/* ---- around the engine ------------------------------------------------------
+ */
+
+void sim_enter(struct sim *sim)
+{
+    if (sim->memory != NULL && !sim->healing && sim->world.memory > 0)
+        sim->memory(sim->world.memory, sim->state ^ ++sim->steps);
+}
+
+/* Whether a server of a better group is up and in rotation. */
+static bool better_is_up(const struct sim *sim, uint32_t group)
+{
+    for (size_t i = 0; i < sim->servers.count; i++)
+        if (sim->servers.list[i].state == JRC_SERVER_UP &&
+            sim->servers.list[i].group < group)
+            return true;
+    return false;
+}
+
+void sim_leave(struct sim *sim)
+{
+    if (sim->memory != NULL)
+        sim->memory(0, 0);
+    for (uint32_t i = 0; i < sim->calls.used; i++) {
+        const struct jrc_call *call = &sim->calls.slots[i];
+        uint64_t place = call->active == 0 || call->state != JRC_CALL_QUEUED
+                             ? 0
+                             : call->id * 16 + (uint64_t)(call->server + 1);
+        if (place != 0 && place != sim->places[i])
+            sim_note(sim, (struct sim_record){
+                              .kind = SIM_ROUTED,
+                              .server = (int16_t)call->server,
+                              .token = call->token,
+                              .value = better_is_up(
+                                  sim, sim->servers.list[call->server].group),
+                          });
+        sim->places[i] = place;
+    }
+}
+
+/* ---- events: a heap ---------------------------------------------------------
+ */
+
+static bool sooner(const struct sim_event *a, const struct sim_event *b)
+{
+    return a->time_us != b->time_us ? a->time_us < b->time_us
+                                    : a->order < b->order;
+}
+
+void sim_at(struct sim *sim, uint64_t delay_us, struct sim_event event)
+{
+    size_t i = sim->event_count++;
+
+    if (i == sim->event_room) {
+        sim->event_room = i == 0 ? 256 : i * 2;
+        sim->events =
+            realloc(sim->events, sim->event_room * sizeof *sim->events);
+        if (sim->events == NULL)
+            abort();
+    }
+    event.time_us = sim->now_us + delay_us;
+    event.order = sim->event_order++;
+    for (; i > 0 && sooner(&event, &sim->events[(i - 1) / 2]); i = (i - 1) / 2)
+        sim->events[i] = sim->events[(i - 1) / 2];
+    sim->events[i] = event;
+}
+
+struct sim_event sim_take_event(struct sim *sim)
+{
+    struct sim_event first = sim->events[0];
+    struct sim_event last = sim->events[--sim->event_count];
+    size_t i = 0;
+
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= sim->event_count)
+            break;
+        if (child + 1 < sim->event_count &&
+            sooner(&sim->events[child + 1], &sim->events[child]))
+            child++;
+        if (!sooner(&sim->events[child], &last))
+            break;
+        sim->events[i] = sim->events[child];
+        i = child;
+    }
+    sim->events[i] = last;
+    return first;
+}

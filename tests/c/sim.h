@@ -1,0 +1,176 @@
+/* The simulator: the real engine between a fake application and fake servers,
+ * under a fake clock.
+ *
+ * Everything that happens is decided by the dice: a seed, or the bytes of a
+ * fuzzer.  Each run first draws how hostile its world shall be. */
+
+#ifndef SIM_H
+#define SIM_H
+
+#include "engine.h"
+#include "sim_check.h"
+
+enum { SIM_SERVERS = 5, SIM_CAPACITY = 64 };
+
+enum sim_fault {
+    SIM_REFUSED,
+    SIM_SILENT, /* the SYN gets no answer */
+    SIM_RESET,
+    SIM_FIN,
+    SIM_STALL, /* a server stops reading for a while */
+    SIM_SHORT, /* a send takes some bytes only, or none */
+    SIM_NO_REPLY,
+    SIM_TWICE,
+    SIM_LATE,
+    SIM_FOREIGN, /* to a call of another connection, or of nobody */
+    SIM_STRING_ID,
+    SIM_EARLY, /* before the request's last byte */
+    SIM_BAD_PAYLOAD,
+    SIM_BAD_FRAME,
+    SIM_CUT, /* the connection ends within a reply */
+    SIM_CHATTER,
+    SIM_CLOCK, /* a step forward */
+    SIM_CANCELLED,
+    SIM_MEMORY,
+    SIM_FAULTS
+};
+
+extern const char *const sim_fault_names[SIM_FAULTS];
+
+/* How hostile: odds in 1000 and spans in microseconds. */
+struct sim_world {
+    uint32_t odds[SIM_FAULTS];
+    uint32_t span_us; /* of most delays */
+    uint32_t chunk;
+    uint32_t window;    /* bytes that the kernel takes */
+    uint32_t remote;    /* odds of a remote error */
+    uint32_t change_us; /* between changes of a server's mood */
+    uint32_t pace_us;   /* between submits */
+    uint32_t memory;    /* odds in 65536 that an allocation fails */
+    uint32_t calls;
+    bool closes;
+};
+
+enum sim_mood { SIM_ACCEPTS, SIM_REFUSES, SIM_MUTE };
+
+/* A request that the kernel has whole and the server has not read yet. */
+struct sim_request {
+    uint64_t token, id, end; /* offset in the stream */
+};
+
+/* The other end of a connection. */
+struct sim_link {
+    uint32_t serial;
+    bool connecting, open, writing, deaf, fin, reset;
+    unsigned addresses; /* left to try */
+    char *up;           /* given to the kernel and not a whole frame yet */
+    size_t up_len, up_room;
+    bool begun;
+    uint64_t given, read; /* offsets in the stream */
+    struct sim_request *requests;
+    size_t request_count, request_room;
+    char *down; /* written by the server and not received yet */
+    size_t down_len, down_room;
+    bool delivering;
+};
+
+enum sim_event_kind {
+    SIM_ON_CONNECT,
+    SIM_ON_READ,    /* the server reads */
+    SIM_ON_DELIVER, /* bytes reach the client */
+    SIM_ON_WRITABLE,
+    SIM_ON_REPLY,
+    SIM_ON_MOOD,
+    SIM_ON_BREAK,
+    SIM_ON_SUBMIT,
+    SIM_ON_CANCEL,
+    SIM_ON_CLOSE,
+    SIM_ON_RECOVER /* a deaf server hears again */
+};
+
+struct sim_event {
+    uint64_t time_us, order;
+    enum sim_event_kind kind;
+    uint32_t server, serial;
+    uint64_t token, id;
+};
+
+struct sim {
+    struct jrc_servers servers;
+    struct jrc_calls calls;
+    struct jrc_engine engine;
+    struct jrc_frames door;
+    struct sim_history history;
+    struct sim_world world;
+    struct sim_link links[SIM_SERVERS];
+    enum sim_mood moods[SIM_SERVERS];
+    struct sim_event *events; /* a heap, soonest first */
+    size_t event_count, event_room;
+    uint64_t event_order;
+    uint64_t now_us, close_us;
+    uint64_t places[SIM_CAPACITY];  /* what was last seen of each slot */
+    uint64_t ids[SIM_CAPACITY * 2]; /* of requests seen lately, anywhere */
+    uint64_t tokens[SIM_CAPACITY * 2];
+    unsigned seen;
+    uint64_t last_token, last_nonce;
+    uint64_t last_id;
+    uint32_t last_serial;
+    bool healing, closing, closed;
+    const char *broken; /* the first rule broken outside the checker */
+    /* the dice */
+    uint64_t state;
+    const uint8_t *script;
+    size_t script_len, script_at;
+    /* Makes allocations fail, or NULL; see fault_memory_rate(). */
+    void (*memory)(uint32_t rate, uint64_t seed);
+    uint64_t faults[SIM_FAULTS];
+    uint64_t outcomes[JSONRPCC_EDEADLK + 1];
+    uint64_t submitted, steps;
+};
+
+/* One whole run.  Returns the rule broken, or NULL; *at says where in
+ * sim->history.  sim_clear() afterwards. */
+const char *sim_run(struct sim *sim, uint64_t seed, size_t *at);
+const char *sim_run_script(struct sim *sim, const uint8_t *script, size_t len,
+                           size_t *at);
+void sim_clear(struct sim *sim);
+
+/* ---- between the parts of the simulator -----------------------------------
+ */
+
+uint32_t sim_roll(struct sim *sim, uint32_t sides); /* 0 ... sides - 1 */
+bool sim_strikes(struct sim *sim, enum sim_fault fault);
+void sim_at(struct sim *sim, uint64_t delay_us, struct sim_event event);
+void sim_note(struct sim *sim, struct sim_record record);
+void sim_break(struct sim *sim, const char *rule);
+
+struct sim_event sim_take_event(struct sim *sim); /* the soonest */
+void sim_draw_world(struct sim *sim);
+
+/* The engine's sink. */
+void sim_on_outcome(void *arg, const struct jrc_call *call,
+                    const jsonrpcc_outcome *outcome);
+void sim_on_event(void *arg, const jsonrpcc_event *event);
+
+/* Around every call of the engine. */
+void sim_enter(struct sim *sim);
+void sim_leave(struct sim *sim);
+
+/* sim_link.c: sockets and the servers behind them. */
+void sim_link_clear(struct sim_link *link);
+void sim_link_act(struct sim *sim, const struct jrc_action *action);
+void sim_link_event(struct sim *sim, const struct sim_event *event);
+void sim_link_heal(struct sim *sim, uint32_t i);
+
+/* sim_witness.c: the kernel takes n of the bytes that it is offered. */
+void sim_witness_take(struct sim *sim, uint32_t i, const char *bytes,
+                      size_t len, size_t n);
+
+/* sim_server.c: what a server says.  Appends to link->down. */
+void sim_server_say(struct sim_link *link, const char *bytes, size_t len);
+void sim_server_request(struct sim *sim, uint32_t i,
+                        const struct sim_request *request);
+void sim_server_reply(struct sim *sim, uint32_t i, uint64_t token, uint64_t id);
+void sim_server_early(struct sim *sim, uint32_t i);
+
+#endif

@@ -1,0 +1,57 @@
+/* The outcome checker: what a history of calls must look like.
+ *
+ * A history is what the caller saw (submits, outcomes, close) and what the
+ * witness on the other side of the sockets saw (frames, replies), in order.
+ * The checker knows the promises and nothing of how they are kept. */
+
+#ifndef SIM_CHECK_H
+#define SIM_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sim_kind {
+    SIM_SUBMIT,  /* accepted: flags; value: the deadline */
+    SIM_REFUSE,  /* not accepted: status */
+    SIM_CANCEL,  /* asked for */
+    SIM_ROUTED,  /* put into server's output; value: a better one was up */
+    SIM_BEGUN,   /* its first byte was handed to the kernel: server, link */
+    SIM_GIVEN,   /* its last byte: server, link */
+    SIM_REPLY,   /* a server wrote a reply: status, server, link, value */
+    SIM_OUTCOME, /* status, fate, server, sends; value: of the result, or for
+                    EFAILURE whether a server was up */
+    SIM_LOST,    /* link is gone */
+    SIM_TICK,    /* the engine had the chance to end what is due */
+    SIM_CLOSE,   /* close was asked for; value: when all must have ended */
+    SIM_CLOSED   /* close has ended */
+};
+
+struct sim_record {
+    uint8_t kind, flags, status, fate;
+    int16_t server;
+    uint16_t sends;
+    uint32_t link; /* a number for each connection that ever was */
+    uint64_t token;
+    uint64_t time_us;
+    uint64_t value;
+};
+
+struct sim_history {
+    struct sim_record *list;
+    size_t count, room;
+};
+
+void sim_record(struct sim_history *history, const struct sim_record *record);
+void sim_history_clear(struct sim_history *history);
+
+/* Over everything in it: the same run gives the same hash. */
+uint64_t sim_history_hash(const struct sim_history *history);
+
+/* The first rule broken, and the record where; NULL: none.  Tokens count from
+ * 1 without gaps worth mentioning. */
+const char *sim_check(const struct sim_history *history, size_t *at);
+
+void sim_history_print(const struct sim_history *history, uint64_t token);
+
+#endif

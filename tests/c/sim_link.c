@@ -1,0 +1,330 @@
+/* The fake sockets: what loop.c and the kernel do. */
+#include "sim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LAST_READS = 64 }; /* as in loop.c */
+
+void sim_link_clear(struct sim_link *link)
+{
+    free(link->up);
+    free(link->requests);
+    free(link->down);
+    memset(link, 0, sizeof *link);
+}
+
+static struct sim_event event_of(const struct sim *sim,
+                                 enum sim_event_kind kind, uint32_t i)
+{
+    return (struct sim_event){
+        .kind = kind, .server = i, .serial = sim->links[i].serial};
+}
+
+static uint64_t span(struct sim *sim)
+{
+    return sim_roll(sim, sim->world.span_us + 1);
+}
+
+/* The socket is closed on our side. */
+static void shut(struct sim *sim, uint32_t i)
+{
+    struct sim_link *link = &sim->links[i];
+
+    if (link->serial != 0)
+        sim_note(sim, (struct sim_record){.kind = SIM_LOST,
+                                          .server = (int16_t)i,
+                                          .link = link->serial});
+    sim_link_clear(link);
+}
+
+static void lose(struct sim *sim, uint32_t i, int32_t reason)
+{
+    shut(sim, i);
+    sim_enter(sim);
+    jrc_engine_lost(&sim->engine, i, reason, sim->now_us);
+    sim_leave(sim);
+}
+
+static bool is_dropped(const struct sim *sim, uint32_t i)
+{
+    return (sim->engine.conns[i].todo & JRC_SHUT) != 0;
+}
+
+/* ---- from the server --------------------------------------------------------
+ */
+
+/* Receive once; false: out of memory. */
+static bool receive(struct sim *sim, uint32_t i)
+{
+    struct sim_link *link = &sim->links[i];
+    size_t n = 1 + sim_roll(sim, sim->world.chunk);
+    size_t room;
+
+    sim_enter(sim);
+    char *space = jrc_engine_space(&sim->engine, i, &room);
+    sim_leave(sim);
+    if (space == NULL)
+        return false;
+    if (room == 0)
+        sim_break(sim, "no room to receive in");
+    if (n > room)
+        n = room;
+    if (n > link->down_len)
+        n = link->down_len;
+    if (n > 0) {
+        memcpy(space, link->down, n);
+        link->down_len -= n;
+        memmove(link->down, link->down + n, link->down_len);
+    }
+    sim_enter(sim);
+    jrc_engine_received(&sim->engine, i, n, sim->now_us);
+    sim_leave(sim);
+    return true;
+}
+
+static void deliver_later(struct sim *sim, uint32_t i)
+{
+    if (sim->links[i].delivering)
+        return;
+    sim->links[i].delivering = true;
+    sim_at(sim, span(sim), event_of(sim, SIM_ON_DELIVER, i));
+}
+
+static void deliver(struct sim *sim, uint32_t i)
+{
+    struct sim_link *link = &sim->links[i];
+
+    link->delivering = false;
+    if (is_dropped(sim, i))
+        return;
+    if (link->reset) {
+        lose(sim, i, ECONNRESET);
+        return;
+    }
+    if (link->down_len > 0 && !receive(sim, i)) {
+        lose(sim, i, ENOMEM);
+        return;
+    }
+    if (is_dropped(sim, i))
+        return;
+    if (link->down_len > 0)
+        deliver_later(sim, i);
+    else if (link->fin)
+        lose(sim, i, JSONRPCC_PEER_CLOSED);
+}
+
+/* ---- to the server
+ * ----------------------------------------------------------- */
+
+/* The send failed: responses that came before are read first. */
+static void lose_after_reading(struct sim *sim, uint32_t i)
+{
+    for (int n = 0; n < LAST_READS && !is_dropped(sim, i); n++)
+        if (sim->links[i].down_len == 0 || !receive(sim, i))
+            break;
+    if (!is_dropped(sim, i))
+        lose(sim, i, EPIPE);
+}
+
+static void flush(struct sim *sim, uint32_t i)
+{
+    struct sim_link *link = &sim->links[i];
+    size_t len;
+
+    sim_enter(sim);
+    const char *bytes = jrc_engine_output(&sim->engine, i, &len);
+    sim_leave(sim);
+    if (len == 0) {
+        link->writing = false;
+        return;
+    }
+    if (link->reset) {
+        lose_after_reading(sim, i);
+        return;
+    }
+    size_t held = (size_t)(link->given - link->read);
+    size_t n = held < sim->world.window ? sim->world.window - held : 0;
+    if (n > len)
+        n = len;
+    bool is_short = sim_strikes(sim, SIM_SHORT);
+    if (is_short)
+        n = sim_roll(sim, (uint32_t)n + 1);
+    sim_witness_take(sim, i, bytes, len, n);
+    sim_enter(sim);
+    jrc_engine_sent(&sim->engine, i, n, sim->now_us);
+    sim_leave(sim);
+    link->writing = n < len;
+    if (n > 0)
+        sim_at(sim, span(sim), event_of(sim, SIM_ON_READ, i));
+    if (is_short)
+        sim_at(sim, span(sim), event_of(sim, SIM_ON_WRITABLE, i));
+}
+
+/* The server reads, and deals with the requests that it has whole. */
+static void read_up(struct sim *sim, uint32_t i)
+{
+    struct sim_link *link = &sim->links[i];
+    size_t left = (size_t)(link->given - link->read);
+    size_t n = 0;
+
+    if (link->deaf || left == 0)
+        return;
+    if (sim_strikes(sim, SIM_STALL)) {
+        link->deaf = true;
+        sim_at(sim, sim_roll(sim, 6000000), event_of(sim, SIM_ON_RECOVER, i));
+        return;
+    }
+    size_t chunk = 1 + sim_roll(sim, sim->world.chunk * 4);
+    link->read += chunk < left ? chunk : left;
+    while (n < link->request_count && link->requests[n].end <= link->read)
+        sim_server_request(sim, i, &link->requests[n++]);
+    link->request_count -= n;
+    if (n > 0)
+        memmove(link->requests, link->requests + n,
+                link->request_count * sizeof *link->requests);
+    if (link->read < link->given)
+        sim_at(sim, span(sim), event_of(sim, SIM_ON_READ, i));
+    else if (link->up_len > 0 && sim_strikes(sim, SIM_EARLY))
+        sim_server_early(sim, i);
+    if (link->writing)
+        sim_at(sim, span(sim), event_of(sim, SIM_ON_WRITABLE, i));
+    if (link->down_len > 0)
+        deliver_later(sim, i);
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------- */
+
+static void try_address(struct sim *sim, uint32_t i)
+{
+    struct sim_link *link = &sim->links[i];
+
+    link->serial = ++sim->last_serial;
+    sim_enter(sim);
+    jrc_engine_connecting(&sim->engine, i, sim->now_us);
+    sim_leave(sim);
+    if (sim->moods[i] == SIM_MUTE || sim_strikes(sim, SIM_SILENT))
+        return;
+    sim_at(sim, span(sim), event_of(sim, SIM_ON_CONNECT, i));
+}
+
+static void next_address(struct sim *sim, uint32_t i, int32_t reason)
+{
+    struct sim_link *link = &sim->links[i];
+
+    if (link->connecting && link->addresses > 0) {
+        link->addresses--;
+        try_address(sim, i);
+    } else {
+        lose(sim, i, reason);
+    }
+}
+
+static void on_connect(struct sim *sim, uint32_t i)
+{
+    struct sim_link *link = &sim->links[i];
+
+    if (sim->moods[i] != SIM_ACCEPTS || sim_strikes(sim, SIM_REFUSED)) {
+        next_address(sim, i, ECONNREFUSED);
+        return;
+    }
+    link->connecting = false;
+    link->open = true;
+    sim_enter(sim);
+    jrc_engine_opened(&sim->engine, i, sim->now_us);
+    sim_leave(sim);
+    if (!sim->healing && sim_roll(sim, 3) == 0)
+        sim_at(sim, sim_roll(sim, sim->world.change_us),
+               event_of(sim, SIM_ON_BREAK, i));
+}
+
+static void break_link(struct sim *sim, uint32_t i)
+{
+    struct sim_link *link = &sim->links[i];
+
+    if (sim->healing)
+        return;
+    bool reset = sim_roll(sim, 2) == 0;
+    sim->faults[reset ? SIM_RESET : SIM_FIN]++;
+    link->reset |= reset;
+    link->fin |= !reset;
+    deliver_later(sim, i);
+}
+
+void sim_link_act(struct sim *sim, const struct jrc_action *action)
+{
+    uint32_t i = action->conn;
+    struct sim_link *link = &sim->links[i];
+
+    switch (action->todo) {
+    case JRC_OPEN:
+        shut(sim, i);
+        link->connecting = true;
+        link->addresses = sim_roll(sim, 3);
+        if (sim_strikes(sim, SIM_REFUSED))
+            lose(sim, i, EMFILE); /* not even a socket */
+        else
+            try_address(sim, i);
+        break;
+    case JRC_NEXT_ADDRESS:
+        next_address(sim, i, JSONRPCC_CONNECT_TIMEOUT);
+        break;
+    case JRC_SHUT:
+        shut(sim, i);
+        break;
+    default:
+        if (link->open && !link->writing)
+            flush(sim, i);
+    }
+}
+
+void sim_link_event(struct sim *sim, const struct sim_event *event)
+{
+    uint32_t i = event->server;
+    struct sim_link *link = &sim->links[i];
+
+    if (event->serial != link->serial)
+        return; /* of a connection that is gone */
+    switch (event->kind) {
+    case SIM_ON_CONNECT:
+        on_connect(sim, i);
+        break;
+    case SIM_ON_READ:
+        read_up(sim, i);
+        break;
+    case SIM_ON_DELIVER:
+        deliver(sim, i);
+        break;
+    case SIM_ON_WRITABLE:
+        if (link->open)
+            flush(sim, i);
+        break;
+    case SIM_ON_REPLY:
+        if (link->fin || link->reset)
+            break;
+        sim_server_reply(sim, i, event->token, event->id);
+        deliver_later(sim, i);
+        break;
+    case SIM_ON_BREAK:
+        break_link(sim, i);
+        break;
+    case SIM_ON_RECOVER:
+        link->deaf = false;
+        sim_at(sim, 0, event_of(sim, SIM_ON_READ, i));
+        break;
+    default:
+        break;
+    }
+}
+
+void sim_link_heal(struct sim *sim, uint32_t i)
+{
+    sim->moods[i] = SIM_ACCEPTS;
+    sim->links[i].deaf = false;
+    if (sim->links[i].open) {
+        sim_at(sim, 0, event_of(sim, SIM_ON_READ, i));
+        sim_at(sim, 0, event_of(sim, SIM_ON_WRITABLE, i));
+    }
+}

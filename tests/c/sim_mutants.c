@@ -1,0 +1,315 @@
+#include "sim_mutants.h"
+
+#include "jsonrpcc.h"
+
+#include <string.h>
+
+const char *const sim_status_names[] = {
+    "ok",      "invalid",   "no memory",        "too big",
+    "full",    "closed",    "remote error",     "timed out",
+    "failure", "conn lost", "invalid response", "cancelled",
+    "pending", "deadlock"};
+
+/* The first record from start on of that kind and status (-1: any). */
+static size_t find(const struct sim_history *h, size_t start, int kind,
+                   int status)
+{
+    for (size_t i = start; i < h->count; i++)
+        if (h->list[i].kind == kind &&
+            (status < 0 || h->list[i].status == status))
+            return i;
+    return h->count;
+}
+
+static size_t find_token(const struct sim_history *h, int kind, uint64_t token)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->list[i].kind == kind && h->list[i].token == token)
+            return i;
+    return h->count;
+}
+
+/* The first good result of a request. */
+static size_t find_result(const struct sim_history *h, size_t start)
+{
+    size_t i = find(h, start, SIM_OUTCOME, JSONRPCC_OK);
+
+    while (i < h->count && h->list[i].fate != JSONRPCC_ANSWERED)
+        i = find(h, i + 1, SIM_OUTCOME, JSONRPCC_OK);
+    return i;
+}
+
+static void insert(struct sim_history *h, size_t at, struct sim_record record)
+{
+    sim_record(h, &record);
+    memmove(&h->list[at + 1], &h->list[at],
+            (h->count - 1 - at) * sizeof record);
+    h->list[at] = record;
+}
+
+static void erase(struct sim_history *h, size_t at)
+{
+    h->count--;
+    memmove(&h->list[at], &h->list[at + 1], (h->count - at) * sizeof *h->list);
+}
+
+static bool lose_outcome(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, -1);
+
+    if (i == h->count)
+        return false;
+    erase(h, i);
+    return true;
+}
+
+static bool double_outcome(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, -1);
+
+    if (i == h->count)
+        return false;
+    insert(h, i + 1, h->list[i]);
+    return true;
+}
+
+static bool swap_results(struct sim_history *h)
+{
+    size_t i = find_result(h, 0);
+    size_t j = i < h->count ? find_result(h, i + 1) : i;
+
+    if (j >= h->count)
+        return false;
+    uint64_t value = h->list[i].value;
+    h->list[i].value = h->list[j].value;
+    h->list[j].value = value;
+    return true;
+}
+
+static bool invent_result(struct sim_history *h)
+{
+    size_t i = find_result(h, 0);
+
+    if (i < h->count)
+        h->list[i].value += 1000000;
+    return i < h->count;
+}
+
+static bool error_as_result(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_EREMOTE);
+
+    if (i < h->count)
+        h->list[i].status = JSONRPCC_OK;
+    return i < h->count;
+}
+
+static bool sent_as_not_sent(struct sim_history *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->list[i].kind == SIM_OUTCOME &&
+            h->list[i].status == JSONRPCC_ETIMEDOUT && h->list[i].sends > 0) {
+            h->list[i].fate = JSONRPCC_NOT_SENT;
+            return true;
+        }
+    return false;
+}
+
+static bool not_sent_as_unknown(struct sim_history *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->list[i].kind == SIM_OUTCOME &&
+            h->list[i].fate == JSONRPCC_NOT_SENT) {
+            h->list[i].fate = JSONRPCC_UNKNOWN;
+            return true;
+        }
+    return false;
+}
+
+static bool send_later(struct sim_history *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->list[i].kind == SIM_OUTCOME &&
+            h->list[i].fate == JSONRPCC_NOT_SENT) {
+            struct sim_record begun = h->list[i];
+            begun.kind = SIM_BEGUN;
+            insert(h, i + 1, begun);
+            return true;
+        }
+    return false;
+}
+
+static bool send_twice(struct sim_history *h)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->list[i].kind != SIM_GIVEN)
+            continue;
+        size_t s = find_token(h, SIM_SUBMIT, h->list[i].token);
+        if (s == h->count || (h->list[s].flags & JSONRPCC_IDEMPOTENT) != 0)
+            continue;
+        insert(h, i + 1, h->list[i]);
+        return true;
+    }
+    return false;
+}
+
+static bool miscount_sends(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, -1);
+
+    if (i < h->count)
+        h->list[i].sends++;
+    return i < h->count;
+}
+
+static bool time_out_early(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_ETIMEDOUT);
+
+    if (i == h->count)
+        return false;
+    h->list[find_token(h, SIM_SUBMIT, h->list[i].token)].value += 3600000000;
+    return true;
+}
+
+static bool time_out_late(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_ETIMEDOUT);
+
+    if (i == h->count)
+        return false;
+    struct sim_record tick = h->list[i];
+    tick.kind = SIM_TICK;
+    tick.token = 0;
+    insert(h, i, tick);
+    return true;
+}
+
+static bool refused_and_told(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, -1);
+
+    if (i == h->count)
+        return false;
+    h->list[find_token(h, SIM_SUBMIT, h->list[i].token)].kind = SIM_REFUSE;
+    return true;
+}
+
+static bool told_after_close(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, -1);
+
+    if (i == h->count)
+        return false;
+    struct sim_record closed = h->list[i];
+    closed.kind = SIM_CLOSED;
+    insert(h, i, closed);
+    return true;
+}
+
+static bool accepted_after_close(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_SUBMIT, -1);
+
+    if (i == h->count)
+        return false;
+    struct sim_record close = h->list[i];
+    close.kind = SIM_CLOSE;
+    close.value = UINT64_MAX;
+    insert(h, i, close);
+    return true;
+}
+
+static bool pass_over(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_ROUTED, -1);
+
+    if (i < h->count)
+        h->list[i].value = 1;
+    return i < h->count;
+}
+
+static bool fail_with_a_server_up(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_EFAILURE);
+
+    if (i < h->count)
+        h->list[i].value = 1;
+    return i < h->count;
+}
+
+static bool cancel_unasked(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_ECANCELLED);
+
+    if (i == h->count)
+        return false;
+    erase(h, find_token(h, SIM_CANCEL, h->list[i].token));
+    return true;
+}
+
+static bool answer_from_the_dead(struct sim_history *h)
+{
+    size_t i = find_result(h, 0);
+
+    if (i == h->count)
+        return false;
+    for (size_t k = 0; k < i; k++)
+        if (h->list[k].kind == SIM_REPLY &&
+            h->list[k].value == h->list[i].value) {
+            struct sim_record lost = h->list[k];
+            lost.kind = SIM_LOST;
+            lost.token = 0;
+            insert(h, k + 1, lost);
+            return true;
+        }
+    return false;
+}
+
+static bool answer_from_elsewhere(struct sim_history *h)
+{
+    size_t i = find_result(h, 0);
+
+    if (i == h->count)
+        return false;
+    for (size_t k = 0; k < i; k++)
+        if (h->list[k].kind == SIM_REPLY &&
+            h->list[k].value == h->list[i].value)
+            h->list[k].link++;
+    return true;
+}
+
+static bool fate_of_another(struct sim_history *h)
+{
+    size_t i = find_result(h, 0);
+
+    if (i < h->count)
+        h->list[i].fate = JSONRPCC_UNKNOWN;
+    return i < h->count;
+}
+
+const struct sim_mutant sim_mutants[] = {
+    {"an outcome lost", lose_outcome},
+    {"an outcome twice", double_outcome},
+    {"two results swapped", swap_results},
+    {"a result that nobody gave", invent_result},
+    {"an error told as a result", error_as_result},
+    {"not_sent, though sent", sent_as_not_sent},
+    {"unknown, though not sent", not_sent_as_unknown},
+    {"not_sent, and sent later", send_later},
+    {"sent twice", send_twice},
+    {"sends wrong", miscount_sends},
+    {"timed out early", time_out_early},
+    {"timed out late", time_out_late},
+    {"refused, and told", refused_and_told},
+    {"told after close", told_after_close},
+    {"accepted after close", accepted_after_close},
+    {"a better server passed over", pass_over},
+    {"failure with a server up", fail_with_a_server_up},
+    {"cancelled by nobody", cancel_unasked},
+    {"an answer from a dead connection", answer_from_the_dead},
+    {"an answer from another connection", answer_from_elsewhere},
+    {"an answer whose fate is unknown", fate_of_another},
+};
+
+const size_t sim_mutant_count = sizeof sim_mutants / sizeof sim_mutants[0];

@@ -1,0 +1,355 @@
+/* One run: the application, the loop around the engine, and what must hold when
+ * the faults are gone. */
+#include "message.h"
+#include "rig.h"
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SECOND = 1000000, LINGER_US = SECOND, HEAL_US = 30 * SECOND };
+
+/* More steps than this, or so many without the time moving: it hangs. */
+enum { MOST_STEPS = 100000, MOST_IDLE = 2000 };
+
+/* ---- the application
+ * --------------------------------------------------------- */
+
+/* As core.c does it: all or nothing. */
+static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
+                               uint8_t flags, int32_t timeout_ms)
+{
+    struct jrc_message message;
+    struct jrc_fault fault;
+    struct jrc_call *call = jrc_calls_new(&sim->calls);
+
+    if (call == NULL)
+        return JSONRPCC_EFULL;
+    if (!jrc_message_init(&message, "m", 1, params, len, true, &fault)) {
+        jrc_calls_undo(&sim->calls, call);
+        return JSONRPCC_ENOMEM;
+    }
+    uint64_t id = (flags & JSONRPCC_NOTIFICATION) != 0 ? 0 : call->id;
+    size_t size = jrc_message_frame_size(&message, id);
+    char *space = jrc_frames_space(&sim->door, size);
+    call->token = sim->last_token;
+    call->flags = flags;
+    call->start_us = sim->now_us;
+    call->timeout_ms = timeout_ms;
+    call->frame_len = (uint32_t)size;
+    call->copy = NULL;
+    if (space != NULL && (flags & JSONRPCC_IDEMPOTENT) != 0)
+        call->copy = malloc(size);
+    if (space == NULL ||
+        ((flags & JSONRPCC_IDEMPOTENT) != 0 && call->copy == NULL)) {
+        jrc_calls_undo(&sim->calls, call);
+        jrc_message_clear(&message);
+        return JSONRPCC_ENOMEM;
+    }
+    jrc_message_write(&message, id, size, space);
+    if (call->copy != NULL) {
+        memcpy(call->copy, space, size);
+    }
+    jrc_frames_added(&sim->door, call->id, size);
+    jrc_message_clear(&message);
+    sim->last_id = call->id;
+    return JSONRPCC_OK;
+}
+
+static void submit(struct sim *sim, uint8_t flags, int32_t timeout_ms)
+{
+    uint32_t slow = sim->world.chunk < sim->world.window ? sim->world.chunk
+                                                         : sim->world.window;
+    size_t pad =
+        sim_roll(sim, sim_roll(sim, 16) == 0 && slow > 400 ? 9000 : 40);
+    char quote = sim_roll(sim, 4) == 0 ? '\'' : '"';
+    char *params = malloc(pad + 64);
+    uint64_t token = ++sim->last_token;
+
+    if (params == NULL)
+        abort();
+    size_t len =
+        (size_t)sprintf(params, "[%llu,%c", (unsigned long long)token, quote);
+    memset(params + len, 'x', pad);
+    len += pad;
+    params[len++] = quote;
+    params[len++] = ']';
+    sim_enter(sim);
+    jsonrpcc_status status = enqueue(sim, params, len, flags, timeout_ms);
+    sim_leave(sim);
+    free(params);
+    sim->submitted += status == JSONRPCC_OK;
+    sim_note(sim, (struct sim_record){
+                      .kind = status == JSONRPCC_OK ? SIM_SUBMIT : SIM_REFUSE,
+                      .flags = flags,
+                      .status = (uint8_t)status,
+                      .token = token,
+                      .value = sim->now_us + (uint64_t)timeout_ms * 1000,
+                  });
+    if (status == JSONRPCC_OK && sim_strikes(sim, SIM_CANCELLED))
+        sim_at(sim, sim_roll(sim, sim->world.span_us * 3),
+               (struct sim_event){
+                   .kind = SIM_ON_CANCEL, .token = token, .id = sim->last_id});
+}
+
+static void submit_some(struct sim *sim)
+{
+    static const int32_t most_ms[] = {3, 50, 500, 3000};
+
+    for (uint32_t n = 1 + sim_roll(sim, 4); n > 0; n--) {
+        uint8_t flags = 0;
+        if (sim_roll(sim, 5) == 0)
+            flags |= JSONRPCC_NOTIFICATION;
+        if (sim_roll(sim, 4) == 0)
+            flags |= JSONRPCC_IDEMPOTENT;
+        if (sim_roll(sim, 4) == 0)
+            flags |= JSONRPCC_WAIT_FOR_READY;
+        uint32_t most = (uint32_t)most_ms[sim_roll(sim, 4)];
+        submit(sim, flags, 1 + (int32_t)sim_roll(sim, most));
+    }
+    if (sim->last_token < sim->world.calls && !sim->closing)
+        sim_at(sim, sim_roll(sim, sim->world.pace_us * 2),
+               (struct sim_event){.kind = SIM_ON_SUBMIT});
+}
+
+static void handle(struct sim *sim, const struct sim_event *event)
+{
+    switch (event->kind) {
+    case SIM_ON_SUBMIT:
+        if (!sim->closing)
+            submit_some(sim);
+        break;
+    case SIM_ON_CANCEL:
+        sim_note(sim, (struct sim_record){.kind = SIM_CANCEL,
+                                          .token = event->token});
+        jrc_calls_cancel(&sim->calls, event->id);
+        break;
+    case SIM_ON_CLOSE:
+        sim->closing = true;
+        break;
+    case SIM_ON_MOOD:
+        if (sim->healing)
+            break;
+        sim->moods[event->server] = (enum sim_mood)sim_roll(sim, 3);
+        sim_at(sim, sim_roll(sim, sim->world.change_us * 2),
+               (struct sim_event){
+                   .kind = SIM_ON_MOOD,
+                   .server = sim_roll(sim, (uint32_t)sim->servers.count)});
+        break;
+    default:
+        sim_link_event(sim, event);
+    }
+}
+
+/* ---- the loop
+ * ------------------------------------------------------------------ */
+
+static void begin_close(struct sim *sim)
+{
+    sim->close_us = sim->now_us + LINGER_US;
+    sim_note(sim,
+             (struct sim_record){.kind = SIM_CLOSE, .value = sim->close_us});
+    sim_enter(sim);
+    jrc_engine_close(&sim->engine, sim->now_us, LINGER_US);
+    sim_leave(sim);
+}
+
+/* As turn.c does it. */
+static void work(struct sim *sim)
+{
+    struct jrc_action action;
+    uint64_t id;
+
+    if (!jrc_frames_empty(&sim->door)) {
+        sim_enter(sim);
+        jrc_engine_submit(&sim->engine, &sim->door, sim->now_us);
+        sim_leave(sim);
+    }
+    while ((id = jrc_calls_cancelled(&sim->calls)) != 0) {
+        sim_enter(sim);
+        jrc_engine_cancel(&sim->engine, id, sim->now_us);
+        sim_leave(sim);
+    }
+    if (sim->closing && sim->close_us == 0)
+        begin_close(sim);
+    sim_enter(sim);
+    jrc_engine_tick(&sim->engine, sim->now_us);
+    sim_leave(sim);
+    sim_note(sim, (struct sim_record){.kind = SIM_TICK});
+    while (jrc_engine_next(&sim->engine, &action))
+        sim_link_act(sim, &action);
+    jrc_calls_reclaim(&sim->calls);
+    if (!rig_sound(&sim->engine))
+        sim_break(sim, "the engine's books are wrong");
+    if (sim->close_us != 0 && !sim->closed &&
+        jrc_engine_finished(&sim->engine)) {
+        sim->closed = true;
+        sim_note(sim, (struct sim_record){.kind = SIM_CLOSED});
+    }
+}
+
+/* One turn, at the next time that anything is due.  False: nothing is. */
+static bool turn(struct sim *sim, uint64_t until_us)
+{
+    uint64_t next_us = jrc_engine_next_us(&sim->engine);
+
+    if (sim->event_count > 0 && sim->events[0].time_us < next_us)
+        next_us = sim->events[0].time_us;
+    if (next_us > until_us) {
+        if (sim->now_us < until_us)
+            sim->now_us = until_us;
+        return false;
+    }
+    if (next_us > sim->now_us)
+        sim->now_us = next_us;
+    if (sim_strikes(sim, SIM_CLOCK))
+        sim->now_us += sim_roll(sim, 4 * SECOND);
+    for (int n = 0;
+         n < 8 && sim->event_count > 0 && sim->events[0].time_us <= sim->now_us;
+         n++) {
+        struct sim_event event = sim_take_event(sim);
+        handle(sim, &event);
+    }
+    work(sim);
+    return true;
+}
+
+static void run_until(struct sim *sim, uint64_t until_us)
+{
+    uint64_t was_us = 0;
+    unsigned idle = 0;
+
+    for (unsigned n = 0; sim->broken == NULL && turn(sim, until_us); n++) {
+        idle = sim->now_us == was_us ? idle + 1 : 0;
+        was_us = sim->now_us;
+        if (n > MOST_STEPS || idle > MOST_IDLE)
+            sim_break(sim, "it does not come to rest");
+    }
+}
+
+/* ---- one run
+ * ----------------------------------------------------------------------- */
+
+static void set_up(struct sim *sim)
+{
+    const struct jrc_limits limits = {8, 1 << 17, SECOND};
+    const struct jrc_sink sink = {sim, sim_on_outcome, sim_on_event};
+    char list[200], why[100];
+    int at = 0;
+
+    sim->now_us = 1000 + sim_roll(sim, SECOND);
+    for (uint32_t n = 1 + sim_roll(sim, SIM_SERVERS); n > 0; n--)
+        at += sprintf(list + at, "h:%u,%u ", n, 1 + sim_roll(sim, 3));
+    if (!jrc_servers_parse(&sim->servers, list, why, sizeof why) ||
+        !jrc_calls_init(&sim->calls, SIM_CAPACITY) ||
+        !jrc_engine_init(&sim->engine, &sim->servers, &sim->calls, &limits,
+                         &sink, sim_roll(sim, UINT32_MAX)))
+        abort();
+    int32_t attempts = sim_roll(sim, 8) == 0 ? (int32_t)sim_roll(sim, 4) : -1;
+    jrc_servers_start(&sim->servers, 1000 + sim_roll(sim, SECOND), 10 * SECOND,
+                      attempts, sim->now_us);
+    sim_draw_world(sim);
+    sim_at(sim, sim_roll(sim, 100000),
+           (struct sim_event){.kind = SIM_ON_SUBMIT});
+    if (sim_roll(sim, 2) == 0)
+        sim_at(sim, sim_roll(sim, sim->world.change_us),
+               (struct sim_event){.kind = SIM_ON_MOOD});
+    if (sim->world.closes)
+        sim_at(sim, sim_roll(sim, sim->world.calls * sim->world.pace_us * 2),
+               (struct sim_event){.kind = SIM_ON_CLOSE});
+}
+
+static void heal(struct sim *sim)
+{
+    sim->healing = true;
+    sim->world.span_us = 1000;
+    sim->world.chunk = 65536;
+    sim->world.window = 1 << 20;
+    sim->world.remote = 0;
+    for (uint32_t i = 0; i < sim->servers.count; i++)
+        sim_link_heal(sim, i);
+}
+
+/* With the faults gone all must end well, and a new call must succeed. */
+static void check_liveness(struct sim *sim)
+{
+    uint64_t end_us = sim->now_us + HEAL_US;
+    bool hopeful;
+
+    for (; sim->now_us < end_us && !sim->closing && sim->broken == NULL;) {
+        submit(sim, JSONRPCC_WAIT_FOR_READY, 2000);
+        work(sim);
+        run_until(sim, sim->now_us + SECOND / 2);
+    }
+    run_until(sim, end_us + 5 * SECOND);
+    hopeful = jrc_servers_hopeful(&sim->servers);
+    if (!sim->closing && sim->broken == NULL) {
+        submit(sim, 0, 2000);
+        work(sim);
+        run_until(sim, sim->now_us + 3 * SECOND);
+        const struct sim_record *last = NULL;
+        for (size_t i = 0; i < sim->history.count; i++)
+            if (sim->history.list[i].kind == SIM_OUTCOME)
+                last = &sim->history.list[i];
+        if (last == NULL || last->token != sim->last_token)
+            sim_break(sim, "the last call has no outcome");
+        else if (hopeful && last->status != JSONRPCC_OK)
+            sim_break(sim, "it does not work again");
+        else if (hopeful && sim->servers.max_attempts < 0 &&
+                 sim->servers.list[last->server].group != 0)
+            sim_break(sim, "calls do not come back to the best servers");
+    }
+    if (sim->closing && !sim->closed)
+        sim_break(sim, "close does not end");
+    if (sim->calls.live != 0 || sim->engine.held_bytes != 0)
+        sim_break(sim, "something is kept of calls that have ended");
+}
+
+static const char *run(struct sim *sim, size_t *at)
+{
+    set_up(sim);
+    uint64_t end_us = sim->now_us +
+                      (uint64_t)sim->world.calls * sim->world.pace_us +
+                      sim_roll(sim, 3 * SECOND);
+    if (sim->script != NULL)
+        while (sim->broken == NULL && sim->script_at < sim->script_len &&
+               turn(sim, end_us))
+            continue;
+    else
+        run_until(sim, end_us);
+    heal(sim);
+    check_liveness(sim);
+    const char *rule = sim_check(&sim->history, at);
+    return rule != NULL ? rule : sim->broken;
+}
+
+const char *sim_run(struct sim *sim, uint64_t seed, size_t *at)
+{
+    sim->state = (seed + 1) * 0x9e3779b97f4a7c15ULL | 1;
+    for (int i = 0; i < 8; i++)
+        sim_roll(sim, 2);
+    return run(sim, at);
+}
+
+const char *sim_run_script(struct sim *sim, const uint8_t *script, size_t len,
+                           size_t *at)
+{
+    sim->state = 1;
+    sim->script = script;
+    sim->script_len = len;
+    return run(sim, at);
+}
+
+void sim_clear(struct sim *sim)
+{
+    for (int i = 0; i < SIM_SERVERS; i++)
+        sim_link_clear(&sim->links[i]);
+    jrc_engine_clear(&sim->engine);
+    jrc_calls_clear(&sim->calls);
+    jrc_frames_clear(&sim->door);
+    jrc_servers_clear(&sim->servers);
+    sim_history_clear(&sim->history);
+    free(sim->events);
+    sim->events = NULL;
+}
