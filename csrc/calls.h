@@ -39,7 +39,7 @@ struct jrc_call {
     void *arg;
     uint64_t token;
     uint64_t start_us;
-    char *copy; /* the frame of an idempotent call, owned; else NULL */
+    char *copy;         /* the frame of an idempotent call, owned; else NULL */
     uint32_t frame_len; /* of the frame, and of the copy */
     int32_t timeout_ms;
     uint32_t next, prev;  /* its neighbours in its connection's list of sent

@@ -50,7 +50,9 @@ def dead():
 
 def in_parallel(count, function):
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        return [future.result() for future in [pool.submit(function) for _ in range(count)]]
+        return [
+            future.result() for future in [pool.submit(function) for _ in range(count)]
+        ]
 
 
 @pytest.mark.parametrize("state", ["alive", "dead"])
