@@ -19,6 +19,7 @@ struct jsonrpcc_sync {
     bool has_outcome;
     jsonrpcc_outcome outcome;
     char *text; /* of the outcome's json */
+    jsonrpcc_deferred deferred;
     size_t room;
 };
 
@@ -55,6 +56,15 @@ void jsonrpcc_sync_free(jsonrpcc_sync *sync)
     unref(sync);
 }
 
+/* At the end of the turn, when the call's slot is free again. */
+static void finish(void *arg)
+{
+    jsonrpcc_sync *sync = arg;
+
+    jsonrpcc_signal(sync->waiter);
+    unref(sync);
+}
+
 static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
 {
     jsonrpcc_sync *sync = arg;
@@ -74,8 +84,9 @@ static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
         sync->outcome.status = JSONRPCC_ENOMEM;
         sync->outcome.json_len = 0;
     }
-    jsonrpcc_signal(sync->waiter);
-    unref(sync);
+    sync->deferred.fn = finish;
+    sync->deferred.arg = sync;
+    jsonrpcc_defer(sync->client, &sync->deferred);
 }
 
 jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,

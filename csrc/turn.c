@@ -211,6 +211,10 @@ bool jrc_turn(struct jrc_core *core,
         core->rushes++;
     else
         core->rushes = 0;
+    /* First free, then tell: who knows an outcome finds its slot free. */
+    pthread_mutex_lock(&core->lock);
+    give_back(core);
+    pthread_mutex_unlock(&core->lock);
     tell(core, false);
     return true;
 }
