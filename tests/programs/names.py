@@ -22,15 +22,15 @@ names = Path(os.environ["NAMES_FILE"])
 
 
 def hang():
-    names.write_text("".join(f"hang{i}.test hang\n" for i in range(8)))
-    slow = " ".join(f"hang{i}.test:1,2" for i in range(8))
+    names.write_text("".join(f"hang{i}.test hang\n" for i in range(20)))
+    slow = " ".join(f"hang{i}.test:1,2" for i in range(20))
     history = History()
     began = time.monotonic()
     client = Client(f"{slow} 127.0.0.1:{port},1", connect_timeout=0.3)
     for _ in range(100):
         history.call(client)
     took = [entry.outcomes[0].time - entry.submitted for entry in history.entries]
-    until(lambda: all(s.attempts_failed for s in client.servers()[:8]))
+    until(lambda: all(s.attempts_failed for s in client.servers()[:20]))
     threads = len(os.listdir("/proc/self/task"))
     closing = time.monotonic()
     client.close()
