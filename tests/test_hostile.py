@@ -204,7 +204,7 @@ def test_a_foreign_id_is_nobodys(server, client, wrong):
 
 @pytest.mark.parametrize("text", ["$id.0", "$ide0", "$id.5", "-$id", "+$id", "0$id"])
 def test_an_id_that_is_almost_right(server, client, text):
-    payload = '{"jsonrpc":"2.0","id":%s,"result":[0]}' % text
+    payload = f'{{"jsonrpc":"2.0","id":{text},"result":[0]}}'
     server.misbehave(Payload(payload, times=1))
     history = History()
     assert isinstance(history.call(client, timeout=0.1).error, RequestTimeout)

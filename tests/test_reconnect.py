@@ -25,7 +25,7 @@ class Doorman:
     def __init__(self):
         self.times = []
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
-        self.address = "127.0.0.1:{}".format(self.listener.getsockname()[1])
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.thread = threading.Thread(target=self._run)
 
     def __enter__(self):
