@@ -1,0 +1,147 @@
+"""
+A client of hostile servers, in bounded memory; reports what it took, as JSON.
+
+    memory.py HOW ADDRESS [ADDRESS ...]
+
+The address space is limited, so that what is promised to be impossible ends the
+program; what is reported is how much the resident memory has grown at its peak.
+"""
+
+import json
+import resource
+import sys
+import threading
+from pathlib import Path
+
+from firing import LIMIT, History, until
+
+from jsonrpcc import Client, JsonRpcError, QueueFull
+
+MIB = 1024 * 1024
+ROOM = 700 * MIB  # of address space; arenas of threads reserve most of it
+
+how, *addresses = sys.argv[1:]
+status = Path("/proc/self/status")
+
+
+def kib(name):
+    (line,) = [x for x in status.read_text().splitlines() if x.startswith(name)]
+    return int(line.split()[1])
+
+
+def bytes_received(client):
+    return sum(server.bytes_received for server in client.servers())
+
+
+def warm_up(client, count):
+    until(lambda: all(s.state == "up" for s in client.servers()))
+    for _ in range(20 * count):
+        assert client.call("echo", [1]) == [1]
+
+
+def hostile(client):
+    """All servers answer the method of that name as they like."""
+    history = []
+    for _ in addresses:
+        client.request("hostile", None, history.append, history.append, timeout=2)
+    return history
+
+
+def frames():
+    """They send so much of one frame, and no end."""
+    client = Client(" ".join(addresses), timeout=2)
+    warm_up(client, len(addresses))
+    yield client
+    before = bytes_received(client)
+    ended = hostile(client)
+    until(lambda: len(ended) == len(addresses))
+    assert all(isinstance(error, JsonRpcError) for error in ended), ended
+    yield {"received": bytes_received(client) - before}
+
+
+def stream():
+    """They send frames that nobody asked for, for ever."""
+    client = Client(" ".join(addresses), timeout=2)
+    warm_up(client, len(addresses))
+    yield client
+    hostile(client)
+    wanted = 64 * MIB * len(addresses)
+    until(lambda: bytes_received(client) > wanted, 2 * LIMIT)
+    yield {"received": bytes_received(client)}
+
+
+def consumer():
+    """A callback stays, and big results come: reading stops, and goes on later."""
+    client = Client(addresses[0], timeout=20, max_undelivered_bytes=4 * MIB)
+    warm_up(client, 1)
+    release = threading.Event()
+    done = []
+    yield client
+    client.request("echo", [1], lambda _: release.wait())
+    for _ in range(1000):  # of 100 kB
+        client.request("big", None, lambda result: done.append(len(result)))
+    until(lambda: client.stats().undelivered_bytes > 4 * MIB)
+    held = []
+    tick = threading.Event()
+    while len(held) < 10 or held[-1] != held[-10]:
+        tick.wait(0.02)
+        held.append(bytes_received(client))
+        assert len(held) < 500
+    peak = kib("VmHWM")
+    release.set()
+    assert client.drain(LIMIT)
+    assert len(done) == 1000
+    until(lambda: client.stats().undelivered_bytes == 0)
+    yield {"held": held[-1], "peak": peak}
+
+
+def queue():
+    """They never read: what may wait unsent is bounded, and then calls are refused."""
+    client = Client(addresses[0], timeout=2, max_queued_bytes=8 * MIB)
+    warm_up(client, 1)
+    yield client
+    client.notification("stop_reading")
+    history = History()
+    pad = ["x" * 100_000]
+    refused = 0
+    while refused < 10:
+        try:
+            history.request(client, pad=pad, block=False, timeout=2)
+        except QueueFull:
+            refused += 1
+        assert client.stats().queued_bytes <= 8 * MIB + 200_000
+    history.wait()
+    history.check_outcomes()
+    yield {"accepted": sum(entry.accepted for entry in history.entries)}
+
+
+def many():
+    """A great many small calls in flight."""
+    client = Client(addresses[0], timeout=20)
+    warm_up(client, 1)
+    count = 50_000
+    ended = []
+    yield client
+    for _ in range(count):
+        client.request("silence", None, ended.append, ended.append)
+    assert client.stats().in_flight == count
+    peak = kib("VmHWM")
+    client.close()
+    assert len(ended) == count
+    yield {"peak": peak}
+
+
+steps = {
+    "frames": frames,
+    "stream": stream,
+    "consumer": consumer,
+    "queue": queue,
+    "many": many,
+}[how]()
+client = next(steps)
+resource.setrlimit(resource.RLIMIT_AS, (kib("VmSize") * 1024 + ROOM,) * 2)
+before = kib("VmHWM")
+report = next(steps)
+client.close()
+report["grown"] = (report.get("peak", kib("VmHWM")) - before) * 1024
+print(json.dumps(report))
