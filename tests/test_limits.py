@@ -1,22 +1,15 @@
 """Every bound at one below, exactly, and one above; and that it is no promise only."""
 
-import os
 import re
 import threading
 
 import pytest
-from helpers import LIMIT, QUICK, Told, until
+from helpers import LIMIT, QUICK, Told, rss, until
 
 from jsonrpcc import ConnectionLost, InvalidResponse, QueueFull, RequestTimeout
 from jsonrpcc.testing import Drop, NeverRead, Payload, Raw
 
 OK = '{"jsonrpc":"2.0","id":$id,"result":%s}'
-
-
-def rss():
-    """The process's memory in bytes."""
-    with open("/proc/self/statm") as file:  # noqa: PTH123
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 # ---- what is received -------------------------------------------------------------
