@@ -140,14 +140,16 @@ jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
 
 /* ---- door ---- */
 
-/* Under the lock: whether a frame of so many bytes is one too many. */
-static bool is_full(const struct jrc_core *core, uint32_t flags, size_t size)
+/* Under the lock: whether a frame of so many bytes is one too many, beside so
+ * many live calls. */
+static bool is_full(const struct jrc_core *core, uint32_t live, uint32_t flags,
+                    size_t size)
 {
     size_t queued = core->held_bytes + jrc_frames_size(&core->pending);
     uint32_t most = core->options.max_in_flight +
                     ((flags & JSONRPCC_RESERVE) != 0 ? JRC_RESERVE : 0);
 
-    if (core->calls.live >= most)
+    if (live >= most)
         return true;
     /* A single frame above the bound is let through when it is alone. */
     return queued > 0 && queued + size > core->options.max_queued_bytes;
@@ -187,7 +189,8 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
     char *space = NULL;
     if (size > core->options.max_request) {
         status = JSONRPCC_ETOOBIG;
-    } else if (core->calls.live > 1 && is_full(core, call->flags, size)) {
+    } else if (core->calls.live > 1 &&
+               is_full(core, core->calls.live - 1, call->flags, size)) {
         status = JSONRPCC_EFULL;
         core->refused_size = size;
     } else {
@@ -268,11 +271,12 @@ bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms)
 
     pthread_mutex_lock(&core->lock);
     core->room_waiters++;
-    while (is_full(core, 0, core->refused_size) && !core->closing &&
-           error != ETIMEDOUT)
+    while (is_full(core, core->calls.live, 0, core->refused_size) &&
+           !core->closing && error != ETIMEDOUT)
         error = pthread_cond_timedwait(&core->room, &core->lock, &until);
     core->room_waiters--;
-    bool room = !is_full(core, 0, core->refused_size) || core->closing;
+    bool room = !is_full(core, core->calls.live, 0, core->refused_size) ||
+                core->closing;
     pthread_mutex_unlock(&core->lock);
     return room;
 }

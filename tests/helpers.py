@@ -1,11 +1,13 @@
 """What the client's tests share: waiting, callbacks that remember, call styles."""
 
 import asyncio
+import os
 import queue
 import re
 import socketserver
 import threading
 import time
+from pathlib import Path
 
 from jsonrpcc import AsyncClient, Client
 from jsonrpcc.testing import netstring, split_netstrings
@@ -22,6 +24,12 @@ def until(condition, limit=LIMIT):
         assert time.monotonic() < end, f"it did not come within {limit} s"
         never.wait(0.001)
     return value
+
+
+def rss():
+    """This process's memory in bytes."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Told:
