@@ -192,16 +192,17 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
         return;
     if ((queue->flags & JSONRPCC_QUEUE_EVENTS) != 0)
         jsonrpcc_on_event(queue->client, NULL, NULL);
-    jsonrpcc_client *client = queue->client;
     pthread_mutex_lock(&queue->lock);
     queue->freed = true;
     size_t bytes =
         jrc_batch_bytes(&queue->ready) + jrc_batch_bytes(&queue->draining);
     bool last = is_last(queue);
+    /* Under the lock: without it the driver may destroy the queue, and with it
+     * the client that a garbage collector has let go of already. */
+    jsonrpcc_undelivered(queue->client, -(int64_t)bytes);
     pthread_mutex_unlock(&queue->lock);
     if (last)
         destroy(queue);
-    jsonrpcc_undelivered(client, -(int64_t)bytes);
 }
 
 /* ---- requests ---- */

@@ -102,7 +102,7 @@ def test_cancelling_the_task_cancels_the_call(serve, run):
             with pytest.raises(asyncio.CancelledError):
                 await task
             await until(lambda: client.stats().cancelled == 1)
-            assert client.stats().in_flight == 0
+            await until(lambda: client.stats().in_flight == 0)
             assert await client.call("add", [1, 2]) == 3
 
     run(main())
