@@ -9,6 +9,7 @@ exact, and it is the fastest of those that do so.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import math
 import sys
@@ -66,7 +67,7 @@ def resolve(codec: Any) -> Codec:
             hides_nan=False,
         )
     if codec == "orjson":
-        import orjson as codec  # noqa: PLC0415  (optional)
+        codec = importlib.import_module("orjson")  # optional: not imported before
     encode = getattr(codec, "encode", None) or getattr(codec, "dumps", None)
     decode = getattr(codec, "decode", None) or getattr(codec, "loads", None)
     if not callable(encode) or not callable(decode) or isinstance(codec, str | bytes):

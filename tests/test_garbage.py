@@ -38,10 +38,11 @@ def test_a_dropped_client_ends_its_calls_threads_and_descriptors():
             history.wait()
             for future in futures:
                 assert isinstance(future.exception(LIMIT), ClientClosed)
+            # Only then has the server read all that this client sent it.
+            server.wait_for_connections(0)
             history.check(server)
             del future, futures  # a call keeps what is left of its client
             server.clear()
-        server.wait_for_connections(0)
         gc.collect()
         settled(threads, before[0])
         settled(descriptors, before[1])
