@@ -19,7 +19,10 @@ PKG_CFLAGS = $(shell pkg-config --cflags libevent_core json-c)
 PKG_LIBS = $(shell pkg-config --libs libevent_core json-c)
 
 STD = -std=gnu11 -pthread -fvisibility=hidden -Icsrc -Werror=implicit-function-declaration
-HARDEN = -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# Inlining across files saves a tenth of a call's instructions; the archive's
+# objects are fat, so that those who link it need not do the same.
+LTO = $(if $(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
+HARDEN = -O2 $(LTO) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
        -Wmissing-prototypes -Wundef -Wvla -Werror
 export UBSAN_OPTIONS ?= print_stacktrace=1
@@ -125,7 +128,7 @@ build/libjsonrpcc.a: $(CORE:%=build/lib/%.o)
 
 build/libjsonrpcc.so.0: $(CORE:%=build/lib/%.o)
 	@echo "  LD  $@"
-	$(Q)$(CC) -shared -pthread -Wl,-soname,$(@F),-z,relro,-z,now,-z,defs $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+	$(Q)$(CC) -O2 $(LTO) -shared -pthread -Wl,-soname,$(@F),-z,relro,-z,now,-z,defs $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 build/libjsonrpcc.so: build/libjsonrpcc.so.0
 	ln -sf $(<F) $@

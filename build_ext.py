@@ -74,6 +74,12 @@ def compile_flags() -> tuple[list[str], list[str]]:
         ]
     else:
         cflags += ["-O2", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]
+        # The layers are many small functions in many files: inlining across
+        # them saves a tenth of the instructions of a call.
+        compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or ""
+        if sys.platform == "linux" and "clang" not in compiler:
+            cflags += ["-flto=auto"]
+            ldflags += ["-flto=auto", "-O2"]
     return cflags, ldflags
 
 

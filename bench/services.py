@@ -51,6 +51,7 @@ def build(source: str) -> Path:
     command = [
         os.environ.get("CC", "cc"),
         "-O2",
+        "-flto=auto",
         "-std=gnu11",
         *(["-DNDEBUG", "-fvisibility=hidden", "-I", str(CSRC)] if ours else []),
         "-o",

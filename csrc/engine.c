@@ -1,7 +1,7 @@
 #include "engine.h"
 
-#include "message.h"
 #include "netstring.h"
+#include "response.h"
 #include "route.h"
 
 #include <errno.h>
@@ -343,7 +343,7 @@ static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
     };
     struct jrc_response response;
 
-    jrc_message_read(payload, len, engine->limits.max_depth, &response);
+    jrc_response_read(payload, len, engine->limits.max_depth, &response);
     if (response.kind == JRC_RESPONSE_IGNORED) {
         jrc_add(&engine->counters.ignored, 1);
         return;

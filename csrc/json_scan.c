@@ -283,18 +283,35 @@ static const unsigned char *read_members(struct jrc_json_reader *reader,
     }
 }
 
-bool jrc_json_scan(const char *text, size_t len, unsigned max_depth,
-                   struct jrc_json_member *members, size_t member_count,
-                   struct jrc_json_report *report)
+static struct jrc_json_reader reader_of(const char *text, size_t len)
 {
     struct jrc_json_reader reader = {0};
-    const unsigned char *p;
-    enum jrc_json_type type;
 
     reader.start = (const unsigned char *)(len ? text : "");
     reader.end = reader.start + len;
     reader.blocks_end =
         len < JRC_JSON_BLOCK ? reader.start : reader.end - (JRC_JSON_BLOCK - 1);
+    return reader;
+}
+
+const char *jrc_json_value_end(const char *text, const char *end,
+                               unsigned max_depth)
+{
+    struct jrc_json_reader reader = reader_of(text, (size_t)(end - text));
+
+    if (max_depth > JRC_JSON_DEPTH_MAX)
+        max_depth = JRC_JSON_DEPTH_MAX;
+    return (const char *)read_value(&reader, reader.start, max_depth);
+}
+
+bool jrc_json_scan(const char *text, size_t len, unsigned max_depth,
+                   struct jrc_json_member *members, size_t member_count,
+                   struct jrc_json_report *report)
+{
+    struct jrc_json_reader reader = reader_of(text, len);
+    const unsigned char *p;
+    enum jrc_json_type type;
+
     if (max_depth > JRC_JSON_DEPTH_MAX)
         max_depth = JRC_JSON_DEPTH_MAX;
     jrc_json_members_reset(members, member_count);

@@ -59,6 +59,15 @@ bool jrc_json_scan(const char *text, size_t len, unsigned max_depth,
                    struct jrc_json_member *members, size_t member_count,
                    struct jrc_json_report *report);
 
+/* Where the JSON value that begins at text, with no white space before, ends;
+ * NULL if none does.  What stands behind it, up to end, is not looked at. */
+const char *jrc_json_value_end(const char *text, const char *end,
+                               unsigned max_depth);
+
+/* Whether text can stand between quotes as it is: ASCII, and neither a control
+ * character, a quote nor a backslash. */
+bool jrc_json_is_plain(const char *text, size_t len);
+
 /* Find members in text that jrc_json_scan() refused, so that the call it was
  * meant for can be told.  True if any was found.
  *

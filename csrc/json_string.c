@@ -7,6 +7,14 @@ const bool jrc_json_is_special[256] = {
     [0x80 ... 0xFF] = true,
 };
 
+bool jrc_json_is_plain(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (jrc_json_is_special[(unsigned char)text[i]])
+            return false;
+    return true;
+}
+
 __attribute__((cold)) void jrc_json_set_error(struct jrc_json_reader *reader,
                                               enum jrc_json_error error,
                                               const unsigned char *at,

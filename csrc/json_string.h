@@ -33,10 +33,6 @@ void jrc_json_set_error(struct jrc_json_reader *reader,
                         enum jrc_json_error error, const unsigned char *at,
                         const char *rule);
 
-void jrc_json_set_error(struct jrc_json_reader *reader,
-                        enum jrc_json_error error, const unsigned char *at,
-                        const char *rule);
-
 /* Remember why the text is refused, and return NULL. */
 JRC_INLINE const unsigned char *jrc_json_refuse(struct jrc_json_reader *reader,
                                                 enum jrc_json_error error,

@@ -1,4 +1,4 @@
-/* JSON-RPC 2.0 messages: build a request or notification, classify a response.
+/* JSON-RPC 2.0 messages: build a request or notification.
  *
  * Functions of bytes.  Nothing that a caller passes can become anything but
  * one message with that method and our id: params are scanned before they are
@@ -46,24 +46,5 @@ size_t jrc_message_frame_size(const struct jrc_message *message, uint64_t id);
 /* Write the frame into out, which has room for frame_size bytes. */
 void jrc_message_write(const struct jrc_message *message, uint64_t id,
                        size_t frame_size, char *out);
-
-enum jrc_response_kind {
-    JRC_RESPONSE_RESULT,
-    JRC_RESPONSE_ERROR,
-    JRC_RESPONSE_INVALID, /* json is the rule broken, static text */
-    JRC_RESPONSE_NOBODYS, /* its id can not be one of ours */
-    JRC_RESPONSE_IGNORED  /* no response: not JSON, a request, a scalar ... */
-};
-
-struct jrc_response {
-    enum jrc_response_kind kind;
-    uint64_t id; /* RESULT, ERROR, INVALID */
-    const char *json;
-    size_t json_len;
-};
-
-/* Read a payload.  The spans in response point into it. */
-void jrc_message_read(const char *payload, size_t len, unsigned max_depth,
-                      struct jrc_response *response);
 
 #endif

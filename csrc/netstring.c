@@ -1,5 +1,7 @@
 #include "netstring.h"
 
+#include "decimal.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -63,28 +65,18 @@ size_t jrc_netstring_need(const char *buf, size_t len)
     return header > 0 ? jrc_netstring_frame_size(size) : 0;
 }
 
-static size_t count_digits(size_t n)
-{
-    size_t digits = 1;
-
-    for (; n >= 10; n /= 10)
-        digits++;
-    return digits;
-}
-
 size_t jrc_netstring_header(char *out, size_t payload_len)
 {
-    size_t digits = count_digits(payload_len);
+    size_t digits = jrc_decimal_size(payload_len);
 
+    jrc_decimal_before(out + digits, payload_len);
     out[digits] = ':';
-    for (size_t i = digits; i > 0; payload_len /= 10)
-        out[--i] = (char)('0' + payload_len % 10);
     return digits + 1;
 }
 
 size_t jrc_netstring_frame_size(size_t payload_len)
 {
-    size_t framing = count_digits(payload_len) + 2; /* colon and comma */
+    size_t framing = jrc_decimal_size(payload_len) + 2; /* colon and comma */
 
     return payload_len > SIZE_MAX - framing ? SIZE_MAX : payload_len + framing;
 }

@@ -22,21 +22,22 @@ FREESTANDING = {
 
 # Our own headers that a part may see, by whatever way.
 PURE = {
-    "netstring": {"netstring"},
+    "netstring": {"netstring", "decimal"},
     "json_text": {"json_text", "json_scan"},
     "json_string": {"json_string", "json_text", "json_scan"},
     "json_scan": {"json_scan", "json_string", "json_text"},
     "json_salvage": {"json_scan", "json_text"},
-    "message": {"message", "json_scan", "netstring"},
+    "message": {"message", "decimal", "json_scan", "netstring"},
+    "response": {"response", "json_scan"},
     "servers": {"servers"},
     "calls": {"calls", "jsonrpcc"},
     "frames": {"frames"},
-    "input": {"input", "netstring"},
+    "input": {"input", "netstring", "decimal"},
     "batch": {"batch", "jsonrpcc"},
     "counters": {"counters", "jsonrpcc"},
     "engine": {
-        "calls", "counters", "engine", "frames", "input", "jsonrpcc", "message",
-        "netstring", "route", "servers",
+        "calls", "counters", "decimal", "engine", "frames", "input", "jsonrpcc",
+        "netstring", "response", "route", "servers",
     },
     "route": {
         "calls", "counters", "engine", "frames", "input", "jsonrpcc", "route",

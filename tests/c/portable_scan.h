@@ -9,10 +9,16 @@ bool portable_scan(const char *text, size_t len, unsigned max_depth,
                    struct jrc_json_member *members, size_t member_count,
                    struct jrc_json_report *report);
 
+const char *portable_value_end(const char *text, const char *end,
+                               unsigned max_depth);
+bool portable_is_plain(const char *text, size_t len);
+
 #ifndef JRC_NO_SIMD
 #define JRC_NO_SIMD
 #endif
 #define jrc_json_scan portable_scan
+#define jrc_json_value_end portable_value_end
+#define jrc_json_is_plain portable_is_plain
 #define jrc_json_set_error portable_set_error
 #define jrc_json_string_rest portable_string_rest
 #define jrc_json_is_special portable_is_special

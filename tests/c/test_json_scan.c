@@ -188,6 +188,14 @@ static bool scan_copy(const char *text, size_t len, size_t before, size_t after,
     memset(copy, ' ', size);
     memcpy(copy + before, text, len);
     bool ok = jrc_json_scan(copy, size, MAX_DEPTH, NULL, 0, report);
+    /* The same by the end of the value, where nothing stands before it. */
+    const char *end = jrc_json_value_end(copy + before, copy + size, MAX_DEPTH);
+    bool starts = len > 0 && memchr(" \t\r\n", text[0], 4) == NULL;
+    while (end != NULL && end < copy + size && memchr(" \t\r\n", *end, 4))
+        end++;
+    if (!CHECK((end == copy + size) == (ok && starts)))
+        printf("  %s: %zu of %zu\n", text, end ? (size_t)(end - copy) : 0,
+               size);
     free(copy);
     return ok;
 }

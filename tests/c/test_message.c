@@ -4,6 +4,7 @@
 #include "json_scan.h"
 #include "message.h"
 #include "netstring.h"
+#include "response.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -224,6 +225,11 @@ static const struct {
     {"{\"i\\u0064\":7,\"r\\u0065sult\":18446744073709551616}", RESULT, 7,
      "18446744073709551616"},
     {"{\"id\":7,\"method\":\"m\",\"result\":1}", RESULT, 7, "1"},
+    {"{ \"jsonrpc\" : \"2.0\" , \"result\" : [ 1 ] , \"id\" : 7 } ", RESULT, 7,
+     "[ 1 ]"},
+    {"{\"result\":1,\"id\":7}", RESULT, 7, "1"},
+    {"{\"result\":\"}\",\"id\":7}", RESULT, 7, "\"}\""},
+    {"{\"id\":7,\"result\":1,\"jsonrpc\":\"2.0\"}", RESULT, 7, "1"},
     /* errors, whatever their shape */
     {"{\"id\":7,\"error\":{\"code\":1}}", ERROR, 7, "{\"code\":1}"},
     {"{\"id\":7,\"error\":\"no\"}", ERROR, 7, "\"no\""},
@@ -237,6 +243,7 @@ static const struct {
     {"{\"id\":7,\"result\":1,\"result\":2}", INVALID, 7, NULL},
     {"{\"id\":7,\"error\":1,\"error\":2}", INVALID, 7, NULL},
     {"{\"id\":7,\"result\":1,\"r\\u0065sult\":2}", INVALID, 7, NULL},
+    {"{" V "," V ",\"id\":7,\"result\":1}", RESULT, 7, "1"},
     {"{\"jsonrpc\":\"3.0\",\"id\":7,\"result\":1}", INVALID, 7, NULL},
     {"{\"jsonrpc\":2.0,\"id\":7,\"result\":1}", INVALID, 7, NULL},
     /* ids */
@@ -256,6 +263,7 @@ static const struct {
     {"{\"id\":true,\"result\":1}", NOBODYS, 0, NULL},
     {"{\"id\":[7],\"result\":1}", NOBODYS, 0, NULL},
     {"{\"id\":7,\"id\":8,\"result\":1}", NOBODYS, 0, NULL},
+    {"{\"id\":12345678901234567,\"result\":1}", NOBODYS, 0, NULL},
     {"{\"id\":18446744073709551623,\"result\":1}", NOBODYS, 0, NULL},
     /* no responses */
     {"{\"result\":1}", IGNORED, 0, NULL},
@@ -269,6 +277,9 @@ static const struct {
     {"\xef\xbb\xbf{}", IGNORED, 0, NULL},
     /* broken, and yet the call can be told */
     {"{\"id\":7,\"result\":01}", INVALID, 7, NULL},
+    {"{\"id\":7,\"result\":1}}", INVALID, 7, NULL},
+    {"{\"id\":7,\"result\":1,}", INVALID, 7, NULL},
+    {"{\"id\":7,\"result\":1 2}", INVALID, 7, NULL},
     {"{\"id\":7,\"result\":NaN}", INVALID, 7, NULL},
     {"{\"id\":\"7\",\"result\":\"\xff\"}", INVALID, 7, NULL},
     {"{\"result\":[1,],\"id\": 7 }", INVALID, 7, NULL},
@@ -284,7 +295,7 @@ static void test_responses(void)
         char *payload = malloc(len + (len == 0));
         struct jrc_response got;
         memcpy(payload, responses[i].payload, len);
-        jrc_message_read(payload, len, 8, &got);
+        jrc_response_read(payload, len, 8, &got);
         const char *want = responses[i].json;
         bool same =
             (int)got.kind == responses[i].kind && got.id == responses[i].id;
@@ -300,7 +311,7 @@ static void test_responses(void)
         for (size_t n = 0; n <= len; n++) { /* no prefix may be over-read */
             char *prefix = malloc(n + (n == 0));
             memcpy(prefix, payload, n);
-            jrc_message_read(prefix, n, 8, &got);
+            jrc_response_read(prefix, n, 8, &got);
             free(prefix);
         }
         free(payload);

@@ -1,0 +1,214 @@
+#include "response.h"
+
+#include "json_scan.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define TEXT_AND_SIZE(text) (text), (sizeof(text) - 1)
+
+enum { JSONRPC, ID, RESULT, ERROR, METHOD, MEMBERS };
+
+static const struct jrc_json_member wanted[MEMBERS] = {
+    [JSONRPC] = {.name = "jsonrpc", .name_len = 7},
+    [ID] = {.name = "id", .name_len = 2},
+    [RESULT] = {.name = "result", .name_len = 6},
+    [ERROR] = {.name = "error", .name_len = 5},
+    [METHOD] = {.name = "method", .name_len = 6},
+};
+
+/* The id as we write it: a decimal without leading zeros, below 2^53; or a
+ * string of just that.  0: anything else. */
+static uint64_t read_id(const struct jrc_json_member *id)
+{
+    const char *p = id->text;
+    size_t len = id->len;
+    uint64_t number = 0;
+
+    if (id->count != 1)
+        return 0;
+    if (id->type == JRC_JSON_STRING) {
+        p++;
+        len -= 2;
+    } else if (id->type != JRC_JSON_NUMBER) {
+        return 0;
+    }
+    if (len == 0 || len > 16 || p[0] == '0')
+        return 0;
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] < '0' || p[i] > '9')
+            return 0;
+        number = number * 10 + (uint64_t)(p[i] - '0');
+    }
+    return number;
+}
+
+static void invalid(struct jrc_response *response, const char *rule)
+{
+    response->kind = JRC_RESPONSE_INVALID;
+    response->json = rule;
+    response->json_len = strlen(rule);
+}
+
+static bool is_known_version(const struct jrc_json_member *version)
+{
+    if (version->type == JRC_JSON_NONE)
+        return true;
+    return version->type == JRC_JSON_STRING && version->len == 5 &&
+           (memcmp(version->text, "\"2.0\"", 5) == 0 ||
+            memcmp(version->text, "\"1.0\"", 5) == 0);
+}
+
+/* A salvaged value's span is a guess: it may have white space behind it. */
+static void trim(struct jrc_json_member *member)
+{
+    while (member->len > 0 && strchr(" \t\r\n", member->text[member->len - 1]))
+        member->len--;
+}
+
+/* The text is no JSON: all that can be done is to tell the call, if its id can
+ * still be found. */
+static void read_broken(const char *payload, size_t len, const char *rule,
+                        struct jrc_response *response)
+{
+    struct jrc_json_member id = wanted[ID];
+
+    response->kind = JRC_RESPONSE_IGNORED;
+    if (!jrc_json_salvage(payload, len, &id, 1))
+        return;
+    trim(&id);
+    if (id.type == JRC_JSON_STRING &&
+        (id.len < 2 || id.text[id.len - 1] != '"'))
+        return;
+    response->id = read_id(&id);
+    if (response->id != 0)
+        invalid(response, rule);
+}
+
+static void set_value(struct jrc_response *response,
+                      enum jrc_response_kind kind,
+                      const struct jrc_json_member *value)
+{
+    response->kind = kind;
+    response->json = value->text;
+    response->json_len = value->len;
+}
+
+/* ---- the way of nearly all ---- */
+
+static const char *skip_space(const char *p, const char *end)
+{
+    while (p < end && *p <= ' ' &&
+           (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    return p;
+}
+
+static bool begins(const char *p, const char *end, const char *text, size_t len)
+{
+    return (size_t)(end - p) > len && memcmp(p, text, len) == 0;
+}
+
+/* Behind the colon, or NULL where there is none. */
+static const char *skip_colon(const char *p, const char *end)
+{
+    p = skip_space(p, end);
+    return p < end && *p == ':' ? skip_space(p + 1, end) : NULL;
+}
+
+/* Behind a positive number of at most 16 digits, or NULL. */
+static const char *read_number(const char *p, const char *end, uint64_t *number)
+{
+    const char *most = end - p > 16 ? p + 16 : end;
+    uint64_t n = 0;
+
+    if (p == end || *p == '0')
+        return NULL;
+    for (; p < most && *p >= '0' && *p <= '9'; p++)
+        n = n * 10 + (uint64_t)(*p - '0');
+    *number = n;
+    return n > 0 ? p : NULL;
+}
+
+/* Read an object of "jsonrpc": "2.0", "id": a number, and "result", once each,
+ * in any order, and nothing else.  False: it may be anything. */
+static bool read_plain(const char *p, const char *end, unsigned max_depth,
+                       struct jrc_response *response)
+{
+    bool has_version = false;
+
+    if (p == end || *p != '{')
+        return false;
+    do {
+        p = skip_space(p + 1, end);
+        if (!has_version && begins(p, end, TEXT_AND_SIZE("\"jsonrpc\""))) {
+            p = skip_colon(p + 9, end);
+            if (p == NULL || !begins(p, end, TEXT_AND_SIZE("\"2.0\"")))
+                return false;
+            p += 5;
+            has_version = true;
+        } else if (response->id == 0 &&
+                   begins(p, end, TEXT_AND_SIZE("\"id\""))) {
+            p = skip_colon(p + 4, end);
+            p = p != NULL ? read_number(p, end, &response->id) : NULL;
+        } else if (response->json == NULL &&
+                   begins(p, end, TEXT_AND_SIZE("\"result\""))) {
+            response->json = skip_colon(p + 8, end);
+            if (response->json == NULL)
+                return false;
+            p = jrc_json_value_end(response->json, end, max_depth - 1);
+            if (p != NULL)
+                response->json_len = (size_t)(p - response->json);
+        } else {
+            return false;
+        }
+        if (p == NULL)
+            return false;
+        p = skip_space(p, end);
+    } while (p < end && *p == ',');
+    return p < end && *p == '}' && skip_space(p + 1, end) == end &&
+           response->id != 0 && response->json != NULL;
+}
+
+void jrc_response_read(const char *payload, size_t len, unsigned max_depth,
+                       struct jrc_response *response)
+{
+    struct jrc_json_member members[MEMBERS];
+    struct jrc_json_report report;
+
+    *response = (struct jrc_response){.kind = JRC_RESPONSE_RESULT};
+    if (read_plain(payload, payload + len, max_depth, response))
+        return;
+    *response = (struct jrc_response){.kind = JRC_RESPONSE_IGNORED};
+    memcpy(members, wanted, sizeof members);
+    if (!jrc_json_scan(payload, len, max_depth, members, MEMBERS, &report)) {
+        read_broken(payload, len, report.rule, response);
+        return;
+    }
+    const struct jrc_json_member *result = &members[RESULT];
+    const struct jrc_json_member *error = &members[ERROR];
+    bool has_result = result->type != JRC_JSON_NONE;
+    bool has_error =
+        error->type != JRC_JSON_NONE && error->type != JRC_JSON_NULL;
+
+    if (members[ID].type == JRC_JSON_NONE ||
+        (members[METHOD].type != JRC_JSON_NONE && !has_result && !has_error)) {
+        response->kind = JRC_RESPONSE_IGNORED;
+        return;
+    }
+    response->id = read_id(&members[ID]);
+    if (response->id == 0)
+        response->kind = JRC_RESPONSE_NOBODYS;
+    else if (!is_known_version(&members[JSONRPC]))
+        invalid(response, "\"jsonrpc\" is neither \"2.0\" nor \"1.0\"");
+    else if (result->count > 1 || error->count > 1)
+        invalid(response, "a member occurs twice");
+    else if (has_error && has_result && result->type != JRC_JSON_NULL)
+        invalid(response, "both result and error are present");
+    else if (has_error)
+        set_value(response, JRC_RESPONSE_ERROR, error);
+    else if (has_result)
+        set_value(response, JRC_RESPONSE_RESULT, result);
+    else
+        invalid(response, "neither result nor error is present");
+}

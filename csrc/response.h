@@ -1,0 +1,28 @@
+/* JSON-RPC 2.0 responses: what a payload says, and to whom. */
+
+#ifndef JRC_RESPONSE_H
+#define JRC_RESPONSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum jrc_response_kind {
+    JRC_RESPONSE_RESULT,
+    JRC_RESPONSE_ERROR,
+    JRC_RESPONSE_INVALID, /* json is the rule broken, static text */
+    JRC_RESPONSE_NOBODYS, /* its id can not be one of ours */
+    JRC_RESPONSE_IGNORED  /* no response: not JSON, a request, a scalar ... */
+};
+
+struct jrc_response {
+    enum jrc_response_kind kind;
+    uint64_t id; /* RESULT, ERROR, INVALID */
+    const char *json;
+    size_t json_len;
+};
+
+/* Read a payload.  The spans in response point into it. */
+void jrc_response_read(const char *payload, size_t len, unsigned max_depth,
+                       struct jrc_response *response);
+
+#endif
