@@ -6,11 +6,12 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, Unpack
 
-from jsonrpcc import _fast, _options
-from jsonrpcc._codec import check_finite, resolve
+from jsonrpcc import _options
+from jsonrpcc._codec import resolve
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._outcome import Event, Outcomes, ServerInfo, read_servers
 from jsonrpcc._stats import Stats, read_stats
+from jsonrpcc._texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,14 +35,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("jsonrpcc")
 
-# Submits without giving up the GIL; see csrc/python/fast.c.
-_fast.bind(int(ffi.cast("uintptr_t", ffi.addressof(lib, "jsonrpcc_queue_request"))))
-queue_request = _fast.request
-
-LENIENT: int = lib.JSONRPCC_LENIENT
 IDEMPOTENT: int = lib.JSONRPCC_IDEMPOTENT
 WAIT_FOR_READY: int = lib.JSONRPCC_WAIT_FOR_READY
-_CONTAINERS = (dict, list, tuple)
 
 # Ctrl-C is seen between two slices of a blocking wait.
 SLICE_MS = 100
@@ -84,10 +79,7 @@ class Base:
         self._options = _options.Options(**options)
         self._handle = _options.open_client(servers, self._options)
         self._outcomes = Outcomes(self._handle, self._codec)
-        self._methods: dict[str, bytes] = {}
-        # Looked up once: these stand in the path of every call.
-        self._dumps = self._codec.encode
-        self._hides_nan = self._codec.hides_nan
+        self._texts = Texts(self._codec)
         self._closed = False
 
     def servers(self) -> list[ServerInfo]:
@@ -108,50 +100,6 @@ class Base:
     def __reduce__(self) -> Any:
         msg = f"a {type(self).__name__} can not be pickled: make one in each process"
         raise TypeError(msg)
-
-    def _method(self, method: Any) -> bytes:
-        """Return the method's bytes; remembered, as programs call few of them."""
-        if not isinstance(method, str):
-            msg = f"method must be a str, not {method!r}"
-            raise TypeError(msg)
-        try:
-            text: bytes = method.encode()
-        except UnicodeEncodeError as error:
-            msg = f"method must be a text in valid UTF-8, not {method!r}"
-            raise ValueError(msg) from error
-        if len(self._methods) < 1024:  # noqa: PLR2004  (a bound, whatever callers do)
-            self._methods[method] = text
-        return text
-
-    def _text(self, params: Any) -> tuple[bytes | None, int]:
-        """
-        Return params as JSON text (None for none), and the call's flags.
-
-        Raises:
-            TypeError: They are of no type that stands for an array or object,
-                or the codec does not know what is in them.
-            ValueError: They hold a number that JSON has not.
-        """
-        if params is None:
-            return None, 0
-        if isinstance(params, _CONTAINERS):
-            text = self._dumps(params)
-            if self._hides_nan and b"null" in text:
-                check_finite(params)
-            return text, 0
-        if isinstance(params, str):
-            try:
-                text = params.encode()
-            except UnicodeEncodeError as error:
-                msg = f"params: no valid UTF-8 at offset {error.start}"
-                raise ValueError(msg) from error
-        elif isinstance(params, bytes):
-            text = params
-        else:
-            kind = type(params).__name__
-            msg = f"params must be a dict, list, tuple, JSON text or None, not {kind}"
-            raise TypeError(msg)
-        return text, LENIENT
 
 
 def pointer(text: bytes | None) -> tuple[Any, int]:

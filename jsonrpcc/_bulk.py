@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._base import SLICE_MS, pointer, queue_request
+from jsonrpcc._base import SLICE_MS, pointer
 from jsonrpcc._errors import JsonRpcError
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._outcome import refusal
@@ -53,7 +53,6 @@ class Bulk:
         self._queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
-        self._address = int(ffi.cast("uintptr_t", queue))
         self._batch = ffi.new("jsonrpcc_batch *")
 
     def run(self, params: Iterator[Any], *, return_exceptions: bool) -> Iterator[Any]:
@@ -87,7 +86,7 @@ class Bulk:
             for params in chunk:
                 self._submit_one(params)
             return
-        text, size = pointer(client._text(chunk)[0])  # noqa: SLF001
+        text, size = pointer(client._texts.params(chunk)[0])  # noqa: SLF001
         at = ffi.new("size_t *", 0)
         left = len(chunk)
         while left:
@@ -105,12 +104,13 @@ class Bulk:
 
     def _submit_one(self, params: Any) -> None:
         client = self._client
-        text, flags = client._text(params)  # noqa: SLF001
+        text, flags = client._texts.params(params)  # noqa: SLF001
         flags |= self._flags
         while True:
-            result = queue_request(
-                self._address, self._submitted, self._name, text, self._ms, flags
-            )
+            result = lib.jsonrpcc_queue_request(
+                self._queue, self._submitted, self._name, len(self._name),
+                *pointer(text), self._ms, flags,
+            )  # fmt: skip
             if result > 0:
                 self._submitted += 1
                 return

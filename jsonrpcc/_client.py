@@ -10,20 +10,17 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-import msgspec
-
 from jsonrpcc._base import (
     IDEMPOTENT,
     SLICE_MS,
     WAIT_FOR_READY,
     Base,
     pointer,
-    queue_request,
 )
 from jsonrpcc._bulk import Bulk
-from jsonrpcc._codec import check_finite
 from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc._errors import JsonRpcError
+from jsonrpcc._fast import Call
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import milliseconds
 from jsonrpcc._outcome import Event, refusal
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
     from jsonrpcc._base import OptionArgs
     from jsonrpcc._dispatcher import OnError, OnResult
 
-NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
 _sync_call = lib.jsonrpcc_sync_call
 _sync_outcome = lib.jsonrpcc_sync_outcome
 OK: int = lib.JSONRPCC_OK
@@ -43,28 +39,6 @@ EPENDING: int = lib.JSONRPCC_EPENDING
 EFULL: int = lib.JSONRPCC_EFULL
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
-
-
-class Call(msgspec.Struct, eq=False, gc=False):
-    """A request in flight, as `Client.request` returns it."""
-
-    # A Struct because it is made for every call, in a third of the time; and as
-    # it knows no callback it can be part of no cycle.
-    _client: Any
-    method: str
-    _id: int = 0
-
-    def cancel(self) -> None:
-        """
-        Give the call up: `Cancelled` goes to on_error.
-
-        If an outcome is on its way already, that one is delivered instead: there
-        is exactly one in either case.  Nothing happens to a call that has ended.
-        """
-        lib.jsonrpcc_cancel(self._client, self._id)
-
-    def __repr__(self) -> str:
-        return f"<Call {self.method!r} id {self._id}>"
 
 
 class _Future(concurrent.futures.Future[Any]):
@@ -126,15 +100,34 @@ class Client(Base):
         """Have nothing that belongs to a process: at first, and after fork()."""
         self._lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
+        for name in ("request", "notification"):
+            self.__dict__.pop(name, None)
         self._syncs: list[Any] = []
 
     def _open(self) -> Dispatcher:
         with self._lock:
             if self._dispatcher is None:
-                self._dispatcher = Dispatcher(
-                    self._handle, self._outcomes, self._codec, self._on_event
+                self._dispatcher = dispatcher = Dispatcher(
+                    self._handle,
+                    self._outcomes,
+                    self._codec,
+                    self._texts,
+                    self._options.timeout,
+                    self._on_event,
                 )
+                self._take_short_cuts(dispatcher)
             return self._dispatcher
+
+    def _take_short_cuts(self, dispatcher: Dispatcher) -> None:
+        """
+        Bind the names of our methods to what they call, on this object.
+
+        That leaves out a Python frame in the path of every call; not where a
+        subclass has methods of its own by these names.
+        """
+        for name in ("request", "notification"):
+            if getattr(type(self), name) is getattr(Client, name):
+                self.__dict__[name] = getattr(dispatcher.calls, name)
 
     # ---- callbacks ----------------------------------------------------------
 
@@ -168,67 +161,17 @@ class Client(Base):
             ClientClosed: The client is closed.  No callback will run.
             TypeError, ValueError: The arguments are wrong; says which and where.
         """
-        dispatcher = self._dispatcher or self._open()
-        text: bytes | None
-        kind = type(params)
-        if kind is dict or kind is list:  # the way of nearly all, without a call
-            text = encoded = self._dumps(params)
-            # find(), as "in" raises and swallows a TypeError on its way.
-            if encoded.find(b"null") >= 0 and self._hides_nan:
-                check_finite(params)
-            flags = 0
-        else:
-            text, flags = self._text(params)
-        name = self._methods.get(method) or self._method(method)
-        ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        if idempotent:
-            flags |= IDEMPOTENT
-        if wait_for_ready:
-            flags |= WAIT_FOR_READY
-        token = dispatcher.next_token()
-        # Before the call into C: the answer may come first.
-        dispatcher.calls[token] = (on_result, on_error, method)
-        try:
-            call_id = queue_request(dispatcher.address, token, name, text, ms, flags)
-            if call_id <= 0:
-                args = (token, name, text, ms)
-                call_id = self._again(
-                    dispatcher, method, call_id, args, flags, block=block
-                )
-        except BaseException:
-            dispatcher.calls.pop(token, None)
-            raise
-        return Call(self._handle, method, call_id)
-
-    def _again(
-        self,
-        dispatcher: Dispatcher,
-        method: str,
-        result: int,
-        args: tuple[int, bytes, bytes | None, int],
-        flags: int,
-        *,
-        block: bool,
-    ) -> int:
-        """
-        Deal with a call that was not accepted: wait for room, or raise.
-
-        Returns the call's id.
-        """
-        _, _, text, ms = args
-        if dispatcher.thread is threading.current_thread():
-            # Waiting here would wait for ourselves; there is a reserve.
-            flags |= lib.JSONRPCC_RESERVE
-            block = False
-            if result == -lib.JSONRPCC_EFULL:
-                result = queue_request(dispatcher.address, *args, flags)
-        deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
-        while block and result == -lib.JSONRPCC_EFULL and time.monotonic() < deadline:
-            lib.jsonrpcc_queue_room(dispatcher.queue, SLICE_MS)
-            result = queue_request(dispatcher.address, *args, flags)
-        if result > 0:
-            return result
-        raise refusal(-result, method, text, flags)
+        # The first call of a process; from then on the name is bound to this one.
+        return self._open().calls.request(
+            method,
+            params,
+            on_result,
+            on_error,
+            timeout=timeout,
+            idempotent=idempotent,
+            wait_for_ready=wait_for_ready,
+            block=block,
+        )
 
     def notification(
         self,
@@ -248,17 +191,9 @@ class Client(Base):
         Raises:
             As `request`.
         """
-        dispatcher = self._dispatcher or self._open()
-        text, flags = self._text(params)
-        name = self._methods.get(method) or self._method(method)
-        ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        flags |= NOTIFICATION
-        if wait_for_ready:
-            flags |= WAIT_FOR_READY
-        args = (0, name, text, ms)
-        result = queue_request(dispatcher.address, *args, flags)
-        if result <= 0:
-            self._again(dispatcher, method, result, args, flags, block=block)
+        self._open().calls.notification(
+            method, params, timeout=timeout, wait_for_ready=wait_for_ready, block=block
+        )
 
     # ---- blocking -------------------------------------------------------------
 
@@ -283,8 +218,8 @@ class Client(Base):
         """
         if self._dispatcher is None:
             self._open()
-        text, flags = self._text(params)
-        name = self._methods.get(method) or self._method(method)
+        text, flags = self._texts.params(params)
+        name = self._texts.method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         if idempotent:
             flags |= IDEMPOTENT
@@ -389,7 +324,7 @@ class Client(Base):
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             msg = f"window must be a positive integer, not {window!r}"
             raise ValueError(msg)
-        name = self._methods.get(method) or self._method(method)
+        name = self._texts.method(method)
         flags = (IDEMPOTENT if idempotent else 0) | (
             WAIT_FOR_READY if wait_for_ready else 0
         )

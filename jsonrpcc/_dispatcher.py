@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,18 +9,23 @@ from typing import TYPE_CHECKING, Any
 from jsonrpcc._base import SLICE_MS, logger, tell_event
 from jsonrpcc._errors import Cancelled, JsonRpcError, RemoteError
 from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._submit import Submitter, callbacks_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jsonrpcc._codec import Codec
     from jsonrpcc._outcome import Event, Outcomes
+    from jsonrpcc._texts import Texts
 
     OnResult = Callable[[Any], object]
     OnError = Callable[[JsonRpcError], object]
-    Callbacks = tuple[OnResult | None, OnError | None, str]  # and the method
+    Entry = tuple[OnResult | None, OnError | None, str]  # and the method
 
-_NOBODY: Callbacks = (None, None, "")
+
+def report(method: str, error: BaseException) -> None:
+    """Log what a callback raised."""
+    logger.error("callback of %r failed", method, exc_info=error)
 
 
 class Dispatcher:
@@ -36,6 +40,8 @@ class Dispatcher:
         handle: Any,
         outcomes: Outcomes,
         codec: Codec,
+        texts: Texts,
+        timeout: float,
         on_event: Callable[[Event], object] | None,
     ) -> None:
         queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EVENTS)
@@ -46,29 +52,27 @@ class Dispatcher:
         self.queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
-        self.address = int(ffi.cast("uintptr_t", queue))
-        self.calls: dict[int, Callbacks] = {}
-        self.next_token = itertools.count(1).__next__
+        submitter = Submitter(texts, self.queue, timeout)
+        self.calls = callbacks_for(handle, self.queue, codec, submitter, report)
         self.idle = threading.Condition()
         self._drainers = 0
         self._outcomes = outcomes
         self._decode = codec.decode
-        self._decode_many = codec.decode_many
         self._on_event = on_event
         self.thread = threading.Thread(target=self._run, name="jsonrpcc", daemon=True)
+        submitter.thread = self.thread
         self.thread.start()
 
     def _run(self) -> None:
         """Fetch and deliver until the client is closed and all is delivered."""
         batch = ffi.new("jsonrpcc_batch *")
+        address = int(ffi.cast("uintptr_t", batch))
         queue = self.queue
         wait = lib.jsonrpcc_queue_wait
+        deliver = self.calls.deliver
         while wait(queue, batch, -1) == lib.JSONRPCC_OK:
-            count = batch.count
-            if count == 1:
-                self._deliver_one(batch)
-            elif count:
-                self._deliver(batch, count)
+            if batch.count and not deliver(address):
+                self._deliver_each(batch)
             if batch.failure_count:
                 self._fail(batch)
             if batch.event_count:
@@ -84,13 +88,7 @@ class Dispatcher:
     # SystemExit and asyncio.CancelledError too, must not end this thread: the
     # outcomes of all other calls come through it.
 
-    def _deliver_one(self, batch: Any) -> None:
-        entry = self.calls.pop(batch.tokens[0], None)
-        if entry is not None:
-            size = batch.results_len - 2
-            self._decode_one(entry, ffi.buffer(batch.results + 1, size))
-
-    def _decode_one(self, entry: Callbacks, text: Any) -> None:
+    def _decode_one(self, entry: Entry, text: Any) -> None:
         on_result, _, method = entry
         try:
             result = self._decode(text)
@@ -101,44 +99,26 @@ class Dispatcher:
             return
         try:
             on_result(result)
-        except BaseException:
-            logger.exception("callback of %r failed", method)
+        except BaseException as error:
+            report(method, error)
 
-    def _deliver(self, batch: Any, count: int) -> None:
-        tokens = ffi.unpack(batch.tokens, count)
-        try:
-            results = self._decode_many(ffi.buffer(batch.results, batch.results_len))
-        except Exception:
-            self._deliver_each(batch, tokens)
-            return
-        pop = self.calls.pop
-        for token, result in zip(tokens, results, strict=True):
-            # No entry: an exception from a signal handler hit request() so late
-            # that the call was accepted all the same; nobody waits for it.
-            on_result, _, method = pop(token, _NOBODY)
-            if on_result is None:
-                continue
-            try:
-                on_result(result)
-            except BaseException:
-                logger.exception("callback of %r failed", method)
-
-    def _deliver_each(self, batch: Any, tokens: list[int]) -> None:
+    def _deliver_each(self, batch: Any) -> None:
         """One of the results can not be decoded: that is its call's matter alone."""
+        tokens = ffi.unpack(batch.tokens, batch.count)
         first = batch.starts[0] - 1
         texts = [
             bytes(ffi.buffer(batch.results + batch.starts[i] - first, batch.lens[i]))
             for i in range(len(tokens))
         ]
         for token, text in zip(tokens, texts, strict=True):
-            entry = self.calls.pop(token, None)
+            entry = self.calls.take(token)
             if entry is not None:
                 self._decode_one(entry, text)
 
     def _fail(self, batch: Any) -> None:
         for i in range(batch.failure_count):
             failure = batch.failures[i]
-            entry = self.calls.pop(failure.token, None)
+            entry = self.calls.take(failure.token)
             if entry is not None:
                 self._end(entry, self._outcomes.error(failure.outcome, entry[2]))
 
@@ -150,7 +130,7 @@ class Dispatcher:
                 logger.exception("on_event %r failed", self._on_event)
 
     @staticmethod
-    def _end(entry: Callbacks, error: JsonRpcError) -> None:
+    def _end(entry: Entry, error: JsonRpcError) -> None:
         _, on_error, method = entry
         if on_error is None:
             if not isinstance(error, Cancelled):
@@ -160,8 +140,8 @@ class Dispatcher:
             return
         try:
             on_error(error)
-        except BaseException:
-            logger.exception("callback of %r failed", method)
+        except BaseException as raised:
+            report(method, raised)
 
     def drain(self, deadline: float) -> bool:
         """Wait until no call is in flight, or the deadline or the end comes."""

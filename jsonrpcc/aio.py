@@ -10,7 +10,6 @@ from jsonrpcc._base import (
     IDEMPOTENT,
     WAIT_FOR_READY,
     Base,
-    queue_request,
     tell_event,
 )
 from jsonrpcc._codec import check_finite
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
 CORKED: int = lib.JSONRPCC_CORKED
+def queue_request(q, t, n, x, ms, f): return lib.jsonrpcc_queue_request(ffi.cast("jsonrpcc_queue *", q), t, n, len(n), x or ffi.NULL, len(x or b""), ms, f)
 _flush = lib.jsonrpcc_flush
 _GONE: tuple[None, str] = (None, "")  # a call that its caller gave up in between
 _ROOM_CHECK = 0.02  # seconds between two looks for room
@@ -99,14 +99,14 @@ class AsyncClient(Base):
         text: bytes | None
         kind = type(params)
         if kind is dict or kind is list:  # the way of nearly all, without a call
-            text = encoded = self._dumps(params)
+            text = encoded = self._texts._encode(params)
             # find(), as "in" raises and swallows a TypeError on its way.
-            if encoded.find(b"null") >= 0 and self._hides_nan:
+            if encoded.find(b"null") >= 0 and self._texts._hides_nan:
                 check_finite(params)
             flags = 0
         else:
-            text, flags = self._text(params)
-        name = self._methods.get(method) or self._method(method)
+            text, flags = self._texts.params(params)
+        name = self._texts.method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         if idempotent:
             flags |= IDEMPOTENT
@@ -149,8 +149,8 @@ class AsyncClient(Base):
         for `jsonrpcc.Client.notification`.
         """
         loop = self._loop if self._loop is not None else self._open()
-        text, flags = self._text(params)
-        name = self._methods.get(method) or self._method(method)
+        text, flags = self._texts.params(params)
+        name = self._texts.method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         flags |= NOTIFICATION
         if wait_for_ready:

@@ -1,0 +1,126 @@
+/* The arguments of a call, as far as they are the usual ones. */
+
+#include "fast.h"
+
+#include <math.h>
+#include <string.h>
+
+struct fast_names fast_names;
+
+/* A bool as a flag.  False: it is something else that Python takes for one. */
+static bool read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
+{
+    if (value == Py_True)
+        *flags |= flag;
+    return value == Py_True || value == Py_False;
+}
+
+/* Seconds to milliseconds, rounded up, as jsonrpcc._options.milliseconds(). */
+static bool read_timeout(PyObject *value, int32_t *ms)
+{
+    if (value == Py_None) {
+        *ms = 0;
+        return true;
+    }
+    if (!PyFloat_CheckExact(value))
+        return false;
+    double seconds = PyFloat_AsDouble(value);
+    if (!(seconds > 0 && seconds <= INT32_MAX / 1000))
+        return false;
+    *ms = (int32_t)ceil(seconds * 1000);
+    return true;
+}
+
+static bool read_keyword(struct fast_arguments *a, PyObject *name,
+                         PyObject *value)
+{
+    if (name == fast_names.timeout)
+        return read_timeout(value, &a->timeout_ms);
+    if (name == fast_names.idempotent)
+        return read_flag(value, JSONRPCC_IDEMPOTENT, &a->flags);
+    if (name == fast_names.wait_for_ready)
+        return read_flag(value, JSONRPCC_WAIT_FOR_READY, &a->flags);
+    if (name == fast_names.block)
+        return value == Py_True;
+    if (name == fast_names.on_result && a->on_result == NULL)
+        a->on_result = value;
+    else if (name == fast_names.on_error && a->on_error == NULL)
+        a->on_error = value;
+    else if (name == fast_names.params && a->params == NULL)
+        a->params = value;
+    else
+        return false;
+    return true;
+}
+
+bool fast_read_arguments(struct fast_arguments *a, PyObject *const *args,
+                         Py_ssize_t n, PyObject *kwnames, Py_ssize_t most)
+{
+    Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_Size(kwnames);
+
+    if (n < 1 || n > most || !PyUnicode_CheckExact(args[0]))
+        return false;
+    memset(a, 0, sizeof *a);
+    a->method = args[0];
+    a->params = n > 1 ? args[1] : NULL;
+    a->on_result = n > 2 ? args[2] : NULL;
+    a->on_error = n > 3 ? args[3] : NULL;
+    for (Py_ssize_t i = 0; i < named; i++)
+        if (!read_keyword(a, PyTuple_GetItem(kwnames, i), args[n + i]))
+            return false;
+    a->method_text = PyUnicode_AsUTF8AndSize(a->method, &a->method_len);
+    if (a->method_text != NULL)
+        return true;
+    PyErr_Clear();
+    return false;
+}
+
+PyObject *fast_encode(PyObject *encode, bool hides_nan, PyObject *params)
+{
+    if (params == NULL || params == Py_None) {
+        Py_INCREF(Py_None);
+        return Py_None;
+    }
+    if (!PyDict_CheckExact(params) && !PyList_CheckExact(params) &&
+        !PyTuple_CheckExact(params))
+        return NULL;
+    PyObject *text = PyObject_CallFunctionObjArgs(encode, params, NULL);
+    if (text == NULL)
+        return NULL;
+    char *bytes;
+    Py_ssize_t len;
+    if (!PyBytes_CheckExact(text) ||
+        PyBytes_AsStringAndSize(text, &bytes, &len) != 0 ||
+        (hides_nan && memmem(bytes, (size_t)len, "null", 4) != NULL)) {
+        Py_DECREF(text);
+        return NULL;
+    }
+    return text;
+}
+
+PyObject *fast_otherwise(PyObject *function, PyObject *self,
+                         PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
+{
+    Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_Size(kwnames);
+    PyObject *positional = PyTuple_New(n + 1);
+    PyObject *keywords = PyDict_New();
+    PyObject *result = NULL;
+
+    if (positional != NULL && keywords != NULL) {
+        Py_INCREF(self);
+        PyTuple_SetItem(positional, 0, self);
+        for (Py_ssize_t i = 0; i < n; i++) {
+            Py_INCREF(args[i]);
+            PyTuple_SetItem(positional, i + 1, args[i]);
+        }
+        Py_ssize_t i = 0;
+        while (i < named && PyDict_SetItem(keywords, PyTuple_GetItem(kwnames, i),
+                                           args[n + i]) == 0)
+            i++;
+        if (i == named)
+            result = PyObject_Call(function, positional, keywords);
+    }
+    Py_XDECREF(positional);
+    Py_XDECREF(keywords);
+    return result;
+}

@@ -1,0 +1,448 @@
+/* jsonrpcc._fast.Callbacks: whom to tell the outcome of which call.
+ *
+ * A table of entries; an entry's index is the token of its call.  It is filled
+ * before the call is submitted, for the outcome may come first, and taken by
+ * whoever delivers the outcome. */
+
+#include "fast.h"
+
+#include <stdlib.h>
+
+#define NO_ENTRY UINT32_MAX
+
+struct entry {
+    PyObject *on_result, *on_error; /* NULL or None: none */
+    PyObject *method;               /* NULL: the entry is free */
+    uint32_t next_free;
+};
+
+struct callbacks {
+    PyObject_HEAD
+    jsonrpcc_queue *queue;
+    jsonrpcc_client *client;
+    PyObject *handle;       /* keeps client */
+    PyObject *keep;         /* keeps queue */
+    PyObject *call_type;    /* jsonrpcc.Call */
+    PyObject *encode;       /* object to bytes */
+    PyObject *decode_many;  /* text of an array to a list */
+    PyObject *report;       /* told (method, exception) of a callback */
+    PyObject *request;      /* (self, ...): for unusual arguments */
+    PyObject *notification; /* likewise */
+    bool hides_nan;
+    struct entry *entries;
+    uint32_t used, room, free;
+    Py_ssize_t live;
+};
+
+/* ---- entries ---- */
+
+static bool make_room(struct callbacks *self)
+{
+    uint32_t room = self->room == 0 ? 64 : self->room * 2;
+    struct entry *entries =
+        reallocarray(self->entries, room, sizeof *self->entries);
+
+    if (entries == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    self->entries = entries;
+    self->room = room;
+    return true;
+}
+
+/* The token, or NO_ENTRY with an exception. */
+static uint32_t put(struct callbacks *self, PyObject *on_result,
+                    PyObject *on_error, PyObject *method)
+{
+    uint32_t token = self->free;
+
+    if (token != NO_ENTRY)
+        self->free = self->entries[token].next_free;
+    else if (self->used < self->room || make_room(self))
+        token = self->used++;
+    else
+        return NO_ENTRY;
+    Py_XINCREF(on_result);
+    Py_XINCREF(on_error);
+    Py_INCREF(method);
+    self->entries[token] = (struct entry){on_result, on_error, method, 0};
+    self->live++;
+    return token;
+}
+
+/* Take an entry out: its references are the caller's.  False: there is none. */
+static bool take(struct callbacks *self, uint64_t token, struct entry *entry)
+{
+    if (token >= self->used || self->entries[token].method == NULL)
+        return false;
+    *entry = self->entries[token];
+    self->entries[token] =
+        (struct entry){.next_free = self->free, .method = NULL};
+    self->free = (uint32_t)token;
+    self->live--;
+    return true;
+}
+
+static void drop(struct entry *entry)
+{
+    Py_XDECREF(entry->on_result);
+    Py_XDECREF(entry->on_error);
+    Py_DECREF(entry->method);
+}
+
+static void discard(struct callbacks *self, uint32_t token)
+{
+    struct entry entry;
+
+    if (take(self, token, &entry))
+        drop(&entry);
+}
+
+/* ---- submitting ---- */
+
+static int64_t submit(struct callbacks *self, const struct fast_arguments *a,
+                      PyObject *text, uint64_t token, uint32_t flags)
+{
+    char *params = NULL;
+    Py_ssize_t len = 0;
+
+    if (text != Py_None)
+        PyBytes_AsStringAndSize(text, &params, &len);
+    return fast_core.queue_request(self->queue, token, a->method_text,
+                                   (size_t)a->method_len, params, (size_t)len,
+                                   a->timeout_ms, a->flags | flags);
+}
+
+static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
+                         PyObject *kwnames)
+{
+    struct callbacks *self = (struct callbacks *)object;
+    struct fast_arguments a;
+    PyObject *text = NULL;
+
+    if (fast_read_arguments(&a, args, n, kwnames, 4))
+        text = fast_encode(self->encode, self->hides_nan, a.params);
+    if (text == NULL)
+        return PyErr_Occurred() ? NULL
+                                : fast_otherwise(self->request, object, args, n,
+                                                 kwnames);
+    /* All memory is taken first: an accepted call must not end in an error. */
+    PyObject *call =
+        fast_call_new(self->call_type, self->handle, self->client, a.method);
+    uint32_t token = call == NULL
+                         ? NO_ENTRY
+                         : put(self, a.on_result, a.on_error, a.method);
+    int64_t id = 0;
+    if (token != NO_ENTRY) {
+        id = submit(self, &a, text, token, 0);
+        if (id > 0)
+            fast_call_set_id(call, (uint64_t)id);
+        else
+            discard(self, token);
+    }
+    Py_DECREF(text);
+    if (id > 0)
+        return call;
+    Py_XDECREF(call);
+    if (token == NO_ENTRY)
+        return NULL;
+    return fast_otherwise(self->request, object, args, n, kwnames);
+}
+
+static PyObject *notification(PyObject *object, PyObject *const *args,
+                              Py_ssize_t n, PyObject *kwnames)
+{
+    struct callbacks *self = (struct callbacks *)object;
+    struct fast_arguments a;
+    PyObject *text = NULL;
+    int64_t id = 0;
+
+    if (fast_read_arguments(&a, args, n, kwnames, 2) && a.on_result == NULL &&
+        a.on_error == NULL && (a.flags & JSONRPCC_IDEMPOTENT) == 0)
+        text = fast_encode(self->encode, self->hides_nan, a.params);
+    if (text != NULL) {
+        id = submit(self, &a, text, 0, JSONRPCC_NOTIFICATION);
+        Py_DECREF(text);
+    }
+    if (id > 0)
+        Py_RETURN_NONE;
+    if (PyErr_Occurred())
+        return NULL;
+    return fast_otherwise(self->notification, object, args, n, kwnames);
+}
+
+/* put(on_result, on_error, method) -> token */
+static PyObject *put_entry(PyObject *object, PyObject *args)
+{
+    PyObject *on_result, *on_error, *method;
+
+    if (!PyArg_ParseTuple(args, "OOU", &on_result, &on_error, &method))
+        return NULL;
+    uint32_t token =
+        put((struct callbacks *)object, on_result, on_error, method);
+    return token == NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
+}
+
+/* submit(token, method, params or None, ms, flags) -> id or negated status */
+static PyObject *submit_texts(PyObject *object, PyObject *args)
+{
+    struct callbacks *self = (struct callbacks *)object;
+    unsigned long long token;
+    const char *method, *params;
+    Py_ssize_t method_len, params_len;
+    int ms;
+    unsigned flags;
+
+    if (!PyArg_ParseTuple(args, "Ky#z#iI", &token, &method, &method_len,
+                          &params, &params_len, &ms, &flags))
+        return NULL;
+    return PyLong_FromLongLong(fast_core.queue_request(
+        self->queue, token, method, (size_t)method_len, params,
+        (size_t)params_len, ms, flags));
+}
+
+/* call(method, id) -> Call */
+static PyObject *make_call(PyObject *object, PyObject *args)
+{
+    struct callbacks *self = (struct callbacks *)object;
+    PyObject *method;
+    unsigned long long id;
+
+    if (!PyArg_ParseTuple(args, "UK", &method, &id))
+        return NULL;
+    PyObject *call =
+        fast_call_new(self->call_type, self->handle, self->client, method);
+    if (call != NULL)
+        fast_call_set_id(call, id);
+    return call;
+}
+
+/* ---- delivering ---- */
+
+/* take(token) -> (on_result, on_error, method), or None */
+static PyObject *take_entry(PyObject *object, PyObject *token)
+{
+    unsigned long long number = PyLong_AsUnsignedLongLong(token);
+    struct entry entry;
+
+    if (PyErr_Occurred())
+        return NULL;
+    if (!take((struct callbacks *)object, number, &entry))
+        Py_RETURN_NONE;
+    PyObject *tuple = PyTuple_Pack(
+        3, entry.on_result != NULL ? entry.on_result : Py_None,
+        entry.on_error != NULL ? entry.on_error : Py_None, entry.method);
+    drop(&entry);
+    return tuple;
+}
+
+/* A callback raised: tell, and go on.  If even that raises, it is Python's
+ * unraisable hook that is told. */
+static void tell_exception(struct callbacks *self, PyObject *method)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value != NULL && traceback != NULL)
+        PyException_SetTraceback(value, traceback);
+    PyObject *done = PyObject_CallFunctionObjArgs(
+        self->report, method, value != NULL ? value : Py_None, NULL);
+    if (done == NULL)
+        PyErr_WriteUnraisable(self->report);
+    Py_XDECREF(done);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+}
+
+static PyObject *decode(struct callbacks *self, const jsonrpcc_batch *batch)
+{
+    PyObject *view =
+        PyMemoryView_FromMemory((char *)(uintptr_t)batch->results,
+                                (Py_ssize_t)batch->results_len, PyBUF_READ);
+
+    if (view == NULL)
+        return NULL;
+    PyObject *results =
+        PyObject_CallFunctionObjArgs(self->decode_many, view, NULL);
+    Py_DECREF(view);
+    if (results != NULL &&
+        (!PyList_CheckExact(results) ||
+         PyList_Size(results) != (Py_ssize_t)batch->count)) {
+        Py_DECREF(results);
+        return NULL;
+    }
+    return results;
+}
+
+/* deliver(address of a batch) -> whether its results could be decoded
+ *
+ * If not, all is left as it was. */
+static PyObject *deliver(PyObject *object, PyObject *address)
+{
+    struct callbacks *self = (struct callbacks *)object;
+    const jsonrpcc_batch *batch = PyLong_AsVoidPtr(address);
+    struct entry entry;
+
+    if (batch == NULL)
+        return NULL;
+    PyObject *results = decode(self, batch);
+    if (results == NULL) {
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!take(self, batch->tokens[i], &entry))
+            continue;
+        if (entry.on_result != NULL && entry.on_result != Py_None) {
+            PyObject *done = PyObject_CallFunctionObjArgs(
+                entry.on_result, PyList_GetItem(results, (Py_ssize_t)i), NULL);
+            if (done == NULL)
+                tell_exception(self, entry.method);
+            Py_XDECREF(done);
+        }
+        drop(&entry);
+    }
+    Py_DECREF(results);
+    Py_RETURN_TRUE;
+}
+
+/* ---- the object ---- */
+
+static int init(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {
+        "client",  "queue",   "handle",       "keep", "encode",   "decode_many",
+        "request", "report",  "notification", "call", "hides_nan", NULL};
+    struct callbacks *self = (struct callbacks *)object;
+    PyObject *client, *queue;
+    int hides_nan;
+
+    if (self->call_type != NULL) {
+        PyErr_SetString(PyExc_TypeError, "made already");
+        return -1;
+    }
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "$O!O!OOOOOOOOp", names, &PyLong_Type, &client,
+            &PyLong_Type, &queue, &self->handle, &self->keep, &self->encode,
+            &self->decode_many, &self->request, &self->report,
+            &self->notification, &self->call_type, &hides_nan)) {
+        self->handle = self->keep = self->encode = self->decode_many = NULL;
+        self->request = self->report = self->notification = NULL;
+        self->call_type = NULL;
+        return -1;
+    }
+    Py_INCREF(self->handle);
+    Py_INCREF(self->keep);
+    Py_INCREF(self->encode);
+    Py_INCREF(self->decode_many);
+    Py_INCREF(self->request);
+    Py_INCREF(self->report);
+    Py_INCREF(self->notification);
+    Py_INCREF(self->call_type);
+    self->client = PyLong_AsVoidPtr(client);
+    self->queue = PyLong_AsVoidPtr(queue);
+    self->hides_nan = hides_nan != 0;
+    self->free = NO_ENTRY;
+    return 0;
+}
+
+static int traverse(PyObject *object, visitproc visit, void *arg)
+{
+    struct callbacks *self = (struct callbacks *)object;
+
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->handle);
+    Py_VISIT(self->keep);
+    Py_VISIT(self->call_type);
+    Py_VISIT(self->encode);
+    Py_VISIT(self->decode_many);
+    Py_VISIT(self->report);
+    Py_VISIT(self->request);
+    Py_VISIT(self->notification);
+    for (uint32_t i = 0; i < self->used; i++) {
+        Py_VISIT(self->entries[i].on_result);
+        Py_VISIT(self->entries[i].on_error);
+    }
+    return 0;
+}
+
+static int clear(PyObject *object)
+{
+    struct callbacks *self = (struct callbacks *)object;
+
+    for (uint32_t i = 0; i < self->used; i++)
+        discard(self, i);
+    Py_CLEAR(self->encode);
+    Py_CLEAR(self->decode_many);
+    Py_CLEAR(self->report);
+    Py_CLEAR(self->request);
+    Py_CLEAR(self->notification);
+    Py_CLEAR(self->call_type);
+    Py_CLEAR(self->keep);
+    Py_CLEAR(self->handle);
+    return 0;
+}
+
+static void dealloc(PyObject *object)
+{
+    struct callbacks *self = (struct callbacks *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    PyObject_GC_UnTrack(object);
+    clear(object);
+    free(self->entries);
+    release(object);
+    Py_DECREF(type);
+}
+
+static Py_ssize_t length(PyObject *object)
+{
+    return ((struct callbacks *)object)->live;
+}
+
+#define FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
+
+static PyMethodDef methods[] = {
+    {"request", FASTCALL(request), METH_FASTCALL | METH_KEYWORDS,
+     "See jsonrpcc.Client.request."},
+    {"notification", FASTCALL(notification), METH_FASTCALL | METH_KEYWORDS,
+     "See jsonrpcc.Client.notification."},
+    {"put", put_entry, METH_VARARGS,
+     "put(on_result, on_error, method): the token of a new entry."},
+    {"take", take_entry, METH_O,
+     "take(token): its (on_result, on_error, method), or None."},
+    {"submit", submit_texts, METH_VARARGS,
+     "submit(token, method, params, ms, flags): id, or negated status."},
+    {"call", make_call, METH_VARARGS, "call(method, id): a Call."},
+    {"deliver", deliver, METH_O,
+     "deliver(batch): run the callbacks of its results; whether it could."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "Whom to tell the outcome of which call."},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, init},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_methods, methods},
+    {Py_sq_length, length},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "jsonrpcc._fast.Callbacks",
+    .basicsize = sizeof(struct callbacks),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
+};
+
+PyObject *fast_callbacks_type(void)
+{
+    return PyType_FromSpec(&spec);
+}

@@ -1,0 +1,134 @@
+"""
+Submitting what _fast leaves over: unusual arguments, and calls not accepted.
+
+The functions of `Submitter` take the `_fast.Callbacks` of the client first, as if
+they were its methods: it runs them in place of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from jsonrpcc._base import IDEMPOTENT, SLICE_MS, WAIT_FOR_READY
+from jsonrpcc._fast import Call, Callbacks, bind
+from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._options import milliseconds
+from jsonrpcc._outcome import refusal
+
+if TYPE_CHECKING:
+    from jsonrpcc._codec import Codec
+    from jsonrpcc._texts import Texts
+
+NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
+EFULL: int = lib.JSONRPCC_EFULL
+
+
+def address(name: str) -> int:
+    """Return where a function of the core lies, for _fast to call it."""
+    return int(ffi.cast("uintptr_t", ffi.addressof(lib, f"jsonrpcc_{name}")))
+
+
+bind({name: address(name) for name in ("queue_request", "cancel")})
+
+
+class Submitter:
+    """Submits to one queue; knows neither its client nor its callbacks."""
+
+    def __init__(self, texts: Texts, queue: Any, timeout: float) -> None:
+        self._texts = texts
+        self._queue = queue
+        self._timeout = timeout
+        self.thread: threading.Thread | None = None
+        """Whose waiting would be for itself: it runs the callbacks."""
+
+    def request(
+        self,
+        callbacks: Callbacks,
+        method: str,
+        params: Any = None,
+        on_result: Any = None,
+        on_error: Any = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+        block: bool = True,
+    ) -> Call:
+        """As `Client.request`."""
+        text, flags = self._texts.params(params)
+        name = self._texts.method(method)
+        ms = 0 if timeout is None else milliseconds("timeout", timeout)
+        flags |= (IDEMPOTENT if idempotent else 0) | (
+            WAIT_FOR_READY if wait_for_ready else 0
+        )
+        # Before the call into C: the answer may come first.
+        token = callbacks.put(on_result, on_error, method)
+        try:
+            args = (token, name, text, ms)
+            call_id = self._submit(callbacks, method, args, flags, block=block)
+        except BaseException:
+            callbacks.take(token)
+            raise
+        return callbacks.call(method, call_id)
+
+    def notification(
+        self,
+        callbacks: Callbacks,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,
+        wait_for_ready: bool = False,
+        block: bool = True,
+    ) -> None:
+        """As `Client.notification`."""
+        text, flags = self._texts.params(params)
+        name = self._texts.method(method)
+        ms = 0 if timeout is None else milliseconds("timeout", timeout)
+        flags |= NOTIFICATION | (WAIT_FOR_READY if wait_for_ready else 0)
+        self._submit(callbacks, method, (0, name, text, ms), flags, block=block)
+
+    def _submit(
+        self,
+        callbacks: Callbacks,
+        method: str,
+        args: tuple[int, bytes, bytes | None, int],
+        flags: int,
+        *,
+        block: bool,
+    ) -> int:
+        """Submit, where there is no room wait for it, or raise; return the id."""
+        _, _, text, ms = args
+        if self.thread is threading.current_thread():
+            # Waiting here would wait for ourselves; there is a reserve.
+            flags |= lib.JSONRPCC_RESERVE
+            block = False
+        result = callbacks.submit(*args, flags)
+        deadline = time.monotonic() + (ms / 1000 or self._timeout)
+        while block and result == -EFULL and time.monotonic() < deadline:
+            lib.jsonrpcc_queue_room(self._queue, SLICE_MS)
+            result = callbacks.submit(*args, flags)
+        if result > 0:
+            return result
+        raise refusal(-result, method, text, flags)
+
+
+def callbacks_for(
+    handle: Any, queue: Any, codec: Codec, submitter: Submitter, report: Any
+) -> Callbacks:
+    """Return the table of callbacks for a queue."""
+    return Callbacks(
+        client=int(ffi.cast("uintptr_t", handle)),
+        queue=int(ffi.cast("uintptr_t", queue)),
+        handle=handle,
+        keep=queue,
+        encode=codec.encode,
+        decode_many=codec.decode_many,
+        hides_nan=codec.hides_nan,
+        request=submitter.request,
+        notification=submitter.notification,
+        report=report,
+        call=Call,
+    )

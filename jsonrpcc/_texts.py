@@ -1,0 +1,76 @@
+"""What callers pass as method and params, as texts for the C core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jsonrpcc._codec import check_finite
+from jsonrpcc._jsonrpcc import lib
+
+if TYPE_CHECKING:
+    from jsonrpcc._codec import Codec
+
+LENIENT: int = lib.JSONRPCC_LENIENT
+_CONTAINERS = (dict, list, tuple)
+_MOST_METHODS = 1024  # are remembered: a bound, whatever callers do
+
+
+class Texts:
+    """Makes texts of methods and params, for one client."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._encode = codec.encode
+        self._hides_nan = codec.hides_nan
+        self._methods: dict[str, bytes] = {}
+
+    def method(self, method: Any) -> bytes:
+        """
+        Return the method's bytes; remembered, as programs call few of them.
+
+        Raises:
+            TypeError, ValueError: It is no str, or not valid in UTF-8.
+        """
+        known = self._methods.get(method) if isinstance(method, str) else None
+        if known is not None:
+            return known
+        if not isinstance(method, str):
+            msg = f"method must be a str, not {method!r}"
+            raise TypeError(msg)
+        try:
+            text: bytes = method.encode()
+        except UnicodeEncodeError as error:
+            msg = f"method must be a text in valid UTF-8, not {method!r}"
+            raise ValueError(msg) from error
+        if len(self._methods) < _MOST_METHODS:
+            self._methods[method] = text
+        return text
+
+    def params(self, params: Any) -> tuple[bytes | None, int]:
+        """
+        Return params as JSON text (None for none), and the call's flags.
+
+        Raises:
+            TypeError: They are of no type that stands for an array or object,
+                or the codec does not know what is in them.
+            ValueError: They hold a number that JSON has not.
+        """
+        if params is None:
+            return None, 0
+        if isinstance(params, _CONTAINERS):
+            text = self._encode(params)
+            if self._hides_nan and b"null" in text:
+                check_finite(params)
+            return text, 0
+        if isinstance(params, str):
+            try:
+                text = params.encode()
+            except UnicodeEncodeError as error:
+                msg = f"params: no valid UTF-8 at offset {error.start}"
+                raise ValueError(msg) from error
+        elif isinstance(params, bytes):
+            text = params
+        else:
+            kind = type(params).__name__
+            msg = f"params must be a dict, list, tuple, JSON text or None, not {kind}"
+            raise TypeError(msg)
+        return text, LENIENT
