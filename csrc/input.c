@@ -11,11 +11,22 @@
 char *jrc_input_space(struct jrc_input *input, struct jrc_shared_input *shared,
                       size_t max_payload, size_t *room)
 {
-    if (input->start == input->end) {
+    size_t used = input->end - input->start;
+
+    shared->prefix = 0;
+    if (used == 0) {
         *room = shared->room;
         return shared->bytes;
     }
-    size_t used = input->end - input->start;
+    size_t need = jrc_netstring_need(input->bytes + input->start, used);
+    /* The beginning of a small frame is put in front of what comes next: the
+     * frames behind it can then be received in one go as well. */
+    if (used <= shared->room / 2 && need <= shared->room / 2) {
+        memcpy(shared->bytes, input->bytes + input->start, used);
+        shared->prefix = used;
+        *room = shared->room - used;
+        return shared->bytes + used;
+    }
     if (input->start > 0) {
         memmove(input->bytes, input->bytes + input->start, used);
         input->start = 0;
@@ -23,7 +34,6 @@ char *jrc_input_space(struct jrc_input *input, struct jrc_shared_input *shared,
     }
     if (input->room - used < LEAST_SPACE) {
         /* Twice what has arrived; the whole frame if that is less. */
-        size_t need = jrc_netstring_need(input->bytes, used);
         size_t most = jrc_netstring_frame_size(max_payload);
         size_t size = used * 2;
         if (need > 0 && need <= most && need < size)
@@ -43,9 +53,11 @@ char *jrc_input_space(struct jrc_input *input, struct jrc_shared_input *shared,
 void jrc_input_received(struct jrc_input *input,
                         struct jrc_shared_input *shared, size_t n)
 {
-    if (input->start == input->end) {
+    if (input->start == input->end || shared->prefix > 0) {
         shared->start = 0;
-        shared->end = n;
+        shared->end = shared->prefix + n;
+        shared->prefix = 0;
+        input->start = input->end = 0;
     } else {
         input->end += n;
     }
@@ -76,12 +88,17 @@ int jrc_input_keep(struct jrc_input *input, struct jrc_shared_input *shared)
     size_t left = shared->end - shared->start;
 
     if (left > 0) {
-        char *bytes = malloc(left + LEAST_SPACE);
-        if (bytes == NULL)
-            return -1;
-        memcpy(bytes, shared->bytes + shared->start, left);
-        free(input->bytes);
-        *input = (struct jrc_input){bytes, 0, left, left + LEAST_SPACE};
+        /* The buffer of a large frame goes with it. */
+        if (input->room < left || input->room / 2 > left + LEAST_SPACE) {
+            free(input->bytes);
+            input->bytes = malloc(left + LEAST_SPACE);
+            input->room = input->bytes == NULL ? 0 : left + LEAST_SPACE;
+            if (input->bytes == NULL)
+                return -1;
+        }
+        memcpy(input->bytes, shared->bytes + shared->start, left);
+        input->start = 0;
+        input->end = left;
         shared->start = shared->end = 0;
     } else if (input->start == input->end) {
         jrc_input_clear(input);

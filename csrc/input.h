@@ -21,6 +21,7 @@ struct jrc_input {
 struct jrc_shared_input {
     char *bytes;
     size_t start, end, room;
+    size_t prefix; /* left over from before; the next bytes come behind it */
 };
 
 /* Where the next bytes are to be received; *room gets the size.  NULL: out of

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Any, final
 
 def bind(addresses: dict[str, int], /) -> None: ...
+
 @final
 class Call:
     @property

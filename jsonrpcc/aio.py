@@ -26,7 +26,21 @@ if TYPE_CHECKING:
 
 NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
 CORKED: int = lib.JSONRPCC_CORKED
-def queue_request(q, t, n, x, ms, f): return lib.jsonrpcc_queue_request(ffi.cast("jsonrpcc_queue *", q), t, n, len(n), x or ffi.NULL, len(x or b""), ms, f)
+
+
+def queue_request(q, t, n, x, ms, f):
+    return lib.jsonrpcc_queue_request(
+        ffi.cast("jsonrpcc_queue *", q),
+        t,
+        n,
+        len(n),
+        x or ffi.NULL,
+        len(x or b""),
+        ms,
+        f,
+    )
+
+
 _flush = lib.jsonrpcc_flush
 _GONE: tuple[None, str] = (None, "")  # a call that its caller gave up in between
 _ROOM_CHECK = 0.02  # seconds between two looks for room

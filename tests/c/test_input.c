@@ -10,7 +10,7 @@ enum { MAX_PAYLOAD = 1 << 20 };
 
 static struct jrc_input input;
 static struct jrc_shared_input shared;
-static char seen[1 << 16]; /* payloads, each with a bar behind it */
+static char seen[1 << 17]; /* payloads, each with a bar behind it */
 static size_t seen_len;
 
 static void start(size_t shared_room)
@@ -147,11 +147,32 @@ static void test_room_follows_receipt(void)
     stop();
 }
 
+/* What is left of an unfinished frame does not make the next reception small,
+ * and the room of a large frame goes with it. */
+static void test_a_rest_keeps_the_room(void)
+{
+    static char large[100000];
+    char *frame = large + sizeof large - 90000 - 7;
+    size_t room;
+
+    start(65536);
+    CHECK(feed("1:a,5:he", 8) == 0);
+    jrc_input_space(&input, &shared, MAX_PAYLOAD, &room);
+    CHECK(room == 65536 - 4);
+    CHECK(feed("llo,", 4) == 0 && input.bytes == NULL);
+    memset(large, 'x', sizeof large);
+    memcpy(frame, "90000:", 6);
+    large[sizeof large - 1] = ',';
+    CHECK(feed(frame, 90007) == 0 && seen_len == 2 + 6 + 90001);
+    stop();
+}
+
 int main(void)
 {
     test_every_cut();
     test_every_chunk_size();
     test_bad_streams();
     test_room_follows_receipt();
+    test_a_rest_keeps_the_room();
     return check_done();
 }
