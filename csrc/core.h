@@ -30,10 +30,7 @@ enum {
     JRC_GUARD_TURNS = 20,     /* ... and after so many looks it is not */
     JRC_RUSH_US = 8,          /* a sleep shorter than this is a rush; */
     JRC_RUSHES = 3,           /* ... after so many in a row the driver */
-    JRC_NAP_US = 50,          /* ... naps for this long */
-    JRC_GATHER_OUTCOMES = 8,  /* from so many outcomes of a poll on it is */
-    JRC_GATHER_TURNS = 8,     /* ... repeated, so often at most, until */
-    JRC_GATHER_BYTES = 16384  /* ... so much waits to be sent */
+    JRC_NAP_US = 50           /* ... naps for this long */
 };
 
 /* Who sits in the driver's seat; a larger rank may ask for it. */
@@ -95,9 +92,8 @@ struct jrc_core {
     uint64_t event_count, events_told;
     _Atomic uint64_t events_dropped;
     bool close_begun;
-    bool reading;      /* from the sockets, as of the last turn */
-    unsigned rushes;   /* short sleeps in a row */
-    uint64_t outcomes; /* so far */
+    bool reading;    /* from the sockets, as of the last turn */
+    unsigned rushes; /* short sleeps in a row */
 
     _Atomic int64_t undelivered_bytes;
     struct jrc_core *next, *prev; /* in fork.c's list */

@@ -5,9 +5,7 @@
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome)
 {
-    struct jrc_core *core = arg;
-
-    core->outcomes++;
+    (void)arg;
     if (call->done != NULL)
         call->done(call->arg, call->token, outcome);
 }
@@ -167,25 +165,6 @@ static void nap(struct jrc_core *core)
     tell(core, false);
 }
 
-/* Calls in flight tend to travel in flocks: what came together is sent
- * together, and comes together again.  Small flocks are dear, as each takes
- * three system calls; so where many outcomes come and make many calls, see what
- * else has come before these are sent. */
-static void gather(struct jrc_core *core, uint64_t before)
-{
-    for (int n = 0; n < JRC_GATHER_TURNS; n++) {
-        if (core->outcomes - before < JRC_GATHER_OUTCOMES)
-            return;
-        pthread_mutex_lock(&core->lock);
-        size_t size = jrc_frames_size(&core->pending);
-        pthread_mutex_unlock(&core->lock);
-        if (size == 0 || size >= JRC_GATHER_BYTES)
-            return;
-        before = core->outcomes;
-        jrc_loop_poll(core->loop, 0);
-    }
-}
-
 bool jrc_turn(struct jrc_core *core,
               bool (*may_stay)(const struct jrc_core *core, const void *arg),
               const void *arg, uint64_t until_us)
@@ -225,7 +204,6 @@ bool jrc_turn(struct jrc_core *core,
     uint64_t next_us =
         has_caught_up(core) ? 0 : jrc_engine_next_us(&core->engine);
     uint64_t slept_us = jrc_now_us();
-    uint64_t outcomes = core->outcomes;
     bool woken =
         jrc_loop_poll(core->loop, next_us < until_us ? next_us : until_us);
     /* Woken as soon as it slept: they submit faster than we can sleep. */
@@ -233,7 +211,6 @@ bool jrc_turn(struct jrc_core *core,
         core->rushes++;
     else
         core->rushes = 0;
-    gather(core, outcomes);
     /* First free, then tell: who knows an outcome finds its slot free. */
     pthread_mutex_lock(&core->lock);
     give_back(core);
