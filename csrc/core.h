@@ -79,6 +79,7 @@ struct jrc_core {
     uint64_t left_us;   /* when the seat was left */
     uint64_t alarm_us;  /* when the event thread looks at the seat */
     int alarm_fd;       /* its timerfd */
+    bool poller_wants;  /* an event loop of others' looked for the seat */
     bool summoned;      /* it shall take the seat, if it is empty then */
     struct jsonrpcc_waiter *followers; /* those that wait and do not drive */
     pthread_t dispatcher;              /* who drove last with a lazy waiter */
@@ -142,6 +143,10 @@ void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
                     bool (*may_stay)(const struct jrc_core *core,
                                      const void *arg),
                     const void *arg, uint64_t until_us);
+
+/* Take the seat for one turn that waits for nothing.  False: somebody else
+ * drives. */
+bool jrc_seat_poll(struct jrc_core *core);
 
 /* Under the lock: a follower goes away.  The seat may have been offered to it
  * just then, and nobody else would look at it. */

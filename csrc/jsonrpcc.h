@@ -326,6 +326,19 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms);
 /* Signal.  Signals do not add up. */
 void jsonrpcc_signal(jsonrpcc_waiter *waiter);
 
+/* For event loops that must not wait here: drive the client's loop for one turn
+ * that does what is to be done now and waits for nothing.  False: another
+ * thread drives, or the client is closing.  Not from a callback.
+ *
+ * Call it after submitting with JSONRPCC_CORKED, and when the descriptor of
+ * jsonrpcc_poll_fd() is readable.  Who does not come for some milliseconds is
+ * stood in for by the event thread. */
+bool jsonrpcc_poll(jsonrpcc_waiter *waiter);
+
+/* A descriptor to poll for reading, until the client is closed: it belongs to
+ * the client.  -1: there is none, and the event thread does it all. */
+int jsonrpcc_poll_fd(jsonrpcc_waiter *waiter);
+
 /* Whether the waiter was inherited by fork(): then it is of no use. */
 bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
 
@@ -413,6 +426,11 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch);
  * stopped and all is fetched.  EDEADLK: called from a callback. */
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
                                     jsonrpcc_batch *batch, int32_t timeout_ms);
+
+/* As jsonrpcc_poll() and jsonrpcc_poll_fd(), for the queue's waiter.  What came
+ * is there to fetch; jsonrpcc_queue_fd() is not rung for it. */
+bool jsonrpcc_queue_poll(jsonrpcc_queue *queue);
+int jsonrpcc_queue_poll_fd(jsonrpcc_queue *queue);
 
 /* Readable when there is something to fetch, after a fetch that gave false.
  * -1 without JSONRPCC_QUEUE_FD.  Belongs to the queue. */

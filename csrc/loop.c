@@ -547,6 +547,11 @@ bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
     return woken;
 }
 
+int jrc_loop_fd(const struct jrc_loop *loop)
+{
+    return loop->epoll_fd;
+}
+
 void jrc_loop_set_asleep(struct jrc_loop *loop)
 {
     atomic_store_explicit(&loop->asleep, true, memory_order_relaxed);

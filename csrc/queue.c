@@ -41,6 +41,7 @@ struct jsonrpcc_queue {
     struct jrc_batch ready;
     uint64_t published; /* outcomes that went through the driver's hands */
     bool armed;         /* fd: the fetcher found nothing and polls */
+    bool rung;          /* fd: it was written to, and not read since */
     bool freed;
     unsigned room_waiters;
     pthread_cond_t room;
@@ -79,22 +80,29 @@ static bool is_last(const jsonrpcc_queue *queue)
            queue->published == atomic_load(&queue->accepted);
 }
 
-/* Under the lock: put what the turn brought where the fetcher finds it.
- * Returns whether the fetcher has to be rung up. */
-static bool hand_over(jsonrpcc_queue *queue)
+/* Under the lock, or a fetch could miss it: a fetcher that polls is told. */
+static void ring(jsonrpcc_queue *queue)
+{
+    if (!queue->armed)
+        return;
+    queue->armed = false;
+    queue->rung = true;
+    (void)!write(queue->fd, &(uint64_t){1}, sizeof(uint64_t));
+}
+
+/* Under the lock: put what the turn brought where the fetcher finds it. */
+static void hand_over(jsonrpcc_queue *queue)
 {
     size_t before = jrc_batch_bytes(&queue->ready);
-    bool ring = queue->armed;
 
     if (jrc_batch_is_empty(&queue->ready))
         swap(&queue->ready, &queue->filling);
     else
         jrc_batch_append(&queue->ready, &queue->filling);
-    queue->armed = false;
     jsonrpcc_undelivered(queue->client,
                          (int64_t)jrc_batch_bytes(&queue->ready) -
                              (int64_t)before);
-    return ring;
+    ring(queue);
 }
 
 /* At the end of a turn: show the fetcher what it brought.  The fetcher may take
@@ -104,17 +112,14 @@ static void publish(void *arg)
 {
     jsonrpcc_queue *queue = arg;
     size_t outcomes = queue->filling.count + queue->filling.failure_count;
-    bool ring = false;
 
     pthread_mutex_lock(&queue->lock);
     queue->published += outcomes;
     if (queue->freed)
         jrc_batch_reset(&queue->filling);
     else
-        ring = hand_over(queue);
+        hand_over(queue);
     pthread_mutex_unlock(&queue->lock);
-    if (ring)
-        (void)!write(queue->fd, &(uint64_t){1}, sizeof(uint64_t));
     if (queue->fd < 0)
         jsonrpcc_signal(queue->waiter);
     pthread_mutex_lock(&queue->lock);
@@ -361,10 +366,11 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
         pthread_mutex_lock(&queue->lock);
         swap(&queue->draining, &queue->ready);
         queue->armed = queue->fd >= 0 && jrc_batch_is_empty(&queue->draining);
-        /* Under the lock: once armed, a ring must not be swallowed here. */
-        uint64_t rings;
-        if (queue->armed)
+        if (queue->armed && queue->rung) {
+            uint64_t rings;
             (void)!read(queue->fd, &rings, sizeof rings);
+            queue->rung = false;
+        }
         pthread_mutex_unlock(&queue->lock);
     }
     if (bytes > 0)
@@ -393,6 +399,20 @@ jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
         if (status != JSONRPCC_OK)
             return status;
     }
+}
+
+bool jsonrpcc_queue_poll(jsonrpcc_queue *queue)
+{
+    /* Who polls fetches: nobody has to ring. */
+    pthread_mutex_lock(&queue->lock);
+    queue->armed = false;
+    pthread_mutex_unlock(&queue->lock);
+    return jsonrpcc_poll(queue->waiter);
+}
+
+int jsonrpcc_queue_poll_fd(jsonrpcc_queue *queue)
+{
+    return jsonrpcc_poll_fd(queue->waiter);
 }
 
 int jsonrpcc_queue_fd(jsonrpcc_queue *queue)

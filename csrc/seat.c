@@ -121,6 +121,37 @@ void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
         set_alarm(core, JRC_UNATTENDED_US);
 }
 
+/* Under the lock: whether the seat may be had at once. */
+static bool is_free(struct jrc_core *core)
+{
+    if (core->closing)
+        return false;
+    if (core->rank == JRC_EVENT_THREAD) {
+        /* It leaves, and the next look finds the seat empty. */
+        core->poller_wants = true;
+        jrc_loop_wake(core->loop);
+    }
+    return core->rank == JRC_NOBODY;
+}
+
+static bool poller_may_stay(const struct jrc_core *core, const void *arg)
+{
+    (void)arg;
+    return !core->closing;
+}
+
+bool jrc_seat_poll(struct jrc_core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    bool drives = is_free(core);
+    if (drives) {
+        core->poller_wants = false;
+        jrc_seat_drive(core, JRC_LAZY, poller_may_stay, NULL, 0);
+    }
+    pthread_mutex_unlock(&core->lock);
+    return drives;
+}
+
 /* ---- the event thread ---- */
 
 static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
@@ -128,7 +159,7 @@ static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
     (void)arg;
     if (core->closing)
         return !core->close_begun || !jrc_engine_finished(&core->engine);
-    return jrc_seat_wanted(core) == JRC_NOBODY;
+    return jrc_seat_wanted(core) == JRC_NOBODY && !core->poller_wants;
 }
 
 /* Under the lock.  How long until the seat needs another look. */
@@ -151,6 +182,7 @@ static uint64_t look_at_seat(struct jrc_core *core, uint64_t *seen_turns)
     uint64_t due_us = core->left_us + JRC_UNATTENDED_US;
     if (!core->summoned && !core->closing && now_us < due_us)
         return due_us - now_us;
+    core->poller_wants = false; /* it did not come */
     /* A dispatcher that is merely long in its callbacks will be back: one turn,
      * without waiting, is enough until then.  Turns of many threads' making
      * are small, and small turns are dear. */

@@ -129,3 +129,14 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
     pthread_mutex_unlock(&core->lock);
     return status;
 }
+
+bool jsonrpcc_poll(jsonrpcc_waiter *waiter)
+{
+    return jrc_core_is_ours(waiter->core) && jrc_seat_poll(waiter->core);
+}
+
+int jsonrpcc_poll_fd(jsonrpcc_waiter *waiter)
+{
+    return jrc_core_is_ours(waiter->core) ? jrc_loop_fd(waiter->core->loop)
+                                          : -1;
+}

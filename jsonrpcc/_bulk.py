@@ -6,7 +6,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._base import SLICE_MS, pointer
-from jsonrpcc._errors import JsonRpcError
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._outcome import refusal
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jsonrpcc._client import Client
+    from jsonrpcc._fast import Ordered
 
 CHUNK = 256
 _PLAIN = {dict, list, tuple}
@@ -24,7 +24,7 @@ class Bulk:
     One run of `Client.map`, with a queue of its own.
 
     Whoever iterates fetches, and drives the loop while waiting: no other thread
-    takes part.
+    takes part.  It is called where the next outcome has not come yet.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Bulk:
         client: Client,
         method: str,
         name: bytes,
+        params: Iterator[Any],
         *,
         ms: int,
         flags: int,
@@ -40,11 +41,12 @@ class Bulk:
         self._client = client
         self._method = method
         self._name = name
+        self._params: Iterator[Any] | None = params
         self._ms = ms
         self._flags = flags
         self._window = window
+        self._chunk = min(CHUNK, window)
         self._submitted = 0
-        self._done: dict[int, Any] = {}  # outcomes that came before their turn
         handle = client._handle  # noqa: SLF001
         queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EAGER)
         if queue == ffi.NULL:
@@ -54,37 +56,31 @@ class Bulk:
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
         self._batch = ffi.new("jsonrpcc_batch *")
+        self._address = int(ffi.cast("uintptr_t", self._batch))
 
-    def run(self, params: Iterator[Any], *, return_exceptions: bool) -> Iterator[Any]:
-        """Yield the outcomes in order."""
-        done = self._done
-        turn = 0
-        more = True
-        while True:
-            while more and self._submitted - turn <= self._window - min(
-                CHUNK, self._window
-            ):
-                room = min(CHUNK, self._window - (self._submitted - turn))
-                chunk = list(islice(params, room))
-                more = len(chunk) == room
-                if chunk:
-                    self._submit(chunk)
-            if turn == self._submitted:
-                return
-            while turn not in done:
-                self._fetch()
-            while turn in done:
-                outcome = done.pop(turn)
-                turn += 1
-                if isinstance(outcome, JsonRpcError) and not return_exceptions:
-                    raise outcome
-                yield outcome
+    def __call__(self, outcomes: Ordered) -> bool:
+        """Submit as many as may be in flight and wait for some; False at the end."""
+        while (
+            self._params is not None
+            and self._submitted - outcomes.turn <= self._window - self._chunk
+        ):
+            room = min(CHUNK, self._window - (self._submitted - outcomes.turn))
+            chunk = list(islice(self._params, room))
+            if len(chunk) < room:
+                self._params = None
+            if chunk:
+                self._submit(chunk, outcomes)
+        if outcomes.turn == self._submitted:
+            return False
+        if outcomes.come < self._submitted:
+            self._fetch(outcomes)
+        return True
 
-    def _submit(self, chunk: list[Any]) -> None:
+    def _submit(self, chunk: list[Any], outcomes: Ordered) -> None:
         client = self._client
         if not set(map(type, chunk)) <= _PLAIN:
             for params in chunk:
-                self._submit_one(params)
+                self._submit_one(params, outcomes)
             return
         text, size = pointer(client._texts.params(chunk)[0])  # noqa: SLF001
         at = ffi.new("size_t *", 0)
@@ -98,13 +94,12 @@ class Bulk:
                 self._submitted += accepted
                 left -= accepted
             elif accepted == -lib.JSONRPCC_EFULL:
-                self._make_room()
+                self._make_room(outcomes)
             else:
                 raise refusal(-accepted, self._method, text, self._flags)
 
-    def _submit_one(self, params: Any) -> None:
-        client = self._client
-        text, flags = client._texts.params(params)  # noqa: SLF001
+    def _submit_one(self, params: Any, outcomes: Ordered) -> None:
+        text, flags = self._client._texts.params(params)  # noqa: SLF001
         flags |= self._flags
         while True:
             result = lib.jsonrpcc_queue_request(
@@ -116,47 +111,42 @@ class Bulk:
                 return
             if result != -lib.JSONRPCC_EFULL:
                 raise refusal(-result, self._method, text, flags)
-            self._make_room()
+            self._make_room(outcomes)
 
-    def _make_room(self) -> None:
+    def _make_room(self, outcomes: Ordered) -> None:
         """Others fill the client: fetch our own, or wait for theirs."""
-        if self._submitted > len(self._done):
-            self._fetch()
+        if outcomes.come < self._submitted:
+            self._fetch(outcomes)
         else:
             lib.jsonrpcc_room(self._client._handle, SLICE_MS)  # noqa: SLF001
 
-    def _fetch(self) -> None:
-        """Wait for some outcomes and put them with the others that are done."""
+    def _fetch(self, outcomes: Ordered) -> None:
+        """Wait for some outcomes and put them where they belong."""
         batch = self._batch
         status = lib.jsonrpcc_queue_wait(self._queue, batch, SLICE_MS)
         if status == lib.JSONRPCC_EPENDING:
             return
         if status != lib.JSONRPCC_OK:
             raise refusal(status, self._method, None, self._flags)
-        outcomes = self._client._outcomes  # noqa: SLF001
-        if count := batch.count:
-            self._done.update(
-                zip(ffi.unpack(batch.tokens, count), self._decode(count), strict=True)
-            )
+        if batch.count and not outcomes.deliver(self._address):
+            for i in range(batch.count):
+                self._decode_one(i, outcomes)
+        errors = self._client._outcomes  # noqa: SLF001
         for i in range(batch.failure_count):
             failure = batch.failures[i]
-            self._done[failure.token] = outcomes.error(failure.outcome, self._method)
+            error = errors.error(failure.outcome, self._method)
+            outcomes.put(failure.token, error, True)  # noqa: FBT003
 
-    def _decode(self, count: int) -> list[Any]:
+    def _decode_one(self, i: int, outcomes: Ordered) -> None:
         batch = self._batch
-        decode = self._client._codec.decode_many  # noqa: SLF001
-        try:
-            results: list[Any] = decode(ffi.buffer(batch.results, batch.results_len))
-        except Exception:
-            return [self._decode_one(i) for i in range(count)]
-        return results
-
-    def _decode_one(self, i: int) -> Any:
-        batch = self._batch
+        client = self._client
         start = batch.starts[i] - batch.starts[0] + 1
         try:
-            return self._client._codec.decode(  # noqa: SLF001
+            result = client._codec.decode(  # noqa: SLF001
                 ffi.buffer(batch.results + start, batch.lens[i])
             )
         except Exception as cause:
-            return self._client._outcomes.undecodable(self._method, cause)  # noqa: SLF001
+            error = client._outcomes.undecodable(self._method, cause)  # noqa: SLF001
+            outcomes.put(batch.tokens[i], error, True)  # noqa: FBT003
+        else:
+            outcomes.put(batch.tokens[i], result, False)  # noqa: FBT003

@@ -20,7 +20,7 @@ from jsonrpcc._base import (
 from jsonrpcc._bulk import Bulk
 from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc._errors import JsonRpcError
-from jsonrpcc._fast import Call
+from jsonrpcc._fast import Call, Ordered
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import milliseconds
 from jsonrpcc._outcome import Event, refusal
@@ -329,8 +329,15 @@ class Client(Base):
             WAIT_FOR_READY if wait_for_ready else 0
         )
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        bulk = Bulk(self, method, name, ms=ms, flags=flags, window=window)
-        return bulk.run(iter(params), return_exceptions=return_exceptions)
+        bulk = Bulk(
+            self, method, name, iter(params), ms=ms, flags=flags, window=window
+        )
+        return Ordered(
+            decode_many=self._codec.decode_many,
+            more=bulk,
+            window=window,
+            return_exceptions=return_exceptions,
+        )
 
     @property
     def proxy(self) -> Proxy:

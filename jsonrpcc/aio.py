@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from jsonrpcc._base import (
     IDEMPOTENT,
     WAIT_FOR_READY,
     Base,
+    pointer,
     tell_event,
 )
-from jsonrpcc._codec import check_finite
 from jsonrpcc._errors import ClientClosed, JsonRpcError
+from jsonrpcc._fast import Call, Futures
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import milliseconds
 from jsonrpcc._outcome import Event, refusal
@@ -26,23 +26,9 @@ if TYPE_CHECKING:
 
 NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
 CORKED: int = lib.JSONRPCC_CORKED
+EFULL: int = lib.JSONRPCC_EFULL
 
 
-def queue_request(q, t, n, x, ms, f):
-    return lib.jsonrpcc_queue_request(
-        ffi.cast("jsonrpcc_queue *", q),
-        t,
-        n,
-        len(n),
-        x or ffi.NULL,
-        len(x or b""),
-        ms,
-        f,
-    )
-
-
-_flush = lib.jsonrpcc_flush
-_GONE: tuple[None, str] = (None, "")  # a call that its caller gave up in between
 _ROOM_CHECK = 0.02  # seconds between two looks for room
 
 
@@ -66,11 +52,10 @@ class AsyncClient(Base):
         self._on_event = on_event
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: Any = None
-        self._address = 0
         self._batch = ffi.new("jsonrpcc_batch *")
-        self._calls: dict[int, tuple[asyncio.Future[Any], str]] = {}
-        self._next_token = itertools.count(1).__next__
-        self._corked = False
+        self._batch_address = int(ffi.cast("uintptr_t", self._batch))
+        self._futures: Futures | None = None
+        self._fds: list[int] = []
 
     def _open(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
@@ -88,9 +73,30 @@ class AsyncClient(Base):
         self._queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
-        self._address = int(ffi.cast("uintptr_t", queue))
+        self._futures = Futures(
+            client=int(ffi.cast("uintptr_t", handle)),
+            queue=int(ffi.cast("uintptr_t", queue)),
+            handle=handle,
+            keep=self._queue,
+            encode=self._codec.encode,
+            decode_many=self._codec.decode_many,
+            hides_nan=self._codec.hides_nan,
+            create_future=loop.create_future,
+            call_soon=loop.call_soon,
+            flush=self._flush,
+            call=Call,
+        )
+        self._start = self._futures.start
         self._loop = loop
-        loop.add_reader(lib.jsonrpcc_queue_fd(self._queue), self._on_ready)
+        # The second one is for the client's sockets: this loop drives them while
+        # it is awake, and no other thread has to be woken for a call.
+        self._fds = [
+            lib.jsonrpcc_queue_fd(queue),
+            lib.jsonrpcc_queue_poll_fd(queue),
+        ]
+        for fd in self._fds:
+            if fd >= 0:
+                loop.add_reader(fd, self._on_ready)
         self._on_ready()
         return loop
 
@@ -109,44 +115,45 @@ class AsyncClient(Base):
         Cancelling the task cancels the call.  Arguments and errors as for
         `jsonrpcc.Client.call`; when the client's bounds are reached it waits.
         """
-        loop = self._loop if self._loop is not None else self._open()
-        text: bytes | None
-        kind = type(params)
-        if kind is dict or kind is list:  # the way of nearly all, without a call
-            text = encoded = self._texts._encode(params)
-            # find(), as "in" raises and swallows a TypeError on its way.
-            if encoded.find(b"null") >= 0 and self._texts._hides_nan:
-                check_finite(params)
-            flags = 0
-        else:
-            text, flags = self._texts.params(params)
+        if self._loop is None:
+            self._open()
+        call = self._start(method, params, timeout, idempotent, wait_for_ready)
+        if call is None:
+            call = await self._start_slowly(
+                method, params, timeout, idempotent, wait_for_ready
+            )
+        try:
+            return await call.future
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+
+    async def _start_slowly(
+        self,
+        method: str,
+        params: Any,
+        timeout: float | None,  # noqa: ASYNC109
+        idempotent: bool,
+        wait_for_ready: bool,
+    ) -> Call:
+        """Start a call with unusual arguments, or for which there was no room."""
+        text, flags = self._texts.params(params)
         name = self._texts.method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        if idempotent:
-            flags |= IDEMPOTENT
-        if wait_for_ready:
-            flags |= WAIT_FOR_READY
+        flags |= (IDEMPOTENT if idempotent else 0) | (
+            WAIT_FOR_READY if wait_for_ready else 0
+        )
+        loop, futures = self._loop, self._futures
+        assert loop is not None
+        assert futures is not None
         future = loop.create_future()
-        token = self._next_token()
-        self._calls[token] = (future, method)
+        token = futures.put(future, method)
         try:
-            call_id = queue_request(
-                self._address, token, name, text, ms, flags | CORKED
-            )
-            if call_id <= 0:
-                args = (token, name, text, ms, flags)
-                call_id = await self._again(method, call_id, args)
+            call_id = await self._submit(method, token, name, text, ms, flags)
         except BaseException:
-            self._calls.pop(token, None)
+            futures.take(token)
             raise
-        if not self._corked:
-            self._corked = True
-            loop.call_soon(self._flush)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            lib.jsonrpcc_cancel(self._handle, call_id)
-            raise
+        return futures.call(method, call_id, future)
 
     async def notification(
         self,
@@ -162,78 +169,87 @@ class AsyncClient(Base):
         Waits only when the client's bounds are reached.  Arguments and errors as
         for `jsonrpcc.Client.notification`.
         """
-        loop = self._loop if self._loop is not None else self._open()
+        if self._loop is None:
+            self._open()
         text, flags = self._texts.params(params)
         name = self._texts.method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         flags |= NOTIFICATION
         if wait_for_ready:
             flags |= WAIT_FOR_READY
-        result = queue_request(self._address, 0, name, text, ms, flags | CORKED)
+        await self._submit(method, 0, name, text, ms, flags)
+
+    async def _submit(
+        self,
+        method: str,
+        token: int,
+        name: bytes,
+        text: bytes | None,
+        ms: int,
+        flags: int,
+    ) -> int:
+        """Submit, where there is no room wait for it, or raise; return the id."""
+        loop, futures = self._loop, self._futures
+        assert loop is not None
+        assert futures is not None
+        args = (token, name, len(name), *pointer(text), ms, flags | CORKED)
+        result: int = lib.jsonrpcc_queue_request(self._queue, *args)
+        if result == -EFULL:
+            deadline = loop.time() + (ms / 1000 or self._options.timeout)
+            while result == -EFULL and loop.time() < deadline:
+                self._flush()
+                await asyncio.sleep(_ROOM_CHECK)
+                result = lib.jsonrpcc_queue_request(self._queue, *args)
         if result <= 0:
-            await self._again(method, result, (0, name, text, ms, flags))
-        if not self._corked:
-            self._corked = True
-            loop.call_soon(self._flush)
-
-    async def _again(self, method: str, result: int, args: tuple[Any, ...]) -> int:
-        """
-        Deal with a call that was not accepted: wait for room, or raise.
-
-        Returns the call's id.
-        """
-        text, ms, flags = args[-3:]
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (ms / 1000 or self._options.timeout)
-        while result == -lib.JSONRPCC_EFULL and loop.time() < deadline:
-            self._flush()
-            await asyncio.sleep(_ROOM_CHECK)
-            result = queue_request(self._address, *args)
-        if result > 0:
-            return result
-        raise refusal(-result, method, text, flags)
+            raise refusal(-result, method, text, flags)
+        futures.cork()
+        return result
 
     def _flush(self) -> None:
-        self._corked = False
-        _flush(self._handle)
+        """Send what this turn of the event loop submitted."""
+        if self._futures is not None:
+            self._futures.uncork()
+        if not lib.jsonrpcc_queue_poll(self._queue):
+            lib.jsonrpcc_flush(self._handle)
+        self._fetch()
 
     def _on_ready(self) -> None:
+        lib.jsonrpcc_queue_poll(self._queue)
+        self._fetch()
+
+    def _fetch(self) -> None:
         """Deliver all that is there; the empty fetch arms the descriptor again."""
-        batch = self._batch
+        batch, futures = self._batch, self._futures
+        assert futures is not None
         while lib.jsonrpcc_queue_fetch(self._queue, batch):
-            if batch.count:
-                self._deliver(batch, batch.count)
+            if batch.count and not futures.deliver(self._batch_address):
+                for i in range(batch.count):
+                    self._deliver_one(i)
             for i in range(batch.failure_count):
                 failure = batch.failures[i]
-                future, method = self._calls.pop(failure.token, _GONE)
-                if future is not None and not future.done():
-                    future.set_exception(self._outcomes.error(failure.outcome, method))
+                entry = futures.take(failure.token)
+                if entry is not None and not entry[0].done():
+                    error = self._outcomes.error(failure.outcome, entry[1])
+                    entry[0].set_exception(error)
             for i in range(batch.event_count):
                 tell_event(self._outcomes, batch.events[i], self._on_event)
 
-    def _deliver(self, batch: Any, count: int) -> None:
-        tokens = ffi.unpack(batch.tokens, count)
-        pop = self._calls.pop
-        try:
-            text = ffi.buffer(batch.results, batch.results_len)
-            results = self._codec.decode_many(text)
-        except Exception:
-            results = [self._decode_one(batch, i) for i in range(count)]
-        for token, result in zip(tokens, results, strict=True):
-            future, method = pop(token, _GONE)
-            if future is None or future.done():
-                continue
-            if isinstance(result, _Undecodable):
-                future.set_exception(self._outcomes.undecodable(method, result.cause))
-            else:
-                future.set_result(result)
-
-    def _decode_one(self, batch: Any, i: int) -> Any:
+    def _deliver_one(self, i: int) -> None:
+        """One of the results can not be decoded: that is its call's matter alone."""
+        batch, futures = self._batch, self._futures
+        assert futures is not None
+        entry = futures.take(batch.tokens[i])
+        if entry is None or entry[0].done():
+            return
+        future, method = entry
         start = batch.starts[i] - batch.starts[0] + 1
+        text = ffi.buffer(batch.results + start, batch.lens[i])
         try:
-            return self._codec.decode(ffi.buffer(batch.results + start, batch.lens[i]))
+            result = self._codec.decode(text)
         except Exception as cause:
-            return _Undecodable(cause)
+            future.set_exception(self._outcomes.undecodable(method, cause))
+        else:
+            future.set_result(result)
 
     @property
     def proxy(self) -> Proxy:
@@ -247,22 +263,24 @@ class AsyncClient(Base):
         Notifications not sent yet get up to a second.  May be repeated.
         """
         self._closed = True
-        lib.jsonrpcc_client_close(self._handle, 0)
         loop = asyncio.get_running_loop()
+        # Before the client closes its descriptors, and others get their numbers.
+        if self._loop is not None and not self._loop.is_closed():
+            for fd in self._fds:
+                self._loop.remove_reader(fd)
+        self._fds = []
+        lib.jsonrpcc_client_close(self._handle, 0)
         while not await loop.run_in_executor(
             None, lib.jsonrpcc_client_close, self._handle, 1000
         ):
             pass
-        if self._queue is None:
+        if self._futures is None:
             return
-        self._on_ready()
-        for future, method in self._calls.values():
+        self._fetch()
+        for future, method in self._futures.take_all():
             if not future.done():
                 error: JsonRpcError = ClientClosed("client closed", method=method)
                 future.set_exception(error)
-        self._calls.clear()
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.remove_reader(lib.jsonrpcc_queue_fd(self._queue))
 
     async def __aenter__(self) -> Self:
         self._open()
@@ -271,11 +289,3 @@ class AsyncClient(Base):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-
-class _Undecodable:
-    """Stands among the results for one that the codec refused."""
-
-    __slots__ = ("cause",)
-
-    def __init__(self, cause: BaseException) -> None:
-        self.cause = cause

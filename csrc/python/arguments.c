@@ -8,7 +8,7 @@
 struct fast_names fast_names;
 
 /* A bool as a flag.  False: it is something else that Python takes for one. */
-static bool read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
+bool fast_read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
 {
     if (value == Py_True)
         *flags |= flag;
@@ -16,7 +16,7 @@ static bool read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
 }
 
 /* Seconds to milliseconds, rounded up, as jsonrpcc._options.milliseconds(). */
-static bool read_timeout(PyObject *value, int32_t *ms)
+bool fast_read_timeout(PyObject *value, int32_t *ms)
 {
     if (value == Py_None) {
         *ms = 0;
@@ -35,11 +35,11 @@ static bool read_keyword(struct fast_arguments *a, PyObject *name,
                          PyObject *value)
 {
     if (name == fast_names.timeout)
-        return read_timeout(value, &a->timeout_ms);
+        return fast_read_timeout(value, &a->timeout_ms);
     if (name == fast_names.idempotent)
-        return read_flag(value, JSONRPCC_IDEMPOTENT, &a->flags);
+        return fast_read_flag(value, JSONRPCC_IDEMPOTENT, &a->flags);
     if (name == fast_names.wait_for_ready)
-        return read_flag(value, JSONRPCC_WAIT_FOR_READY, &a->flags);
+        return fast_read_flag(value, JSONRPCC_WAIT_FOR_READY, &a->flags);
     if (name == fast_names.block)
         return value == Py_True;
     if (name == fast_names.on_result && a->on_result == NULL)
@@ -96,6 +96,41 @@ PyObject *fast_encode(PyObject *encode, bool hides_nan, PyObject *params)
         return NULL;
     }
     return text;
+}
+
+int64_t fast_submit(jsonrpcc_queue *queue, const struct fast_arguments *a,
+                    PyObject *text, uint64_t token, uint32_t flags)
+{
+    char *params = NULL;
+    Py_ssize_t len = 0;
+
+    if (text != Py_None)
+        PyBytes_AsStringAndSize(text, &params, &len);
+    return fast_core.queue_request(queue, token, a->method_text,
+                                   (size_t)a->method_len, params, (size_t)len,
+                                   a->timeout_ms, a->flags | flags);
+}
+
+PyObject *fast_decode(PyObject *decode_many, const jsonrpcc_batch *batch)
+{
+    PyObject *view =
+        PyMemoryView_FromMemory((char *)(uintptr_t)batch->results,
+                                (Py_ssize_t)batch->results_len, PyBUF_READ);
+
+    if (view == NULL)
+        return NULL;
+    PyObject *results = PyObject_CallFunctionObjArgs(decode_many, view, NULL);
+    Py_DECREF(view);
+    if (results != NULL &&
+        (!PyList_CheckExact(results) ||
+         PyList_Size(results) != (Py_ssize_t)batch->count)) {
+        Py_CLEAR(results);
+    }
+    /* An interrupt is none of the codec's business. */
+    if (results == NULL && PyErr_Occurred() &&
+        PyErr_ExceptionMatches(PyExc_Exception))
+        PyErr_Clear();
+    return results;
 }
 
 PyObject *fast_otherwise(PyObject *function, PyObject *self,

@@ -1,20 +1,6 @@
-/* jsonrpcc._fast.Callbacks: whom to tell the outcome of which call.
- *
- * A table of entries; an entry's index is the token of its call.  It is filled
- * before the call is submitted, for the outcome may come first, and taken by
- * whoever delivers the outcome. */
+/* jsonrpcc._fast.Callbacks: calls whose outcomes go to callbacks. */
 
 #include "fast.h"
-
-#include <stdlib.h>
-
-#define NO_ENTRY UINT32_MAX
-
-struct entry {
-    PyObject *on_result, *on_error; /* NULL or None: none */
-    PyObject *method;               /* NULL: the entry is free */
-    uint32_t next_free;
-};
 
 struct callbacks {
     PyObject_HEAD
@@ -29,90 +15,10 @@ struct callbacks {
     PyObject *request;      /* (self, ...): for unusual arguments */
     PyObject *notification; /* likewise */
     bool hides_nan;
-    struct entry *entries;
-    uint32_t used, room, free;
-    Py_ssize_t live;
+    struct fast_entries entries;
 };
 
-/* ---- entries ---- */
-
-static bool make_room(struct callbacks *self)
-{
-    uint32_t room = self->room == 0 ? 64 : self->room * 2;
-    struct entry *entries =
-        reallocarray(self->entries, room, sizeof *self->entries);
-
-    if (entries == NULL) {
-        PyErr_NoMemory();
-        return false;
-    }
-    self->entries = entries;
-    self->room = room;
-    return true;
-}
-
-/* The token, or NO_ENTRY with an exception. */
-static uint32_t put(struct callbacks *self, PyObject *on_result,
-                    PyObject *on_error, PyObject *method)
-{
-    uint32_t token = self->free;
-
-    if (token != NO_ENTRY)
-        self->free = self->entries[token].next_free;
-    else if (self->used < self->room || make_room(self))
-        token = self->used++;
-    else
-        return NO_ENTRY;
-    Py_XINCREF(on_result);
-    Py_XINCREF(on_error);
-    Py_INCREF(method);
-    self->entries[token] = (struct entry){on_result, on_error, method, 0};
-    self->live++;
-    return token;
-}
-
-/* Take an entry out: its references are the caller's.  False: there is none. */
-static bool take(struct callbacks *self, uint64_t token, struct entry *entry)
-{
-    if (token >= self->used || self->entries[token].method == NULL)
-        return false;
-    *entry = self->entries[token];
-    self->entries[token] =
-        (struct entry){.next_free = self->free, .method = NULL};
-    self->free = (uint32_t)token;
-    self->live--;
-    return true;
-}
-
-static void drop(struct entry *entry)
-{
-    Py_XDECREF(entry->on_result);
-    Py_XDECREF(entry->on_error);
-    Py_DECREF(entry->method);
-}
-
-static void discard(struct callbacks *self, uint32_t token)
-{
-    struct entry entry;
-
-    if (take(self, token, &entry))
-        drop(&entry);
-}
-
 /* ---- submitting ---- */
-
-static int64_t submit(struct callbacks *self, const struct fast_arguments *a,
-                      PyObject *text, uint64_t token, uint32_t flags)
-{
-    char *params = NULL;
-    Py_ssize_t len = 0;
-
-    if (text != Py_None)
-        PyBytes_AsStringAndSize(text, &params, &len);
-    return fast_core.queue_request(self->queue, token, a->method_text,
-                                   (size_t)a->method_len, params, (size_t)len,
-                                   a->timeout_ms, a->flags | flags);
-}
 
 static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
                          PyObject *kwnames)
@@ -129,23 +35,25 @@ static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
                                                  kwnames);
     /* All memory is taken first: an accepted call must not end in an error. */
     PyObject *call =
-        fast_call_new(self->call_type, self->handle, self->client, a.method);
+        fast_call_new(self->call_type, self->handle, self->client, a.method,
+                      NULL);
     uint32_t token = call == NULL
-                         ? NO_ENTRY
-                         : put(self, a.on_result, a.on_error, a.method);
+                         ? FAST_NO_ENTRY
+                         : fast_entries_put(&self->entries, a.on_result,
+                                            a.on_error, a.method);
     int64_t id = 0;
-    if (token != NO_ENTRY) {
-        id = submit(self, &a, text, token, 0);
+    if (token != FAST_NO_ENTRY) {
+        id = fast_submit(self->queue, &a, text, token, 0);
         if (id > 0)
             fast_call_set_id(call, (uint64_t)id);
         else
-            discard(self, token);
+            fast_entries_discard(&self->entries, token);
     }
     Py_DECREF(text);
     if (id > 0)
         return call;
     Py_XDECREF(call);
-    if (token == NO_ENTRY)
+    if (token == FAST_NO_ENTRY)
         return NULL;
     return fast_otherwise(self->request, object, args, n, kwnames);
 }
@@ -162,7 +70,7 @@ static PyObject *notification(PyObject *object, PyObject *const *args,
         a.on_error == NULL && (a.flags & JSONRPCC_IDEMPOTENT) == 0)
         text = fast_encode(self->encode, self->hides_nan, a.params);
     if (text != NULL) {
-        id = submit(self, &a, text, 0, JSONRPCC_NOTIFICATION);
+        id = fast_submit(self->queue, &a, text, 0, JSONRPCC_NOTIFICATION);
         Py_DECREF(text);
     }
     if (id > 0)
@@ -180,8 +88,8 @@ static PyObject *put_entry(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "OOU", &on_result, &on_error, &method))
         return NULL;
     uint32_t token =
-        put((struct callbacks *)object, on_result, on_error, method);
-    return token == NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
+        fast_entries_put(&((struct callbacks *)object)->entries, on_result, on_error, method);
+    return token == FAST_NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
 }
 
 /* submit(token, method, params or None, ms, flags) -> id or negated status */
@@ -212,7 +120,8 @@ static PyObject *make_call(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "UK", &method, &id))
         return NULL;
     PyObject *call =
-        fast_call_new(self->call_type, self->handle, self->client, method);
+        fast_call_new(self->call_type, self->handle, self->client, method,
+                      NULL);
     if (call != NULL)
         fast_call_set_id(call, id);
     return call;
@@ -224,16 +133,16 @@ static PyObject *make_call(PyObject *object, PyObject *args)
 static PyObject *take_entry(PyObject *object, PyObject *token)
 {
     unsigned long long number = PyLong_AsUnsignedLongLong(token);
-    struct entry entry;
+    struct fast_entry entry;
 
     if (PyErr_Occurred())
         return NULL;
-    if (!take((struct callbacks *)object, number, &entry))
+    if (!fast_entries_take(&((struct callbacks *)object)->entries, number, &entry))
         Py_RETURN_NONE;
     PyObject *tuple = PyTuple_Pack(
         3, entry.on_result != NULL ? entry.on_result : Py_None,
         entry.on_error != NULL ? entry.on_error : Py_None, entry.method);
-    drop(&entry);
+    fast_entry_drop(&entry);
     return tuple;
 }
 
@@ -257,26 +166,6 @@ static void tell_exception(struct callbacks *self, PyObject *method)
     Py_XDECREF(traceback);
 }
 
-static PyObject *decode(struct callbacks *self, const jsonrpcc_batch *batch)
-{
-    PyObject *view =
-        PyMemoryView_FromMemory((char *)(uintptr_t)batch->results,
-                                (Py_ssize_t)batch->results_len, PyBUF_READ);
-
-    if (view == NULL)
-        return NULL;
-    PyObject *results =
-        PyObject_CallFunctionObjArgs(self->decode_many, view, NULL);
-    Py_DECREF(view);
-    if (results != NULL &&
-        (!PyList_CheckExact(results) ||
-         PyList_Size(results) != (Py_ssize_t)batch->count)) {
-        Py_DECREF(results);
-        return NULL;
-    }
-    return results;
-}
-
 /* deliver(address of a batch) -> whether its results could be decoded
  *
  * If not, all is left as it was. */
@@ -284,17 +173,17 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 {
     struct callbacks *self = (struct callbacks *)object;
     const jsonrpcc_batch *batch = PyLong_AsVoidPtr(address);
-    struct entry entry;
+    struct fast_entry entry;
 
     if (batch == NULL)
         return NULL;
-    PyObject *results = decode(self, batch);
+    PyObject *results = fast_decode(self->decode_many, batch);
     if (results == NULL) {
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
     for (size_t i = 0; i < batch->count; i++) {
-        if (!take(self, batch->tokens[i], &entry))
+        if (!fast_entries_take(&self->entries, batch->tokens[i], &entry))
             continue;
         if (entry.on_result != NULL && entry.on_result != Py_None) {
             PyObject *done = PyObject_CallFunctionObjArgs(
@@ -303,7 +192,7 @@ static PyObject *deliver(PyObject *object, PyObject *address)
                 tell_exception(self, entry.method);
             Py_XDECREF(done);
         }
-        drop(&entry);
+        fast_entry_drop(&entry);
     }
     Py_DECREF(results);
     Py_RETURN_TRUE;
@@ -345,7 +234,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     self->client = PyLong_AsVoidPtr(client);
     self->queue = PyLong_AsVoidPtr(queue);
     self->hides_nan = hides_nan != 0;
-    self->free = NO_ENTRY;
+    fast_entries_init(&self->entries);
     return 0;
 }
 
@@ -362,19 +251,14 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->report);
     Py_VISIT(self->request);
     Py_VISIT(self->notification);
-    for (uint32_t i = 0; i < self->used; i++) {
-        Py_VISIT(self->entries[i].on_result);
-        Py_VISIT(self->entries[i].on_error);
-    }
-    return 0;
+    return fast_entries_visit(&self->entries, visit, arg);
 }
 
 static int clear(PyObject *object)
 {
     struct callbacks *self = (struct callbacks *)object;
 
-    for (uint32_t i = 0; i < self->used; i++)
-        discard(self, i);
+    fast_entries_clear(&self->entries);
     Py_CLEAR(self->encode);
     Py_CLEAR(self->decode_many);
     Py_CLEAR(self->report);
@@ -388,20 +272,18 @@ static int clear(PyObject *object)
 
 static void dealloc(PyObject *object)
 {
-    struct callbacks *self = (struct callbacks *)object;
     PyTypeObject *type = Py_TYPE(object);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 
     PyObject_GC_UnTrack(object);
     clear(object);
-    free(self->entries);
     release(object);
     Py_DECREF(type);
 }
 
 static Py_ssize_t length(PyObject *object)
 {
-    return ((struct callbacks *)object)->live;
+    return ((struct callbacks *)object)->entries.live;
 }
 
 #define FASTCALL(function) ((PyCFunction)(void (*)(void))(function))

@@ -60,13 +60,61 @@ PyObject *fast_otherwise(PyObject *function, PyObject *self,
                          PyObject *const *args, Py_ssize_t n,
                          PyObject *kwnames);
 
+/* Submit a call with fast_encode()'s text; id, or negated status. */
+int64_t fast_submit(jsonrpcc_queue *queue,
+                    const struct fast_arguments *arguments, PyObject *text,
+                    uint64_t token, uint32_t flags);
+
+/* Read one option of a call; false if its value is unusual. */
+bool fast_read_timeout(PyObject *value, int32_t *ms);
+bool fast_read_flag(PyObject *value, uint32_t flag, uint32_t *flags);
+
+/* Whom to tell the outcome of a call; its index is the token of the call.  It
+ * is filled before the call is submitted, for the outcome may come first, and
+ * taken by whoever delivers the outcome. */
+struct fast_entry {
+    PyObject *on_result, *on_error; /* NULL or None: none */
+    PyObject *method;               /* NULL: the entry is free */
+    uint32_t next_free;
+};
+
+struct fast_entries {
+    struct fast_entry *list;
+    uint32_t used, room, free;
+    Py_ssize_t live;
+};
+
+#define FAST_NO_ENTRY UINT32_MAX
+
+void fast_entries_init(struct fast_entries *entries);
+
+/* The token, or FAST_NO_ENTRY with an exception. */
+uint32_t fast_entries_put(struct fast_entries *entries, PyObject *on_result,
+                          PyObject *on_error, PyObject *method);
+
+/* Take an entry out: its references are the caller's.  False: there is none. */
+bool fast_entries_take(struct fast_entries *entries, uint64_t token,
+                       struct fast_entry *entry);
+void fast_entry_drop(struct fast_entry *entry);
+void fast_entries_discard(struct fast_entries *entries, uint64_t token);
+int fast_entries_visit(struct fast_entries *entries, visitproc visit,
+                       void *arg);
+void fast_entries_clear(struct fast_entries *entries);
+
+/* The list of a batch's results.  NULL: they can not be decoded at once, or an
+ * exception is set that is no Exception. */
+PyObject *fast_decode(PyObject *decode_many, const jsonrpcc_batch *batch);
+
 /* The types: new references, or NULL. */
 PyObject *fast_call_type(void);
 PyObject *fast_callbacks_type(void);
+PyObject *fast_futures_type(void);
+PyObject *fast_ordered_type(void);
 
-/* A Call, its id still 0, and how to set it. */
+/* A Call, its id still 0, and how to set it.  future may be NULL. */
 PyObject *fast_call_new(PyObject *type, PyObject *handle,
-                        jsonrpcc_client *client, PyObject *method);
+                        jsonrpcc_client *client, PyObject *method,
+                        PyObject *future);
 void fast_call_set_id(PyObject *call, uint64_t id);
 
 #endif

@@ -1,0 +1,350 @@
+/* jsonrpcc._fast.Futures: calls whose outcomes go to futures of an event loop.
+ *
+ * Belongs to the thread of that loop. */
+
+#include "fast.h"
+
+struct futures {
+    PyObject_HEAD
+    jsonrpcc_queue *queue;
+    jsonrpcc_client *client;
+    PyObject *handle;        /* keeps client */
+    PyObject *keep;          /* keeps queue */
+    PyObject *call_type;     /* jsonrpcc.Call */
+    PyObject *encode;        /* object to bytes */
+    PyObject *decode_many;   /* text of an array to a list */
+    PyObject *create_future; /* the loop's */
+    PyObject *call_soon;     /* the loop's */
+    PyObject *flush;         /* what it shall call once a turn */
+    PyObject *future_type, *set_result; /* as create_future() makes them */
+    bool hides_nan;
+    bool corked; /* flush() will be called */
+    struct fast_entries entries;
+};
+
+/* Whatever is submitted in one turn of the event loop goes out together. */
+static bool cork(struct futures *self)
+{
+    if (self->corked)
+        return true;
+    PyObject *handle =
+        PyObject_CallFunctionObjArgs(self->call_soon, self->flush, NULL);
+    if (handle == NULL)
+        return false;
+    Py_DECREF(handle);
+    self->corked = true;
+    return true;
+}
+
+/* Remember how to set the result of futures of this kind. */
+static bool learn_type(struct futures *self, PyObject *future)
+{
+    PyObject *type = (PyObject *)Py_TYPE(future);
+
+    if (self->future_type == type)
+        return true;
+    Py_CLEAR(self->set_result);
+    Py_INCREF(type);
+    Py_XDECREF(self->future_type);
+    self->future_type = type;
+    self->set_result = PyObject_GetAttrString(type, "set_result");
+    return self->set_result != NULL;
+}
+
+/* start(method, params, timeout, idempotent, wait_for_ready) -> Call, or None
+ * where the arguments are unusual or the call was not accepted */
+static PyObject *start(PyObject *object, PyObject *const *args, Py_ssize_t n)
+{
+    struct futures *self = (struct futures *)object;
+    struct fast_arguments a;
+    PyObject *text = NULL, *future = NULL, *call = NULL;
+    uint32_t token = FAST_NO_ENTRY;
+    int64_t id = 0;
+
+    if (n == 5 && fast_read_arguments(&a, args, 2, NULL, 2) &&
+        fast_read_timeout(args[2], &a.timeout_ms) &&
+        fast_read_flag(args[3], JSONRPCC_IDEMPOTENT, &a.flags) &&
+        fast_read_flag(args[4], JSONRPCC_WAIT_FOR_READY, &a.flags))
+        text = fast_encode(self->encode, self->hides_nan, a.params);
+    if (text != NULL)
+        future = PyObject_CallFunctionObjArgs(self->create_future, NULL);
+    if (future != NULL && learn_type(self, future))
+        call = fast_call_new(self->call_type, self->handle, self->client,
+                             a.method, future);
+    if (call != NULL && cork(self))
+        token = fast_entries_put(&self->entries, future, NULL, a.method);
+    if (token != FAST_NO_ENTRY) {
+        id = fast_submit(self->queue, &a, text, token, JSONRPCC_CORKED);
+        if (id > 0)
+            fast_call_set_id(call, (uint64_t)id);
+        else
+            fast_entries_discard(&self->entries, token);
+    }
+    Py_XDECREF(text);
+    Py_XDECREF(future);
+    if (id > 0)
+        return call;
+    Py_XDECREF(call);
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* put(future, method) -> token */
+static PyObject *put_entry(PyObject *object, PyObject *args)
+{
+    struct futures *self = (struct futures *)object;
+    PyObject *future, *method;
+
+    if (!PyArg_ParseTuple(args, "OU", &future, &method) ||
+        !learn_type(self, future))
+        return NULL;
+    uint32_t token = fast_entries_put(&self->entries, future, NULL, method);
+    return token == FAST_NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
+}
+
+/* take(token) -> (future, method), or None */
+static PyObject *take_entry(PyObject *object, PyObject *token)
+{
+    struct futures *self = (struct futures *)object;
+    unsigned long long number = PyLong_AsUnsignedLongLong(token);
+    struct fast_entry entry;
+
+    if (PyErr_Occurred())
+        return NULL;
+    if (!fast_entries_take(&self->entries, number, &entry))
+        Py_RETURN_NONE;
+    PyObject *tuple = PyTuple_Pack(2, entry.on_result, entry.method);
+    fast_entry_drop(&entry);
+    return tuple;
+}
+
+/* take_all() -> list of (future, method) */
+static PyObject *take_all(PyObject *object, PyObject *unused)
+{
+    struct futures *self = (struct futures *)object;
+    PyObject *list = PyList_New(0);
+    struct fast_entry entry;
+
+    (void)unused;
+    for (uint32_t i = 0; list != NULL && i < self->entries.used; i++) {
+        if (!fast_entries_take(&self->entries, i, &entry))
+            continue;
+        PyObject *tuple = PyTuple_Pack(2, entry.on_result, entry.method);
+        fast_entry_drop(&entry);
+        if (tuple == NULL || PyList_Append(list, tuple) != 0)
+            Py_CLEAR(list);
+        Py_XDECREF(tuple);
+    }
+    return list;
+}
+
+/* call(method, id, future) -> Call */
+static PyObject *make_call(PyObject *object, PyObject *args)
+{
+    struct futures *self = (struct futures *)object;
+    PyObject *method, *future;
+    unsigned long long id;
+
+    if (!PyArg_ParseTuple(args, "UKO", &method, &id, &future))
+        return NULL;
+    PyObject *call = fast_call_new(self->call_type, self->handle, self->client,
+                                   method, future);
+    if (call != NULL)
+        fast_call_set_id(call, id);
+    return call;
+}
+
+/* uncork(): flush has been called */
+static PyObject *uncork(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    ((struct futures *)object)->corked = false;
+    Py_RETURN_NONE;
+}
+
+static PyObject *cork_now(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    if (!cork((struct futures *)object))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* A future that was cancelled meanwhile refuses its result, rightly. */
+static void set_result(struct futures *self, PyObject *future, PyObject *result)
+{
+    PyObject *done =
+        (PyObject *)Py_TYPE(future) == self->future_type
+            ? PyObject_CallFunctionObjArgs(self->set_result, future, result,
+                                           NULL)
+            : PyObject_CallMethod(future, "set_result", "O", result);
+
+    if (done != NULL) {
+        Py_DECREF(done);
+        return;
+    }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *is_done = PyObject_CallMethod(future, "done", NULL);
+    if (is_done != Py_True) {
+        PyErr_Restore(type, value, traceback);
+        PyErr_WriteUnraisable(future);
+    } else {
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+    }
+    Py_XDECREF(is_done);
+}
+
+/* deliver(address of a batch) -> whether its results could be decoded
+ *
+ * If not, all is left as it was. */
+static PyObject *deliver(PyObject *object, PyObject *address)
+{
+    struct futures *self = (struct futures *)object;
+    const jsonrpcc_batch *batch = PyLong_AsVoidPtr(address);
+    struct fast_entry entry;
+
+    if (batch == NULL)
+        return NULL;
+    PyObject *results = fast_decode(self->decode_many, batch);
+    if (results == NULL && PyErr_Occurred())
+        return NULL;
+    if (results == NULL)
+        Py_RETURN_FALSE;
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!fast_entries_take(&self->entries, batch->tokens[i], &entry))
+            continue;
+        set_result(self, entry.on_result,
+                   PyList_GetItem(results, (Py_ssize_t)i));
+        fast_entry_drop(&entry);
+    }
+    Py_DECREF(results);
+    Py_RETURN_TRUE;
+}
+
+/* ---- the object ---- */
+
+static int init(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {
+        "client",        "queue",     "handle", "keep", "encode", "decode_many",
+        "create_future", "call_soon", "flush",  "call", "hides_nan", NULL};
+    struct futures *self = (struct futures *)object;
+    PyObject *client, *queue, *handle, *keep, *encode, *decode_many;
+    PyObject *create_future, *call_soon, *flush, *call;
+    int hides_nan;
+
+    if (self->call_type != NULL) {
+        PyErr_SetString(PyExc_TypeError, "made already");
+        return -1;
+    }
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "$O!O!OOOOOOOOp", names, &PyLong_Type, &client,
+            &PyLong_Type, &queue, &handle, &keep, &encode, &decode_many,
+            &create_future, &call_soon, &flush, &call, &hides_nan))
+        return -1;
+    self->client = PyLong_AsVoidPtr(client);
+    self->queue = PyLong_AsVoidPtr(queue);
+    self->handle = Py_NewRef(handle);
+    self->keep = Py_NewRef(keep);
+    self->encode = Py_NewRef(encode);
+    self->decode_many = Py_NewRef(decode_many);
+    self->create_future = Py_NewRef(create_future);
+    self->call_soon = Py_NewRef(call_soon);
+    self->flush = Py_NewRef(flush);
+    self->call_type = Py_NewRef(call);
+    self->hides_nan = hides_nan != 0;
+    fast_entries_init(&self->entries);
+    return 0;
+}
+
+static int traverse(PyObject *object, visitproc visit, void *arg)
+{
+    struct futures *self = (struct futures *)object;
+
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->handle);
+    Py_VISIT(self->keep);
+    Py_VISIT(self->call_type);
+    Py_VISIT(self->encode);
+    Py_VISIT(self->decode_many);
+    Py_VISIT(self->create_future);
+    Py_VISIT(self->call_soon);
+    Py_VISIT(self->flush);
+    Py_VISIT(self->future_type);
+    Py_VISIT(self->set_result);
+    return fast_entries_visit(&self->entries, visit, arg);
+}
+
+static int clear(PyObject *object)
+{
+    struct futures *self = (struct futures *)object;
+
+    fast_entries_clear(&self->entries);
+    Py_CLEAR(self->encode);
+    Py_CLEAR(self->decode_many);
+    Py_CLEAR(self->create_future);
+    Py_CLEAR(self->call_soon);
+    Py_CLEAR(self->flush);
+    Py_CLEAR(self->future_type);
+    Py_CLEAR(self->set_result);
+    Py_CLEAR(self->call_type);
+    Py_CLEAR(self->keep);
+    Py_CLEAR(self->handle);
+    return 0;
+}
+
+static void dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    PyObject_GC_UnTrack(object);
+    clear(object);
+    release(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    {"start", (PyCFunction)(void (*)(void))start, METH_FASTCALL,
+     "start(method, params, timeout, idempotent, wait_for_ready): a Call, or "
+     "None."},
+    {"put", put_entry, METH_VARARGS,
+     "put(future, method): the token of a new entry."},
+    {"take", take_entry, METH_O,
+     "take(token): its (future, method), or None."},
+    {"take_all", take_all, METH_NOARGS,
+     "take_all(): all entries' (future, method)."},
+    {"call", make_call, METH_VARARGS, "call(method, id, future): a Call."},
+    {"cork", cork_now, METH_NOARGS, "cork(): have flush called this turn."},
+    {"uncork", uncork, METH_NOARGS, "uncork(): flush was called."},
+    {"deliver", deliver, METH_O,
+     "deliver(batch): set the futures of its results; whether it could."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "Calls whose outcomes go to futures of an event loop."},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, init},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "jsonrpcc._fast.Futures",
+    .basicsize = sizeof(struct futures),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
+};
+
+PyObject *fast_futures_type(void)
+{
+    return PyType_FromSpec(&spec);
+}

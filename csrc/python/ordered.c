@@ -1,0 +1,238 @@
+/* jsonrpcc._fast.Ordered: the outcomes of a bulk of calls, in their order.
+ *
+ * An iterator over a ring.  The token of a call is its number in the bulk;
+ * outcomes are put where their numbers belong, whenever they come, and more()
+ * is called where the next one has not come yet. */
+
+#include "fast.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <structmember.h>
+
+struct place {
+    PyObject *outcome; /* NULL: not come yet */
+    bool failed;
+};
+
+struct ordered {
+    PyObject_HEAD
+    PyObject *decode_many;
+    PyObject *more; /* (self) -> False: nothing is left.  NULL: at the end */
+    struct place *ring;
+    unsigned long long turn; /* the number whose turn it is */
+    unsigned long long mask;
+    unsigned long long come; /* how many have come */
+    char return_exceptions;
+};
+
+/* Steals outcome. */
+static bool put(struct ordered *self, unsigned long long number,
+                PyObject *outcome, bool failed)
+{
+    struct place *place = &self->ring[number & self->mask];
+
+    if (number - self->turn > self->mask || place->outcome != NULL) {
+        Py_DECREF(outcome);
+        PyErr_SetString(PyExc_IndexError, "not the number of a pending call");
+        return false;
+    }
+    *place = (struct place){outcome, failed};
+    self->come++;
+    return true;
+}
+
+/* put(number, outcome, failed) */
+static PyObject *put_one(PyObject *object, PyObject *args)
+{
+    unsigned long long number;
+    PyObject *outcome;
+    int failed;
+
+    if (!PyArg_ParseTuple(args, "KOp", &number, &outcome, &failed) ||
+        !put((struct ordered *)object, number, Py_NewRef(outcome), failed != 0))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* deliver(address of a batch) -> whether its results could be decoded */
+static PyObject *deliver(PyObject *object, PyObject *address)
+{
+    struct ordered *self = (struct ordered *)object;
+    const jsonrpcc_batch *batch = PyLong_AsVoidPtr(address);
+    bool good = true;
+
+    if (batch == NULL)
+        return NULL;
+    PyObject *results = fast_decode(self->decode_many, batch);
+    if (results == NULL && PyErr_Occurred())
+        return NULL;
+    if (results == NULL)
+        Py_RETURN_FALSE;
+    for (size_t i = 0; good && i < batch->count; i++)
+        good = put(self, batch->tokens[i],
+                   Py_NewRef(PyList_GetItem(results, (Py_ssize_t)i)), false);
+    Py_DECREF(results);
+    if (!good)
+        return NULL;
+    Py_RETURN_TRUE;
+}
+
+/* Call more() until the next one has come.  False: there is none, or an
+ * exception is set; either is the end. */
+static bool wait(struct ordered *self, const struct place *place)
+{
+    while (place->outcome == NULL) {
+        PyObject *more = self->more == NULL ? NULL : Py_NewRef(self->more);
+        PyObject *is_more =
+            more == NULL ? NULL
+                         : PyObject_CallFunctionObjArgs(more, self, NULL);
+        bool ended = is_more == NULL || is_more == Py_False;
+        Py_XDECREF(more);
+        Py_XDECREF(is_more);
+        if (ended) {
+            Py_CLEAR(self->more);
+            return false;
+        }
+    }
+    return true;
+}
+
+static PyObject *next(PyObject *object)
+{
+    struct ordered *self = (struct ordered *)object;
+    struct place *place = &self->ring[self->turn & self->mask];
+
+    if (self->more == NULL || (place->outcome == NULL && !wait(self, place)))
+        return NULL;
+    struct place taken = *place;
+    *place = (struct place){NULL, false};
+    self->turn++;
+    if (!taken.failed || self->return_exceptions)
+        return taken.outcome;
+    Py_CLEAR(self->more);
+    PyErr_SetObject((PyObject *)Py_TYPE(taken.outcome), taken.outcome);
+    Py_DECREF(taken.outcome);
+    return NULL;
+}
+
+static PyObject *iter(PyObject *object)
+{
+    return Py_NewRef(object);
+}
+
+static int init(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"decode_many", "more", "window",
+                            "return_exceptions", NULL};
+    struct ordered *self = (struct ordered *)object;
+    PyObject *decode_many, *more;
+    unsigned long long window, size = 1;
+    int return_exceptions;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOKp", names, &decode_many,
+                                     &more, &window, &return_exceptions))
+        return -1;
+    while (size < window && size < (1ULL << 40))
+        size *= 2;
+    if (self->ring != NULL) {
+        PyErr_SetString(PyExc_TypeError, "made already");
+        return -1;
+    }
+    self->ring = calloc((size_t)size, sizeof *self->ring);
+    if (self->ring == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->mask = size - 1;
+    self->return_exceptions = return_exceptions != 0;
+    self->decode_many = Py_NewRef(decode_many);
+    self->more = Py_NewRef(more);
+    return 0;
+}
+
+static int traverse(PyObject *object, visitproc visit, void *arg)
+{
+    struct ordered *self = (struct ordered *)object;
+
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->decode_many);
+    Py_VISIT(self->more);
+    for (size_t i = 0; self->ring != NULL && i <= self->mask; i++)
+        Py_VISIT(self->ring[i].outcome);
+    return 0;
+}
+
+static int clear(PyObject *object)
+{
+    struct ordered *self = (struct ordered *)object;
+
+    Py_CLEAR(self->decode_many);
+    Py_CLEAR(self->more);
+    for (size_t i = 0; self->ring != NULL && i <= self->mask; i++)
+        Py_CLEAR(self->ring[i].outcome);
+    return 0;
+}
+
+/* close(): the end, as a generator has it; calls still in flight end unseen */
+static PyObject *close_(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    clear(object);
+    Py_RETURN_NONE;
+}
+
+static void dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    PyObject_GC_UnTrack(object);
+    clear(object);
+    free(((struct ordered *)object)->ring);
+    release(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    {"put", put_one, METH_VARARGS,
+     "put(number, outcome, failed): the outcome of one call."},
+    {"deliver", deliver, METH_O,
+     "deliver(batch): put its results; whether it could."},
+    {"close", close_, METH_NOARGS, "close(): have nothing come any more."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef members[] = {
+    {"turn", T_ULONGLONG, offsetof(struct ordered, turn), READONLY,
+     "The number of the call whose outcome comes next."},
+    {"come", T_ULONGLONG, offsetof(struct ordered, come), READONLY,
+     "How many outcomes have come."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "The outcomes of a bulk of calls, in their order."},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, init},
+    {Py_tp_iter, iter},
+    {Py_tp_iternext, next},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "jsonrpcc._fast.Ordered",
+    .basicsize = sizeof(struct ordered),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
+};
+
+PyObject *fast_ordered_type(void)
+{
+    return PyType_FromSpec(&spec);
+}
