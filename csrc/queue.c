@@ -33,12 +33,12 @@ struct jsonrpcc_queue {
     _Atomic uint64_t fetched;  /* outcomes handed out */
 
     /* The driver's. */
-    struct jrc_batch filling;
+    struct jrc_batch *filling;
     jsonrpcc_deferred deferred;
     atomic_bool is_deferred; /* publish() will run, or runs */
 
     pthread_mutex_t lock;
-    struct jrc_batch ready;
+    struct jrc_batch *ready;
     uint64_t published; /* outcomes that went through the driver's hands */
     bool armed;         /* fd: the fetcher found nothing and polls */
     bool rung;          /* fd: it was written to, and not read since */
@@ -47,14 +47,15 @@ struct jsonrpcc_queue {
     pthread_cond_t room;
 
     /* The fetcher's. */
-    struct jrc_batch draining;
+    struct jrc_batch *draining;
+
+    struct jrc_batch batches[3]; /* what the three point to */
 };
 
 static void destroy(jsonrpcc_queue *queue)
 {
-    jrc_batch_clear(&queue->filling);
-    jrc_batch_clear(&queue->ready);
-    jrc_batch_clear(&queue->draining);
+    for (int i = 0; i < 3; i++)
+        jrc_batch_clear(&queue->batches[i]);
     if (queue->fd >= 0)
         close(queue->fd);
     jsonrpcc_waiter_free(queue->waiter);
@@ -65,9 +66,9 @@ static void destroy(jsonrpcc_queue *queue)
 
 /* ---- the driver's side ---- */
 
-static void swap(struct jrc_batch *a, struct jrc_batch *b)
+static void swap(struct jrc_batch **a, struct jrc_batch **b)
 {
-    struct jrc_batch c = *a;
+    struct jrc_batch *c = *a;
 
     *a = *b;
     *b = c;
@@ -93,15 +94,14 @@ static void ring(jsonrpcc_queue *queue)
 /* Under the lock: put what the turn brought where the fetcher finds it. */
 static void hand_over(jsonrpcc_queue *queue)
 {
-    size_t before = jrc_batch_bytes(&queue->ready);
+    size_t before = jrc_batch_bytes(queue->ready);
 
-    if (jrc_batch_is_empty(&queue->ready))
+    if (jrc_batch_is_empty(queue->ready))
         swap(&queue->ready, &queue->filling);
     else
-        jrc_batch_append(&queue->ready, &queue->filling);
-    jsonrpcc_undelivered(queue->client,
-                         (int64_t)jrc_batch_bytes(&queue->ready) -
-                             (int64_t)before);
+        jrc_batch_append(queue->ready, queue->filling);
+    jsonrpcc_undelivered(queue->client, (int64_t)jrc_batch_bytes(queue->ready) -
+                                            (int64_t)before);
     ring(queue);
 }
 
@@ -111,12 +111,12 @@ static void hand_over(jsonrpcc_queue *queue)
 static void publish(void *arg)
 {
     jsonrpcc_queue *queue = arg;
-    size_t outcomes = queue->filling.count + queue->filling.failure_count;
+    size_t outcomes = queue->filling->count + queue->filling->failure_count;
 
     pthread_mutex_lock(&queue->lock);
     queue->published += outcomes;
     if (queue->freed)
-        jrc_batch_reset(&queue->filling);
+        jrc_batch_reset(queue->filling);
     else
         hand_over(queue);
     pthread_mutex_unlock(&queue->lock);
@@ -143,7 +143,7 @@ static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
 {
     jsonrpcc_queue *queue = arg;
 
-    jrc_batch_add(&queue->filling, token, outcome);
+    jrc_batch_add(queue->filling, token, outcome);
     defer_publish(queue);
 }
 
@@ -151,7 +151,7 @@ static void on_event(void *arg, const jsonrpcc_event *event)
 {
     jsonrpcc_queue *queue = arg;
 
-    jrc_batch_add_event(&queue->filling, event);
+    jrc_batch_add_event(queue->filling, event);
     defer_publish(queue);
 }
 
@@ -168,6 +168,9 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
     queue->flags = flags;
     queue->bound = jsonrpcc_max_in_flight(client);
     queue->fd = -1;
+    queue->filling = &queue->batches[0];
+    queue->ready = &queue->batches[1];
+    queue->draining = &queue->batches[2];
     pthread_mutex_init(&queue->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -180,9 +183,9 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
     size_t capacity = queue->bound + RESERVE;
     if (queue->waiter == NULL ||
         ((flags & JSONRPCC_QUEUE_FD) != 0 && queue->fd < 0) ||
-        !jrc_batch_init(&queue->filling, capacity) ||
-        !jrc_batch_init(&queue->ready, capacity) ||
-        !jrc_batch_init(&queue->draining, capacity)) {
+        !jrc_batch_init(queue->filling, capacity) ||
+        !jrc_batch_init(queue->ready, capacity) ||
+        !jrc_batch_init(queue->draining, capacity)) {
         destroy(queue);
         return NULL;
     }
@@ -200,7 +203,7 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
     pthread_mutex_lock(&queue->lock);
     queue->freed = true;
     size_t bytes =
-        jrc_batch_bytes(&queue->ready) + jrc_batch_bytes(&queue->draining);
+        jrc_batch_bytes(queue->ready) + jrc_batch_bytes(queue->draining);
     bool last = is_last(queue);
     /* Under the lock: without it the driver may destroy the queue, and with it
      * the client that a garbage collector has let go of already. */
@@ -360,12 +363,12 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
 {
     size_t bytes = 0;
 
-    if (jrc_batch_is_empty(&queue->draining)) {
-        bytes = jrc_batch_bytes(&queue->draining);
-        jrc_batch_reset(&queue->draining);
+    if (jrc_batch_is_empty(queue->draining)) {
+        bytes = jrc_batch_bytes(queue->draining);
+        jrc_batch_reset(queue->draining);
         pthread_mutex_lock(&queue->lock);
         swap(&queue->draining, &queue->ready);
-        queue->armed = queue->fd >= 0 && jrc_batch_is_empty(&queue->draining);
+        queue->armed = queue->fd >= 0 && jrc_batch_is_empty(queue->draining);
         if (queue->armed && queue->rung) {
             uint64_t rings;
             (void)!read(queue->fd, &rings, sizeof rings);
@@ -375,7 +378,7 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
     }
     if (bytes > 0)
         jsonrpcc_undelivered(queue->client, -(int64_t)bytes);
-    if (!jrc_batch_slice(&queue->draining, batch))
+    if (!jrc_batch_slice(queue->draining, batch))
         return false;
     size_t outcomes = batch->count + batch->failure_count;
     atomic_fetch_add_explicit(&queue->fetched, outcomes, memory_order_relaxed);

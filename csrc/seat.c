@@ -134,19 +134,23 @@ static bool is_free(struct jrc_core *core)
     return core->rank == JRC_NOBODY;
 }
 
+/* What was submitted is sent, and then there can be no answer yet: the poll is
+ * left out. */
 static bool poller_may_stay(const struct jrc_core *core, const void *arg)
 {
-    (void)arg;
-    return !core->closing;
+    const bool *sends = arg;
+
+    return !core->closing && !*sends;
 }
 
 bool jrc_seat_poll(struct jrc_core *core)
 {
     pthread_mutex_lock(&core->lock);
     bool drives = is_free(core);
+    bool sends = !jrc_frames_empty(&core->pending);
     if (drives) {
         core->poller_wants = false;
-        jrc_seat_drive(core, JRC_LAZY, poller_may_stay, NULL, 0);
+        jrc_seat_drive(core, JRC_LAZY, poller_may_stay, &sends, 0);
     }
     pthread_mutex_unlock(&core->lock);
     return drives;

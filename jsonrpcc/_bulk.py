@@ -135,7 +135,7 @@ class Bulk:
         for i in range(batch.failure_count):
             failure = batch.failures[i]
             error = errors.error(failure.outcome, self._method)
-            outcomes.put(failure.token, error, True)  # noqa: FBT003
+            outcomes.put(failure.token, error, True)
 
     def _decode_one(self, i: int, outcomes: Ordered) -> None:
         batch = self._batch
@@ -147,6 +147,6 @@ class Bulk:
             )
         except Exception as cause:
             error = client._outcomes.undecodable(self._method, cause)  # noqa: SLF001
-            outcomes.put(batch.tokens[i], error, True)  # noqa: FBT003
+            outcomes.put(batch.tokens[i], error, True)
         else:
-            outcomes.put(batch.tokens[i], result, False)  # noqa: FBT003
+            outcomes.put(batch.tokens[i], result, False)

@@ -329,9 +329,7 @@ class Client(Base):
             WAIT_FOR_READY if wait_for_ready else 0
         )
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        bulk = Bulk(
-            self, method, name, iter(params), ms=ms, flags=flags, window=window
-        )
+        bulk = Bulk(self, method, name, iter(params), ms=ms, flags=flags, window=window)
         return Ordered(
             decode_many=self._codec.decode_many,
             more=bulk,

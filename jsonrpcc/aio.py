@@ -288,4 +288,3 @@ class AsyncClient(Base):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
