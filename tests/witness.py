@@ -164,7 +164,7 @@ class _Connection(asyncio.Protocol):
 
 class Witness:
     """
-    The witness, on an event loop in a thread of its own.
+    The witness; in a with block on an event loop in a thread of its own.
 
     *answer(frame)* returns (delay, bytes or CLOSE or RESET) pairs.
     """
@@ -179,7 +179,7 @@ class Witness:
         self.open = set()
         self.note = note or self.frames.extend
         self.port = port
-        self.loop = asyncio.new_event_loop()
+        self.loop = None
 
     @property
     def address(self):
@@ -191,14 +191,9 @@ class Witness:
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
-    def run(self):
-        """Serve in this thread, for ever."""
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_until_complete(self.listen())
-        self.loop.run_forever()
-
     def __enter__(self):
         listening = threading.Event()
+        self.loop = asyncio.new_event_loop()
 
         def run():
             self.loop.run_until_complete(self.listen())
