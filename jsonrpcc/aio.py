@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from jsonrpcc._base import (
@@ -53,6 +54,7 @@ class AsyncClient(Base):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: Any = None
         self._address = 0
+        self._pid = 0
         self._batch = ffi.new("jsonrpcc_batch *")
         self._calls: dict[int, tuple[asyncio.Future[Any], str]] = {}
         self._next_token = itertools.count(1).__next__
@@ -76,6 +78,7 @@ class AsyncClient(Base):
         )
         self._address = int(ffi.cast("uintptr_t", queue))
         self._loop = loop
+        self._pid = os.getpid()
         loop.add_reader(lib.jsonrpcc_queue_fd(self._queue), self._on_ready)
         self._on_ready()
         return loop
@@ -247,7 +250,9 @@ class AsyncClient(Base):
                 error: JsonRpcError = ClientClosed("client closed", method=method)
                 future.set_exception(error)
         self._calls.clear()
-        if self._loop is not None and not self._loop.is_closed():
+        # A forked child shares the loop's epoll with its parent, who goes on.
+        forked = self._pid != os.getpid()
+        if self._loop is not None and not self._loop.is_closed() and not forked:
             self._loop.remove_reader(lib.jsonrpcc_queue_fd(self._queue))
 
     async def __aenter__(self) -> Self:
