@@ -356,9 +356,10 @@ class Ended:
         return json.loads(self.out.splitlines()[-1])
 
 
-def start_program(name, *args, env=(), **options):
+def start_program(name, *args, env=(), before=(), **options):
+    """Start tests/programs/name, by the command *before* it if there is one."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error", PROGRAMS / name, *map(str, args)],
+        [*before, sys.executable, "-W", "error", PROGRAMS / name, *map(str, args)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
