@@ -534,7 +534,7 @@ bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
     if (until_us != JRC_NEVER) {
         uint64_t now_us = jrc_now_us();
         if (until_us <= now_us)
-            flags = EVLOOP_NONBLOCK;
+            flags |= EVLOOP_NONBLOCK; /* alone it goes on while there is more */
         else
             set_timer(loop, until_us, now_us);
     }

@@ -363,6 +363,10 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
 {
     size_t bytes = 0;
 
+    /* In a forked child the lock may be held for ever, and the rings in fd are
+     * the parent's. */
+    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+        return false;
     if (jrc_batch_is_empty(queue->draining)) {
         bytes = jrc_batch_bytes(queue->draining);
         jrc_batch_reset(queue->draining);
@@ -406,6 +410,8 @@ jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
 
 bool jsonrpcc_queue_poll(jsonrpcc_queue *queue)
 {
+    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+        return false;
     /* Who polls fetches: nobody has to ring. */
     pthread_mutex_lock(&queue->lock);
     queue->armed = false;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from jsonrpcc._base import (
@@ -52,6 +53,7 @@ class AsyncClient(Base):
         self._on_event = on_event
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: Any = None
+        self._pid = 0
         self._batch = ffi.new("jsonrpcc_batch *")
         self._batch_address = int(ffi.cast("uintptr_t", self._batch))
         self._futures: Futures | None = None
@@ -88,6 +90,7 @@ class AsyncClient(Base):
         )
         self._start = self._futures.start
         self._loop = loop
+        self._pid = os.getpid()
         # The second one is for the client's sockets: this loop drives them while
         # it is awake, and no other thread has to be woken for a call.
         self._fds = [
@@ -265,7 +268,9 @@ class AsyncClient(Base):
         self._closed = True
         loop = asyncio.get_running_loop()
         # Before the client closes its descriptors, and others get their numbers.
-        if self._loop is not None and not self._loop.is_closed():
+        # A forked child shares the loop's epoll with its parent, who goes on.
+        forked = self._pid != os.getpid()
+        if self._loop is not None and not self._loop.is_closed() and not forked:
             for fd in self._fds:
                 self._loop.remove_reader(fd)
         self._fds = []

@@ -83,9 +83,22 @@ class Seen:
     server: int
 
 
-def violations(entries, seen, closed_at=None):
-    """Return what broke the promises, one text each."""
-    found = []
+@dataclass(frozen=True)
+class Healthy:
+    """A span in which a server was up and nothing was done to it."""
+
+    server: int
+    since: float
+    until: float
+
+
+def violations(entries, seen, closed_at=None, *, priorities=(), healthy=()):
+    """
+    Return what broke the promises, one text each.
+
+    *priorities* are those of the servers, for the *healthy* spans.
+    """
+    found = _passed_over(entries, seen, priorities, healthy)
     times_seen = {}
     for one in seen:
         times_seen.setdefault(one.nonce, []).append(one.server)
@@ -98,6 +111,35 @@ def violations(entries, seen, closed_at=None):
         found += [
             f"{entry.nonce}: {text}" for text in _faults(entry, places, closed_at)
         ]
+    return found
+
+
+def _passed_over(entries, seen, priorities, healthy):
+    """Find calls that lived while a server was healthy, and went to a worse one."""
+    places = {}
+    for one in seen:
+        places.setdefault(one.nonce, []).append(one.server)
+    found = []
+    for entry in entries:
+        if not entry.accepted or len(entry.outcomes) != 1:
+            continue
+        outcome = entry.outcomes[0]
+        best = max(
+            (
+                priorities[span.server]
+                for span in healthy
+                if span.since <= entry.submitted and outcome.time <= span.until
+            ),
+            default=None,
+        )
+        if best is None:
+            continue
+        went = places.get(entry.nonce, [])
+        worse = [server for server in went if priorities[server] < best]
+        if worse:
+            found.append(f"{entry.nonce}: a server of {best} was up, went to {worse}")
+        if isinstance(outcome.error, jsonrpcc.ServerFailure):
+            found.append(f"{entry.nonce}: a server was up, yet {outcome.error!r}")
     return found
 
 
@@ -146,6 +188,7 @@ class History:
 
     def __init__(self, *, start=0):
         self.entries = []
+        self.start = start
         self._nonces = itertools.count(start)
 
     def _entry(self, timeout, idempotent):
@@ -186,6 +229,22 @@ class History:
             entry.note_error(error)
         else:
             entry.accepted = True
+            entry.note_result(result)
+        return entry
+
+    async def await_call(self, client, *, timeout=5.0, idempotent=False):  # noqa: ASYNC109
+        """As call(), of an AsyncClient."""
+        entry = self._entry(timeout, idempotent)
+        entry.accepted = True
+        try:
+            result = await client.call(
+                "echo", [entry.nonce], timeout=timeout, idempotent=idempotent
+            )
+        except jsonrpcc.QueueFull:
+            entry.accepted = False
+        except jsonrpcc.JsonRpcError as error:
+            entry.note_error(error)
+        else:
             entry.note_result(result)
         return entry
 
@@ -297,9 +356,10 @@ class Ended:
         return json.loads(self.out.splitlines()[-1])
 
 
-def start_program(name, *args, env=(), **options):
+def start_program(name, *args, env=(), before=(), **options):
+    """Start tests/programs/name, by the command *before* it if there is one."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error", PROGRAMS / name, *map(str, args)],
+        [*before, sys.executable, "-W", "error", PROGRAMS / name, *map(str, args)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from firing import Entry, Outcome, Seen, violations
+from firing import Entry, Healthy, Outcome, Seen, violations
 
 from jsonrpcc import ConnectionLost, RemoteError, RequestTimeout, ServerFailure
 
@@ -60,4 +60,44 @@ MUTATIONS = {
 def test_every_mutation_is_caught(name):
     entries, seen = copy.deepcopy(good())
     MUTATIONS[name](entries, seen)
-    assert violations(entries, seen, CLOSED_AT)
+    assert len(violations(entries, seen, CLOSED_AT)) >= 1
+
+
+# ---- the better server ------------------------------------------------------------
+
+PRIORITIES = (2, 2, 1)
+
+
+def check(seen, *healthy, error=None):
+    """A call from 10.0 to 10.2 that these servers have seen."""
+    outcome = Outcome(10.2, result=None if error else [0], error=error)
+    entry = Entry(0, 10.0, 15.0, accepted=True, outcomes=[outcome])
+    return violations(
+        [entry],
+        [Seen(0, server) for server in seen],
+        priorities=PRIORITIES,
+        healthy=healthy,
+    )
+
+
+def test_the_best_servers_may_be_asked():
+    assert check([0], Healthy(0, 9, 11), Healthy(2, 9, 11)) == []
+    assert check([1], Healthy(0, 9, 11)) == []
+
+
+def test_a_worse_server_may_be_asked_when_no_better_was_up_all_the_time():
+    assert check([2]) == []
+    assert check([2], Healthy(2, 9, 11)) == []
+    assert check([2], Healthy(0, 9, 10.1), Healthy(0, 10.1, 11)) == []
+    assert check([2], Healthy(0, 10.01, 11)) == []
+
+
+def test_a_better_server_passed_over_is_caught():
+    assert len(check([2], Healthy(1, 9, 11))) == 1
+    assert len(check([2], Healthy(0, 10.0, 10.2))) == 1
+
+
+def test_a_failure_while_a_server_was_up_is_caught():
+    error = ServerFailure(fate="not_sent")
+    assert check([], error=error) == []
+    assert len(check([], Healthy(2, 9, 11), error=error)) == 1

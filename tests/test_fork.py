@@ -1,5 +1,6 @@
 """fork() while threads submit and the loop is busy: an idle fork proves nothing."""
 
+import os
 import time
 
 import pytest
@@ -10,9 +11,13 @@ from jsonrpcc.testing import Drop, Server
 FORKS = 20  # per action
 
 
+def first(value):
+    return value
+
+
 @pytest.fixture
 def server():
-    methods = {**METHODS, "child": lambda n: n, "silence": lambda: None}
+    methods = {**METHODS, "child": first, "aio": first, "silence": lambda: None}
     with Server(methods, faults={"silence": Drop()}) as server:
         yield server
 
@@ -44,14 +49,31 @@ def check_parent(server, report):
         "fork_again",
         "cancel",
         "callback",
-        "multiprocessing",
+        "fork",
+        "spawn",
+        "forkserver",
+        "pool",
+        "aio_inherited",
+        "loop",
     ],
 )
 def test_fork_under_load(server, action):
-    count = FORKS if action != "cancel" else 3
+    count = {"cancel": 3, "spawn": 4, "forkserver": 6, "pool": 5}.get(action, FORKS)
     report = run_program("forks.py", action, count, server.address, limit=50).report()
     assert report["ended"] == {"code 0": count}
     check_parent(server, report)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("action", ["exit", "use_and_close", "aio", "callback", "loop"])
+def test_hundreds_of_forks(server, action):
+    count = int(os.environ.get("JSONRPCC_FORKS", "300"))
+    report = run_program("forks.py", action, count, server.address, limit=580).report()
+    assert report["ended"] == {"code 0": count}
+    assert report["errors"] == []
+    assert report["lost"] == 0
+    assert server.invalid == []
 
 
 def test_exec_inherits_no_descriptor(server):

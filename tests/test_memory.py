@@ -1,11 +1,24 @@
 """Memory stays within bounds whatever servers send: a child measures itself."""
 
 import contextlib
+import itertools
 
 import pytest
 from firing import METHODS, run_program
 
-from jsonrpcc.testing import Drop, Flood, LoopThread, NeverRead, Raw, Server, netstring
+from jsonrpcc.testing import (
+    Drip,
+    Drop,
+    Duplicate,
+    Flood,
+    LoopThread,
+    NeverRead,
+    Raw,
+    Server,
+    SlowRead,
+    Split,
+    netstring,
+)
 
 MIB = 1024 * 1024
 SLACK = 3 * MIB  # of the interpreter and the allocator
@@ -15,15 +28,15 @@ NOBODYS = b'{"jsonrpc":"2.0","id":999999999999,"result":%s}'
 
 
 @contextlib.contextmanager
-def hostile(fault, count=SERVERS):
-    """So many servers whose method "hostile" answers with that fault."""
-    methods = {**METHODS, "hostile": lambda: None}
+def hostile(*faults, count=SERVERS):
+    """So many servers whose method "hostile" answers with these faults, in turn."""
+    methods = {**METHODS, "hostile": lambda: None, "big": lambda: "x" * 100_000}
     with LoopThread() as thread, contextlib.ExitStack() as stack:
         yield [
             stack.enter_context(
                 Server(methods, faults={"hostile": fault}, keep=10, thread=thread)
             ).address
-            for _ in range(count)
+            for _, fault in zip(range(count), itertools.cycle(faults), strict=False)
         ]
 
 
@@ -98,6 +111,37 @@ def test_what_waits_to_be_sent_is_bounded():
     # The kernel's buffers take some on top of our 8 MiB.
     assert report["accepted"] >= 8 * MIB // 100_000
     assert report["grown"] < 3 * 8 * MIB + SLACK
+
+
+ALMOST = b"%d:" % MIB + b'{"jsonrpc":"2.0","result":[' + b"[]," * 349_000
+EVERYTHING = [
+    Raw(b"999999999:"),
+    Raw(b"1048576:["),
+    Raw(ALMOST),
+    (Raw(ALMOST), Split(8192, 0.02)),
+    (Raw(ALMOST), Drip(1000)),
+    Flood(netstring(NOBODYS % (b"[%s{}]" % (b"{}," * 100_000)))),
+    Flood(netstring(NOBODYS % (b"[" * 100_000 + b"]" * 100_000))),
+    Flood(netstring(NOBODYS % (b"1" * 1_000_000))),
+    Flood(netstring(NOBODYS % b"0") * 1000),
+    Flood(netstring(b"{%s}" % b",".join(b'"%d":0' % i for i in range(30_000)))),
+    Flood(bytes(range(256)) * 64),
+    Flood(b"1" * 65536),
+    NeverRead(),
+    SlowRead(1000),
+    Duplicate(1000),
+    Drop(),
+]
+
+
+def test_everything_at_once_stays_within_the_formula():
+    """16 servers, each hostile in its own way; queue, slots and consumer are full."""
+    with hostile(*EVERYTHING) as addresses:
+        report = measure("everything", addresses)
+    assert report["refused"] > 10
+    assert report["undelivered"] > 4 * MIB
+    assert report["received"] > 48 * MIB
+    assert report["grown"] < report["formula"]
 
 
 def test_calls_in_flight_have_their_price():

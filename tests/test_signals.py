@@ -3,12 +3,16 @@
 import pytest
 from firing import METHODS, run_program
 
-from jsonrpcc.testing import Drop, Server
+from jsonrpcc.testing import Drop, NeverRead, Server
 
 
 @pytest.fixture
 def server():
-    methods = {**METHODS, "silence": lambda: None}
+    methods = {
+        **METHODS,
+        "silence": lambda: None,
+        "stop_reading": lambda: server.misbehave(NeverRead()),
+    }
     with Server(methods, faults={"silence": Drop()}, keep=10) as server:
         yield server
 
@@ -25,6 +29,33 @@ def test_ctrl_c_ends_a_blocking_call_within_200_ms(server):
     """And gives that call up; the client goes on."""
     report = run_program("signals.py", "interrupt", server.address).report()
     assert report["interrupts"] == 40
+    assert report["longest"] < 0.2
+
+
+BLOCKING = [
+    "call",
+    "call waiting for a server",
+    "proxy",
+    "map",
+    "drain",
+    "drain with a limit",
+    "future",
+    "future with a limit",
+    "close",
+    "close lingers",
+    "full: call",
+    "full: request",
+    "full: submit",
+    "full: notification",
+    "full: map",
+    "asyncio.run",
+]
+
+
+@pytest.mark.parametrize("kind", BLOCKING)
+def test_ctrl_c_ends_whatever_blocks(server, kind):
+    """Within 200 ms each of 5 times, and the client is of use afterwards."""
+    report = run_program("signals.py", kind, server.address).report()
     assert report["longest"] < 0.2
 
 

@@ -43,7 +43,9 @@ uint64_t sim_history_hash(const struct sim_history *history)
 
 /* ---- what is known of a call --------------------------------------------- */
 
-enum { LINKS = 4, REPLIES = 8 };
+/* A server that answers early and often gives many replies before one arrives.
+ */
+enum { LINKS = 4, REPLIES = 64 };
 
 struct call {
     bool accepted, cancelled, ended, begun;

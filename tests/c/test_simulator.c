@@ -83,13 +83,21 @@ static void test_the_checker(void)
            sim_mutant_count, check_failures == 0 ? "yes" : "no");
 }
 
+/* Seeds that failed once. */
+static const uint64_t kept[] = {
+    1024606, /* more early replies to a request than the checker remembered */
+};
+
 int main(int argc, char **argv)
 {
     uint64_t seeds = argc > 1 ? strtoull(argv[1], NULL, 10) : 5000;
     uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
 
-    if (argc <= 1)
+    if (argc <= 1) {
         test_the_checker();
+        for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+            run(kept[i]);
+    }
     unsigned repeated = 0;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         uint64_t hash = run(seed);

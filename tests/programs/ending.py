@@ -1,12 +1,14 @@
 """
-A program that ends in one of twelve ways, under load.
+A program that ends in one of many ways, under load.
 
     ending.py ENDING ADDRESS
 
 The last statement prints time.monotonic(); the test measures from there.
 """
 
+import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -15,7 +17,7 @@ import time
 
 from firing import LIMIT, until
 
-from jsonrpcc import Client, JsonRpcError
+from jsonrpcc import AsyncClient, Client, JsonRpcError
 
 ending, address = sys.argv[1:]
 client = Client(address, timeout=20, max_in_flight=2048)
@@ -116,7 +118,56 @@ def callback_blocks():
     last_statement()
 
 
+async def await_many(asynchronous):
+    with contextlib.suppress(JsonRpcError):
+        while True:
+            await asynchronous.call("echo", [1], timeout=20)
+
+
+def asyncio_pending():
+    """Tasks are cancelled in the middle of their calls, by asyncio.run()."""
+
+    async def main():
+        async with AsyncClient(address, timeout=20) as asynchronous:
+            tasks = [asyncio.create_task(await_many(asynchronous)) for _ in range(50)]
+            await asyncio.sleep(0.05)
+            last_statement()
+            return len(tasks)
+
+    asyncio.run(main())
+
+
+def asyncio_never_closed():
+    """The loop is gone, and then comes what is left for its client."""
+
+    async def main():
+        global asynchronous
+        asynchronous = AsyncClient(address, timeout=20)
+        tasks = [asyncio.create_task(await_many(asynchronous)) for _ in range(50)]
+        await asyncio.sleep(0.05)
+        last_statement()
+        return len(tasks)
+
+    asyncio.run(main())
+
+
+def exception_in_a_callback():
+    """What a callback raises ends nothing, SystemExit neither."""
+
+    def on_result(_):
+        blocked.set()
+        sys.exit(7)
+
+    logging.getLogger("jsonrpcc").propagate = False
+    client.request("echo", [1], on_result, on_result)
+    assert blocked.wait(LIMIT)
+    last_statement()
+
+
 ENDINGS = {
+    "asyncio, pending": ((submit,), asyncio_pending),
+    "asyncio, never closed": ((), asyncio_never_closed),
+    "sys.exit in a callback": ((submit,), exception_in_a_callback),
     "normal": ((submit,), last_statement),
     "exception": ((submit,), exception),
     "sys.exit": ((submit,), exit_code),

@@ -8,6 +8,7 @@ outcome.  Reports as JSON: children by how they ended, the parent's calls.
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import gc
 import json
@@ -94,6 +95,33 @@ def aio():
     asyncio.run(main())
 
 
+def aio_inherited():
+    """The parent's AsyncClient is closed here, and another one can be made."""
+
+    async def main():
+        try:
+            await asynchronous.call("child", [1])
+        except (ClientClosed, RuntimeError):
+            pass
+        else:
+            raise AssertionError("it is the parent's")
+        await asyncio.wait_for(asynchronous.close(), LIMIT)
+
+    asyncio.run(main())
+    aio()
+
+
+def aio_goes_on():
+    """Forked by the loop's own thread, as servers do; a loop of its own comes next."""
+    use()
+    aio()
+
+
+def in_pool(number):
+    assert client.call("child", [number]) == number
+    assert client.submit("child", [number]).result(LIMIT) == number
+
+
 def fork_again():
     """A grandchild of a child that uses the client."""
     assert client.call("child", [1]) == 1
@@ -148,6 +176,7 @@ ACTIONS = {
     "look": look,
     "new": new,
     "aio": aio,
+    "aio_inherited": aio_inherited,
     "fork_again": fork_again,
     "cancel": cancel_what_is_not_ours,
 }
@@ -180,12 +209,17 @@ def fork_once():
         ended = wait_for(pid)
         with os.fdopen(ours) as pipe:
             return f"{ended}, descriptors {pipe.read().split()}"
-    if action == "multiprocessing":
-        context = multiprocessing.get_context("fork")
-        process = context.Process(target=use)
+    if action in {"fork", "spawn", "forkserver"}:
+        context = multiprocessing.get_context(action)
+        process = context.Process(target=use if action == "fork" else new)
         process.start()
-        process.join(LIMIT)
+        process.join(2 * LIMIT)
         return f"code {process.exitcode}" if not process.is_alive() else "hung"
+    if action == "pool":
+        context = multiprocessing.get_context("fork")
+        with concurrent.futures.ProcessPoolExecutor(2, context) as pool:
+            list(pool.map(in_pool, range(4)))
+        return "code 0"
     pid = os.fork()
     if pid == 0:
         if action == "exit":
@@ -212,6 +246,24 @@ def fork_in_callback():
     return ended[0]
 
 
+def fork_in_a_loop():
+    """fork() inside a coroutine; the child runs a loop of its own."""
+
+    async def main():
+        async with AsyncClient(address) as mine:
+            assert await mine.call("child", [1]) == 1
+            pid = os.fork()
+            if pid == 0:
+                # The running loop is the parent's: asyncio wants it forgotten.
+                asyncio._set_running_loop(None)
+                in_child(aio_goes_on)
+            ended = await asyncio.to_thread(wait_for, pid)
+            assert await mine.call("child", [2]) == 2
+            return ended
+
+    return asyncio.run(main())
+
+
 def submit():
     while not stop.is_set():
         for _ in range(50):
@@ -226,28 +278,62 @@ def call():
         history.call(client)
 
 
+def await_calls():
+    """Load by asyncio, in a thread of its own."""
+
+    async def main():
+        global asynchronous
+        async with AsyncClient(address) as asynchronous:
+            ready.set()
+            while not stop.is_set():
+                calls = [asynchronous.call("aio", [i]) for i in range(20)]
+                if await asyncio.gather(*calls) != list(range(20)):
+                    history.entries.append("an answer of another call")
+                await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+
+
+def fork_so():
+    if action == "callback":
+        return fork_in_callback()
+    return fork_in_a_loop() if action == "loop" else fork_once()
+
+
+def main():
+    global client, first
+    client = Client(address, max_in_flight=4096)
+    first = client.request("silence", timeout=60)
+    until(lambda: client.servers()[0].state == "up")
+    works = [submit, submit, call]
+    if action == "look":
+        ready.set()  # an event loop's own descriptors stay open, as they should
+    else:
+        works.append(await_calls)
+    workers = [threading.Thread(target=work) for work in works]
+    for worker in workers:
+        worker.start()
+    assert ready.wait(LIMIT)
+    ended = Counter()
+    for _ in range(count):
+        ended[fork_so()] += 1
+    stop.set()
+    for worker in workers:
+        worker.join()
+    history.wait()
+    history.check_outcomes()
+    report = {
+        "ended": ended,
+        "calls": client.stats().requests,
+        "lost": client.servers()[0].losses,
+        "errors": [repr(error) for error in history.errors()][:3],
+    }
+    client.close()
+    print(json.dumps(report))
+
+
 calls = []
-client = Client(address, max_in_flight=4096)
-first = client.request("silence", timeout=60)
-until(lambda: client.servers()[0].state == "up")
-keep = []
-history.entries = keep
-workers = [threading.Thread(target=work) for work in (submit, submit, call)]
-for worker in workers:
-    worker.start()
-ended = Counter()
-for _ in range(count):
-    ended[fork_in_callback() if action == "callback" else fork_once()] += 1
-stop.set()
-for worker in workers:
-    worker.join()
-history.wait()
-history.check_outcomes()
-report = {
-    "ended": ended,
-    "calls": client.stats().requests,
-    "lost": client.servers()[0].losses,
-    "errors": [repr(error) for error in history.errors()][:3],
-}
-client.close()
-print(json.dumps(report))
+client = first = asynchronous = None
+ready = threading.Event()
+if __name__ == "__main__":  # spawned children import this file
+    main()

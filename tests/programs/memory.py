@@ -7,10 +7,12 @@ The address space is limited, so that what is promised to be impossible ends the
 program; what is reported is how much the resident memory has grown at its peak.
 """
 
+import contextlib
 import json
 import resource
 import sys
 import threading
+import time
 from pathlib import Path
 
 from firing import LIMIT, History, until
@@ -131,7 +133,78 @@ def many():
     yield {"peak": peak}
 
 
+# For README's formula; small, so that all of them are reached.
+LIMITS = {
+    "max_response": MIB,
+    "max_queued_bytes": 4 * MIB,
+    "max_undelivered_bytes": 4 * MIB,
+    "max_in_flight": 4096,
+}
+
+
+def formula(servers):
+    """What README's Limits promise as the most."""
+    return (
+        2 * servers * LIMITS["max_response"]
+        + 3 * LIMITS["max_queued_bytes"]
+        + 2 * LIMITS["max_undelivered_bytes"]
+        + 2048 * LIMITS["max_in_flight"]
+        + 8 * MIB
+    )
+
+
+def everything():
+    """All bounds are reached at once, with servers that are hostile each in its way."""
+    client = Client(
+        " ".join(addresses), timeout=6, reconnect_delay=0.05,
+        reconnect_delay_max=0.1, **LIMITS,
+    )  # fmt: skip
+    warm_up(client, len(addresses))
+    yield client
+    release = threading.Event()
+    blocked = threading.Event()
+    ended = []
+
+    def block(_):
+        blocked.set()
+        release.wait()
+
+    # First what they send, as a consumer that stops will stop the reading.
+    hostile(client)
+    until(lambda: bytes_received(client) > 48 * MIB, 2 * LIMIT)
+    while not blocked.is_set():
+        client.request("echo", [1], block, ended.append)
+        blocked.wait(0.2)
+    for _ in range(1000):  # of 100 kB
+        client.request("big", None, ended.append, ended.append)
+    pad = ["x" * 10_000]
+    refused = reached = 0
+    end = time.monotonic() + 6
+    while time.monotonic() < end:
+        try:
+            client.request("echo", pad, ended.append, ended.append, block=False)
+        except QueueFull:
+            refused += 1
+            release.wait(0.005)
+        if refused % 100 == 99:
+            refused += 1
+            with contextlib.suppress(QueueFull):
+                hostile(client)
+        stats = client.stats()
+        reached = max(reached, stats.undelivered_bytes)
+        assert stats.queued_bytes <= LIMITS["max_queued_bytes"] + 20_000
+        assert stats.in_flight <= LIMITS["max_in_flight"]
+    peak = kib("VmHWM")
+    received = bytes_received(client)
+    release.set()
+    client.close()
+    assert client.stats().in_flight == 0
+    yield {"peak": peak, "received": received, "refused": refused,
+           "undelivered": reached, "formula": formula(len(addresses))}  # fmt: skip
+
+
 steps = {
+    "everything": everything,
     "frames": frames,
     "stream": stream,
     "consumer": consumer,

@@ -3,10 +3,12 @@ Signals while calls are made; reports what happened, as JSON.
 
     signals.py timer ADDRESS      SIGALRM at 1 kHz, interrupting system calls
     signals.py interrupt ADDRESS  SIGINT in blocking calls
+    signals.py KIND ADDRESS       SIGINT in a blocking call of that KIND, see BLOCKING
     signals.py raise ADDRESS      a handler that raises, anywhere in request()
     signals.py pipe ADDRESS       dispositions and masks before and after
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from firing import LIMIT, History, until
 
-from jsonrpcc import Client, JsonRpcError
+from jsonrpcc import AsyncClient, Client, JsonRpcError, QueueFull
 
 how, address = sys.argv[1:]
 
@@ -80,6 +82,142 @@ def interrupt():
         # Given up for good: nothing is in flight any more.
         until(lambda: client.stats().in_flight == 0)
     return {"interrupts": len(delays), "longest": max(delays)}
+
+
+# ---- Ctrl-C in whatever blocks ------------------------------------------------------
+
+
+def fill(client):
+    """Calls that nobody answers, until there is room for none."""
+    with contextlib.suppress(QueueFull):
+        while True:
+            client.request("silence", None, ignore, ignore, block=False, timeout=30)
+
+
+def ignore(_):
+    pass
+
+
+def full(how):
+    """Wait for room in a full client, in that way."""
+
+    def block(client):
+        fill(client)
+        return lambda: how(client)
+
+    return block
+
+
+def blocked_map(client):
+    results = client.map("silence", [None] * 10, timeout=30)
+    return lambda: next(results)
+
+
+def drain(client):
+    client.request("silence", None, ignore, ignore, timeout=30)
+    return client.drain
+
+
+def future(client):
+    return client.submit("silence", timeout=30).result
+
+
+def future_with_a_limit(client):
+    future = client.submit("silence", timeout=30)
+    return lambda: future.result(25)
+
+
+def close(client):
+    """It waits for the callback that runs."""
+    started = threading.Event()
+
+    def on_result(_):
+        started.set()
+        release.wait(LIMIT)
+
+    client.request("echo", [1], on_result)
+    assert started.wait(LIMIT)
+    return client.close
+
+
+def close_lingers(client):
+    """It waits up to a second for notifications to be sent."""
+    client.notification("stop_reading")
+    for _ in range(40):
+        client.notification("note", ["x" * 1_000_000])
+    return client.close
+
+
+def asyncio_run(client):
+    async def main():
+        async with AsyncClient(address, timeout=30) as asynchronous:
+            await asynchronous.call("silence", timeout=30)
+
+    return lambda: asyncio.run(main())
+
+
+BLOCKING = {
+    "call": lambda client: lambda: client.call("silence", timeout=30),
+    "call waiting for a server": lambda client: (
+        lambda: nobody.call("echo", timeout=30, wait_for_ready=True)
+    ),
+    "proxy": lambda client: client.proxy.silence,
+    "map": blocked_map,
+    "drain": drain,
+    "drain with a limit": lambda client: drain(client) and (lambda: client.drain(25)),
+    "future": future,
+    "future with a limit": future_with_a_limit,
+    "close": close,
+    "close lingers": close_lingers,
+    "full: call": full(lambda client: client.call("echo", [1], timeout=30)),
+    "full: request": full(lambda client: client.request("echo", [1], timeout=30)),
+    "full: submit": full(lambda client: client.submit("echo", [1], timeout=30)),
+    "full: notification": full(lambda client: client.notification("note", timeout=30)),
+    "full: map": full(lambda client: list(client.map("echo", [[1]], timeout=30))),
+    "asyncio.run": asyncio_run,
+}
+
+
+def interrupt_once(kind):
+    """Returns how long Ctrl-C took; the client is of use afterwards."""
+    release.clear()
+    client = Client(address, timeout=20, max_in_flight=50)
+    until(lambda: client.servers()[0].state == "up")
+    block = BLOCKING[kind](client)
+    sent = 0.0
+
+    def interrupt_soon():
+        nonlocal sent
+        threading.Event().wait(0.05 + dice.random() * 0.15)
+        sent = time.monotonic()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt_soon)
+    thread.start()
+    try:
+        block()
+    except KeyboardInterrupt:
+        took = time.monotonic() - sent
+    else:
+        raise AssertionError("it did not block")
+    thread.join()
+    release.set()
+    if not kind.startswith(("full", "close")):
+        assert client.call("echo", [1]) == [1]
+    client.close()  # whatever is in flight: it ends, and that soon
+    assert client.stats().in_flight == 0
+    return took
+
+
+dice = random.Random(3)
+release = threading.Event()
+
+
+def interrupt_each(kind):
+    global nobody
+    if kind == "call waiting for a server":
+        nobody = Client("127.0.0.1:1", timeout=30)
+    return {"longest": max(interrupt_once(kind) for _ in range(5))}
 
 
 class Alarm(BaseException):
@@ -164,4 +302,5 @@ functions = {
     "raise": raise_anywhere,
     "pipe": pipe,
 }
-print(json.dumps(functions[how]()))
+report = interrupt_each(how) if how in BLOCKING else functions[how]()
+print(json.dumps(report))

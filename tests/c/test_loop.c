@@ -1,0 +1,98 @@
+/* The loop on real sockets, as far as the engine can not show it. */
+
+#include "check.h"
+#include "loop.h"
+#include "rig.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SECOND_US = 1000000, MIB = 1 << 20 };
+
+/* A listener on a free port, and the servers string for it. */
+static int listen_somewhere(char *servers, size_t size)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 ||
+        listen(fd, 1) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+        abort();
+    snprintf(servers, size, "127.0.0.1:%u", ntohs(address.sin_port));
+    return fd;
+}
+
+/* Connect the rig's one connection; returns the server's end. */
+static int connect_loop(struct jrc_loop *loop, struct rig *rig, int listener)
+{
+    uint64_t end_us = jrc_now_us() + 5 * SECOND_US;
+
+    while (rig->servers.list[0].state != JRC_SERVER_UP) {
+        if (jrc_now_us() > end_us)
+            abort();
+        jrc_loop_act(loop, jrc_now_us());
+        jrc_loop_poll(loop, jrc_now_us() + SECOND_US / 100);
+    }
+    int fd = accept(listener, NULL, NULL);
+    if (fd < 0)
+        abort();
+    return fd;
+}
+
+/* Put as much as goes into the kernel's buffers, in frames of nobody's. */
+static size_t fill(int fd, size_t most)
+{
+    static const char frame[] = "2:{},";
+    static char bytes[MIB];
+    size_t sent = 0;
+    ssize_t n;
+
+    for (size_t i = 0; i + 5 <= sizeof bytes; i += 5)
+        memcpy(bytes + i, frame, 5);
+    while (sent < most &&
+           (n = send(fd, bytes, sizeof bytes / 5 * 5, MSG_DONTWAIT)) > 0)
+        sent += (size_t)n;
+    return sent;
+}
+
+/* Between two polls the driver asks whether the consumer keeps up, and tells
+ * the outcomes: so one poll, however short, must come to an end while a server
+ * sends faster than we read. */
+static void test_a_poll_reads_each_socket_once(uint64_t wait_us)
+{
+    struct rig rig;
+    char servers[32];
+    int listener = listen_somewhere(servers, sizeof servers);
+
+    rig_start_down(&rig, servers, -1);
+    struct jrc_loop *loop = jrc_loop_new(&rig.engine, &rig.servers);
+    if (loop == NULL)
+        abort();
+    int fd = connect_loop(loop, &rig, listener);
+    CHECK(fill(fd, MIB) > 4 * rig.engine.shared.room);
+    for (int i = 0; i < 3; i++) {
+        uint64_t before = rig.engine.conns[0].bytes_received;
+        jrc_loop_poll(loop, wait_us == 0 ? 0 : jrc_now_us() + wait_us);
+        uint64_t read = rig.engine.conns[0].bytes_received - before;
+        CHECK(read > 0);
+        CHECK(read <= rig.engine.shared.room);
+    }
+    jrc_loop_free(loop);
+    close(fd);
+    close(listener);
+    rig_stop(&rig);
+}
+
+int main(void)
+{
+    test_a_poll_reads_each_socket_once(0);
+    test_a_poll_reads_each_socket_once(SECOND_US);
+    return check_done();
+}

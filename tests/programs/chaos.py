@@ -1,0 +1,383 @@
+"""
+A client under load, and four servers to which everything happens.
+
+    chaos.py SEED SECONDS
+
+Two servers of priority 2 and two of priority 1, each a misbehaving witness behind
+a fault proxy in a process of its own.  Eight threads and an asyncio loop make
+calls in every style while faults come, several a second, as the seed says.  Now
+and then all is calm: then nothing may go to the worse servers.  Reports what was
+done and what came of it, as JSON; "broken" are the promises that were not kept.
+"""
+
+import asyncio
+import collections
+import contextlib
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import kernel
+from firing import LIMIT, Healthy, History, Seen, start_program, until, violations
+from misbehaviour import plan
+
+from jsonrpcc import AsyncClient, Client, QueueFull
+
+PRIORITIES = (2, 2, 1, 1)
+PAUSE = 0.2  # seconds between two faults
+STEPS = 10  # of faults between two calms
+CALM = 0.4
+THREADS = 8
+
+seed, seconds = int(sys.argv[1]), float(sys.argv[2])
+faults = collections.Counter()
+started = time.monotonic()
+
+
+class Place:
+    """A server's port, and the process that serves there."""
+
+    def __init__(self, number, folder):
+        self.number = number
+        self.log = Path(folder, f"witness-{number}")
+        self.log.touch()
+        # Bound and not listening: the port stays ours when the server is killed.
+        self.holder = socket.socket()
+        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.holder.bind(("127.0.0.1", 0))
+        self.port = self.holder.getsockname()[1]
+        self.answers = collections.Counter()
+        self.lives = 0
+        self.start()
+
+    def start(self):
+        self.lives += 1
+        self.child = start_program(
+            "wild_server.py", f"{seed}-{self.number}-{self.lives}", self.log, self.port,
+            stdin=subprocess.PIPE,
+        )  # fmt: skip
+        assert int(self.child.stdout.readline()) == self.port
+
+    def tell(self, *command):
+        self.child.stdin.write(json.dumps(command) + "\n")
+        self.child.stdin.flush()
+        return json.loads(self.child.stdout.readline())
+
+    def kill(self):
+        self.child.kill()
+        self.child.communicate()
+
+    def send(self, number):
+        self.child.send_signal(number)
+
+    def end(self):
+        """End it, and note how it has answered."""
+        counts = self.tell("counts")
+        self.answers.update(counts["faults"])
+        garbage.append(counts["garbage"])
+        _, err = self.child.communicate(timeout=LIMIT)
+        self.holder.close()
+        assert not err, err
+
+    def seen(self):
+        for line in self.log.read_text().splitlines():
+            yield Seen(int(line.split()[0]), self.number)
+
+
+class Impostor:
+    """Another service where a server was: speaks HTTP first, and closes."""
+
+    def __init__(self, port):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", port))
+        self.listener.listen(64)
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                with self.listener.accept()[0] as sock:
+                    sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    def end(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+
+
+# ---- faults: each does something and returns what undoes it -------------------------
+
+
+def settings(**values):
+    def apply(place, _):
+        place.tell("set", values)
+        return lambda: place.tell("set", dict.fromkeys(values, 0))
+
+    return apply
+
+
+def stall(*directions):
+    def apply(place, _):
+        place.tell("stall", *directions)
+        return lambda: place.tell("stall")
+
+    return apply
+
+
+def once(*command):
+    def apply(place, _):
+        place.tell(*command)
+
+    return apply
+
+
+def cut(direction, how):
+    def apply(place, at):
+        place.tell("cut", direction, at, how)
+
+    return apply
+
+
+def welcome(how):
+    def apply(place, _):
+        place.tell("set", {"welcome": how})
+        place.tell("each", "reset")
+        return lambda: place.tell("calm") or place.tell("wild")
+
+    return apply
+
+
+def refuse(place, _):
+    place.tell("refuse")
+    place.tell("each", "end")
+    return lambda: place.tell("listen")
+
+
+def refuse_new(place, _):
+    place.tell("refuse")
+    return lambda: place.tell("listen")
+
+
+def pause_process(place, _):
+    place.send(signal.SIGSTOP)
+    return lambda: place.send(signal.SIGCONT)
+
+
+def kill_and_restart(place, _):
+    place.kill()
+    return place.start
+
+
+def kill_and_replace(place, _):
+    place.kill()
+    impostor = Impostor(place.port)
+    return lambda: impostor.end() or place.start()
+
+
+def kernel_kill(place, _):
+    kernel.kill_connections(place.port)
+
+
+FAULTS = {
+    "reset": once("each", "reset"),
+    "FIN": once("each", "end"),
+    "half close": once("each", "half_close"),
+    "reset in a reply": cut("to client", "reset"),
+    "FIN in a reply": cut("to client", "end"),
+    "half close in a reply": cut("to client", "half_close"),
+    "reset in a request": cut("to server", "reset"),
+    "FIN in a request": cut("to server", "end"),
+    "stalled to server": stall("to server"),
+    "stalled to client": stall("to client"),
+    "stalled": stall("to server", "to client"),
+    "delay 20 ms": settings(delay=0.02),
+    "1 byte at a time": settings(chunk=1),
+    "7 bytes at a time": settings(chunk=7),
+    "32 kB/s": settings(rate=32_000),
+    "refused": refuse,
+    "new ones refused": refuse_new,
+    "accepted and closed": welcome("close"),
+    "accepted and reset": welcome("reset"),
+    "accepted and silent": welcome("silence"),
+    "SIGSTOP": pause_process,
+    "SIGKILL, back on the port": kill_and_restart,
+    "another service on the port": kill_and_replace,
+}
+skipped = {}
+if kernel.why_no_kill():
+    skipped["ss --kill"] = kernel.why_no_kill()
+else:
+    FAULTS["ss --kill"] = kernel_kill
+
+
+# ---- the load -----------------------------------------------------------------------
+
+stop = threading.Event()
+history = History()
+asynchronous_history = History(start=1 << 32)  # its client has connections of its own
+LAST = 1 << 40
+
+
+def options(die):
+    return {
+        "timeout": die.choice([0.05, 0.3, 1.0]),
+        "idempotent": die.random() < 0.3,
+    }
+
+
+def work(number):
+    die = random.Random(f"{seed} {number}")
+    while not stop.is_set():
+        with contextlib.suppress(QueueFull):
+            for _ in range(10):
+                _, call = history.request(client, **options(die))
+                if die.random() < 0.02:
+                    call.cancel()
+            _, future = history.submit(client, **options(die))
+            if die.random() < 0.1:
+                future.cancel()
+            history.call(client, **options(die))
+            if die.random() < 0.05:
+                history.map(client, 50, timeout=0.3)
+            client.notification("note", [number])
+        stop.wait(0.005)
+
+
+async def aio(servers):
+    die = random.Random(f"{seed} asyncio")
+    async with AsyncClient(servers, **RECONNECT) as asynchronous:
+        while not stop.is_set():
+            calls = [asynchronous_history.await_call(asynchronous, **options(die))
+                     for _ in range(20)]  # fmt: skip
+            await asyncio.gather(*calls)
+            await asyncio.sleep(0.02)
+
+
+# ---- the run ------------------------------------------------------------------------
+
+
+def wild(places, steps):
+    """One fault after another, each for a while, on servers that have none."""
+    undo = {}
+    for place in places:
+        place.tell("wild")
+    for now in range(STEPS):
+        for place in [p for p, (end, _) in undo.items() if end <= now]:
+            undo.pop(place)[1]()
+        if (step := next(steps)) is not None:
+            faults[step.fault] += 1
+            place = places[step.place]
+            back = FAULTS[step.fault](place, step.at)
+            if back:
+                undo[place] = (now + step.steps, back)
+        stop.wait(PAUSE)
+    for _, back in undo.values():
+        back()
+
+
+def answers(index):
+    server = client.servers()[index]
+    return server.responses, server.losses
+
+
+def calm(places):
+    """All servers well; the best two are so for a while, and that is noted."""
+    for place in places:
+        place.tell("calm")
+        place.tell("each", "reset")
+    spans = []
+    for index in (0, 1):
+        # On what is left of a connection that was reset there are no answers.
+        responses, losses = answers(index)
+
+        def is_well(index=index):
+            nonlocal responses, losses
+            now = answers(index)
+            if now[1] != losses:
+                responses, losses = now
+            return now[0] > responses + 20
+
+        until(is_well, 2 * LIMIT, "the way back of the best servers")
+        spans.append((index, time.monotonic(), losses))
+    stop.wait(CALM)
+    end = time.monotonic()
+    return [Healthy(index, since, end) for index, since, _ in spans]
+
+
+RECONNECT = {"reconnect_delay": 0.02, "reconnect_delay_max": 0.1}
+garbage = []
+with tempfile.TemporaryDirectory() as folder:
+    places = [Place(number, folder) for number in range(4)]
+    servers = " ".join(
+        f"127.0.0.1:{place.port},{priority}"
+        for place, priority in zip(places, PRIORITIES, strict=True)
+    )
+    client = Client(servers, max_in_flight=2048, **RECONNECT)
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(THREADS)]
+    threads.append(threading.Thread(target=lambda: asyncio.run(aio(servers))))
+    for thread in threads:
+        thread.start()
+    healthy = []
+    steps = plan(seed, sorted(FAULTS), len(places))
+    while time.monotonic() < started + seconds:
+        wild(places, steps)
+        healthy += calm(places)
+    stop.set()
+    for thread in threads:
+        thread.join(LIMIT)
+        assert not thread.is_alive(), "a thread of the load hangs"
+    history.wait()
+    # After the faults: every call has its outcome and a new one succeeds.
+    last = History(start=LAST)
+    assert not last.call(client).error
+    stats = client.stats()
+    assert stats.in_flight == 0
+    client.close()
+    closed_at = time.monotonic()
+    for place in places:
+        place.end()
+    seen = [one for place in places for one in place.seen() if one.nonce != LAST]
+
+own = [one for one in seen if one.nonce < asynchronous_history.start]
+broken = violations(
+    history.entries, own, closed_at, priorities=PRIORITIES, healthy=healthy
+) + violations(
+    asynchronous_history.entries,
+    [one for one in seen if one.nonce >= asynchronous_history.start],
+)
+entries = history.entries + asynchronous_history.entries
+ended = [entry for entry in entries if entry.outcomes]
+outcomes = collections.Counter(
+    f"{type(entry.error).__name__} {entry.error.fate}" if entry.error else "ok"
+    for entry in ended
+)
+latest = max(entry.outcomes[0].time - entry.deadline for entry in ended)
+misbehaved = sum((place.answers for place in places), collections.Counter())
+report = {
+    "seed": seed,
+    "calls": len(entries),
+    "outcomes": outcomes,
+    "faults": faults,
+    "misbehaved": misbehaved,
+    "lives": sum(place.lives for place in places),
+    "frames_seen": len(seen),
+    "garbage": sum(garbage),
+    "resent": stats.resent,
+    "moved": stats.moved,
+    "unmatched": stats.unmatched,
+    "calms": len(healthy) // 2,
+    "latest": latest,
+    "skipped": skipped,
+    "broken": broken[:20],
+    "broken_count": len(broken),
+}
+print(json.dumps(report))

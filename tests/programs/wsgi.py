@@ -1,0 +1,36 @@
+"""A WSGI application with one client for all its processes, made at import."""
+
+import contextlib
+import json
+import os
+import threading
+
+from jsonrpcc import Client, ClientClosed
+
+client = Client(os.environ["JSONRPC_SERVER"], timeout=10)
+# It is in full use when the workers are forked.
+
+
+def load():
+    with contextlib.suppress(ClientClosed):  # by the master's end
+        while True:
+            client.call("first", [0])
+
+
+if os.environ.get("LOAD"):
+    threading.Thread(target=load, daemon=True).start()
+assert client.call("first", [1]) == 1
+
+
+def application(environ, start_response):
+    """Answer with who we are and what came of 20 calls in each style."""
+    numbers = list(range(20))
+    futures = [client.submit("first", [n]) for n in numbers]
+    got = [
+        [client.call("first", [n]) for n in numbers],
+        [future.result(10) for future in futures],
+        list(client.map("first", [[n] for n in numbers])),
+    ]
+    body = json.dumps({"pid": os.getpid(), "right": got == [numbers] * 3}).encode()
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [body]

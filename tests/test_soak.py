@@ -1,0 +1,122 @@
+"""The soak's own tools: what it adds up, what it takes for ours, what it reports."""
+
+import importlib
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "tests" / "soak"
+
+
+@pytest.fixture(scope="module")
+def soak():
+    """The package; tests/ is no package for pytest, but for "python -m" it is."""
+    sys.path.insert(0, str(ROOT))
+    try:
+        yield lambda name: importlib.import_module(f"tests.soak.{name}")
+    finally:
+        sys.path.remove(str(ROOT))
+
+
+def test_every_bug_names_a_test_that_exists():
+    bugs = tomllib.loads((FOLDER / "bugs.toml").read_text())["bug"]
+    assert len(bugs) >= 20
+    for bug in bugs:
+        assert bug.keys() == {"what", "found_by", "cause", "fix", "test"}
+        path, _, name = bug["test"].partition("::")
+        text = (ROOT / path).read_text()
+        assert re.search(rf"(def|void) {name}\(", text), bug["test"]
+
+
+def test_rounds_are_added_up(soak):
+    run = soak("run")
+    total = run.Result(3, "calls", 0, {"latest": 0.5, "faults": {"a": 1}}, ["no nft"])
+    total.add(run.Result(4, "calls", 1, {"latest": 0.2, "faults": {"a": 2, "b": 1}},
+                         ["no nft"]))  # fmt: skip
+    assert total == run.Result(
+        7, "calls", 1, {"latest": 0.5, "faults": {"a": 3, "b": 1}}, ["no nft"]
+    )
+
+
+LEAKS = """
+=================================================================
+==1==ERROR: LeakSanitizer: detected memory leaks
+
+Direct leak of 8 byte(s) in 1 object(s) allocated from:
+    #0 0x1 in malloc
+    #1 0x2 in PyMem_RawMalloc (/usr/lib/libpython3.so)
+
+Direct leak of 64 byte(s) in 1 object(s) allocated from:
+    #0 0x1 in malloc
+    #1 0x2 in jsonrpcc_queue_new (/x/jsonrpcc/_jsonrpcc.abi3.so+0x1)
+    #2 0x3 in PyObject_Call (/usr/lib/libpython3.so)
+
+Indirect leak of 9 byte(s) in 1 object(s) allocated from:
+    #0 0x1 in strdup
+    #1 0x2 in jsonrpcc_client_new /x/csrc/client.c:5
+"""
+
+
+def test_leaks_with_a_frame_of_ours_count(soak):
+    ours = soak("stages").leaks_of_ours(LEAKS)
+    assert len(ours) == 2
+    assert "queue_new" in ours[0]
+    assert "client_new" in ours[1]
+    assert soak("stages").leaks_of_ours(LEAKS.replace("_jsonrpcc", "other")
+                                        .replace("/csrc/", "/")) == []  # fmt: skip
+
+
+def test_errors_in_our_code_count(soak):
+    error = (
+        "==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1\n"
+        "    #0 0x1 in publish /x/csrc/queue.c:120\n"
+    )
+    undefined = "csrc/engine.c:9:3: runtime error: signed integer overflow\n"
+    assert len(soak("stages").leaks_of_ours(error)) == 1
+    assert len(soak("stages").leaks_of_ours(undefined)) == 1
+
+
+def test_a_stage_that_does_not_come_to_its_end_has_failed(soak, tmp_path, monkeypatch):
+    run = soak("run")
+    monkeypatch.setattr(run, "OUT", tmp_path)
+    stage = run.Stage("x", 1)
+    bad = tmp_path / "test_bad.py"
+    bad.write_text("def test_one():\n    assert True\n\ndef test_two():\n    exit(9)\n")
+    result = stage.pytest(bad, "-p", "no:randomly")
+    assert result.failures >= 1
+    bad.write_text("def test_one():\n    assert True\n")
+    result = stage.pytest(bad)
+    assert (result.trials, result.failures) == (1, 0)
+
+
+def test_the_report_has_its_n_with_every_zero(soak, tmp_path):
+    report = soak("report")
+    record = {
+        "trials": 3000,
+        "unit": "calls",
+        "failures": 0,
+        "figures": {"faults": {"a": 2}},
+        "notes": ["no nft"],
+        "stage": "chaos",
+        "seconds": 60.0,
+        "commit": "abc",
+        "date": "2026-01-01 00:00 UTC",
+    }
+    (tmp_path / "chaos.json").write_text(json.dumps(record))
+    report.write(tmp_path / "out.md", tmp_path, list(soak("stages").STAGES))
+    text = (tmp_path / "out.md").read_text()
+    assert "0 failures in 3,000 calls (less than 1 in 1,000)" in text
+    assert "no nft" in text
+    assert "### fuzz" in text
+    assert all(f"| P{n} |" in text for n in range(1, 15))
+
+
+def test_every_stage_is_described_and_every_promise_has_one(soak):
+    report, stages = soak("report"), soak("stages").STAGES
+    assert report.STAGES.keys() == stages.keys()
+    assert {s for p in report.PROMISES.values() for s in p["tried"]} == stages.keys()
