@@ -14,7 +14,7 @@ from jsonrpcc._base import (
     tell_event,
 )
 from jsonrpcc._errors import ClientClosed, JsonRpcError
-from jsonrpcc._fast import Call, Futures
+from jsonrpcc._fast import Futures, Pending
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import milliseconds
 from jsonrpcc._outcome import Event, refusal
@@ -86,9 +86,13 @@ class AsyncClient(Base):
             create_future=loop.create_future,
             call_soon=loop.call_soon,
             flush=self._flush,
-            call=Call,
+            pending=Pending,
+            otherwise=self._call,
         )
-        self._start = self._futures.start
+        # On this object the name stands for what it would call, a frame less;
+        # not where a subclass has a method of its own by this name.
+        if type(self).call is AsyncClient.call:
+            self.__dict__["call"] = self._futures.call
         self._loop = loop
         self._pid = os.getpid()
         # The second one is for the client's sockets: this loop drives them while
@@ -118,28 +122,26 @@ class AsyncClient(Base):
         Cancelling the task cancels the call.  Arguments and errors as for
         `jsonrpcc.Client.call`; when the client's bounds are reached it waits.
         """
-        if self._loop is None:
+        if self._futures is None:
             self._open()
-        call = self._start(method, params, timeout, idempotent, wait_for_ready)
-        if call is None:
-            call = await self._start_slowly(
-                method, params, timeout, idempotent, wait_for_ready
-            )
-        try:
-            return await call.future
-        except asyncio.CancelledError:
-            call.cancel()
-            raise
+        return await self._call(
+            method,
+            params,
+            timeout=timeout,
+            idempotent=idempotent,
+            wait_for_ready=wait_for_ready,
+        )
 
-    async def _start_slowly(
+    async def _call(
         self,
         method: str,
-        params: Any,
-        timeout: float | None,  # noqa: ASYNC109
-        idempotent: bool,
-        wait_for_ready: bool,
-    ) -> Call:
-        """Start a call with unusual arguments, or for which there was no room."""
+        params: Any = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+    ) -> Any:
+        """Call with unusual arguments, or where there was no room."""
         text, flags = self._texts.params(params)
         name = self._texts.method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
@@ -156,7 +158,11 @@ class AsyncClient(Base):
         except BaseException:
             futures.take(token)
             raise
-        return futures.call(method, call_id, future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            lib.jsonrpcc_cancel(self._handle, call_id)
+            raise
 
     async def notification(
         self,

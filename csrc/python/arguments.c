@@ -137,16 +137,17 @@ PyObject *fast_otherwise(PyObject *function, PyObject *self,
                          PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
 {
     Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_Size(kwnames);
-    PyObject *positional = PyTuple_New(n + 1);
+    Py_ssize_t first = self != NULL;
+    PyObject *positional = PyTuple_New(first + n);
     PyObject *keywords = PyDict_New();
     PyObject *result = NULL;
 
     if (positional != NULL && keywords != NULL) {
-        Py_INCREF(self);
-        PyTuple_SetItem(positional, 0, self);
+        if (self != NULL)
+            PyTuple_SetItem(positional, 0, Py_NewRef(self));
         for (Py_ssize_t i = 0; i < n; i++) {
             Py_INCREF(args[i]);
-            PyTuple_SetItem(positional, i + 1, args[i]);
+            PyTuple_SetItem(positional, first + i, args[i]);
         }
         Py_ssize_t i = 0;
         while (i < named && PyDict_SetItem(keywords, PyTuple_GetItem(kwnames, i),

@@ -13,13 +13,11 @@ struct call {
     PyObject *handle; /* keeps client */
     jsonrpcc_client *client;
     PyObject *method;
-    PyObject *future; /* of its outcome, or NULL */
     uint64_t id;
 };
 
 PyObject *fast_call_new(PyObject *type, PyObject *handle,
-                        jsonrpcc_client *client, PyObject *method,
-                        PyObject *future)
+                        jsonrpcc_client *client, PyObject *method)
 {
     struct call *call = PyObject_New(struct call, (PyTypeObject *)type);
 
@@ -27,8 +25,6 @@ PyObject *fast_call_new(PyObject *type, PyObject *handle,
         return NULL;
     Py_INCREF(handle);
     Py_INCREF(method);
-    Py_XINCREF(future);
-    call->future = future;
     call->handle = handle;
     call->client = client;
     call->method = method;
@@ -48,7 +44,6 @@ static void dealloc(PyObject *self)
 
     Py_XDECREF(call->handle);
     Py_XDECREF(call->method);
-    Py_XDECREF(call->future);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -88,8 +83,6 @@ static PyMethodDef methods[] = {
 static PyMemberDef members[] = {
     {"method", T_OBJECT, offsetof(struct call, method), READONLY,
      "The method that is called."},
-    {"future", T_OBJECT_EX, offsetof(struct call, future), READONLY,
-     "The future of its outcome, where an AsyncClient made it."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -35,8 +35,7 @@ static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
                                                  kwnames);
     /* All memory is taken first: an accepted call must not end in an error. */
     PyObject *call =
-        fast_call_new(self->call_type, self->handle, self->client, a.method,
-                      NULL);
+        fast_call_new(self->call_type, self->handle, self->client, a.method);
     uint32_t token = call == NULL
                          ? FAST_NO_ENTRY
                          : fast_entries_put(&self->entries, a.on_result,
@@ -120,8 +119,7 @@ static PyObject *make_call(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "UK", &method, &id))
         return NULL;
     PyObject *call =
-        fast_call_new(self->call_type, self->handle, self->client, method,
-                      NULL);
+        fast_call_new(self->call_type, self->handle, self->client, method);
     if (call != NULL)
         fast_call_set_id(call, id);
     return call;

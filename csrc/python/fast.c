@@ -72,7 +72,8 @@ PyMODINIT_FUNC PyInit__fast(void)
         add_type(module, "Call", fast_call_type()) &&
         add_type(module, "Callbacks", fast_callbacks_type()) &&
         add_type(module, "Futures", fast_futures_type()) &&
-        add_type(module, "Ordered", fast_ordered_type()))
+        add_type(module, "Ordered", fast_ordered_type()) &&
+        add_type(module, "Pending", fast_pending_type()))
         return module;
     Py_XDECREF(module);
     return NULL;

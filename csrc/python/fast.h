@@ -55,7 +55,8 @@ bool fast_read_arguments(struct fast_arguments *arguments,
  * unusual, or an exception is set. */
 PyObject *fast_encode(PyObject *encode, bool hides_nan, PyObject *params);
 
-/* function(self, *args, **kwargs) for the arguments of a vectorcall. */
+/* function(self, *args, **kwargs) for the arguments of a vectorcall; self may
+ * be NULL. */
 PyObject *fast_otherwise(PyObject *function, PyObject *self,
                          PyObject *const *args, Py_ssize_t n,
                          PyObject *kwnames);
@@ -110,11 +111,15 @@ PyObject *fast_call_type(void);
 PyObject *fast_callbacks_type(void);
 PyObject *fast_futures_type(void);
 PyObject *fast_ordered_type(void);
+PyObject *fast_pending_type(void);
 
-/* A Call, its id still 0, and how to set it.  future may be NULL. */
+/* A Call, or a Pending, its id still 0, and how to set it. */
 PyObject *fast_call_new(PyObject *type, PyObject *handle,
-                        jsonrpcc_client *client, PyObject *method,
-                        PyObject *future);
+                        jsonrpcc_client *client, PyObject *method);
+PyObject *fast_pending_new(PyObject *type, PyObject *handle,
+                           jsonrpcc_client *client, PyObject *method,
+                           PyObject *future);
+void fast_pending_set_id(PyObject *pending, uint64_t id);
 void fast_call_set_id(PyObject *call, uint64_t id);
 
 #endif

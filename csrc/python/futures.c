@@ -10,7 +10,8 @@ struct futures {
     jsonrpcc_client *client;
     PyObject *handle;        /* keeps client */
     PyObject *keep;          /* keeps queue */
-    PyObject *call_type;     /* jsonrpcc.Call */
+    PyObject *pending_type;  /* Pending */
+    PyObject *otherwise;     /* call() for unusual arguments: a coroutine */
     PyObject *encode;        /* object to bytes */
     PyObject *decode_many;   /* text of an array to a list */
     PyObject *create_future; /* the loop's */
@@ -51,43 +52,42 @@ static bool learn_type(struct futures *self, PyObject *future)
     return self->set_result != NULL;
 }
 
-/* start(method, params, timeout, idempotent, wait_for_ready) -> Call, or None
- * where the arguments are unusual or the call was not accepted */
-static PyObject *start(PyObject *object, PyObject *const *args, Py_ssize_t n)
+/* call(method, params, *, timeout, idempotent, wait_for_ready) -> Pending, or
+ * what otherwise() makes of it */
+static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
+                      PyObject *kwnames)
 {
     struct futures *self = (struct futures *)object;
     struct fast_arguments a;
-    PyObject *text = NULL, *future = NULL, *call = NULL;
+    PyObject *text = NULL, *future = NULL, *pending = NULL;
     uint32_t token = FAST_NO_ENTRY;
     int64_t id = 0;
 
-    if (n == 5 && fast_read_arguments(&a, args, 2, NULL, 2) &&
-        fast_read_timeout(args[2], &a.timeout_ms) &&
-        fast_read_flag(args[3], JSONRPCC_IDEMPOTENT, &a.flags) &&
-        fast_read_flag(args[4], JSONRPCC_WAIT_FOR_READY, &a.flags))
+    if (fast_read_arguments(&a, args, n, kwnames, 2) && a.on_result == NULL &&
+        a.on_error == NULL)
         text = fast_encode(self->encode, self->hides_nan, a.params);
     if (text != NULL)
         future = PyObject_CallFunctionObjArgs(self->create_future, NULL);
     if (future != NULL && learn_type(self, future))
-        call = fast_call_new(self->call_type, self->handle, self->client,
-                             a.method, future);
-    if (call != NULL && cork(self))
+        pending = fast_pending_new(self->pending_type, self->handle,
+                                   self->client, a.method, future);
+    if (pending != NULL && cork(self))
         token = fast_entries_put(&self->entries, future, NULL, a.method);
     if (token != FAST_NO_ENTRY) {
         id = fast_submit(self->queue, &a, text, token, JSONRPCC_CORKED);
         if (id > 0)
-            fast_call_set_id(call, (uint64_t)id);
+            fast_pending_set_id(pending, (uint64_t)id);
         else
             fast_entries_discard(&self->entries, token);
     }
     Py_XDECREF(text);
     Py_XDECREF(future);
     if (id > 0)
-        return call;
-    Py_XDECREF(call);
+        return pending;
+    Py_XDECREF(pending);
     if (PyErr_Occurred())
         return NULL;
-    Py_RETURN_NONE;
+    return fast_otherwise(self->otherwise, NULL, args, n, kwnames);
 }
 
 /* put(future, method) -> token */
@@ -137,22 +137,6 @@ static PyObject *take_all(PyObject *object, PyObject *unused)
         Py_XDECREF(tuple);
     }
     return list;
-}
-
-/* call(method, id, future) -> Call */
-static PyObject *make_call(PyObject *object, PyObject *args)
-{
-    struct futures *self = (struct futures *)object;
-    PyObject *method, *future;
-    unsigned long long id;
-
-    if (!PyArg_ParseTuple(args, "UKO", &method, &id, &future))
-        return NULL;
-    PyObject *call = fast_call_new(self->call_type, self->handle, self->client,
-                                   method, future);
-    if (call != NULL)
-        fast_call_set_id(call, id);
-    return call;
 }
 
 /* uncork(): flush has been called */
@@ -231,20 +215,20 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
         "client",        "queue",     "handle", "keep", "encode", "decode_many",
-        "create_future", "call_soon", "flush",  "call", "hides_nan", NULL};
+        "create_future", "call_soon", "flush",  "pending", "otherwise", "hides_nan", NULL};
     struct futures *self = (struct futures *)object;
     PyObject *client, *queue, *handle, *keep, *encode, *decode_many;
-    PyObject *create_future, *call_soon, *flush, *call;
+    PyObject *create_future, *call_soon, *flush, *pending, *otherwise;
     int hides_nan;
 
-    if (self->call_type != NULL) {
+    if (self->pending_type != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$O!O!OOOOOOOOp", names, &PyLong_Type, &client,
+            args, kwargs, "$O!O!OOOOOOOOOp", names, &PyLong_Type, &client,
             &PyLong_Type, &queue, &handle, &keep, &encode, &decode_many,
-            &create_future, &call_soon, &flush, &call, &hides_nan))
+            &create_future, &call_soon, &flush, &pending, &otherwise, &hides_nan))
         return -1;
     self->client = PyLong_AsVoidPtr(client);
     self->queue = PyLong_AsVoidPtr(queue);
@@ -255,7 +239,8 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     self->create_future = Py_NewRef(create_future);
     self->call_soon = Py_NewRef(call_soon);
     self->flush = Py_NewRef(flush);
-    self->call_type = Py_NewRef(call);
+    self->pending_type = Py_NewRef(pending);
+    self->otherwise = Py_NewRef(otherwise);
     self->hides_nan = hides_nan != 0;
     fast_entries_init(&self->entries);
     return 0;
@@ -268,7 +253,8 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->handle);
     Py_VISIT(self->keep);
-    Py_VISIT(self->call_type);
+    Py_VISIT(self->pending_type);
+    Py_VISIT(self->otherwise);
     Py_VISIT(self->encode);
     Py_VISIT(self->decode_many);
     Py_VISIT(self->create_future);
@@ -291,7 +277,8 @@ static int clear(PyObject *object)
     Py_CLEAR(self->flush);
     Py_CLEAR(self->future_type);
     Py_CLEAR(self->set_result);
-    Py_CLEAR(self->call_type);
+    Py_CLEAR(self->pending_type);
+    Py_CLEAR(self->otherwise);
     Py_CLEAR(self->keep);
     Py_CLEAR(self->handle);
     return 0;
@@ -309,16 +296,14 @@ static void dealloc(PyObject *object)
 }
 
 static PyMethodDef methods[] = {
-    {"start", (PyCFunction)(void (*)(void))start, METH_FASTCALL,
-     "start(method, params, timeout, idempotent, wait_for_ready): a Call, or "
-     "None."},
+    {"call", (PyCFunction)(void (*)(void))call, METH_FASTCALL | METH_KEYWORDS,
+     "See jsonrpcc.AsyncClient.call."},
     {"put", put_entry, METH_VARARGS,
      "put(future, method): the token of a new entry."},
     {"take", take_entry, METH_O,
      "take(token): its (future, method), or None."},
     {"take_all", take_all, METH_NOARGS,
      "take_all(): all entries' (future, method)."},
-    {"call", make_call, METH_VARARGS, "call(method, id, future): a Call."},
     {"cork", cork_now, METH_NOARGS, "cork(): have flush called this turn."},
     {"uncork", uncork, METH_NOARGS, "uncork(): flush was called."},
     {"deliver", deliver, METH_O,
