@@ -5,7 +5,7 @@ JSON-RPC 2.0 over TCP and netstrings, for services that can not lose a call.
     client.request("get_user", {"id": 1234}, on_result, on_error)
 """
 
-from jsonrpcc._client import Call, Client
+from jsonrpcc._client import Client
 from jsonrpcc._codec import Codec
 from jsonrpcc._errors import (
     Cancelled,
@@ -18,6 +18,7 @@ from jsonrpcc._errors import (
     RequestTimeout,
     ServerFailure,
 )
+from jsonrpcc._fast import Call
 from jsonrpcc._jsonrpcc import ffi as _ffi
 from jsonrpcc._jsonrpcc import lib as _lib
 from jsonrpcc._options import Options

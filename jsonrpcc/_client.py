@@ -112,8 +112,8 @@ class Client(Base):
                     self._outcomes,
                     self._codec,
                     self._texts,
-                    self._options.timeout,
-                    self._on_event,
+                    timeout=self._options.timeout,
+                    on_event=self._on_event,
                 )
                 self._take_short_cuts(dispatcher)
             return self._dispatcher

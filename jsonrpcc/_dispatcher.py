@@ -41,6 +41,7 @@ class Dispatcher:
         outcomes: Outcomes,
         codec: Codec,
         texts: Texts,
+        *,
         timeout: float,
         on_event: Callable[[Event], object] | None,
     ) -> None:

@@ -51,21 +51,21 @@ class AsyncClient(Base):
     ) -> None:
         super().__init__(servers, codec=codec, on_event=on_event, **options)
         self._on_event = on_event
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: Any = None
         self._queue: Any = None
         self._pid = 0
         self._batch = ffi.new("jsonrpcc_batch *")
         self._batch_address = int(ffi.cast("uintptr_t", self._batch))
-        self._futures: Futures | None = None
+        self._futures: Any = None
         self._fds: list[int] = []
 
-    def _open(self) -> asyncio.AbstractEventLoop:
+    def _open(self) -> None:
         loop = asyncio.get_running_loop()
         if self._loop is not None:
             if self._loop is not loop:
                 msg = "this AsyncClient belongs to another event loop"
                 raise RuntimeError(msg)
-            return loop
+            return
         flags = lib.JSONRPCC_QUEUE_FD | lib.JSONRPCC_QUEUE_EVENTS
         queue = lib.jsonrpcc_queue_new(self._handle, flags)
         if queue == ffi.NULL:
@@ -105,7 +105,6 @@ class AsyncClient(Base):
             if fd >= 0:
                 loop.add_reader(fd, self._on_ready)
         self._on_ready()
-        return loop
 
     async def call(
         self,
@@ -149,12 +148,10 @@ class AsyncClient(Base):
             WAIT_FOR_READY if wait_for_ready else 0
         )
         loop, futures = self._loop, self._futures
-        assert loop is not None
-        assert futures is not None
         future = loop.create_future()
         token = futures.put(future, method)
         try:
-            call_id = await self._submit(method, token, name, text, ms, flags)
+            call_id = await self._submit(method, (token, name, text, ms), flags)
         except BaseException:
             futures.take(token)
             raise
@@ -186,21 +183,14 @@ class AsyncClient(Base):
         flags |= NOTIFICATION
         if wait_for_ready:
             flags |= WAIT_FOR_READY
-        await self._submit(method, 0, name, text, ms, flags)
+        await self._submit(method, (0, name, text, ms), flags)
 
     async def _submit(
-        self,
-        method: str,
-        token: int,
-        name: bytes,
-        text: bytes | None,
-        ms: int,
-        flags: int,
+        self, method: str, call: tuple[int, bytes, bytes | None, int], flags: int
     ) -> int:
         """Submit, where there is no room wait for it, or raise; return the id."""
         loop, futures = self._loop, self._futures
-        assert loop is not None
-        assert futures is not None
+        token, name, text, ms = call
         args = (token, name, len(name), *pointer(text), ms, flags | CORKED)
         result: int = lib.jsonrpcc_queue_request(self._queue, *args)
         if result == -EFULL:
@@ -229,7 +219,6 @@ class AsyncClient(Base):
     def _fetch(self) -> None:
         """Deliver all that is there; the empty fetch arms the descriptor again."""
         batch, futures = self._batch, self._futures
-        assert futures is not None
         while lib.jsonrpcc_queue_fetch(self._queue, batch):
             if batch.count and not futures.deliver(self._batch_address):
                 for i in range(batch.count):
@@ -246,7 +235,6 @@ class AsyncClient(Base):
     def _deliver_one(self, i: int) -> None:
         """One of the results can not be decoded: that is its call's matter alone."""
         batch, futures = self._batch, self._futures
-        assert futures is not None
         entry = futures.take(batch.tokens[i])
         if entry is None or entry[0].done():
             return
