@@ -70,10 +70,11 @@ def local_servers():
         yield local
 
 
-def check_python(code, local):
+def check_python(code, local, cwd=None):
     """It runs without a warning, and prints what its comments say."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", local(code)],
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=LIMIT,
@@ -109,12 +110,12 @@ def check_console(session, local, tmp_path):
 
 
 def build_c(code, program):
-    """Compile a C program against the static library, warnings being errors."""
-    source = program.with_suffix(".c")
+    """Compile a C program with warnings as errors, and link it statically."""
+    source, compiled = program.with_suffix(".c"), program.with_suffix(".o")
     source.write_text(code)
     run("make", "-s", "lib")
+    flags = ("-Wall", "-Wextra", "-Werror", f"-I{ROOT}/csrc")
+    run("cc", *flags, "-c", source, "-o", compiled)
     libs = run("pkg-config", "--libs", "libevent_core", "json-c").split()
-    run(
-        "cc", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/csrc", source,
-        ROOT / "build/libjsonrpcc.a", "-o", program, *libs, "-pthread",
-    )  # fmt: skip
+    archive = ROOT / "build/libjsonrpcc.a"
+    run("cc", compiled, archive, "-o", program, *libs, "-pthread")

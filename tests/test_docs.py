@@ -8,18 +8,22 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import urllib.request
 from typing import get_args, get_type_hints
 
 import pytest
 from helpers import LIMIT, until
 from snippets import (
+    NEEDS_CC,
     ROOT,
     blocks,
+    build_c,
     check_console,
     check_python,
     local_servers,
     read,
+    run,
 )
 
 import jsonrpcc
@@ -32,9 +36,13 @@ PAGES = sorted(
     for path in (ROOT / "docs").glob(pattern)
 )
 
+FILE = re.compile(r"(?:/\*|#) (\w+\.(?:c|py))(?: \*/)?$", re.MULTILINE)
 
-def all_blocks(language):
-    found = [block for page in PAGES for block in blocks(page, language)]
+
+def all_blocks(language, pages=PAGES):
+    """All but those that name a file: they belong together, see below."""
+    found = [block for page in pages for block in blocks(page, language)]
+    found = [block for block in found if not FILE.match(block.values[0])]
     assert found
     return found
 
@@ -66,9 +74,7 @@ def c_header():
 
 @pytest.mark.parametrize("code", all_blocks("python"))
 def test_python_runs(code, local, tmp_path):
-    if "multiprocessing.get_context" in code:  # its children import it
-        code = f"import multiprocessing\n{code}"
-    check_python(code, local)
+    check_python(code, local, cwd=tmp_path)
 
 
 @pytest.mark.parametrize("session", all_blocks("console"))
@@ -76,9 +82,48 @@ def test_console_prints_what_it_says(session, local, tmp_path):
     check_console(session, local, tmp_path)
 
 
+@NEEDS_CC
+@pytest.mark.parametrize("code", all_blocks("c"))
+def test_c_compiles_and_prints_what_it_says(code, local, tmp_path):
+    build_c(local(code), tmp_path / "program")
+    printed = subprocess.check_output([tmp_path / "program"], text=True, timeout=LIMIT)
+    said = re.findall(r"printf\([^;]*;\s*/\* (.*) \*/", code)
+    assert said
+    assert printed.splitlines() == said
+
+
+@NEEDS_CC
+@pytest.mark.skipif(
+    importlib.util.find_spec("jsonrpcc.capi") is None,
+    reason="no C API for extensions in this build",
+)
+def test_extensions_of_the_page_work(local, tmp_path):
+    found = blocks("docs/c.md", "c") + blocks("docs/c.md", "python")
+    files = {
+        match[1]: block.values[0]
+        for block in found
+        if (match := FILE.match(block.values[0]))
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    cflags = run(sys.executable, "-m", "jsonrpcc", "--cflags").split()
+    run(
+        "cc", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", tmp_path / "sums.c",
+        "-o", tmp_path / "sums.abi3.so", *cflags,
+        f"-I{sysconfig.get_path('include')}",
+    )  # fmt: skip
+    for name in ("build_sums.py", "use_sums.py", "use_cffi_sums.py"):
+        check_python(f"__name__ = '__main__'\n{files.pop(name)}", local, tmp_path)
+    assert list(files) == ["sums.c"]
+
+
 def test_gunicorn_app_works_when_preloaded(local, tmp_path):
     """The application of the page on fork, in two workers that inherit a client."""
-    (app,) = [b.values[0] for b in all_blocks("python") if "gunicorn" in b.values[0]]
+    (app,) = [
+        block.values[0]
+        for block in blocks("docs/fork.md", "python")
+        if "def app(" in block.values[0]
+    ]
     (tmp_path / "app.py").write_text(local(app))
     port_file = tmp_path / "port"
     config = tmp_path / "config.py"
@@ -132,7 +177,9 @@ def test_every_public_name_is_in_the_reference():
     reference = "".join(map(read, ("docs/reference/python.md",
                                    "docs/reference/errors.md")))  # fmt: skip
     listed = set(re.findall(r"auto(?:class|exception):: (\w+)", reference))
-    assert listed == set(jsonrpcc.__all__) - {"__version__"}
+    listed |= {"get_include"} & set(re.findall(r"jsonrpcc\.(\w+)", read("docs/c.md")))
+    assert set(jsonrpcc.__all__) - {"__version__"} <= listed
+    assert listed <= set(jsonrpcc.__all__) | {"get_include"}
 
 
 def test_every_public_name_of_testing_is_in_the_reference():
