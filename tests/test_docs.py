@@ -251,6 +251,20 @@ def test_every_error_text_is_explained():
     assert "`out of memory`" in read("docs/reference/errors.md")
 
 
+def test_every_line_of_the_log_is_explained():
+    """Events are above; these are what else the client writes."""
+    lines = headings("docs/troubleshooting.md")
+    modules = ("_base", "_bulk", "_client", "_dispatcher", "aio")
+    source = "".join(read(f"jsonrpcc/{module}.py") for module in modules)
+    found = re.findall(
+        r'logger\.(?:info|warning|error|exception)\(\s*"([^"]*)"', source
+    )
+    assert len(found) >= 3
+    for text in found:
+        pattern = re.sub("%[rs]", r"<\\w+>", re.escape(text))
+        assert any(re.fullmatch(f"`{pattern}`", line) for line in lines), text
+
+
 def test_outcomes_of_the_collector_are_all_that_end_a_call():
     """The example must not forget one: shares would be wrong."""
     (code,) = [

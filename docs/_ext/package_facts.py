@@ -1,11 +1,8 @@
 """
 Directives that ask the package, so that the pages can not say otherwise.
 
-    ```{option-table}
-    ```
-
-is every option with its default and range; ``{cli-help} call`` is the text that
-``jsonrpcc call --help`` prints.
+``{option-table}`` is every option with its default and range; ``{cli-help} call``
+is the text that ``jsonrpcc call --help`` prints.
 """
 
 from __future__ import annotations
@@ -13,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from dataclasses import fields
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -20,18 +18,24 @@ from sphinx.util.docutils import SphinxDirective
 
 from jsonrpcc import Options
 from jsonrpcc.__main__ import make_parser
-from jsonrpcc._options import _INTEGERS, MIB
-
-INT32 = 2**31 - 1
+from jsonrpcc._options import _DURATIONS, _INT32, _INTEGERS, MIB
 
 
-def number(value: float) -> str:
+def number(value: int, *, is_size: bool) -> str:
     """Return a number as people read it."""
-    if value == INT32 or value == 2**63 - 1:
-        return f"2^{int(value).bit_length()} - 1"
-    if isinstance(value, int) and value >= MIB and value % MIB == 0:
+    if is_size and value % MIB == 0:
         return f"{value // MIB} MiB"
-    return f"{value:,}" if isinstance(value, int) else f"{value:g} s"
+    if value in {_INT32, 2**63 - 1}:
+        return f"2^{value.bit_length()} - 1"
+    return f"{value:,}"
+
+
+def bounds(name: str, default: Any) -> list[str]:
+    """Return default, smallest and largest value of an option."""
+    if name in _DURATIONS:
+        return [f"{default:g} s", "above 0", f"{_INT32 // 1000:,} s"]
+    is_size = name in {"max_response", "max_request"} or name.endswith("_bytes")
+    return [number(n, is_size=is_size) for n in (default, *_INTEGERS[name])]
 
 
 class OptionTable(SphinxDirective):
@@ -40,17 +44,13 @@ class OptionTable(SphinxDirective):
     def run(self) -> list[Any]:
         """Return the table."""
         lines = ["| option | default | from | to |", "|---|---|---|---|"]
-        for name in Options.__dataclass_fields__:
-            default = number(getattr(Options(), name))
-            low, high = _INTEGERS.get(name, (None, None))
-            bounds = (
-                f"{number(low)} | {number(high)}"
-                if low is not None and high is not None
-                else f"above 0 | {INT32 // 1000:,} s"
-            )
-            lines.append(
-                f"| [`{name}`](#{name.replace('_', '-')}) | {default} | {bounds} |"
-            )
+        for field in fields(Options):
+            anchor = field.name.replace("_", "-")
+            cells = [
+                f"[`{field.name}`](#{anchor})",
+                *bounds(field.name, field.default),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
         return self.parse_text_to_nodes("\n".join(lines))
 
 
@@ -61,8 +61,7 @@ class CliHelp(SphinxDirective):
 
     def run(self) -> list[Any]:
         """Return the text."""
-        os.environ["COLUMNS"] = "80"
-        os.environ["NO_COLOR"] = "1"  # Python 3.14 has colours here
+        os.environ |= {"COLUMNS": "80", "NO_COLOR": "1"}
         output = io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
             make_parser().parse_args([*self.arguments, "--help"])
