@@ -69,8 +69,23 @@ class CliHelp(SphinxDirective):
         return [nodes.literal_block(text, text, language="text")]
 
 
+def type_beside_name(_app: Any, _what: str, *args: Any) -> None:
+    """Have an attribute's type stand behind its name, where napoleon puts it below."""
+    lines = args[-1]
+    attribute = -1
+    for i, line in enumerate(lines):
+        if line.startswith(".. attribute::"):
+            attribute = i
+        elif line.startswith("   :type:") and attribute >= 0:
+            lines[i] = ""
+            lines[attribute] += f"\n{line}"
+            attribute = -1
+    lines[:] = "\n".join(lines).split("\n")
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Make the directives known."""
     app.add_directive("option-table", OptionTable)
     app.add_directive("cli-help", CliHelp)
+    app.connect("autodoc-process-docstring", type_beside_name, priority=900)
     return {"version": "1", "parallel_read_safe": True}
