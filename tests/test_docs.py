@@ -57,14 +57,11 @@ def local():
         yield local
 
 
-@pytest.fixture(scope="module")
-def c_header():
-    spec = importlib.util.spec_from_file_location(
-        "c_header", ROOT / "docs/_ext/c_header.py"
-    )
-    pytest.importorskip("sphinx", reason="the site is built where Sphinx is")
+def load(path):
+    """Import what lies outside of any package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules["c_header"] = module  # dataclasses look it up
+    sys.modules[path.stem] = module  # dataclasses look it up
     spec.loader.exec_module(module)
     return module
 
@@ -279,11 +276,12 @@ def test_outcomes_of_the_collector_are_all_that_end_a_call():
     assert names == fields[fields.index("ok") : fields.index("out_of_memory") + 1]
 
 
-def test_c_manual_has_every_public_function_with_its_comment(c_header):
+def test_c_manual_has_every_public_function_with_its_comment():
+    reader = load(ROOT / "docs/_ext/header_reader.py")
     header = read("csrc/jsonrpcc.h")
-    introduction, sections = c_header.parse(header)
+    introduction, sections = reader.parse(header)
     assert "Ownership." in introduction
-    known = c_header.names(sections)
+    known = reader.names(sections)
     plain = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
     functions = set(re.findall(r"\b(jsonrpcc_\w+)\(", plain))
     assert functions == {name for name, role in known.items() if role == "func"}
