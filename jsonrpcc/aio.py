@@ -39,6 +39,10 @@ class AsyncClient(Base):
 
     Arguments as for `jsonrpcc.Client`; *on_event* runs in the event loop.  It
     belongs to the loop in which it is first used, and to that loop's thread.
+
+    Raises:
+        TypeError, ValueError: An option or the servers string is wrong.
+        RuntimeError: Later on, if it is used in another event loop.
     """
 
     def __init__(
