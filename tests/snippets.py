@@ -61,9 +61,15 @@ def local_servers():
         servers = {9999: one, 9998: two, 9997: three}
 
         def local(text):
-            return re.sub(
+            text = re.sub(
                 r"localhost:(999\d)",
                 lambda match: f"localhost:{servers[int(match[1])].port}",
+                text,
+            )
+            # What is right for a reader's servers is tight for a busy machine.
+            return re.sub(
+                r"\btimeout=(0\.\d+)",
+                lambda match: f"timeout={float(match[1]) * 4:g}",
                 text,
             )
 
