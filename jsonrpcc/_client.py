@@ -22,7 +22,7 @@ from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc._errors import JsonRpcError
 from jsonrpcc._fast import Call, Ordered
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._options import milliseconds
+from jsonrpcc._options import milliseconds, remaining
 from jsonrpcc._outcome import Event, refusal
 from jsonrpcc._proxy import Proxy
 
@@ -267,9 +267,12 @@ class Client(Base):
         """Wait for room and try again, at most for the call's timeout."""
         deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
         status: int = EFULL
-        while status == EFULL and time.monotonic() < deadline:
-            lib.jsonrpcc_room(self._handle, SLICE_MS)
-            status = _sync_call(sync, *args)
+        *texts, _, flags, slice_ms = args
+        while status == EFULL and (left := remaining(deadline)):
+            lib.jsonrpcc_room(self._handle, min(left, SLICE_MS))
+            # What was spent on waiting is gone from the call's time.
+            left = remaining(deadline) or 1
+            status = _sync_call(sync, *texts, left, flags, slice_ms)
         return status
 
     def submit(

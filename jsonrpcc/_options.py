@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +87,11 @@ def milliseconds(name: str, seconds: Any) -> int:
         msg = f"{name} must be above 0 and at most {most} seconds, not {seconds!r}"
         raise ValueError(msg)
     return math.ceil(seconds * 1000)
+
+
+def remaining(deadline: float) -> int:
+    """Return the milliseconds until a time of `time.monotonic`, rounded up, or 0."""
+    return max(0, math.ceil((deadline - time.monotonic()) * 1000))
 
 
 def _integer(name: str, value: Any) -> int:
