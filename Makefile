@@ -91,7 +91,7 @@ soak: venv ## hours of load and faults, looking for leaks
 	$(RUN) -m tests.soak $(ARGS)
 
 docs: venv-docs ## the documentation site, in build/docs
-	$(PY) -m sphinx -W --keep-going -b html docs build/docs
+	$(PY) -m sphinx -E -W --keep-going -b html docs build/docs
 
 dist: venv-dist ## sdist, and the wheel built from it, checked, in dist/
 	rm -rf dist

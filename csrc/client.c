@@ -222,6 +222,17 @@ void jsonrpcc_flush(jsonrpcc_client *client)
         jrc_core_flush(core);
 }
 
+void jsonrpcc_refused(jsonrpcc_client *client)
+{
+    struct jrc_core *core = atomic_load(&client->core);
+
+    if (!jrc_core_is_ours(core))
+        return;
+    pthread_mutex_lock(&core->lock);
+    core->refused_full++;
+    pthread_mutex_unlock(&core->lock);
+}
+
 uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client)
 {
     return client->options.max_in_flight;

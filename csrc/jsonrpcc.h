@@ -214,7 +214,10 @@ typedef struct {
     uint64_t latency[128]; /* JSONRPCC_LATENCY_BUCKETS */
 } jsonrpcc_stats;
 
+/* Of the library that runs; JSONRPCC_VERSION is that of the header. */
 const char *jsonrpcc_version(void);
+
+/* What a status means, in a few words.  Static; never NULL. */
 const char *jsonrpcc_status_text(jsonrpcc_status status);
 
 /* Say what a reason means, in text[0..size), NUL-terminated. */
@@ -259,6 +262,10 @@ void jsonrpcc_cancel(jsonrpcc_client *client, uint64_t id);
 /* Wake the loop for what was submitted with JSONRPCC_CORKED. */
 void jsonrpcc_flush(jsonrpcc_client *client);
 
+/* Count a call that was refused for a bound of the caller's own, as
+ * jsonrpcc_request() counts its own EFULL: see refused_full of the stats. */
+void jsonrpcc_refused(jsonrpcc_client *client);
+
 /* The bound of calls in flight. */
 uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client);
 
@@ -280,13 +287,16 @@ void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes);
 void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn,
                        void *arg);
 
-/* size: sizeof(jsonrpcc_stats) as the caller knows it. */
+/* Read the counters.  size: sizeof(jsonrpcc_stats) as the caller knows it. */
 void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
                            size_t size);
+
+/* How many servers there are; their indexes begin at 0, in the order of the
+ * servers string. */
 uint32_t jsonrpcc_server_count(jsonrpcc_client *client);
 
-/* size: sizeof(jsonrpcc_server_info) as the caller knows it.  False: there is
- * no such server. */
+/* Read what is known of a server.  size: sizeof(jsonrpcc_server_info) as the
+ * caller knows it.  False: there is no such server. */
 bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
                          jsonrpcc_server_info *info, size_t size);
 
@@ -298,15 +308,16 @@ bool jsonrpcc_params_check(const char *params, size_t params_len,
 /* Whether servers is a well-formed list; why as in jsonrpcc_client_new(). */
 bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size);
 
-/* Run fn(arg) once, at the end of the loop's turn that is going on: the place
- * to act once for all outcomes that one turn brought.  Only from a done
- * callback; the struct must live until fn runs and is not touched after. */
+/* What jsonrpcc_defer() is to run. */
 typedef struct jsonrpcc_deferred {
     struct jsonrpcc_deferred *next; /* the library's */
     void (*fn)(void *arg);
     void *arg;
 } jsonrpcc_deferred;
 
+/* Run fn(arg) once, at the end of the loop's turn that is going on: the place
+ * to act once for all outcomes that one turn brought.  Only from a done
+ * callback; the struct must live until fn runs and is not touched after. */
 void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred);
 
 /* ---- waiter: a signal whose waiter drives the loop meanwhile ---- */
@@ -345,9 +356,9 @@ bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
 /* ---- sync: blocking calls ---- */
 
 /* NULL: out of memory.  One thread at a time per sync.  Free it before the
- * client. */
+ * client; a call still pending is cancelled. */
 jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client);
-void jsonrpcc_sync_free(jsonrpcc_sync *sync); /* cancels a pending call */
+void jsonrpcc_sync_free(jsonrpcc_sync *sync);
 
 /* Call and wait up to slice_ms.  EPENDING: go on with jsonrpcc_sync_wait().
  * Otherwise the outcome's status, or why the call was refused: the latter
@@ -357,6 +368,9 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
                                    size_t params_len, int32_t timeout_ms,
                                    uint32_t flags, int32_t slice_ms);
 jsonrpcc_status jsonrpcc_sync_wait(jsonrpcc_sync *sync, int32_t slice_ms);
+
+/* End the pending call as jsonrpcc_cancel() does; go on waiting for its
+ * outcome. */
 void jsonrpcc_sync_cancel(jsonrpcc_sync *sync);
 
 /* The last outcome, NULL if there is none.  Valid until the next call. */

@@ -257,6 +257,7 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
     if (told &&
         is_over(queue, atomic_fetch_add(&queue->accepted, 1) + 1, flags)) {
         atomic_fetch_sub(&queue->accepted, 1);
+        jsonrpcc_refused(queue->client);
         return -JSONRPCC_EFULL;
     }
     jsonrpcc_status status = jsonrpcc_request(queue->client, &call, &id);

@@ -22,7 +22,7 @@ from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc._errors import JsonRpcError
 from jsonrpcc._fast import Call, Ordered
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._options import milliseconds
+from jsonrpcc._options import milliseconds, remaining
 from jsonrpcc._outcome import Event, refusal
 from jsonrpcc._proxy import Proxy
 
@@ -72,7 +72,7 @@ class Client(Base):
     `Event`.
 
     Callbacks run one at a time on a thread of the client's own; a callback may
-    use every method.  All methods may be called from any thread.
+    use every method but `drain`.  All methods may be called from any thread.
 
     Raises:
         TypeError, ValueError: An option or the servers string is wrong.
@@ -188,8 +188,7 @@ class Client(Base):
         There is no answer and no error: one that could not be handed to a
         server within *timeout* is dropped, and counted in `stats()`.
 
-        Raises:
-            As `request`.
+        Raises as `request` does.
         """
         self._open().calls.notification(
             method, params, timeout=timeout, wait_for_ready=wait_for_ready, block=block
@@ -212,9 +211,12 @@ class Client(Base):
         Ctrl-C is seen within 0.2 s; it gives the call up.
 
         Raises:
-            RemoteError, RequestTimeout, ServerFailure, ConnectionLost,
-            InvalidResponse, ClientClosed: The outcome.
-            QueueFull, TypeError, ValueError: As `request`.
+            RemoteError: The server answered with an error.
+            RequestTimeout: There was no answer before the deadline.
+            ServerFailure: No server can be reached.
+            ConnectionLost: The connection broke after the request was sent.
+            InvalidResponse: The answer breaks JSON-RPC 2.0 or a limit.
+            QueueFull, ClientClosed, TypeError, ValueError: As `request`.
         """
         if self._dispatcher is None:
             self._open()
@@ -265,9 +267,12 @@ class Client(Base):
         """Wait for room and try again, at most for the call's timeout."""
         deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
         status: int = EFULL
-        while status == EFULL and time.monotonic() < deadline:
-            lib.jsonrpcc_room(self._handle, SLICE_MS)
-            status = _sync_call(sync, *args)
+        *texts, _, flags, slice_ms = args
+        while status == EFULL and (left := remaining(deadline)):
+            lib.jsonrpcc_room(self._handle, min(left, SLICE_MS))
+            # What was spent on waiting is gone from the call's time.
+            left = remaining(deadline) or 1
+            status = _sync_call(sync, *texts, left, flags, slice_ms)
         return status
 
     def submit(
@@ -284,8 +289,7 @@ class Client(Base):
 
         Cancelling the future cancels the call.
 
-        Raises:
-            As `request`.
+        Raises as `request` does.
         """
         future = _Future()
         future.call = self.request(
@@ -317,8 +321,7 @@ class Client(Base):
         ahead.  The first error is raised in its turn, unless *return_exceptions*
         has errors stand among the results; calls sent by then end unseen.
 
-        Raises:
-            As `call`, in turn.
+        Raises as `call` does, each error in its turn.
         """
         size: Any = window
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:

@@ -27,6 +27,10 @@ class Codec:
     """
     How params become text and results become objects.
 
+    A client makes one of its *codec* argument.  Encoding happens on the thread of
+    the caller, decoding where outcomes are delivered, so both have to stand
+    several threads at a time.  Texts to decode are valid JSON (RFC 8259) in UTF-8.
+
     Attributes:
         encode: An object to UTF-8 JSON text.
         decode: A buffer of UTF-8 JSON text to an object.

@@ -20,8 +20,11 @@ class JsonRpcError(Exception):
     Attributes:
         method: The method that was called, None if the error is of no call.
         server: ``host:port`` of the server involved, None if there was none.
-        elapsed: Seconds from the call to this outcome.
-        fate: What may have happened to the request.
+        elapsed: Seconds from the call to this outcome, by the C core's monotonic
+            clock; None where that is not known.
+        fate: What may have happened to the request: ``"not_sent"`` (its last byte
+            never left: no server has run it), ``"unknown"`` (a server may have
+            run it, be running it, or run it later) or ``"answered"``.
     """
 
     def __init__(
@@ -71,10 +74,12 @@ class RemoteError(JsonRpcError):
     The server answered with an error; ``str(error)`` is the server's message.
 
     Attributes:
-        code: JSON-RPC 2.0 §5.1 says an integer; None if the server sent none.
-        message: The server's message.
-        data: Whatever more the server said; for an error that is no object at
-            all, that value.
+        code: An integer by JSON-RPC 2.0 §5.1, but as the server sent it; None if
+            it sent none.  -32768 to -32000 are the specification's.
+        message: The server's message; empty if it sent none.
+        data: Whatever more the server said (§5.1 leaves it open), None if nothing;
+            for an error that is no object at all, that value.  It is not in
+            ``repr(error)``, as it may be secret.
     """
 
     def __init__(
@@ -104,19 +109,38 @@ class RemoteError(JsonRpcError):
 
 
 class RequestTimeout(JsonRpcError, TimeoutError):
-    """No answer came before the deadline; ``str(error)`` starts with ``timeout``."""
+    """
+    No answer came before the deadline; ``str(error)`` starts with ``timeout``.
+
+    *fate* is ``"not_sent"`` if the call still waited for a server or for room in
+    a socket.
+    """
 
 
 class ServerFailure(JsonRpcError, ConnectionError):
-    """No server could be reached; ``str(error)`` starts with ``failure``."""
+    """
+    No server could be reached; ``str(error)`` starts with ``failure``.
+
+    It comes at once when all servers are known to be down, not at the deadline;
+    ``wait_for_ready=True`` waits instead.
+    """
 
 
 class ConnectionLost(ServerFailure):
-    """The connection broke after the request was sent: it may have run."""
+    """
+    The connection broke after the request was sent: it may have run.
+
+    An idempotent call gets it only after it was sent three times.
+    """
 
 
 class InvalidResponse(JsonRpcError):
-    """The response breaks JSON-RPC 2.0, a limit, or could not be decoded."""
+    """
+    The response breaks JSON (RFC 8259), JSON-RPC 2.0 §5, or ``max_depth``.
+
+    ``str(error)`` names the rule.  A result that the codec refuses is one as well;
+    ``__cause__`` is then what the codec raised.
+    """
 
 
 class Cancelled(JsonRpcError):
@@ -124,8 +148,17 @@ class Cancelled(JsonRpcError):
 
 
 class ClientClosed(JsonRpcError):
-    """The client is closed, or was closed before the answer came."""
+    """
+    The client is closed, or was closed before the answer came.
+
+    *fate* is ``"not_sent"`` for a call made afterwards.
+    """
 
 
 class QueueFull(JsonRpcError):
-    """``max_in_flight`` or ``max_queued_bytes`` is reached; nothing was sent."""
+    """
+    ``max_in_flight`` or ``max_queued_bytes`` is reached; nothing was sent.
+
+    Raised by the call itself, after it waited for room for at most its timeout,
+    or at once with ``block=False`` and in callbacks.
+    """

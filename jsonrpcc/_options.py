@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,21 +17,29 @@ class Options:
     """
     The options that Client and AsyncClient share; all bounds are inclusive.
 
+    Durations are seconds, at most 24 days, rounded up to the millisecond.
+
     Attributes:
         timeout: Seconds that a call may take that names no timeout of its own,
             from the call to the outcome, all waiting included.
         connect_timeout: Seconds for each address of a server.
-        max_conn_attempts: Attempts to reconnect in a row, -1 for ever, 0 none.
-        reconnect_delay: Bound in seconds of the first random wait before a
-            reconnect; it doubles with each failure in a row ...
-        reconnect_delay_max: ... up to this.
-        max_response: Bytes of the largest response.
-        max_request: Bytes of the largest request frame.
-        max_depth: Nesting of a response, its own braces included.
-        max_in_flight: Calls accepted and not delivered yet.
-        max_queued_bytes: Bytes accepted and not sent yet.
+        max_conn_attempts: Attempts to reconnect in a row before a server is given
+            up; -1 never gives up, 0 never reconnects.  A response resets it.
+        reconnect_delay: Bound in seconds of the random wait before the first
+            attempt to reconnect; it doubles with each failure in a row.
+        reconnect_delay_max: Bound in seconds that the doubling ends at; also the
+            time between two trial calls of a suspect server.
+        max_response: Bytes of the largest response.  A larger one ends its
+            connection, and the calls sent there with `ConnectionLost`.
+        max_request: Bytes of the largest request frame.  A larger one is a
+            ValueError at the call.
+        max_depth: Nesting of a response, its own braces included.  A deeper one
+            ends its call with `InvalidResponse`.
+        max_in_flight: Calls accepted and not delivered yet.  At the bound callers
+            wait, or get `QueueFull`.
+        max_queued_bytes: Bytes accepted and not sent yet; as *max_in_flight*.
         max_undelivered_bytes: Bytes received and not delivered yet; above it,
-            reading from the servers stops.
+            reading from the servers stops, and deadlines go on.
     """
 
     timeout: float = 5.0
@@ -78,6 +87,11 @@ def milliseconds(name: str, seconds: Any) -> int:
         msg = f"{name} must be above 0 and at most {most} seconds, not {seconds!r}"
         raise ValueError(msg)
     return math.ceil(seconds * 1000)
+
+
+def remaining(deadline: float) -> int:
+    """Return the milliseconds until a time of `time.monotonic`, rounded up, or 0."""
+    return max(0, math.ceil((deadline - time.monotonic()) * 1000))
 
 
 def _integer(name: str, value: Any) -> int:

@@ -61,10 +61,10 @@ class Event:
     A change that an operator wants to see.
 
     Attributes:
-        kind: ``connected``; ``lost`` (an established connection ended);
-            ``unreachable`` (the first failed attempt); ``suspect`` (timeouts in
-            a row: out of rotation) and ``trusted`` (it answered again);
-            ``failed_over`` (calls now go to a lower priority) and ``back``.
+        kind: ``connected``, ``lost`` (an established connection ended),
+            ``unreachable`` (the first failed attempt), ``suspect`` (timeouts in
+            a row, out of rotation) and ``trusted`` (it answered again),
+            ``failed_over`` (calls now go to a smaller priority) and ``back``.
         server: ``host:port``; of the new server for failed_over and back.
         reason: Why, in words; empty if there is no reason.
         time: When, as ``time.time()`` has it.
@@ -79,17 +79,25 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
     """
-    What the client knows of one server.
+    What the client knows of one server; a snapshot.
 
     Attributes:
-        host, port, priority: As given.
-        state: ``down``, ``connecting``, ``up`` or ``suspect``.
+        host: As given, without the brackets of an IPv6 address.
+        port: As given.
+        priority: As given, or 1; larger ones come first.
+        state: ``down``, ``connecting``, ``up`` or ``suspect`` (connected, but
+            out of rotation).
         since: When it entered that state, as ``time.time()`` has it.
-        last_error: Why it was last lost or not reached; None: never.
+        last_error: Why it was last lost or not reached, None if it never was.
         in_flight: Calls sent there and not answered.
-        connects, losses, attempts_failed: Connections made, lost, not made.
-        sent, responses, timeouts: Calls sent, answered, timed out there.
-        bytes_sent, bytes_received: On its connections.
+        connects: Connections established.
+        losses: Established connections that ended.
+        attempts_failed: Attempts to connect that failed.
+        sent: Calls handed over whole, notifications included.
+        responses: Responses that were for a call.
+        timeouts: Calls that timed out while they were sent there.
+        bytes_sent: On all of its connections so far.
+        bytes_received: On all of its connections so far.
     """
 
     host: str

@@ -15,10 +15,12 @@ _BOUNDS_US = tuple(
 @dataclass(frozen=True, slots=True)
 class Latency:
     """
-    A histogram of the seconds from call to answer, four buckets an octave.
+    A histogram of the times from call to answer, four buckets an octave.
+
+    Results and remote errors count as answers.
 
     Attributes:
-        counts: Answers per bucket.
+        counts: Answers per bucket; as many as `bounds` returns.
     """
 
     counts: tuple[int, ...]
@@ -54,19 +56,37 @@ class Latency:
 @dataclass(frozen=True, slots=True)
 class Stats:
     """
-    Counters since the client was made; see the fields' groups.
+    Counters since the client was made, and three gauges, as `Client.stats` has them.
 
-    Accepted: requests, notifications; refused_full was not accepted.  In the
-    end each accepted call is counted in exactly one of ok, remote_errors,
-    timeouts, failures, connections_lost, invalid_responses, cancelled, closed,
-    out_of_memory (a notification is ok once it is sent).
+    In the end each accepted call, notifications included, is counted in exactly
+    one of the nine outcomes from *ok* to *out_of_memory*.
 
-    resent: idempotent calls sent once more; moved: unsent calls that went to
-    another server; unmatched: responses whose id is nobody's any more; ignored:
-    messages that are no responses; bad_frames: connections ended for one;
-    events_dropped: nobody took them in time; turns and wakeups of the loop.
-
-    Now: in_flight calls, queued_bytes (not sent), undelivered_bytes.
+    Attributes:
+        requests: Requests accepted.
+        notifications: Notifications accepted.
+        refused_full: Calls refused because a bound was reached; not accepted.
+        ok: Results, and notifications that the kernel took whole.
+        remote_errors: Calls that the server answered with an error.
+        timeouts: Calls whose deadline passed.
+        failures: Calls that found no server to go to.
+        connections_lost: Calls whose connection broke after they were sent.
+        invalid_responses: Calls whose response broke JSON-RPC 2.0 or a limit.
+        cancelled: Calls given up by their caller.
+        closed: Calls still in flight when the client was closed.
+        out_of_memory: Calls that ended for want of memory.
+        resent: Idempotent calls sent once more; each sending counts.
+        moved: Unsent calls that went to another server.
+        unmatched: Responses whose id is nobody's, or nobody's any more: late,
+            repeated, or foreign.
+        ignored: Messages, well framed, that are no responses.
+        bad_frames: Connections ended for a broken or too large netstring.
+        events_dropped: Events that nobody took in time.
+        turns: Turns of the client's loop.
+        wakeups: How often another thread had to wake the loop.
+        in_flight: Now: calls accepted that have no outcome yet.
+        queued_bytes: Now: bytes of frames accepted and not sent.
+        undelivered_bytes: Now: bytes of outcomes received and not fetched.
+        latency: Times from call to result or remote error.
     """
 
     requests: int

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jsonrpcc._base import IDEMPOTENT, SLICE_MS, WAIT_FOR_READY
 from jsonrpcc._fast import Call, Callbacks, bind
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._options import milliseconds
+from jsonrpcc._options import milliseconds, remaining
 from jsonrpcc._outcome import refusal
 
 if TYPE_CHECKING:
@@ -100,15 +100,17 @@ class Submitter:
         block: bool,
     ) -> int:
         """Submit, where there is no room wait for it, or raise; return the id."""
-        _, _, text, ms = args
+        token, name, text, ms = args
         if self.thread is threading.current_thread():
             # Waiting here would wait for ourselves; there is a reserve.
             flags |= lib.JSONRPCC_RESERVE
             block = False
         result = callbacks.submit(*args, flags)
         deadline = time.monotonic() + (ms / 1000 or self._timeout)
-        while block and result == -EFULL and time.monotonic() < deadline:
-            lib.jsonrpcc_queue_room(self._queue, SLICE_MS)
+        while block and result == -EFULL and (left := remaining(deadline)):
+            lib.jsonrpcc_queue_room(self._queue, min(left, SLICE_MS))
+            # What was spent on waiting is gone from the call's time.
+            args = (token, name, text, remaining(deadline) or 1)
             result = callbacks.submit(*args, flags)
         if result > 0:
             return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from jsonrpcc._base import (
@@ -16,7 +17,7 @@ from jsonrpcc._base import (
 from jsonrpcc._errors import ClientClosed, JsonRpcError
 from jsonrpcc._fast import Futures, Pending
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._options import milliseconds
+from jsonrpcc._options import milliseconds, remaining
 from jsonrpcc._outcome import Event, refusal
 from jsonrpcc._proxy import Proxy
 
@@ -39,6 +40,10 @@ class AsyncClient(Base):
 
     Arguments as for `jsonrpcc.Client`; *on_event* runs in the event loop.  It
     belongs to the loop in which it is first used, and to that loop's thread.
+
+    Raises:
+        TypeError, ValueError: An option or the servers string is wrong.
+        RuntimeError: Later on, if it is used in another event loop.
     """
 
     def __init__(
@@ -189,19 +194,21 @@ class AsyncClient(Base):
         self, method: str, call: tuple[int, bytes, bytes | None, int], flags: int
     ) -> int:
         """Submit, where there is no room wait for it, or raise; return the id."""
-        loop, futures = self._loop, self._futures
         token, name, text, ms = call
-        args = (token, name, len(name), *pointer(text), ms, flags | CORKED)
-        result: int = lib.jsonrpcc_queue_request(self._queue, *args)
+        args = (token, name, len(name), *pointer(text))
+        corked = flags | CORKED
+        result: int = lib.jsonrpcc_queue_request(self._queue, *args, ms, corked)
         if result == -EFULL:
-            deadline = loop.time() + (ms / 1000 or self._options.timeout)
-            while result == -EFULL and loop.time() < deadline:
+            deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
+            while result == -EFULL and (left := remaining(deadline)):
                 self._flush()
-                await asyncio.sleep(_ROOM_CHECK)
-                result = lib.jsonrpcc_queue_request(self._queue, *args)
+                await asyncio.sleep(min(left / 1000, _ROOM_CHECK))
+                # What was spent on waiting is gone from the call's time.
+                left = remaining(deadline) or 1
+                result = lib.jsonrpcc_queue_request(self._queue, *args, left, corked)
         if result <= 0:
             raise refusal(-result, method, text, flags)
-        futures.cork()
+        self._futures.cork()
         return result
 
     def _flush(self) -> None:

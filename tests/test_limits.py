@@ -1,12 +1,19 @@
 """Every bound at one below, exactly, and one above; and that it is no promise only."""
 
+import asyncio
 import re
 import threading
 
 import pytest
 from helpers import LIMIT, QUICK, Told, rss, until
 
-from jsonrpcc import ConnectionLost, InvalidResponse, QueueFull, RequestTimeout
+from jsonrpcc import (
+    AsyncClient,
+    ConnectionLost,
+    InvalidResponse,
+    QueueFull,
+    RequestTimeout,
+)
 from jsonrpcc.testing import Drop, NeverRead, Payload, Raw
 
 OK = '{"jsonrpc":"2.0","id":$id,"result":%s}'
@@ -207,6 +214,36 @@ def test_callers_wait_for_room(serve, client_for):
         client.request("first", [i], told.on_result, told.on_error)
     assert client.drain(LIMIT)
     assert sorted(told.outcomes) == [("result", i) for i in range(500)]
+
+
+def by_call(client):
+    client.call("never", timeout=2)
+
+
+def by_request(client):
+    client.submit("never", timeout=2).result(LIMIT)
+
+
+@pytest.mark.parametrize("ask", [by_call, by_request])
+def test_waiting_for_room_is_part_of_the_timeout(serve, client_for, ask):
+    """Accepted after one of its two seconds, a call has one left."""
+    client = client_for(serve(Drop()), max_in_flight=1)
+    client.request("never", [], print, print, timeout=1)
+    with pytest.raises(RequestTimeout) as caught:
+        ask(client)
+    assert caught.value.elapsed < 1.7  # since it was accepted
+
+
+def test_waiting_for_room_is_part_of_the_timeout_in_asyncio(serve):
+    async def main():
+        async with AsyncClient(serve(Drop()).address, max_in_flight=1) as client:
+            calls = [client.call("never", timeout=seconds) for seconds in (1, 2)]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    first, second = asyncio.run(main())
+    assert isinstance(first, RequestTimeout)
+    assert isinstance(second, RequestTimeout)
+    assert second.elapsed < 1.7
 
 
 @pytest.mark.parametrize("off", [-1, 0, 1])

@@ -1,117 +1,52 @@
 """What README.md says: its code runs as it stands there, its tables are true."""
 
-import os
 import re
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from snippets import (
+    NEEDS_CC,
+    ROOT,
+    blocks,
+    build_c,
+    check_console,
+    check_python,
+    local_servers,
+    read,
+)
 
 import jsonrpcc
-from jsonrpcc.testing import Error, Server
 
-ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-LIMIT = 50.0  # seconds that a block may take
-
-
-def blocks(language):
-    """The README's code blocks in a language, each with its heading."""
-    found = []
-    for section in re.split(r"^## ", README, flags=re.MULTILINE)[1:]:
-        heading = section.partition("\n")[0]
-        for n, block in enumerate(
-            re.findall(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-        ):
-            found.append(pytest.param(block, id=f"{heading}-{n}"))
-    assert found
-    return found
-
-
-def run(program, *args):
-    """Run a program of the machine; return what it prints."""
-    command = [shutil.which(program), *args]
-    return subprocess.check_output(command, cwd=ROOT, text=True, timeout=LIMIT)
-
-
-def fail(code, message):
-    raise Error(code, message)
-
-
-METHODS = {"add": lambda a, b: a + b, "log": lambda text: None, "fail": fail}
+README = read("README.md")
 
 
 @pytest.fixture
 def local():
-    """Put real servers in the place of localhost:9999 and its neighbours."""
-    with Server(METHODS) as one, Server(METHODS) as two, Server(METHODS) as three:
-        servers = {9999: one, 9998: two, 9997: three}
-
-        def local(text):
-            return re.sub(
-                r"localhost:(999\d)",
-                lambda match: f"localhost:{servers[int(match[1])].port}",
-                text,
-            )
-
+    with local_servers() as local:
         yield local
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+def some(language):
+    found = blocks("README.md", language)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("code", some("python"))
 def test_python_runs(code, local):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", local(code)],
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    comments = re.findall(r"^ *print\(.*\)  # (.*)$", code, re.MULTILINE)
-    for said in comments:
-        assert said in done.stdout.splitlines()
+    check_python(code, local)
 
 
-@pytest.mark.parametrize("session", blocks("console"))
+@pytest.mark.parametrize("session", some("console"))
 def test_console_prints_what_it_says(session, local, tmp_path):
-    command = tmp_path / "jsonrpcc"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m jsonrpcc "$@"\n')
-    command.chmod(0o755)
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    steps = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", session, re.MULTILINE)
-    assert steps
-    for line, said in steps:
-        done = subprocess.run(
-            ["/bin/sh", "-c", local(line)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=env,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
-        # Another port may be longer: columns are not what is promised.
-        assert done.stdout.split() == local(said).split()
+    check_console(session, local, tmp_path)
 
 
-@pytest.mark.skipif(
-    "JSONRPCC_SAN" in os.environ or not all(map(shutil.which, ("make", "cc"))),
-    reason="no compiler, or one that would inherit the LD_PRELOAD",
-)
-@pytest.mark.parametrize("code", blocks("c"))
+@NEEDS_CC
+@pytest.mark.parametrize("code", some("c"))
 def test_c_compiles_and_runs(code, local, tmp_path):
-    source = tmp_path / "add.c"
-    source.write_text(local(code))
-    run("make", "-s", "lib")
-    libs = run("pkg-config", "--libs", "libevent_core", "json-c").split()
-    run(
-        "cc", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/csrc", source,
-        ROOT / "build/libjsonrpcc.a", "-o", tmp_path / "add", *libs, "-pthread",
-    )  # fmt: skip
+    build_c(local(code), tmp_path / "add")
     assert subprocess.check_output([tmp_path / "add"], text=True) == "3\n"
 
 

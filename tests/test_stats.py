@@ -111,6 +111,17 @@ def test_refused_calls_are_counted_apart(serve, client_for):
     assert stats.refused_full >= 1
 
 
+def test_refusals_of_the_queue_are_counted_too(serve, client_for):
+    """The queue of outcomes has the same bound, and is asked first."""
+    client = client_for(serve(Drop()), max_in_flight=2)
+    for _ in range(2):
+        client.submit("never", timeout=30)
+    for refusals in range(1, 4):
+        with pytest.raises(QueueFull):
+            client.request("never", block=False)
+        assert client.stats().refused_full >= refusals
+
+
 def test_latency_is_that_of_the_answers(serve, client_for):
     server = serve(faults={"slow": Delay(0.1), "never": Drop()})
     client = client_for(server)

@@ -15,7 +15,8 @@ static size_t seen_len;
 
 static void start(size_t shared_room)
 {
-    shared = (struct jrc_shared_input){malloc(shared_room), 0, 0, shared_room};
+    shared = (struct jrc_shared_input){.bytes = malloc(shared_room),
+                                       .room = shared_room};
     seen_len = 0;
 }
 
