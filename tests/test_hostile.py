@@ -234,6 +234,7 @@ def test_an_answer_on_another_servers_connection_is_nobodys():
             entry, _ = history.request(client, timeout=0.3)
             (request,) = asked.wait_for_requests(1)
             payload = b'{"jsonrpc":"2.0","id":%d,"result":[0]}' % request.id
+            other.wait_for_connections(1)
             other.send(netstring(payload))
             until(lambda: client.stats().unmatched == 1)
             history.wait()
@@ -280,6 +281,7 @@ def test_unsolicited_bytes_and_banners(server):
     """Frames nobody asked for are counted; a banner that is none ends it."""
     with Client(server.address, **QUICK) as client:
         wait_for_state(client, "up")
+        server.wait_for_connections(1)  # up here may be a moment before accepted there
         server.send(netstring(b'{"jsonrpc":"2.0","id":12345,"result":1}') * 1000)
         server.send(netstring(b'{"jsonrpc":"2.0","method":"hello"}') * 1000)
         until(lambda: client.stats().unmatched == 1000)
