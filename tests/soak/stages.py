@@ -115,7 +115,9 @@ def _tests(*names, unit="tests", env=()):
 
     def run(stage):
         files = [f"tests/test_{name}.py" for name in names]
-        return stage.rounds(lambda _: stage.pytest(*files, unit=unit, env=env))
+        return stage.rounds(
+            lambda _: stage.pytest("-m", "", *files, unit=unit, env=env)
+        )
 
     return run
 
@@ -317,7 +319,7 @@ STAGES = {
     "chaos": chaos,
     "network": _tests("namespaces"),
     "hostile": _tests("hostile", "reconnect", "failover", "names", "limits",
-                      "responses", "ancestor_faults"),
+                      "responses", "codec", "params", "ancestor_faults"),
     "exits": exits,
     "forks": forks,
     "signals": _tests("signals"),
