@@ -98,6 +98,7 @@ def chaos(stage):
         figures = {
             "rounds of 30 s": 1,
             "latest outcome after its deadline, s": report["latest"],
+            "longest without CPU, s": report["longest_without_cpu"],
             "requests seen whole by servers": report["frames_seen"],
             "lives of server processes": report["lives"],
             **{name: report[name] for name in ("outcomes", "faults", "misbehaved")},
