@@ -87,7 +87,7 @@ fuzz: system ## fuzz each target for FUZZ_SECONDS, by libFuzzer where clang has 
 bench: venv-bench ## measure against rivals
 	$(PY) -m bench $(ARGS)
 
-soak: venv ## hours of load and faults, looking for leaks
+soak: venv soak-tools ## the long tests in stages; writes RELIABILITY.md
 	$(RUN) -m tests.soak $(ARGS)
 
 docs: venv-docs ## the documentation site, in build/docs
@@ -107,6 +107,8 @@ clean: ## remove all that make made, .venv included
 
 system:
 	@scripts/setup.sh system
+soak-tools:
+	@scripts/setup.sh soak
 venv: venv-test
 venv-%: system
 	@scripts/setup.sh venv $*
@@ -162,4 +164,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install fuzz bench soak docs dist clean system venv
+.PHONY: help dev demo test test-c lint fmt lib install fuzz bench soak soak-tools docs dist clean system venv

@@ -2,6 +2,7 @@
 # Set up what the Makefile needs, and only what is missing.
 #
 #   setup.sh system      a C compiler, pkg-config, libevent, json-c, a Python
+#   setup.sh soak        ip, nft, valgrind, clang: what only the soak's stages use
 #   setup.sh venv GROUP  .venv with that dependency group and the package
 #                        (editable), its extension built anew if it changed
 #
@@ -67,6 +68,22 @@ find_missing() {
 setup_system() {
     find_missing
     [ -z "$missing" ] && return
+    install_missing
+    find_missing
+    [ -z "$missing" ] || die "still missing after apt-get install: $missing (a Python >= 3.11 can be given as PYTHON=...)"
+}
+
+# A stage says so, and goes on, where one of these is missing.
+setup_soak() {
+    missing=
+    for tool in ip:iproute2 nft:nftables valgrind:valgrind clang:clang; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
+    done
+    missing=$(echo $missing)
+    [ -z "$missing" ] || (install_missing) || say "going on without: $missing"
+}
+
+install_missing() {
     command -v apt-get >/dev/null ||
         die "missing (Debian's names): $missing. Fedora: dnf install gcc pkgconf-pkg-config libevent-devel json-c-devel python3-devel; Alpine: apk add gcc musl-dev pkgconf libevent-dev json-c-dev python3-dev; macOS: brew install pkgconf libevent json-c python"
     if [ "$(id -u)" = 0 ]; then
@@ -81,8 +98,6 @@ setup_system() {
     $apt_get update >/dev/null || say "apt-get update failed, going on with what is known"
     $apt_get install -y --no-install-recommends $missing >/dev/null ||
         die "apt-get could not install: $missing"
-    find_missing
-    [ -z "$missing" ] || die "still missing after apt-get install: $missing (a Python >= 3.11 can be given as PYTHON=...)"
 }
 
 pip_install() {
@@ -126,6 +141,7 @@ setup_venv() {
 
 case $1 in
 system) setup_system ;;
+soak) setup_soak ;;
 venv)
     find_python
     setup_venv "$2"

@@ -1,6 +1,7 @@
 """Fixtures: servers and clients that end with the test, and every call style."""
 
 import contextlib
+import signal
 import time
 
 import pytest
@@ -8,6 +9,9 @@ from helpers import STYLES, Wire
 
 from jsonrpcc import Client
 from jsonrpcc.testing import Error, Server
+
+# A shell has its background jobs ignore Ctrl-C, and programs started here with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def fail(code=-32000, message="it failed", data=None):

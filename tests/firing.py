@@ -29,6 +29,9 @@ MOST_SENDS = 3  # of an idempotent call
 # Programs whose stderr is to stay empty lose servers on purpose.
 logging.getLogger("jsonrpcc").addHandler(logging.NullHandler())
 
+# The extension is built with a sanitizer: slower, and its memory is not ours.
+SANITIZED = "san" in os.environ.get("LD_PRELOAD", "")
+
 PROGRAMS = Path(__file__).parent / "programs"
 CHILD_LIMIT = 30.0
 

@@ -18,6 +18,7 @@ class _Pair:
 
     def __init__(self, client, server):
         self.writers = {TO_CLIENT: client, TO_SERVER: server}
+        self.half_closed = False
 
     def reset(self):
         for writer in self.writers.values():
@@ -34,6 +35,7 @@ class _Pair:
 
     def half_close(self):
         """FIN to the client alone: it may go on sending."""
+        self.half_closed = True
         with contextlib.suppress(OSError, RuntimeError):
             self.writers[TO_CLIENT].write_eof()
 
@@ -144,6 +146,8 @@ class Proxy:
                 pause = self.delay + (len(piece) / self.rate if self.rate else 0)
                 if pause:
                     await asyncio.sleep(pause)
+                if pair.half_closed and direction == TO_CLIENT:
+                    continue
                 piece, end = self._cut(direction, piece)
                 writer.write(piece)
                 await writer.drain()

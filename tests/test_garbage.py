@@ -1,8 +1,10 @@
 """What is dropped is cleaned up, and no call is forgotten over it."""
 
 import gc
+import os
 import weakref
 
+import pytest
 from firing import (
     LIMIT,
     METHODS,
@@ -12,6 +14,7 @@ from firing import (
     until,
     wait_for_state,
 )
+from helpers import rss
 from test_threads import in_threads
 
 from jsonrpcc import Client, ClientClosed
@@ -115,6 +118,37 @@ def test_three_hundred_cycles_leak_nothing():
         settled(threads, before[0])
         server.wait_for_connections(0)
         settled(descriptors, before[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_thousands_of_cycles_keep_memory_flat():
+    """Clients come and go; the second half takes no more memory than the first."""
+    count = int(os.environ.get("JSONRPCC_CYCLES", "3000"))
+
+    def cycle(i):
+        client = Client(server.address)
+        assert client.call("echo", [1]) == [1]
+        if i % 3:
+            assert client.submit("echo", [1]).result(LIMIT) == [1]
+        if i % 2:
+            client.close()
+
+    with Server(METHODS, keep=1) as server:
+        before = threads(), descriptors()
+        for i in range(count // 2):
+            cycle(i)
+        gc.collect()
+        settled(threads, before[0])
+        middle = rss()
+        for i in range(count // 2):
+            cycle(i)
+        gc.collect()
+        settled(threads, before[0])
+        server.wait_for_connections(0)
+        settled(descriptors, before[1])
+    # A hundred bytes a cycle would be seen.
+    assert rss() - middle < 100 * count // 2 + 512 * 1024
 
 
 def test_bulk_dropped_in_the_middle():

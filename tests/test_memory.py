@@ -4,7 +4,7 @@ import contextlib
 import itertools
 
 import pytest
-from firing import METHODS, run_program
+from firing import METHODS, SANITIZED, run_program
 
 from jsonrpcc.testing import (
     Drip,
@@ -19,6 +19,8 @@ from jsonrpcc.testing import (
     Split,
     netstring,
 )
+
+pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer has memory of its own")
 
 MIB = 1024 * 1024
 SLACK = 3 * MIB  # of the interpreter and the allocator

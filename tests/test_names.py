@@ -1,5 +1,6 @@
 """Servers by name: several addresses, none, new ones, and a resolver that hangs."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -35,7 +36,8 @@ def resolver(tmp_path_factory):
         [compiler, "-shared", "-fPIC", "-o", library, PROGRAMS / "names.c", "-ldl"],
         check=True,
     )
-    return {"LD_PRELOAD": str(library), "NAMES_FILE": str(folder / "names.txt")}
+    preload = " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(library)]))
+    return {"LD_PRELOAD": preload, "NAMES_FILE": str(folder / "names.txt")}
 
 
 @pytest.fixture
