@@ -60,7 +60,7 @@ bool peer_says(const char *method, uint64_t number, const char *json,
 static void reply(struct peer_link *link, uint64_t id, const char *method,
                   uint64_t number)
 {
-    static char member[PEER_BIG + 100];
+    static __thread char member[PEER_BIG + 100];
     char head[100], frame[32];
     size_t len = member_of(method, number, member);
     size_t head_len = (size_t)sprintf(head, "{\"jsonrpc\":\"2.0\",\"id\":%llu,",
