@@ -228,13 +228,13 @@ static void use_in_child(const struct round *round)
             : jsonrpcc_sync_call(sync, "echo", 4, params, sizeof params - 1,
                                  5000, JSONRPCC_WAIT_FOR_READY, 5000);
     if (status == JSONRPCC_ECLOSED)
-        _exit(0); /* closed before the fork */
+        check_exit(0); /* closed before the fork */
     if (status != JSONRPCC_OK)
-        _exit(16 + (int)status);
+        check_exit(16 + (int)status);
     const jsonrpcc_outcome *outcome = jsonrpcc_sync_outcome(sync);
     bool right = peer_says("echo", 0, outcome->json, outcome->json_len);
     jsonrpcc_sync_free(sync);
-    _exit(right && jsonrpcc_client_close(round->client, 5000) ? 0 : 2);
+    check_exit(right && jsonrpcc_client_close(round->client, 5000) ? 0 : 2);
 }
 
 /* Looks at everything that there is to look at, and forks. */
@@ -259,7 +259,7 @@ static void *looker(void *arg)
         if (child == 0 && CHILDREN_USE && n % 16 == 7)
             use_in_child(round);
         if (child == 0)
-            _exit(0);
+            check_exit(0);
         if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
             printf("  child's status %x\n", (unsigned)status);
             atomic_fetch_add(&round->wrong, 1);

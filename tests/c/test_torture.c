@@ -480,7 +480,7 @@ static bool torment_child(jsonrpcc_client *client)
         unsigned failures = check_failures;
         bool hit = client != NULL ? reopen(client) : torment(failover);
         fflush(stdout);
-        _exit(check_failures > failures ? 2 : hit);
+        check_exit(check_failures > failures ? 2 : hit);
     }
     last_number += 2 * CALLS;
     EXPECT(child > 0 && waitpid(child, &status, 0) == child);
