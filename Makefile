@@ -84,6 +84,12 @@ install: lib ## header, libraries and .pc to PREFIX (under DESTDIR)
 fuzz: system ## fuzz each target for FUZZ_SECONDS, by libFuzzer where clang has it
 	scripts/fuzz.sh '$(FUZZ_SECONDS)' $(FUZZERS)
 
+coverage: venv ## what the C tests run of the core; what they do not needs a reason
+	$(PY) scripts/coverage.py $(ARGS)
+
+mutate: venv ## break the core in small ways, and see that its tests notice
+	$(PY) scripts/mutate.py $(ARGS)
+
 bench: venv-bench ## measure against rivals
 	$(PY) -m bench $(ARGS)
 
@@ -164,4 +170,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install fuzz bench soak soak-tools docs dist clean system venv
+.PHONY: help dev demo test test-c lint fmt lib install fuzz coverage mutate bench soak soak-tools docs dist clean system venv

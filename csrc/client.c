@@ -101,12 +101,14 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
                                     jsonrpcc_client **result, char *why,
                                     size_t why_size)
 {
-    char unused[1];
+    char first[2]; /* whether there is a reason: without one it is ENOMEM */
     jsonrpcc_options o = {0};
 
-    if (why == NULL || why_size == 0) {
-        why = unused;
-        why_size = sizeof unused;
+    if (why == NULL || why_size < sizeof first) {
+        if (why != NULL && why_size > 0)
+            why[0] = '\0';
+        why = first;
+        why_size = sizeof first;
     }
     why[0] = '\0';
     /* An older caller's missing tail reads as zero: the defaults. */

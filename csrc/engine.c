@@ -407,8 +407,10 @@ const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
     if (out->dead > 0)
         jrc_route_purge(engine, out);
     *len = jrc_frames_size(out) - out->written;
-    if (*len == 0)
+    if (*len == 0) {
         engine->conns[i].blocked = false; /* what blocked it has ended */
+        return NULL;
+    }
     return out->bytes + out->start + out->written;
 }
 

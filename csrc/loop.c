@@ -127,15 +127,17 @@ static void forget_addresses(struct jrc_socket *s)
     s->addresses = s->next = NULL;
 }
 
-static void set_writing(struct jrc_socket *s, bool writing)
+/* False: out of memory; nobody would tell when the socket can be written to. */
+static bool set_writing(struct jrc_socket *s, bool writing)
 {
     if (s->writing == writing)
-        return;
-    s->writing = writing;
-    if (writing)
-        event_add(&s->write_event, NULL);
-    else
+        return true;
+    if (!writing)
         event_del(&s->write_event);
+    else if (event_add(&s->write_event, NULL) != 0)
+        return false;
+    s->writing = writing;
+    return true;
 }
 
 /* The connection, or the whole attempt, is over. */
@@ -215,7 +217,8 @@ static void flush_output(struct jrc_socket *s)
         return;
     }
     jrc_engine_sent(engine, s->conn, n < 0 ? 0 : (size_t)n, jrc_now_us());
-    set_writing(s, n < 0 || (size_t)n < len);
+    if (!set_writing(s, n < 0 || (size_t)n < len))
+        lose_after_reading(s, ENOMEM);
 }
 
 /* ---- attempts ---- */
@@ -242,15 +245,15 @@ static void finish_connect(struct jrc_socket *s)
         error = errno;
     if (error == 0 && is_self(s->fd))
         error = ECONNREFUSED;
+    set_writing(s, false);
+    if (error == 0 && s->loop->reading && event_add(&s->read_event, NULL) != 0)
+        error = ENOMEM;
     if (error != 0) {
         try_next_address(s, error);
         return;
     }
     s->connected = true;
     forget_addresses(s);
-    set_writing(s, false);
-    if (s->loop->reading)
-        event_add(&s->read_event, NULL);
     jrc_engine_opened(s->loop->engine, s->conn, jrc_now_us());
 }
 
@@ -393,7 +396,11 @@ static bool start_base(struct jrc_loop *loop)
     event_config_free(config);
     if (loop->base == NULL)
         return false;
+    /* Added once, the timer has its place in libevent's heap for good: no
+     * deadline is missed for want of memory. */
     return evtimer_assign(&loop->timer, loop->base, on_timer, loop) == 0 &&
+           event_add(&loop->timer, &(struct timeval){.tv_sec = 1}) == 0 &&
+           event_del(&loop->timer) == 0 &&
            event_assign(&loop->wake_event, loop->base, loop->wake_fd,
                         EV_READ | EV_PERSIST, on_wake, loop) == 0 &&
            event_add(&loop->wake_event, NULL) == 0;
@@ -581,10 +588,10 @@ void jrc_loop_set_reading(struct jrc_loop *loop, bool reading)
         struct jrc_socket *s = &loop->sockets[i];
         if (!s->connected)
             continue;
-        if (reading)
-            event_add(&s->read_event, NULL);
-        else
+        if (!reading)
             event_del(&s->read_event);
+        else if (event_add(&s->read_event, NULL) != 0)
+            lost(s, ENOMEM);
     }
 }
 

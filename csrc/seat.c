@@ -14,10 +14,14 @@
 #include "core.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+/* What the event thread uses itself is far less. */
+enum { EVENT_STACK = 256 * 1024 };
 
 /* Under the lock: have the event thread look at the seat in delay_us. */
 static void set_alarm(struct jrc_core *core, uint64_t delay_us)
@@ -239,6 +243,17 @@ static void *event_thread(void *arg)
     return NULL;
 }
 
+/* glibc takes the program's thread-local storage from each thread's stack. */
+size_t __pthread_get_minstack(const pthread_attr_t *attr) __attribute__((weak));
+
+static size_t stack_size(const pthread_attr_t *attr)
+{
+    size_t least = __pthread_get_minstack != NULL ? __pthread_get_minstack(attr)
+                                                  : (size_t)PTHREAD_STACK_MIN;
+
+    return (EVENT_STACK + least + 65535) / 65536 * 65536; /* in whole pages */
+}
+
 bool jrc_seat_start(struct jrc_core *core)
 {
     sigset_t all, old;
@@ -250,7 +265,7 @@ bool jrc_seat_start(struct jrc_core *core)
     if (core->alarm_fd < 0 || pthread_attr_init(&attr) != 0)
         return false;
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, 256 * 1024);
+    pthread_attr_setstacksize(&attr, stack_size(&attr));
     /* All signals stay with the host's threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);

@@ -131,9 +131,9 @@ static void work(struct jrc_core *core, const struct intake *intake)
         jrc_engine_close(&core->engine, now_us, JRC_LINGER_US);
     }
     jrc_engine_tick(&core->engine, now_us);
-    jrc_loop_act(core->loop, now_us);
     core->reading = may_read(core);
-    jrc_loop_set_reading(core->loop, core->reading);
+    jrc_loop_set_reading(core->loop, core->reading); /* may lose connections */
+    jrc_loop_act(core->loop, now_us);
 }
 
 static void tell(struct jrc_core *core, bool replay)

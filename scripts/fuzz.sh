@@ -1,9 +1,12 @@
 #!/bin/sh
 # Fuzz each TARGET (tests/c/TARGET.c) for SECONDS: fuzz.sh SECONDS TARGET...
 #
-# With clang's libFuzzer: guided by coverage, under ASan and UBSan; the corpus
-# stays in build/fuzz/TARGET.corpus for the next run, what crashes in build/fuzz.
-# Without it: the seeded driver under gcc's sanitizers, seed after seed.
+# With clang's libFuzzer: guided by coverage, under ASan and UBSan; it begins
+# with the corpus in tests/c/corpus/TARGET and keeps what it finds in
+# build/fuzz/TARGET.corpus, what crashes in build/fuzz.  Where clang is missing
+# and can be installed, it is.  With KEEP=1 what is new goes to tests/c/corpus,
+# as few files as show the same.
+# Without clang: the seeded driver under gcc's sanitizers, seed after seed.
 set -eu
 cd "$(dirname "$0")/.."
 seconds=$1
@@ -14,16 +17,48 @@ mkdir -p "$out"
 flags="-std=gnu11 -pthread -Icsrc -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all"
 libraries="libevent_core json-c"
 probe='int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }'
+# What targets use: all in tests/c that is no program of its own.
+helpers=$(ls tests/c/*.c | grep -Ev '/(test|fuzz)_|/jsontestsuite')
 
-if echo "$probe" | clang -fsanitize=fuzzer -x c - -o "$out/probe" 2>/dev/null; then
+has_libfuzzer() {
+    echo "$probe" | clang -fsanitize=fuzzer,address -x c - -o "$out/probe" 2>/dev/null
+}
+
+# Debian has the run-time library in a package named after clang's version.
+install_clang() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+    apt_get="env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"
+    echo "fuzz: installing clang with apt-get"
+    $apt_get update >/dev/null || true
+    $apt_get install -y --no-install-recommends clang >/dev/null || return 0
+    version=$(clang -dumpversion | cut -d. -f1)
+    $apt_get install -y --no-install-recommends "libclang-rt-$version-dev" >/dev/null || return 0
+}
+
+fuzz() {
+    echo "fuzz: $1, libFuzzer, $seconds s"
+    # shellcheck disable=SC2046,SC2086
+    clang $flags -fsanitize=fuzzer,address,undefined "tests/c/$1.c" $helpers csrc/*.c \
+        $(pkg-config --cflags --libs $libraries) -o "$out/$1"
+    mkdir -p "$out/$1.corpus" "tests/c/corpus/$1"
+    "$out/$1" -max_total_time="$seconds" -max_len=4096 -artifact_prefix="$out/$1." \
+        -print_final_stats=1 -verbosity=0 "$out/$1.corpus" "tests/c/corpus/$1"
+    [ -z "${KEEP:-}" ] || keep "$1"
+}
+
+keep() {
+    rm -rf "$out/$1.kept"
+    mkdir "$out/$1.kept"
+    "$out/$1" -merge=1 -use_counters=0 -verbosity=0 -max_len=1024 "$out/$1.kept" "tests/c/corpus/$1" "$out/$1.corpus"
+    rm -rf "tests/c/corpus/$1"
+    cp -r "$out/$1.kept" "tests/c/corpus/$1"
+    echo "fuzz: $1, corpus of $(ls "tests/c/corpus/$1" | wc -l) files kept"
+}
+
+has_libfuzzer || install_clang
+if has_libfuzzer; then
     for target; do
-        echo "fuzz: $target, libFuzzer, $seconds s"
-        # shellcheck disable=SC2046,SC2086
-        clang $flags -fsanitize=fuzzer,address,undefined "tests/c/$target.c" csrc/*.c \
-            $(pkg-config --cflags --libs $libraries) -o "$out/$target"
-        mkdir -p "$out/$target.corpus"
-        "$out/$target" -max_total_time="$seconds" -artifact_prefix="$out/$target." \
-            -print_final_stats=1 -verbosity=0 "$out/$target.corpus"
+        fuzz "$target"
     done
 else
     for target; do
@@ -31,7 +66,7 @@ else
         "${MAKE:-make}" --no-print-directory "build/asan/$target"
         end=$(($(date +%s) + seconds)) seed=1
         while [ "$(date +%s)" -lt "$end" ]; do
-            "build/asan/$target" 200000 "$seed"
+            "build/asan/$target" 20000 "$seed"
             seed=$((seed + 1))
         done
     done

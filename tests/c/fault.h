@@ -28,6 +28,8 @@ enum fault_kind {
     FAULT_TIMERFD,
     FAULT_THREAD, /* pthread_create */
     FAULT_GETADDRINFO,
+    FAULT_SOCKNAME, /* getsockname, getpeername */
+    FAULT_READ,
     FAULT_KINDS
 };
 
@@ -47,10 +49,13 @@ void fault_error(int error);
 /* Stop; returns how many calls were counted since fault_arm(). */
 unsigned fault_disarm(void);
 
-/* How many calls have failed since fault_arm(), and how many different places
- * in the code have seen a failure since the program began. */
+/* How many calls have failed since fault_arm(). */
 unsigned fault_count(void);
-unsigned fault_sites(void);
+
+/* How many different places in the code have called such functions while a
+ * fault was armed, since the program began, and how many have seen a failure:
+ * of memory, or of system calls. */
+void fault_sites(bool memory, unsigned *seen, unsigned *hit);
 
 /* Calls of this thread are neither counted nor made to fail. */
 void fault_exempt(bool exempt);

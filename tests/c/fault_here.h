@@ -5,6 +5,10 @@
 #ifndef FAULT_HERE_H
 #define FAULT_HERE_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* RTLD_NEXT, pthread_getattr_np() */
+#endif
+
 #include "fault.h"
 
 #include <dlfcn.h>
@@ -16,8 +20,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
 /* Uninstrumented: they run before the sanitizers are ready. */
 #define RAW __attribute__((no_sanitize("address", "undefined")))
@@ -27,6 +33,7 @@ const char *const fault_names[FAULT_KINDS] = {
     "none",       "memory",     "socket",     "connect",        "send",
     "recv",       "setsockopt", "getsockopt", "epoll_create",   "epoll_ctl",
     "epoll_wait", "eventfd",    "timerfd",    "pthread_create", "getaddrinfo",
+    "sockname",   "read",
 };
 
 static _Atomic int armed; /* an enum fault_kind */
@@ -37,23 +44,33 @@ static __thread bool exempted;
 static __thread uint64_t rate_state;
 static __thread uint32_t rate;
 
-/* Places that saw a failure, by return address. */
-enum { SITES = 4096 };
-static void *_Atomic sites[SITES];
-static _Atomic unsigned site_count;
+/* Places that call what can fail, by return address. */
+enum { SITES = 4096, SITE_MEMORY = 1, SITE_HIT = 2 };
+struct sites {
+    void *_Atomic places[SITES];
+    atomic_uchar flags[SITES];
+};
+static struct sites *sites; /* shared with forked children */
 
-RAW static void note_site(void *place)
+__attribute__((constructor)) static void map_sites(void)
+{
+    sites = mmap(NULL, sizeof *sites, PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (sites == MAP_FAILED)
+        abort();
+}
+
+RAW static void note_site(void *place, unsigned char flags)
 {
     size_t at = ((uintptr_t)place >> 2) % SITES;
 
     for (size_t i = 0; i < SITES; i++, at = (at + 1) % SITES) {
         void *empty = NULL;
-        if (atomic_compare_exchange_strong(&sites[at], &empty, place)) {
-            atomic_fetch_add(&site_count, 1);
+        if (atomic_compare_exchange_strong(&sites->places[at], &empty, place) ||
+            empty == place) {
+            atomic_fetch_or(&sites->flags[at], flags);
             return;
         }
-        if (empty == place)
-            return;
     }
 }
 
@@ -68,6 +85,7 @@ RAW static bool rolls_failure(void)
 /* Whether this call, of that kind, shall fail. */
 RAW static bool fails(enum fault_kind kind, void *place)
 {
+    unsigned char flags = kind == FAULT_MEMORY ? SITE_MEMORY : 0;
     bool hit;
 
     if (kind == FAULT_MEMORY && rate > 0) {
@@ -79,10 +97,10 @@ RAW static bool fails(enum fault_kind kind, void *place)
         unsigned n = atomic_fetch_add(&counted, 1) + 1;
         unsigned at = atomic_load(&nth);
         hit = at != 0 && (n == at || (n > at && atomic_load(&forever)));
+        note_site(place, (unsigned char)(flags | (hit ? SITE_HIT : 0)));
     }
     if (hit) {
         atomic_fetch_add(&failed, 1);
-        note_site(place);
         errno = kind == FAULT_MEMORY ? ENOMEM : atomic_load(&wanted_error);
     }
     return hit;
@@ -113,9 +131,16 @@ unsigned fault_count(void)
     return atomic_load(&failed);
 }
 
-unsigned fault_sites(void)
+void fault_sites(bool memory, unsigned *seen, unsigned *hit)
 {
-    return atomic_load(&site_count);
+    *seen = *hit = 0;
+    for (size_t i = 0; i < SITES; i++) {
+        unsigned flags = sites->flags[i];
+        if (sites->places[i] == NULL || ((flags & SITE_MEMORY) != 0) != memory)
+            continue;
+        *seen += 1;
+        *hit += (flags & SITE_HIT) != 0;
+    }
 }
 
 void fault_exempt(bool exempt)
@@ -192,6 +217,17 @@ RAW static char *copy(const char *text, size_t len)
     memcpy(result, text, len);
     result[len] = '\0';
     return result;
+}
+
+/* ASan asks at the start of each thread, and does not take no for an answer. */
+SEEN int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
+{
+    NEXT(pthread_getattr_np);
+    bool before = exempted;
+    exempted = true;
+    int error = next(thread, attr);
+    exempted = before;
+    return error;
 }
 
 #undef strdup
@@ -287,6 +323,8 @@ SEEN int epoll_create(int size)
 SEEN int epoll_ctl(int fd, int op, int other, struct epoll_event *event)
 {
     NEXT(epoll_ctl);
+    if (op != EPOLL_CTL_ADD) /* the others take nothing that may be short */
+        return next(fd, op, other, event);
     FAIL_OR(FAULT_EPOLL_CTL, fd, op, other, event);
 }
 
@@ -317,13 +355,39 @@ SEEN int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
     return next(thread, attr, run, arg);
 }
 
+SEEN int getsockname(int fd, struct sockaddr *restrict address,
+                     socklen_t *restrict len)
+{
+    NEXT(getsockname);
+    FAIL_OR(FAULT_SOCKNAME, fd, address, len);
+}
+
+SEEN int getpeername(int fd, struct sockaddr *restrict address,
+                     socklen_t *restrict len)
+{
+    NEXT(getpeername);
+    FAIL_OR(FAULT_SOCKNAME, fd, address, len);
+}
+
+SEEN ssize_t read(int fd, void *bytes, size_t len)
+{
+    NEXT(read);
+    FAIL_OR(FAULT_READ, fd, bytes, len);
+}
+
 SEEN int getaddrinfo(const char *host, const char *port,
                      const struct addrinfo *hints, struct addrinfo **list)
 {
     NEXT(getaddrinfo);
     if (fails(FAULT_GETADDRINFO, __builtin_return_address(0)))
         return atomic_load(&wanted_error);
-    return next(host, port, hints, list);
+    /* glibc's name services, at their first use, assert() that there is memory
+     * (nss_database.c): what it makes of that is not ours to test. */
+    bool before = exempted;
+    exempted |= hints == NULL || (hints->ai_flags & AI_NUMERICHOST) == 0;
+    int error = next(host, port, hints, list);
+    exempted = before;
+    return error;
 }
 
 #endif

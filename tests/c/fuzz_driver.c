@@ -1,6 +1,8 @@
-/* Runs a fuzz target where there is no libFuzzer: random inputs, and mutations
- * of the target's seeds.  Arguments: how many (200000), and the seed (1); the
- * same arguments give the same inputs. */
+/* Runs a fuzz target where there is no libFuzzer: first its corpus, the files
+ * in tests/c/corpus/TARGET, then random inputs, and mutations of the target's
+ * seeds.  Arguments: how many (200000, or what the target says), and the seed
+ * (1); the same arguments give the same inputs. */
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +15,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 /* A target may have seeds, up to a NULL; without them all is random. */
 extern const char *const fuzz_seeds[] __attribute__((weak));
+
+/* How many inputs are enough for a quick run, where they are slow. */
+extern const uint64_t fuzz_inputs __attribute__((weak));
+
+/* Makes an input of the target's language out of one that nearly is. */
+size_t fuzz_repair(uint8_t *data, size_t len, size_t most)
+    __attribute__((weak));
 
 static uint64_t state;
 
@@ -101,27 +110,74 @@ static size_t make_input(uint8_t *data, size_t seeds)
     len = insert(data, 0, 0, (const uint8_t *)seed, strlen(seed));
     for (size_t times = dice(6); times > 0; times--)
         len = mutate(data, len, seeds);
+    if (fuzz_repair && dice(2) == 0)
+        len = fuzz_repair(data, len, MAX_LEN);
     return len;
+}
+
+static void run(const uint8_t *data, size_t len)
+{
+    uint8_t *exact = malloc(len ? len : 1); /* ASan sees over-reads */
+
+    if (!exact)
+        abort();
+    memcpy(exact, data, len);
+    LLVMFuzzerTestOneInput(exact, len);
+    free(exact);
+}
+
+static void run_file(const char *path)
+{
+    static uint8_t data[1 << 20];
+    FILE *file = fopen(path, "rbe");
+
+    if (!file)
+        return;
+    size_t len = fread(data, 1, sizeof data, file);
+    fclose(file);
+    run(data, len);
+}
+
+/* Returns how many files there were. */
+static unsigned run_corpus(const char *program)
+{
+    const char *slash = strrchr(program, '/');
+    char folder[300], path[600];
+    unsigned count = 0;
+
+    snprintf(folder, sizeof folder, "tests/c/corpus/%s",
+             slash ? slash + 1 : program);
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return 0;
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        run_file(path);
+        count++;
+    }
+    closedir(dir);
+    return count;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 200000;
+    uint64_t count = &fuzz_inputs ? fuzz_inputs : 200000;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     size_t seeds = seed_count();
 
-    printf("%s: %" PRIu64 " inputs, seed %" PRIu64 "\n", argv[0], count, seed);
+    if (argc > 1)
+        count = strtoull(argv[1], NULL, 10);
+    printf("%s: %" PRIu64 " inputs, seed %" PRIu64, argv[0], count, seed);
+    fflush(stdout);
+    printf(", corpus %u\n", run_corpus(argv[0]));
     fflush(stdout);
     state = seed * UINT64_C(0x9E3779B97F4A7C15) | 1; /* must not be 0 */
     for (uint64_t i = 0; i < count; i++) {
         uint8_t data[MAX_LEN];
         size_t len = make_input(data, seeds);
-        uint8_t *exact = malloc(len ? len : 1); /* ASan sees over-reads */
-        if (!exact)
-            abort();
-        memcpy(exact, data, len);
-        LLVMFuzzerTestOneInput(exact, len);
-        free(exact);
+        run(data, len);
     }
     return 0;
 }

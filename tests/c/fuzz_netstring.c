@@ -3,6 +3,7 @@
 #include "netstring.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,46 @@ const char *const fuzz_seeds[] = {
     "18446744073709551616:,",
     NULL,
 };
+
+/* Chance does not find the length that fits: after every other mutation the
+ * lengths are made to, as far as there are colons and commas. */
+size_t fuzz_repair(uint8_t *data, size_t len, size_t most);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t len, size_t most)
+    __attribute__((weak));
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t len, size_t most,
+                               unsigned seed);
+
+size_t fuzz_repair(uint8_t *data, size_t len, size_t most)
+{
+    size_t at = 1; /* the first byte is the bound */
+
+    while (at < len) {
+        uint8_t *colon = memchr(data + at, ':', len - at);
+        uint8_t *end = data + len;
+        uint8_t *comma =
+            colon == NULL ? NULL : memchr(colon, ',', (size_t)(end - colon));
+        if (comma == NULL)
+            break;
+        char digits[24];
+        size_t old = (size_t)(colon - data) - at;
+        size_t size = (size_t)(comma - colon) - 1;
+        size_t now = (size_t)sprintf(digits, "%zu", size);
+        if (len - old + now > most)
+            break;
+        memmove(data + at + now, colon, (size_t)(end - colon));
+        memcpy(data + at, digits, now);
+        len = len - old + now;
+        at += now + size + 2;
+    }
+    return len;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t len, size_t most,
+                               unsigned seed)
+{
+    len = LLVMFuzzerMutate(data, len, most);
+    return seed % 2 == 0 ? len : fuzz_repair(data, len, most);
+}
 
 static void require(int condition)
 {

@@ -1,0 +1,109 @@
+/* Whatever the text: a list that is accepted says the same when it is written
+ * out and read again, its groups are in order, and a refusal says why. */
+#include "servers.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+extern const char *const fuzz_seeds[];
+const char *const fuzz_seeds[] = {
+    "localhost:9999",
+    "host1:1,1 host2:65535,2",
+    "[::1]:9999,1\t[fe80::1%eth0]:1,-2",
+    "a:1,2147483647 b:2,-2147483647 c:3",
+    " a_b-c.d:08080,0\r\nA:1",
+    NULL,
+};
+
+static void require(int condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void check_list(const struct jrc_servers *servers)
+{
+    require(servers->count > 0 && servers->group_count > 0);
+    require(servers->group_count <= servers->count);
+    for (size_t i = 0; i < servers->count; i++) {
+        const struct jrc_server *a = &servers->list[i];
+        require(a->port > 0 && a->host[0] != '\0' && strlen(a->host) <= 253);
+        require(a->group < servers->group_count);
+        for (size_t k = 0; k < servers->count; k++) {
+            const struct jrc_server *b = &servers->list[k];
+            require((a->priority > b->priority) == (a->group < b->group));
+        }
+    }
+}
+
+static char *written(const struct jrc_servers *servers)
+{
+    char *text = malloc(servers->count * 300 + 1);
+    int at = 0;
+
+    require(text != NULL);
+    for (size_t i = 0; i < servers->count; i++) {
+        const struct jrc_server *s = &servers->list[i];
+        const char *form =
+            strpbrk(s->host, ":%") != NULL ? "[%s]:%u,%d " : "%s:%u,%d ";
+        at += sprintf(text + at, form, s->host, (unsigned)s->port,
+                      (int)s->priority);
+    }
+    return text;
+}
+
+/* The servers are picked in turn, each as often as the others of its group. */
+static void check_turns(struct jrc_servers *servers)
+{
+    bool trial;
+
+    jrc_servers_start(servers, 1000, 2000, -1, 1);
+    for (size_t i = 0; i < servers->count; i++) {
+        jrc_servers_attempt(servers, i, 1);
+        jrc_servers_up(servers, i, 1);
+    }
+    size_t n = servers->ready_count;
+    require(n > 0);
+    for (size_t round = 0; round < 2 * n; round++) {
+        int32_t i = jrc_servers_pick(servers, 1, &trial);
+        require(i >= 0 && servers->list[i].group == 0 && !trial);
+        require(servers->list[i].timeouts++ == round / n);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    char *text = malloc(len + 1);
+    char why[200] = "";
+    struct jrc_servers first, second;
+
+    require(text != NULL);
+    memcpy(text, data, len);
+    text[len] = '\0';
+    if (!jrc_servers_parse(&first, text, why, sizeof why)) {
+        require(why[0] != '\0' && strlen(why) < sizeof why - 1);
+        for (const char *p = why; *p != '\0'; p++)
+            require(*p >= 0x20 && *p < 0x7f);
+        free(text);
+        return 0;
+    }
+    check_list(&first);
+    char *again = written(&first);
+    require(jrc_servers_parse(&second, again, why, sizeof why));
+    require(first.count == second.count);
+    for (size_t i = 0; i < first.count; i++)
+        require(strcmp(first.list[i].host, second.list[i].host) == 0 &&
+                first.list[i].port == second.list[i].port &&
+                first.list[i].priority == second.list[i].priority &&
+                first.list[i].group == second.list[i].group);
+    check_turns(&second);
+    jrc_servers_clear(&first);
+    jrc_servers_clear(&second);
+    free(again);
+    free(text);
+    return 0;
+}
