@@ -16,6 +16,7 @@ SAN ?= address,undefined
 
 # Asked when a recipe runs, so that set-up can come first.
 VERSION = $(shell sed -n 's/^.define JSONRPCC_VERSION "\(.*\)"/\1/p' csrc/jsonrpcc.h)
+PY_INCLUDE = $(shell $(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')
 PKG_CFLAGS = $(shell pkg-config --cflags libevent_core json-c)
 PKG_LIBS = $(shell pkg-config --libs libevent_core json-c)
 
@@ -33,6 +34,7 @@ comma = ,
 OUT = build/$(if $(SAN),$(subst $(comma),-,$(subst address$(comma)undefined,asan,$(SAN))),plain)
 CORE = $(notdir $(basename $(wildcard csrc/*.c)))
 C_FILES = $(wildcard csrc/*.[ch] tests/c/*.[ch] examples/c/*.[ch])
+PY_C_FILES = $(wildcard csrc/python/*.[ch] tests/consumer/consumer/*.[ch])
 
 # Programs in tests/c: test_*.c, fuzz_*.c with fuzz_driver.c, jsontestsuite.c.
 # What else lies there is for them to use; an archive gives each what it needs.
@@ -61,13 +63,14 @@ lint: venv-lint ## ruff, mypy --strict, clang-format, compiler warnings as error
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy --strict jsonrpcc
-	.venv/bin/clang-format --dry-run --Werror $(C_FILES)
+	.venv/bin/clang-format --dry-run --Werror $(C_FILES) $(PY_C_FILES)
 	$(CC) $(STD) -O2 $(WARN) $(PKG_CFLAGS) -fsyntax-only $(filter %.c,$(C_FILES))
+	$(CC) $(STD) -O2 $(filter-out -Wmissing-prototypes,$(WARN)) $(PKG_CFLAGS) -Icsrc/python -isystem $(PY_INCLUDE) -fsyntax-only $(filter %.c,$(PY_C_FILES))
 
 fmt: venv-lint ## format Python and C, mend what ruff can mend
 	$(PY) -m ruff check --fix-only
 	$(PY) -m ruff format
-	.venv/bin/clang-format -i $(C_FILES)
+	.venv/bin/clang-format -i $(C_FILES) $(PY_C_FILES)
 
 lib: build/libjsonrpcc.a build/libjsonrpcc.so ## the C library in build/, static and shared
 
@@ -100,7 +103,7 @@ dist: venv-dist ## sdist, and the wheel built from it, checked, in dist/
 	.venv/bin/abi3audit --strict dist/*.whl
 
 clean: ## remove all that make made, .venv included
-	rm -rf build dist .venv *.egg-info .*_cache .hypothesis .eggs jsonrpcc/_*.so
+	rm -rf build dist .venv *.egg-info .*_cache .hypothesis .eggs jsonrpcc/_*.so jsonrpcc/include jsonrpcc/share
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # --- set-up
