@@ -96,9 +96,13 @@ soak: venv ## hours of load and faults, looking for leaks
 docs: venv-docs ## the documentation site, in build/docs
 	$(PY) -m sphinx -W --keep-going -b html docs build/docs
 
-dist: venv-dist ## sdist, and the wheel built from it, checked, in dist/
-	rm -rf dist
-	$(PY) -m build
+dist: venv-dist ## sdist, and the wheel built from it, repaired and checked, in dist/
+	rm -rf dist build/dist
+	$(PY) -m build --outdir build/dist
+	rm -rf *.egg-info # stale metadata beside the sources would be found first
+	PATH="$(CURDIR)/.venv/bin:$$PATH" auditwheel repair --only-plat -w build/dist/repaired build/dist/*.whl
+	$(PY) scripts/finish_wheel.py build/dist/repaired/*.whl dist
+	cp build/dist/*.tar.gz dist
 	$(PY) -m twine check --strict dist/*
 	.venv/bin/abi3audit --strict dist/*.whl
 
