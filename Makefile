@@ -100,11 +100,14 @@ dist: venv-dist ## sdist, and the wheel built from it, repaired and checked, in 
 	rm -rf dist build/dist
 	$(PY) -m build --outdir build/dist
 	rm -rf *.egg-info # stale metadata beside the sources would be found first
-	PATH="$(CURDIR)/.venv/bin:$$PATH" auditwheel repair --only-plat -w build/dist/repaired build/dist/*.whl
-	$(PY) scripts/finish_wheel.py build/dist/repaired/*.whl dist
+	PATH="$(CURDIR)/.venv/bin:$$PATH" && auditwheel repair --only-plat -w build/dist/repaired build/dist/*.whl && \
+	    python scripts/finish_wheel.py build/dist/repaired/*.whl dist
 	cp build/dist/*.tar.gz dist
 	$(PY) -m twine check --strict dist/*
 	.venv/bin/abi3audit --strict dist/*.whl
+
+test-dist: dist venv ## the wheel in empty environments, and packages built on it
+	JSONRPCC_WHEEL="$$(ls $(CURDIR)/dist/*.whl)" $(PY) -m pytest tests/test_wheel.py tests/test_consumer.py $(ARGS)
 
 clean: ## remove all that make made, .venv included
 	rm -rf build dist .venv *.egg-info .*_cache .hypothesis .eggs jsonrpcc/_*.so jsonrpcc/include jsonrpcc/share
@@ -176,4 +179,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install fuzz bench soak docs dist clean system venv
+.PHONY: help dev demo test test-c lint fmt lib install fuzz bench soak docs dist test-dist clean system venv

@@ -47,6 +47,11 @@ LIBRARIES = [
 ]
 
 
+def run(*command: str | Path) -> str:
+    """Run a tool; return what it prints."""
+    return subprocess.check_output(command, text=True)
+
+
 def library_of(path: Path) -> Library:
     """Return whose file it is; there are no strangers in our wheels."""
     for library in LIBRARIES:
@@ -72,10 +77,7 @@ def origin(library: Library, sboms: Path) -> tuple[str, str]:
         for each in json.loads(known.read_text())["components"]:
             if each["name"].startswith((stem, f"lib{stem}")):
                 return each["version"], each["purl"]
-    version = subprocess.check_output(
-        ["pkg-config", "--modversion", library.module],  # noqa: S607
-        text=True,
-    ).strip()
+    version = run("pkg-config", "--modversion", library.module).strip()
     return version, f"pkg:generic/{library.name}@{version}"
 
 
@@ -154,18 +156,30 @@ def finish(root: Path, libs: list[Path]) -> None:
     metadata.write_text(text, encoding="utf-8")
 
 
+def forget_the_builder(root: Path) -> None:
+    """Remove from the modules where the libraries of the building Python lay."""
+    for path in root.glob("*/*.so"):
+        rpath = run("patchelf", "--print-rpath", path).strip()
+        ours = [each for each in rpath.split(":") if each.startswith("$ORIGIN")]
+        if ours:
+            run("patchelf", "--set-rpath", ":".join(ours), path)
+        elif rpath:
+            run("patchelf", "--remove-rpath", path)
+
+
 def main(wheel: Path, target: Path) -> None:
     """Finish one wheel; the result goes to the folder *target*."""
     with tempfile.TemporaryDirectory() as folder:
-        run = [sys.executable, "-m", "wheel"]
-        subprocess.check_call([*run, "unpack", "-d", folder, wheel])
+        run(sys.executable, "-m", "wheel", "unpack", "-d", folder, wheel)
         (root,) = Path(folder).iterdir()
         libs = [*root.glob("*.libs/*"), *root.glob("*/.dylibs/*")]
         if not libs:
             sys.exit(f"{wheel.name} has no libraries inside: was it repaired?")
+        if sys.platform == "linux":
+            forget_the_builder(root)
         finish(root, sorted(libs))
         target.mkdir(parents=True, exist_ok=True)
-        subprocess.check_call([*run, "pack", "-d", target, root])
+        print(run(sys.executable, "-m", "wheel", "pack", "-d", target, root), end="")
 
 
 if __name__ == "__main__":
