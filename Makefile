@@ -15,6 +15,10 @@ OBJCOPY ?= objcopy
 SAN ?= address,undefined
 
 # Asked when a recipe runs, so that set-up can come first.
+SONAME = libjsonrpcc.so.0
+FILL = sed -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|' -e 's|@PREFIX@|$(PREFIX)|' \
+       -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+       -e "s|@INCLUDE_FROM_LIB@|$$(realpath -m --relative-to='$(LIBDIR)' '$(INCLUDEDIR)')|"
 VERSION = $(shell sed -n 's/^.define JSONRPCC_VERSION "\(.*\)"/\1/p' csrc/jsonrpcc.h)
 PY_INCLUDE = $(shell $(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')
 PKG_CFLAGS = $(shell pkg-config --cflags libevent_core json-c)
@@ -33,7 +37,7 @@ SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) -fno-omit-f
 comma = ,
 OUT = build/$(if $(SAN),$(subst $(comma),-,$(subst address$(comma)undefined,asan,$(SAN))),plain)
 CORE = $(notdir $(basename $(wildcard csrc/*.c)))
-C_FILES = $(wildcard csrc/*.[ch] tests/c/*.[ch] examples/c/*.[ch])
+C_FILES = $(wildcard csrc/*.[ch] tests/c/*.[ch] tests/programs/adding.c examples/c/*.[ch])
 PY_C_FILES = $(wildcard csrc/python/*.[ch] tests/consumer/consumer/*.[ch])
 
 # Programs in tests/c: test_*.c, fuzz_*.c with fuzz_driver.c, jsontestsuite.c.
@@ -74,15 +78,24 @@ fmt: venv-lint ## format Python and C, mend what ruff can mend
 
 lib: build/libjsonrpcc.a build/libjsonrpcc.so ## the C library in build/, static and shared
 
-install: lib ## header, libraries and .pc to PREFIX (under DESTDIR)
-	install -d $(addprefix $(DESTDIR),$(INCLUDEDIR) $(LIBDIR)/pkgconfig)
+install: lib ## header, libraries, .pc and CMake files to PREFIX (under DESTDIR)
+	install -d $(addprefix $(DESTDIR),$(INCLUDEDIR) $(LIBDIR)/pkgconfig $(LIBDIR)/cmake/jsonrpcc)
 	install -m 644 csrc/jsonrpcc.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 build/libjsonrpcc.a $(DESTDIR)$(LIBDIR)
-	install -m 755 build/libjsonrpcc.so.0 $(DESTDIR)$(LIBDIR)
-	ln -sf libjsonrpcc.so.0 $(DESTDIR)$(LIBDIR)/libjsonrpcc.so
-	printf '%s\n' 'Name: jsonrpcc' 'Description: JSON-RPC 2.0 client over TCP and netstrings' \
-	    'Version: $(VERSION)' 'Requires.private: libevent_core json-c' 'Libs.private: -pthread' \
-	    'Cflags: -I$(INCLUDEDIR)' 'Libs: -L$(LIBDIR) -ljsonrpcc' >$(DESTDIR)$(LIBDIR)/pkgconfig/jsonrpcc.pc
+	install -m 755 build/$(SONAME) $(DESTDIR)$(LIBDIR)/libjsonrpcc.so.$(VERSION)
+	ln -sf libjsonrpcc.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libjsonrpcc.so
+	$(FILL) csrc/jsonrpcc.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/jsonrpcc.pc
+	$(FILL) csrc/jsonrpcc-config.cmake.in >$(DESTDIR)$(LIBDIR)/cmake/jsonrpcc/jsonrpcc-config.cmake
+	$(FILL) csrc/config-version.cmake.in >$(DESTDIR)$(LIBDIR)/cmake/jsonrpcc/jsonrpcc-config-version.cmake
+
+abi: venv ## whether programs built on the last release still run
+	@scripts/setup.sh command abidiff abigail-tools
+	$(PY) scripts/abi.py check $(SONAME)
+
+abi-update: venv ## describe the ABI anew, when a release is made
+	@scripts/setup.sh command abidw abigail-tools
+	$(PY) scripts/abi.py update $(SONAME)
 
 fuzz: system ## fuzz each target for FUZZ_SECONDS, by libFuzzer where clang has it
 	scripts/fuzz.sh '$(FUZZ_SECONDS)' $(FUZZERS)
@@ -143,11 +156,11 @@ build/libjsonrpcc.a: build/lib/all.o
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-build/libjsonrpcc.so.0: $(CORE:%=build/lib/%.o)
+build/$(SONAME): $(CORE:%=build/lib/%.o)
 	@echo "  LD  $@"
 	$(Q)$(CC) -O2 $(LTO) -shared -pthread -Wl,-soname,$(@F),-z,relro,-z,now,-z,defs $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
-build/libjsonrpcc.so: build/libjsonrpcc.so.0
+build/libjsonrpcc.so: build/$(SONAME)
 	ln -sf $(<F) $@
 
 # --- C tests, once per SAN
@@ -179,4 +192,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install fuzz bench soak docs dist test-dist clean system venv
+.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz bench soak docs dist test-dist clean system venv
