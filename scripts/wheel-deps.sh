@@ -26,16 +26,16 @@ fetch() { # archive, SHA-256, URL
     tar -xzf "$work/$1" -C "$work"
 }
 
-fetch libevent-2.1.12-stable.tar.gz \
-    92e6de1be9ec176428fd2367677e61ceffc2ee1cb119035037a27d346b0403bb \
-    https://github.com/libevent/libevent/releases/download/release-2.1.12-stable/libevent-2.1.12-stable.tar.gz
+fetch libevent-2.1.13-stable.tar.gz \
+    f7e9383b8c0baa81b687e5b5eecc01beefaf1b19b64151d95ed61647fe7a315c \
+    https://github.com/libevent/libevent/releases/download/release-2.1.13-stable/libevent-2.1.13-stable.tar.gz
 fetch json-c-0.18.tar.gz \
     876ab046479166b869afc6896d288183bbc0e5843f141200c677b3e8dfb11724 \
     https://s3.amazonaws.com/json-c_releases/releases/json-c-0.18.tar.gz
 
 command -v cmake >/dev/null || python3 -m pip install --quiet cmake
 
-cd "$work/libevent-2.1.12-stable"
+cd "$work/libevent-2.1.13-stable"
 ./configure --quiet --prefix="$prefix" --disable-static --disable-openssl \
     --disable-samples --disable-libevent-regress --disable-debug-mode
 make -s -j4 install
@@ -48,7 +48,7 @@ cmake --build "$work/json-c" --target install
 
 # Where finish_wheel.py looks for the licences of what travels.
 install -d "$prefix/share/doc/libevent" "$prefix/share/doc/libjson-c"
-install -m 644 "$work/libevent-2.1.12-stable/LICENSE" "$prefix/share/doc/libevent/copyright"
+install -m 644 "$work/libevent-2.1.13-stable/LICENSE" "$prefix/share/doc/libevent/copyright"
 install -m 644 "$work/json-c-0.18/COPYING" "$prefix/share/doc/libjson-c/copyright"
 if [ "$(uname)" = Linux ] && [ "$prefix" = /usr/local ]; then
     ldconfig "$prefix/lib" 2>/dev/null || true # musl has no cache of its own
