@@ -2,7 +2,6 @@
 
 import ctypes
 import importlib.metadata
-import importlib.resources
 import os
 import re
 import shutil
@@ -132,19 +131,21 @@ def test_pkg_config():
     assert version.strip() == jsonrpcc.__version__
 
 
+WHERE = """
+import importlib.metadata, importlib.resources
+for group in ("cmake.prefix", "pkg_config"):
+    (point,) = importlib.metadata.entry_points(group=group, name="jsonrpcc")
+    files = importlib.resources.files(point.load())
+    print({path.parent for path in files.iterdir()}.pop())
+"""
+
+
 def test_entry_points_lead_to_the_files():
     """As scikit-build-core ("cmake.prefix") and PyPI's pkgconf ("pkg_config") look."""
-
-    def directory(group):
-        (point,) = importlib.metadata.entry_points(group=group, name="jsonrpcc")
-        (path,) = {
-            path.parent for path in importlib.resources.files(point.load()).iterdir()
-        }
-        return path
-
-    assert (directory("pkg_config") / "jsonrpcc-capi.pc").is_file()
+    cmake, pkgconf = run(sys.executable, "-W", "error", "-c", WHERE).splitlines()
     config = "share/cmake/jsonrpcc-capi/jsonrpcc-capi-config.cmake"
-    assert (directory("cmake.prefix") / config).is_file()
+    assert Path(cmake, config).is_file()
+    assert Path(pkgconf, "jsonrpcc-capi.pc").is_file()
 
 
 CMAKE = """

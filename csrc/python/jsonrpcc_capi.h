@@ -63,6 +63,8 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_waiter_free) *waiter_free;
     __typeof__(jsonrpcc_wait) *wait;
     __typeof__(jsonrpcc_signal) *signal;
+    __typeof__(jsonrpcc_poll) *poll;
+    __typeof__(jsonrpcc_poll_fd) *poll_fd;
     __typeof__(jsonrpcc_waiter_is_foreign) *waiter_is_foreign;
     __typeof__(jsonrpcc_sync_new) *sync_new;
     __typeof__(jsonrpcc_sync_free) *sync_free;
@@ -77,6 +79,8 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_queue_room) *queue_room;
     __typeof__(jsonrpcc_queue_fetch) *queue_fetch;
     __typeof__(jsonrpcc_queue_wait) *queue_wait;
+    __typeof__(jsonrpcc_queue_poll) *queue_poll;
+    __typeof__(jsonrpcc_queue_poll_fd) *queue_poll_fd;
     __typeof__(jsonrpcc_queue_fd) *queue_fd;
     __typeof__(jsonrpcc_outcome_tree) *outcome_tree;
 
