@@ -11,17 +11,22 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 FUZZ_SECONDS ?= 60
+OBJCOPY ?= objcopy
 SAN ?= address,undefined
 
 # Asked when a recipe runs, so that set-up can come first.
+SONAME = libjsonrpcc.so.0
+FILL = sed -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|' -e 's|@PREFIX@|$(PREFIX)|' \
+       -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+       -e "s|@INCLUDE_FROM_LIB@|$$(realpath -m --relative-to='$(LIBDIR)' '$(INCLUDEDIR)')|"
 VERSION = $(shell sed -n 's/^.define JSONRPCC_VERSION "\(.*\)"/\1/p' csrc/jsonrpcc.h)
+PY_INCLUDE = $(shell $(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')
 PKG_CFLAGS = $(shell pkg-config --cflags libevent_core json-c)
 PKG_LIBS = $(shell pkg-config --libs libevent_core json-c)
 
 STD = -std=gnu11 -pthread -fvisibility=hidden -Icsrc -Werror=implicit-function-declaration
-# Inlining across files saves a tenth of a call's instructions; the archive's
-# objects are fat, so that those who link it need not do the same.
-LTO = $(if $(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
+# Inlining across files saves a tenth of a call's instructions.
+LTO = $(if $(findstring clang,$(CC)),,-flto=auto)
 HARDEN = -O2 $(LTO) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
        -Wmissing-prototypes -Wundef -Wvla -Werror
@@ -32,7 +37,8 @@ SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) -fno-omit-f
 comma = ,
 OUT = build/$(if $(SAN),$(subst $(comma),-,$(subst address$(comma)undefined,asan,$(SAN))),plain)
 CORE = $(notdir $(basename $(wildcard csrc/*.c)))
-C_FILES = $(wildcard csrc/*.[ch] tests/c/*.[ch] examples/c/*.[ch])
+C_FILES = $(wildcard csrc/*.[ch] tests/c/*.[ch] tests/programs/adding.c examples/c/*.[ch])
+PY_C_FILES = $(wildcard csrc/python/*.[ch] tests/consumer/consumer/*.[ch])
 
 # Programs in tests/c: test_*.c, fuzz_*.c with fuzz_driver.c, jsontestsuite.c.
 # What else lies there is for them to use; an archive gives each what it needs.
@@ -61,25 +67,35 @@ lint: venv-lint ## ruff, mypy --strict, clang-format, compiler warnings as error
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy --strict jsonrpcc
-	.venv/bin/clang-format --dry-run --Werror $(C_FILES)
+	.venv/bin/clang-format --dry-run --Werror $(C_FILES) $(PY_C_FILES)
 	$(CC) $(STD) -O2 $(WARN) $(PKG_CFLAGS) -fsyntax-only $(filter %.c,$(C_FILES))
+	$(CC) $(STD) -O2 $(filter-out -Wmissing-prototypes,$(WARN)) $(PKG_CFLAGS) -Icsrc/python -isystem $(PY_INCLUDE) -fsyntax-only $(filter %.c,$(PY_C_FILES))
 
 fmt: venv-lint ## format Python and C, mend what ruff can mend
 	$(PY) -m ruff check --fix-only
 	$(PY) -m ruff format
-	.venv/bin/clang-format -i $(C_FILES)
+	.venv/bin/clang-format -i $(C_FILES) $(PY_C_FILES)
 
 lib: build/libjsonrpcc.a build/libjsonrpcc.so ## the C library in build/, static and shared
 
-install: lib ## header, libraries and .pc to PREFIX (under DESTDIR)
-	install -d $(addprefix $(DESTDIR),$(INCLUDEDIR) $(LIBDIR)/pkgconfig)
+install: lib ## header, libraries, .pc and CMake files to PREFIX (under DESTDIR)
+	install -d $(addprefix $(DESTDIR),$(INCLUDEDIR) $(LIBDIR)/pkgconfig $(LIBDIR)/cmake/jsonrpcc)
 	install -m 644 csrc/jsonrpcc.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 build/libjsonrpcc.a $(DESTDIR)$(LIBDIR)
-	install -m 755 build/libjsonrpcc.so.0 $(DESTDIR)$(LIBDIR)
-	ln -sf libjsonrpcc.so.0 $(DESTDIR)$(LIBDIR)/libjsonrpcc.so
-	printf '%s\n' 'Name: jsonrpcc' 'Description: JSON-RPC 2.0 client over TCP and netstrings' \
-	    'Version: $(VERSION)' 'Requires.private: libevent_core json-c' 'Libs.private: -pthread' \
-	    'Cflags: -I$(INCLUDEDIR)' 'Libs: -L$(LIBDIR) -ljsonrpcc' >$(DESTDIR)$(LIBDIR)/pkgconfig/jsonrpcc.pc
+	install -m 755 build/$(SONAME) $(DESTDIR)$(LIBDIR)/libjsonrpcc.so.$(VERSION)
+	ln -sf libjsonrpcc.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libjsonrpcc.so
+	$(FILL) csrc/jsonrpcc.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/jsonrpcc.pc
+	$(FILL) csrc/jsonrpcc-config.cmake.in >$(DESTDIR)$(LIBDIR)/cmake/jsonrpcc/jsonrpcc-config.cmake
+	$(FILL) csrc/config-version.cmake.in >$(DESTDIR)$(LIBDIR)/cmake/jsonrpcc/jsonrpcc-config-version.cmake
+
+abi: venv ## whether programs built on the last release still run
+	@scripts/setup.sh command abidiff abigail-tools
+	$(PY) scripts/abi.py check $(SONAME)
+
+abi-update: venv ## describe the ABI anew, when a release is made
+	@scripts/setup.sh command abidw abigail-tools
+	$(PY) scripts/abi.py update $(SONAME)
 
 fuzz: system ## fuzz each target for FUZZ_SECONDS, by libFuzzer where clang has it
 	scripts/fuzz.sh '$(FUZZ_SECONDS)' $(FUZZERS)
@@ -99,14 +115,21 @@ soak: venv soak-tools ## the long tests in stages; writes RELIABILITY.md
 docs: venv-docs ## the documentation site, in build/docs
 	$(PY) -m sphinx -E -W --keep-going -b html docs build/docs
 
-dist: venv-dist ## sdist, and the wheel built from it, checked, in dist/
-	rm -rf dist
-	$(PY) -m build
+dist: venv-dist ## sdist, and the wheel built from it, repaired and checked, in dist/
+	rm -rf dist build/dist
+	$(PY) -m build --outdir build/dist
+	rm -rf *.egg-info # stale metadata beside the sources would be found first
+	PATH="$(CURDIR)/.venv/bin:$$PATH" && auditwheel repair --only-plat -w build/dist/repaired build/dist/*.whl && \
+	    python scripts/finish_wheel.py build/dist/repaired/*.whl dist
+	cp build/dist/*.tar.gz dist
 	$(PY) -m twine check --strict dist/*
 	.venv/bin/abi3audit --strict dist/*.whl
 
+test-dist: dist venv ## the wheel in empty environments, and packages built on it
+	JSONRPCC_WHEEL="$$(ls $(CURDIR)/dist/*.whl)" $(PY) -m pytest tests/test_wheel.py tests/test_consumer.py $(ARGS)
+
 clean: ## remove all that make made, .venv included
-	rm -rf build dist .venv *.egg-info .*_cache .hypothesis .eggs jsonrpcc/_*.so
+	rm -rf build dist .venv *.egg-info .*_cache .hypothesis .eggs jsonrpcc/_*.so jsonrpcc/include jsonrpcc/share
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # --- set-up
@@ -130,15 +153,22 @@ endef
 build/lib/%.o: csrc/%.c Makefile | system
 	$(call compile,$(HARDEN) -DNDEBUG -fPIC $(CFLAGS))
 
-build/libjsonrpcc.a: $(CORE:%=build/lib/%.o)
+# One object: optimized here and not by those who link it, and what is hidden
+# is out of their sight as well.
+build/lib/all.o: $(CORE:%=build/lib/%.o)
+	@echo "  LD  $@"
+	$(Q)$(CC) -O2 $(LTO) $(if $(LTO),-flinker-output=nolto-rel) -r -nostdlib $^ -o $@
+	$(Q)$(OBJCOPY) --localize-hidden $@
+
+build/libjsonrpcc.a: build/lib/all.o
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-build/libjsonrpcc.so.0: $(CORE:%=build/lib/%.o)
+build/$(SONAME): $(CORE:%=build/lib/%.o)
 	@echo "  LD  $@"
 	$(Q)$(CC) -O2 $(LTO) -shared -pthread -Wl,-soname,$(@F),-z,relro,-z,now,-z,defs $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
-build/libjsonrpcc.so: build/libjsonrpcc.so.0
+build/libjsonrpcc.so: build/$(SONAME)
 	ln -sf $(<F) $@
 
 # --- C tests, once per SAN
@@ -170,4 +200,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install fuzz coverage mutate bench soak soak-tools docs dist clean system venv
+.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench soak soak-tools docs dist test-dist clean system venv

@@ -46,7 +46,34 @@ __version__ = from_header(r'#define JSONRPCC_VERSION "([^"]+)"')
 # At module level, so that "cffi-gen-src exec-python build_ext.py" finds it.
 ffibuilder = FFI()
 ffibuilder.cdef(from_header(r"/\* cffi: begin \*/(.*)/\* cffi: end \*/"))
-ffibuilder.set_source("jsonrpcc._jsonrpcc", '#include "jsonrpcc.h"')
+ffibuilder.cdef(
+    "typedef struct jsonrpcc_capi jsonrpcc_capi; jsonrpcc_capi *jrc_capi(void);"
+)
+ffibuilder.set_source(
+    "jsonrpcc._jsonrpcc", '#include "jsonrpcc.h"\n#include "python/table.h"'
+)
+
+# What the package ships for those who build on it in C, and what it is made of.
+INTERFACE = {
+    "include/jsonrpcc.h": "jsonrpcc.h",
+    "include/jsonrpcc_capi.h": "python/jsonrpcc_capi.h",
+    "share/pkgconfig/jsonrpcc-capi.pc": "python/jsonrpcc-capi.pc.in",
+    "share/cmake/jsonrpcc-capi/jsonrpcc-capi-config.cmake": (
+        "python/jsonrpcc-capi-config.cmake.in"
+    ),
+    "share/cmake/jsonrpcc-capi/jsonrpcc-capi-config-version.cmake": (
+        "config-version.cmake.in"
+    ),
+}
+
+
+def write_interface(package: Path) -> None:
+    """Write headers, .pc and CMake files into the package."""
+    for name, template in INTERFACE.items():
+        target = package / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = (CSRC / template).read_text(encoding="utf-8")
+        target.write_text(text.replace("@VERSION@", __version__), encoding="utf-8")
 
 
 def compile_flags() -> tuple[list[str], list[str]]:
@@ -107,19 +134,23 @@ class build_ext(setuptools_build_ext):  # noqa: N801
         super().finalize_options()
         # Sanitizers and the environment's flags leave no trace in a time stamp.
         self.force = True
-        extension, fast = self.extensions
-        extension.sources = [f"csrc/{path.name}" for path in sorted(CSRC.glob("*.c"))]
+        extension = self.extensions[0]
+        extension.sources = [
+            *(f"csrc/{path.name}" for path in sorted(CSRC.glob("*.c"))),
+            "csrc/python/table.c",
+        ]
         extension.depends = [
             "build_ext.py",
-            *(f"csrc/{path.name}" for path in sorted(CSRC.glob("*.h"))),
+            *(str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.h"))),
         ]
-        extension.include_dirs = ["csrc"]
-        extension.extra_compile_args, extension.extra_link_args = compile_flags()
-        fast.extra_compile_args, fast.extra_link_args = compile_flags()
+        for each in self.extensions:
+            each.include_dirs = ["csrc", "csrc/python"]
+            each.extra_compile_args, each.extra_link_args = compile_flags()
         # What cffi's own setuptools hook would do (cffi/setuptools_ext.py).
         if sysconfig.get_config_var("Py_GIL_DISABLED"):
             if sys.version_info < (3, 15):
-                extension.py_limited_api = fast.py_limited_api = False
+                for each in self.extensions:
+                    each.py_limited_api = False
                 extension.define_macros = [("_CFFI_NO_LIMITED_API", None)]
             else:
                 extension.define_macros = [("Py_TARGET_ABI3T", "0x030f0000")]
@@ -134,3 +165,4 @@ class build_ext(setuptools_build_ext):  # noqa: N801
         ffibuilder.emit_c_code(str(generated))
         extension.sources = [*extension.sources, str(generated)]
         super().run()
+        write_interface((ROOT if self.inplace else Path(self.build_lib)) / "jsonrpcc")

@@ -214,13 +214,16 @@ typedef struct {
     uint64_t latency[128]; /* JSONRPCC_LATENCY_BUCKETS */
 } jsonrpcc_stats;
 
-/* Of the library that runs; JSONRPCC_VERSION is that of the header. */
+/* The version of the library that runs, which may be newer than the header's
+ * JSONRPCC_VERSION.  Static. */
 const char *jsonrpcc_version(void);
 
-/* What a status means, in a few words.  Static; never NULL. */
+/* What a status means, in a few words, for people; also of one that is unknown.
+ * Static. */
 const char *jsonrpcc_status_text(jsonrpcc_status status);
 
-/* Say what a reason means, in text[0..size), NUL-terminated. */
+/* Say what a reason means, in text[0..size), NUL-terminated and cut if it must
+ * be; nothing is written if size is 0. */
 void jsonrpcc_reason_text(int32_t reason, char *text, size_t size);
 
 /* The upper bound of a latency bucket; UINT64_MAX for the last. */
@@ -266,10 +269,11 @@ void jsonrpcc_flush(jsonrpcc_client *client);
  * jsonrpcc_request() counts its own EFULL: see refused_full of the stats. */
 void jsonrpcc_refused(jsonrpcc_client *client);
 
-/* The bound of calls in flight. */
+/* The bound of calls in flight, as the client was made; it never changes. */
 uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client);
 
-/* Whether this thread is inside a callback of the client. */
+/* Whether this thread is inside a callback of the client, where what waits is
+ * refused. */
 bool jsonrpcc_in_callback(jsonrpcc_client *client);
 
 /* Wait until a call that got EFULL could be accepted.  False: not within
@@ -287,16 +291,18 @@ void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes);
 void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn,
                        void *arg);
 
-/* Read the counters.  size: sizeof(jsonrpcc_stats) as the caller knows it. */
+/* Fill *stats with the counters as they are now; a closed client still has its
+ * last ones.  Cheap, but each counter is read by itself: while calls go on they
+ * need not add up.  size: sizeof(jsonrpcc_stats) as the caller knows it. */
 void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
                            size_t size);
 
-/* How many servers there are; their indexes begin at 0, in the order of the
- * servers string. */
+/* How many servers the servers string names; it never changes. */
 uint32_t jsonrpcc_server_count(jsonrpcc_client *client);
 
-/* Read what is known of a server.  size: sizeof(jsonrpcc_server_info) as the
- * caller knows it.  False: there is no such server. */
+/* Fill *info with the state of a server, counted from 0 in the order of the
+ * servers string.  False: there is no such server, and *info is untouched.
+ * size: sizeof(jsonrpcc_server_info) as the caller knows it. */
 bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
                          jsonrpcc_server_info *info, size_t size);
 
@@ -322,11 +328,14 @@ void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred);
 
 /* ---- waiter: a signal whose waiter drives the loop meanwhile ---- */
 
-/* Free it before the client.
+/* A waiter of a client; free it before the client.
  *
  * lazy: this waiter is in no hurry (a dispatcher); it does not take the loop
  * over from threads that wait for a single call.  NULL: out of memory. */
 jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy);
+
+/* Never blocks.  Nobody may be waiting on it, and whoever signals it must have
+ * come to an end: a callback that still can is one call too early. */
 void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter);
 
 /* Wait for a signal, and consume it.  EPENDING: none within timeout_ms (-1: no
@@ -334,7 +343,8 @@ void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter);
  * callback.  One thread at a time per waiter. */
 jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms);
 
-/* Signal.  Signals do not add up. */
+/* Signal: the waiting thread returns, or the next one to wait does at once.
+ * Signals do not add up.  Never blocks. */
 void jsonrpcc_signal(jsonrpcc_waiter *waiter);
 
 /* For event loops that must not wait here: drive the client's loop for one turn
@@ -355,25 +365,33 @@ bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
 
 /* ---- sync: blocking calls ---- */
 
-/* NULL: out of memory.  One thread at a time per sync.  Free it before the
- * client; a call still pending is cancelled. */
+/* For one blocking call after another.  NULL: out of memory.  One thread at a
+ * time per sync.  Free it before the client. */
 jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client);
+
+/* Cancels a pending call, without waiting for its end.  Never blocks; the last
+ * outcome is gone with it. */
 void jsonrpcc_sync_free(jsonrpcc_sync *sync);
 
-/* Call and wait up to slice_ms.  EPENDING: go on with jsonrpcc_sync_wait().
- * Otherwise the outcome's status, or why the call was refused: the latter
- * leaves no outcome. */
+/* Call and wait up to slice_ms (-1: no limit).  EPENDING: go on with
+ * jsonrpcc_sync_wait().  Otherwise the outcome's status, or why the call was
+ * refused: the latter leaves no outcome.  EINVAL: also while a call is pending.
+ * EDEADLK: called from a callback.  timeout_ms and flags are those of a
+ * jsonrpcc_call; JSONRPCC_NOTIFICATION is ignored. */
 jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
                                    size_t method_len, const char *params,
                                    size_t params_len, int32_t timeout_ms,
                                    uint32_t flags, int32_t slice_ms);
+
+/* Wait for the pending call, up to slice_ms more.  EINVAL: there is none. */
 jsonrpcc_status jsonrpcc_sync_wait(jsonrpcc_sync *sync, int32_t slice_ms);
 
-/* End the pending call as jsonrpcc_cancel() does; go on waiting for its
- * outcome. */
+/* Have the pending call end with ECANCELLED, unless its outcome is on its way;
+ * either comes from jsonrpcc_sync_wait().  By the sync's own thread only. */
 void jsonrpcc_sync_cancel(jsonrpcc_sync *sync);
 
-/* The last outcome, NULL if there is none.  Valid until the next call. */
+/* The last outcome, NULL if there is none.  It and its text belong to the sync
+ * and are valid until the next call. */
 const jsonrpcc_outcome *jsonrpcc_sync_outcome(jsonrpcc_sync *sync);
 
 /* ---- queue: outcomes for those who fetch ---- */
@@ -405,11 +423,14 @@ enum {
     JSONRPCC_QUEUE_EAGER = 4   /* its waiter is not lazy */
 };
 
-/* NULL: out of memory or descriptors.  One thread at a time fetches.  Free it
- * before the client. */
+/* A queue, to which calls of any thread bring their outcomes.  NULL: out of
+ * memory or descriptors.  One thread at a time fetches.  Free it before the
+ * client. */
 jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags);
 
-/* Calls still in flight end unseen. */
+/* Calls still in flight end unseen, and what was fetched is gone.  Never
+ * blocks, except with JSONRPCC_QUEUE_EVENTS for a listener that is running;
+ * nobody may be using the queue. */
 void jsonrpcc_queue_free(jsonrpcc_queue *queue);
 
 /* As jsonrpcc_request(), with the queue as the receiver.  Returns the id of
@@ -432,7 +453,7 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
 /* As jsonrpcc_room(), for this queue's requests. */
 bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms);
 
-/* Fetch what is there; false: nothing. */
+/* Fetch what is there, without waiting; false: nothing. */
 bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch);
 
 /* Wait for something to fetch, driving the loop meanwhile.  OK: *batch is

@@ -25,6 +25,8 @@ from jsonrpcc._options import Options
 from jsonrpcc._outcome import Event, ServerInfo
 from jsonrpcc._stats import Latency, Stats
 from jsonrpcc.aio import AsyncClient
+from jsonrpcc.capi import _capi as _capi  # PyCapsule_Import() looks for it here
+from jsonrpcc.capi import get_include
 
 __version__: str = _ffi.string(_lib.jsonrpcc_version()).decode()
 
@@ -48,4 +50,5 @@ __all__ = [
     "ServerInfo",
     "Stats",
     "__version__",
+    "get_include",
 ]

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import queue
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from typing import Any, NoReturn
 import msgspec
 
 import jsonrpcc
+from jsonrpcc import capi
 from jsonrpcc.testing import Error, Server
 
 OK, REMOTE, USAGE, TIMEOUT, FAILURE, INVALID, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -295,6 +297,20 @@ def port(text: str) -> int:
     return value
 
 
+class Show(argparse.Action):
+    """Print a text as it is, and that is all; "version" would wrap it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs | {"dest": argparse.SUPPRESS, "nargs": 0})
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, *_args: object, **_kwargs: object
+    ) -> None:
+        """Print and end."""
+        print(self.const)
+        parser.exit()
+
+
 class Commands:
     """The sub-commands, all of the same make."""
 
@@ -363,6 +379,17 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=jsonrpcc.__version__)
+    group = parser.add_argument_group(
+        "to build C extensions on jsonrpcc (nothing needs to be linked)"
+    )
+    for option, text, what in (
+        ("--cflags", f"-I{capi.get_include()}", "flags for the compiler"),
+        ("--cmakedir", capi.get_cmake_dir(), "directory of the CMake package"),
+        ("--pkgconfigdir", capi.get_pkgconfig_dir(), "directory of jsonrpcc-capi.pc"),
+    ):
+        group.add_argument(
+            option, action=Show, const=shlex.quote(text), help=f"print the {what}"
+        )
     commands = Commands(parser)
 
     command = commands.add(

@@ -3,6 +3,7 @@
 #
 #   setup.sh system      a C compiler, pkg-config, libevent, json-c, a Python
 #   setup.sh soak        ip, nft, valgrind, clang: what only the soak's stages use
+#   setup.sh command C PACKAGE   the command C, by that Debian package
 #   setup.sh venv GROUP  .venv with that dependency group and the package
 #                        (editable), its extension built anew if it changed
 #
@@ -65,14 +66,6 @@ find_missing() {
     missing=$(echo $missing)
 }
 
-setup_system() {
-    find_missing
-    [ -z "$missing" ] && return
-    install_missing
-    find_missing
-    [ -z "$missing" ] || die "still missing after apt-get install: $missing (a Python >= 3.11 can be given as PYTHON=...)"
-}
-
 # A stage says so, and goes on, where one of these is missing.
 setup_soak() {
     missing=
@@ -80,24 +73,36 @@ setup_soak() {
         PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
     done
     missing=$(echo $missing)
-    [ -z "$missing" ] || (install_missing) || say "going on without: $missing"
+    [ -z "$missing" ] || (apt_install $missing) || say "going on without: $missing"
 }
 
-install_missing() {
+apt_install() {
     command -v apt-get >/dev/null ||
-        die "missing (Debian's names): $missing. Fedora: dnf install gcc pkgconf-pkg-config libevent-devel json-c-devel python3-devel; Alpine: apk add gcc musl-dev pkgconf libevent-dev json-c-dev python3-dev; macOS: brew install pkgconf libevent json-c python"
+        die "missing (Debian's names): $*. Fedora: dnf install gcc pkgconf-pkg-config libevent-devel json-c-devel python3-devel; Alpine: apk add gcc musl-dev pkgconf libevent-dev json-c-dev python3-dev; macOS: brew install pkgconf libevent json-c python"
     if [ "$(id -u)" = 0 ]; then
         root=
     elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
         root=sudo
     else
-        die "missing, and neither root nor sudo to install it: apt-get install $missing"
+        die "missing, and neither root nor sudo to install it: apt-get install $*"
     fi
-    say "installing with apt-get${root:+ and sudo}: $missing"
+    say "installing with apt-get${root:+ and sudo}: $*"
     apt_get="$root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"
     $apt_get update >/dev/null || say "apt-get update failed, going on with what is known"
-    $apt_get install -y --no-install-recommends $missing >/dev/null ||
-        die "apt-get could not install: $missing"
+    $apt_get install -y --no-install-recommends "$@" >/dev/null ||
+        die "apt-get could not install: $*"
+}
+
+setup_system() {
+    find_missing
+    [ -z "$missing" ] && return
+    apt_install $missing
+    find_missing
+    [ -z "$missing" ] || die "still missing after apt-get install: $missing (a Python >= 3.11 can be given as PYTHON=...)"
+}
+
+setup_command() {
+    command -v "$1" >/dev/null || apt_install "$2"
 }
 
 pip_install() {
@@ -142,6 +147,7 @@ setup_venv() {
 case $1 in
 system) setup_system ;;
 soak) setup_soak ;;
+command) setup_command "$2" "$3" ;;
 venv)
     find_python
     setup_venv "$2"

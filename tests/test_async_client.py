@@ -355,7 +355,10 @@ def test_a_forgotten_client_is_collected_without_a_word(serve, run, uses):
 
 def test_no_wake_up_is_lost_between_fetching_and_polling(tmp_path):
     """An outcome that came while the descriptor was being emptied hung its call."""
-    compiler = shutil.which(sysconfig.get_config_var("CC").split()[0]) or "cc"
+    compiler = shutil.which(sysconfig.get_config_var("CC").split()[0])
+    compiler = compiler or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
     slow_read = tmp_path / "slow_read.so"
     subprocess.run(
         [compiler, "-shared", "-fPIC", "-o", slow_read, PROGRAMS / "slow_read.c"],

@@ -143,6 +143,81 @@ def test_example_under_sanitizers(sanitizer, server, tmp_path):
     check_example(program, server, env={"TSAN_OPTIONS": "halt_on_error=1"})
 
 
+# ---- thousands of calls, under ASan -----------------------------------------------
+
+ADDING = 20_000
+ASAN = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
+
+
+def has_asan(folder):
+    probe = folder / "probe.c"
+    probe.write_text("int main(void) { return 0; }\n")
+    built = subprocess.run(
+        [CC, *ASAN, probe, "-o", folder / "probe"], capture_output=True, check=False
+    )
+    return (
+        built.returncode == 0
+        and not subprocess.run([folder / "probe"], check=False).returncode
+    )
+
+
+@pytest.fixture(params=["shared", "static"])
+def adding(request, installed, pkg_config_env, tmp_path):
+    """tests/programs/adding.c on the installed library: how to run it."""
+    if not has_asan(tmp_path):
+        pytest.skip("no -fsanitize=address here")
+    prefix = tmp_path / "opt/jsonrpcc"
+    shutil.copytree(installed / "opt/jsonrpcc", prefix, symlinks=True)
+    env = {**pkg_config_env, "PKG_CONFIG_SYSROOT_DIR": str(tmp_path)}
+    env["PKG_CONFIG_PATH"] = str(prefix / "lib/pkgconfig")
+    options = ["--cflags", "--libs"]
+    if request.param == "static":
+        options.append("--static")
+        for path in prefix.glob("lib/*.so*"):
+            path.unlink()  # or the linker would prefer it
+    program = tmp_path / "adding"
+    found = flags(*options, "jsonrpcc", env=env)
+    run(CC, *WARN, *ASAN, "tests/programs/adding.c", "-o", program, *found)
+    needed = run("readelf", "-d", program)
+    assert ("[libjsonrpcc.so.0]" in needed) == (request.param == "shared")
+    return program, {"LD_LIBRARY_PATH": str(prefix / "lib")}
+
+
+def test_thousands_of_calls_of_a_program(adding, server):
+    """Nothing is overrun, used when freed, or left behind."""
+    program, env = adding
+    total = ADDING * (ADDING - 1) // 2 + ADDING
+    assert run(program, server.address, ADDING, env=env) == f"{total} 0\n"
+
+
+CMAKE = """
+cmake_minimum_required(VERSION 3.18)
+project(adding LANGUAGES C)
+find_package(jsonrpcc {version} CONFIG REQUIRED)
+add_executable(shared {source})
+target_link_libraries(shared PRIVATE jsonrpcc::jsonrpcc)
+add_executable(static {source})
+target_link_libraries(static PRIVATE jsonrpcc::static)
+"""
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake")
+def test_cmake_finds_both_libraries(installed, server, tmp_path):
+    source = ROOT / "tests/programs/adding.c"
+    text = CMAKE.format(version=jsonrpcc.__version__, source=source)
+    (tmp_path / "CMakeLists.txt").write_text(text)
+    prefix = f"-DCMAKE_PREFIX_PATH={installed}/opt/jsonrpcc"
+    run("cmake", "-S", tmp_path, "-B", tmp_path, prefix)
+    run("cmake", "--build", tmp_path)
+    for name in ("shared", "static"):
+        assert run(tmp_path / name, server.address, 10) == "55 0\n"
+        needed = "[libjsonrpcc.so.0]" in run("readelf", "-d", tmp_path / name)
+        assert needed == (name == "shared")
+
+
+# ---- what it shows -----------------------------------------------------------------
+
+
 def exported(*args):
     return {line.split()[-1] for line in run("nm", *args).splitlines() if line}
 
@@ -164,13 +239,14 @@ def test_shared_library_exports_all_that_the_header_declares(installed):
     assert len(functions) > 30
 
 
-def test_static_library_defines_only_prefixed_names(installed):
-    """jsonrpcc_ is the API, jrc_ the inside: nothing else may clash."""
+def test_static_library_shows_only_its_own_names(installed):
+    """What is inside can not clash with what others call jrc_."""
     names = exported(
         "-g", "--defined-only", installed / "opt/jsonrpcc/lib/libjsonrpcc.a"
     )
     names = {name for name in names if not name.endswith(".o:")}
-    assert [n for n in names if not n.startswith(("jsonrpcc_", "jrc_"))] == []
+    assert "jsonrpcc_request" in names
+    assert [name for name in names if not name.startswith("jsonrpcc_")] == []
 
 
 def test_extension_exports_only_its_init_function(installed):
@@ -207,10 +283,17 @@ def test_make_install_is_relocatable_and_complete(installed):
         "lib/libjsonrpcc.a",
         "lib/libjsonrpcc.so",
         "lib/libjsonrpcc.so.0",
+        f"lib/libjsonrpcc.so.{jsonrpcc.__version__}",
+        "lib/cmake/jsonrpcc/jsonrpcc-config.cmake",
+        "lib/cmake/jsonrpcc/jsonrpcc-config-version.cmake",
         "lib/pkgconfig/jsonrpcc.pc",
     }
-    pc = (prefix / "lib/pkgconfig/jsonrpcc.pc").read_text()
-    assert str(installed) not in pc
+    for name in files:
+        if name.endswith((".pc", ".cmake")):
+            text = (prefix / name).read_text()
+            assert str(installed) not in text
+            assert not re.search(r"@\w+@", text), name
+    assert (prefix / "lib/libjsonrpcc.so").samefile(prefix / "lib/libjsonrpcc.so.0")
 
 
 def test_pkg_config_knows_the_version(pkg_config_env):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import jsonrpcc
-from jsonrpcc import _fast, _jsonrpcc
+from jsonrpcc import _capsule, _fast, _jsonrpcc
 
 ROOT = Path(__file__).resolve().parent.parent
 CSRC = ROOT / "csrc"
@@ -118,6 +118,13 @@ def test_json_c_is_where_trees_are_made_only():
     assert including(r"json-c/.*") == {"tree.c"}
 
 
+def test_python_is_in_one_folder_only():
+    """And there only where it must be: the table of functions does not use it."""
+    assert including(r"Python\.h") == set()
+    table = (CSRC / "python/table.c").read_text()
+    assert not re.search(r"\bPy[A-Z_]\w*\(", table)
+
+
 def test_who_stands_on_the_public_header_includes_nothing_deeper():
     for part in ("sync", "queue", "tree"):
         ours = {name for name in all_includes(part) if (CSRC / name).exists()}
@@ -166,6 +173,7 @@ def test_a_shared_object_exports_only_what_is_public():
     public = re.compile(r"jsonrpcc_[a-z_]+|PyInit__jsonrpcc|_cffi_pypyinit__jsonrpcc")
     assert {name for name in symbols(_jsonrpcc) if not public.fullmatch(name)} == set()
     assert symbols(_fast) == {"PyInit__fast"}
+    assert symbols(_capsule) == {"PyInit__capsule"}
 
 
 def test_each_public_function_is_exported():
@@ -197,6 +205,7 @@ CLIENT = {
     "_base", "_bulk", "_codec", "_dispatcher", "_errors", "_fast", "_jsonrpcc",
     "_options", "_outcome", "_proxy", "_stats",
 }  # fmt: skip
+IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
 IMPORTS |= dict.fromkeys(["_base", "_bulk", "_dispatcher", "_client", "aio"], CLIENT)
 FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
 
@@ -239,5 +248,5 @@ def test_the_package_re_exports_and_no_more():
         isinstance(node, ast.FunctionDef | ast.ClassDef | ast.If) for node in tree.body
     )
     public = {name for name in vars(jsonrpcc) if not name.startswith("_")}
-    modules = {"aio", "testing"}
+    modules = {"aio", "capi", "testing"}
     assert set(jsonrpcc.__all__) - {"__version__"} == public - modules

@@ -1,0 +1,137 @@
+/* jsonrpcc for other extension modules: the one core that is in the process.
+ *
+ *     #include <jsonrpcc_capi.h>
+ *
+ *     static const jsonrpcc_capi *rpc;      in PyInit_...():
+ *     rpc = jsonrpcc_import();
+ *     if (rpc == NULL)
+ *         return NULL;                      an ImportError is set
+ *     ...
+ *     rpc->request(client, &call, NULL);    is jsonrpcc_request()
+ *
+ * Compile with what "python -m jsonrpcc --cflags" prints; there is nothing to
+ * link.  The types, and what each function does, stand in jsonrpcc.h; members
+ * of the table are called as its functions, without "jsonrpcc_".
+ *
+ * The GIL.  Only jsonrpcc_import() and client_from_object() need it.  Nothing
+ * else in the table touches Python: give the GIL up around what waits (wait,
+ * sync_call, sync_wait, room, queue_wait, queue_room, client_close).  Callbacks
+ * run without it, on a thread that Python does not know; they must not enter
+ * Python, for they may run while the interpreter ends. */
+
+#ifndef JSONRPCC_CAPI_H
+#define JSONRPCC_CAPI_H
+
+#include <Python.h>
+
+#include "jsonrpcc.h"
+
+/* Members are only ever appended; size says which are there. */
+typedef struct jsonrpcc_capi {
+    size_t size;          /* of the table */
+    uint32_t abi_version; /* JSONRPCC_ABI_VERSION of who made it */
+
+    /* The client inside a jsonrpcc.Client or AsyncClient.  NULL: it is none,
+     * and a TypeError is set.  Borrowed from the object: hold a reference to
+     * that (Py_INCREF) as long as you use the client or have calls, waiters,
+     * syncs or queues of it.  Do not free it.  Whoever closes the object closes
+     * it for you as well: your calls end with JSONRPCC_ECLOSED. */
+    jsonrpcc_client *(*client_from_object)(PyObject *object);
+
+    __typeof__(jsonrpcc_version) *version;
+    __typeof__(jsonrpcc_status_text) *status_text;
+    __typeof__(jsonrpcc_reason_text) *reason_text;
+    __typeof__(jsonrpcc_latency_bound_us) *latency_bound_us;
+    __typeof__(jsonrpcc_client_new) *client_new;
+    __typeof__(jsonrpcc_client_close) *client_close;
+    __typeof__(jsonrpcc_client_free) *client_free;
+    __typeof__(jsonrpcc_request) *request;
+    __typeof__(jsonrpcc_cancel) *cancel;
+    __typeof__(jsonrpcc_flush) *flush;
+    __typeof__(jsonrpcc_refused) *refused;
+    __typeof__(jsonrpcc_max_in_flight) *max_in_flight;
+    __typeof__(jsonrpcc_in_callback) *in_callback;
+    __typeof__(jsonrpcc_room) *room;
+    __typeof__(jsonrpcc_undelivered) *undelivered;
+    __typeof__(jsonrpcc_on_event) *on_event;
+    __typeof__(jsonrpcc_client_stats) *client_stats;
+    __typeof__(jsonrpcc_server_count) *server_count;
+    __typeof__(jsonrpcc_server_get) *server_get;
+    __typeof__(jsonrpcc_params_check) *params_check;
+    __typeof__(jsonrpcc_servers_check) *servers_check;
+    __typeof__(jsonrpcc_defer) *defer;
+    __typeof__(jsonrpcc_waiter_new) *waiter_new;
+    __typeof__(jsonrpcc_waiter_free) *waiter_free;
+    __typeof__(jsonrpcc_wait) *wait;
+    __typeof__(jsonrpcc_signal) *signal;
+    __typeof__(jsonrpcc_poll) *poll;
+    __typeof__(jsonrpcc_poll_fd) *poll_fd;
+    __typeof__(jsonrpcc_waiter_is_foreign) *waiter_is_foreign;
+    __typeof__(jsonrpcc_sync_new) *sync_new;
+    __typeof__(jsonrpcc_sync_free) *sync_free;
+    __typeof__(jsonrpcc_sync_call) *sync_call;
+    __typeof__(jsonrpcc_sync_wait) *sync_wait;
+    __typeof__(jsonrpcc_sync_cancel) *sync_cancel;
+    __typeof__(jsonrpcc_sync_outcome) *sync_outcome;
+    __typeof__(jsonrpcc_queue_new) *queue_new;
+    __typeof__(jsonrpcc_queue_free) *queue_free;
+    __typeof__(jsonrpcc_queue_request) *queue_request;
+    __typeof__(jsonrpcc_queue_request_many) *queue_request_many;
+    __typeof__(jsonrpcc_queue_room) *queue_room;
+    __typeof__(jsonrpcc_queue_fetch) *queue_fetch;
+    __typeof__(jsonrpcc_queue_wait) *queue_wait;
+    __typeof__(jsonrpcc_queue_poll) *queue_poll;
+    __typeof__(jsonrpcc_queue_poll_fd) *queue_poll_fd;
+    __typeof__(jsonrpcc_queue_fd) *queue_fd;
+    __typeof__(jsonrpcc_outcome_tree) *outcome_tree;
+
+    /* Of the json-c that made the trees of outcome_tree(): another copy in the
+     * process may be of another version, so read and free them by these.  They
+     * are what json-c documents under the same names; the type of a tree is an
+     * enum json_type as a number. */
+    int (*json_object_get_type)(const struct json_object *tree);
+    int (*json_object_get_boolean)(const struct json_object *tree);
+    int64_t (*json_object_get_int64)(const struct json_object *tree);
+    uint64_t (*json_object_get_uint64)(const struct json_object *tree);
+    double (*json_object_get_double)(const struct json_object *tree);
+    const char *(*json_object_get_string)(struct json_object *tree);
+    int (*json_object_get_string_len)(const struct json_object *tree);
+    size_t (*json_object_array_length)(const struct json_object *tree);
+    struct json_object *(*json_object_array_get_idx)(
+        const struct json_object *tree, size_t index);
+    int (*json_object_object_length)(const struct json_object *tree);
+    int (*json_object_object_get_ex)(const struct json_object *tree,
+                                     const char *name,
+                                     struct json_object **member);
+    int (*json_c_visit)(struct json_object *tree, int future_flags,
+                        int (*visit)(struct json_object *tree, int flags,
+                                     struct json_object *parent,
+                                     const char *name, size_t *index,
+                                     void *arg),
+                        void *arg);
+    const char *(*json_object_to_json_string_ext)(struct json_object *tree,
+                                                  int flags);
+    struct json_object *(*json_object_get)(struct json_object *tree);
+    int (*json_object_put)(struct json_object *tree);
+} jsonrpcc_capi;
+
+/* The table, for as long as the process runs.  NULL: an ImportError is set,
+ * because jsonrpcc is not installed or older than this header. */
+static inline const jsonrpcc_capi *jsonrpcc_import(void)
+{
+    const jsonrpcc_capi *capi =
+        (const jsonrpcc_capi *)PyCapsule_Import("jsonrpcc._capi", 0);
+
+    if (capi != NULL && (capi->abi_version < JSONRPCC_ABI_VERSION ||
+                         capi->size < sizeof *capi)) {
+        PyErr_Format(PyExc_ImportError,
+                     "jsonrpcc %s has version %u of the C API, but %u is "
+                     "needed: upgrade jsonrpcc",
+                     capi->version(), (unsigned)capi->abi_version,
+                     (unsigned)JSONRPCC_ABI_VERSION);
+        return NULL;
+    }
+    return capi;
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* The table of functions that jsonrpcc_capi.h describes.  It stands beside the
+ * core, so that the compiler checks each of its pointers; client_from_object is
+ * filled in by capsule.c, which knows Python. */
+
+#include "table.h"
+
+#include <json-c/json.h>
+#include <json-c/json_visit.h>
+
+/* json-c returns an enum there; the table promises an int. */
+static int get_type(const struct json_object *tree)
+{
+    return (int)json_object_get_type(tree);
+}
+
+static jsonrpcc_capi table = {
+    .size = sizeof table,
+    .abi_version = JSONRPCC_ABI_VERSION,
+    .version = jsonrpcc_version,
+    .status_text = jsonrpcc_status_text,
+    .reason_text = jsonrpcc_reason_text,
+    .latency_bound_us = jsonrpcc_latency_bound_us,
+    .client_new = jsonrpcc_client_new,
+    .client_close = jsonrpcc_client_close,
+    .client_free = jsonrpcc_client_free,
+    .request = jsonrpcc_request,
+    .cancel = jsonrpcc_cancel,
+    .flush = jsonrpcc_flush,
+    .refused = jsonrpcc_refused,
+    .max_in_flight = jsonrpcc_max_in_flight,
+    .in_callback = jsonrpcc_in_callback,
+    .room = jsonrpcc_room,
+    .undelivered = jsonrpcc_undelivered,
+    .on_event = jsonrpcc_on_event,
+    .client_stats = jsonrpcc_client_stats,
+    .server_count = jsonrpcc_server_count,
+    .server_get = jsonrpcc_server_get,
+    .params_check = jsonrpcc_params_check,
+    .servers_check = jsonrpcc_servers_check,
+    .defer = jsonrpcc_defer,
+    .waiter_new = jsonrpcc_waiter_new,
+    .waiter_free = jsonrpcc_waiter_free,
+    .wait = jsonrpcc_wait,
+    .signal = jsonrpcc_signal,
+    .poll = jsonrpcc_poll,
+    .poll_fd = jsonrpcc_poll_fd,
+    .waiter_is_foreign = jsonrpcc_waiter_is_foreign,
+    .sync_new = jsonrpcc_sync_new,
+    .sync_free = jsonrpcc_sync_free,
+    .sync_call = jsonrpcc_sync_call,
+    .sync_wait = jsonrpcc_sync_wait,
+    .sync_cancel = jsonrpcc_sync_cancel,
+    .sync_outcome = jsonrpcc_sync_outcome,
+    .queue_new = jsonrpcc_queue_new,
+    .queue_free = jsonrpcc_queue_free,
+    .queue_request = jsonrpcc_queue_request,
+    .queue_request_many = jsonrpcc_queue_request_many,
+    .queue_room = jsonrpcc_queue_room,
+    .queue_fetch = jsonrpcc_queue_fetch,
+    .queue_wait = jsonrpcc_queue_wait,
+    .queue_poll = jsonrpcc_queue_poll,
+    .queue_poll_fd = jsonrpcc_queue_poll_fd,
+    .queue_fd = jsonrpcc_queue_fd,
+    .outcome_tree = jsonrpcc_outcome_tree,
+    .json_object_get_type = get_type,
+    .json_object_get_boolean = json_object_get_boolean,
+    .json_object_get_int64 = json_object_get_int64,
+    .json_object_get_uint64 = json_object_get_uint64,
+    .json_object_get_double = json_object_get_double,
+    .json_object_get_string = json_object_get_string,
+    .json_object_get_string_len = json_object_get_string_len,
+    .json_object_array_length = json_object_array_length,
+    .json_object_array_get_idx = json_object_array_get_idx,
+    .json_object_object_length = json_object_object_length,
+    .json_object_object_get_ex = json_object_object_get_ex,
+    .json_c_visit = json_c_visit,
+    .json_object_to_json_string_ext = json_object_to_json_string_ext,
+    .json_object_get = json_object_get,
+    .json_object_put = json_object_put,
+};
+
+jsonrpcc_capi *jrc_capi(void)
+{
+    return &table;
+}

@@ -1,0 +1,11 @@
+/* The one table of functions, as _jsonrpcc hands it to capsule.c. */
+
+#ifndef JRC_PYTHON_TABLE_H
+#define JRC_PYTHON_TABLE_H
+
+#include "jsonrpcc_capi.h"
+
+/* For the life of the process. */
+jsonrpcc_capi *jrc_capi(void);
+
+#endif

@@ -1,0 +1,55 @@
+#!/bin/sh
+# Build libevent and json-c from their releases into /usr/local, for wheels.
+#
+# The images that wheels are built in have them too old or not at all, and
+# every wheel of a release shall carry the same.  Runs in manylinux and
+# musllinux containers and on macOS; cmake comes from pip where it is missing.
+#
+#   SOURCES   a folder with the two archives: nothing is downloaded then
+#   PREFIX    instead of /usr/local
+set -eu
+prefix=${PREFIX:-/usr/local}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fetch() { # archive, SHA-256, URL
+    if [ -n "${SOURCES:-}" ]; then
+        cp "$SOURCES/$1" "$work/$1"
+    else
+        curl -fsSL --retry 3 -o "$work/$1" "$3"
+    fi
+    echo "$2  $work/$1" | if command -v sha256sum >/dev/null; then
+        sha256sum -c -
+    else
+        shasum -a 256 -c -
+    fi
+    tar -xzf "$work/$1" -C "$work"
+}
+
+fetch libevent-2.1.13-stable.tar.gz \
+    f7e9383b8c0baa81b687e5b5eecc01beefaf1b19b64151d95ed61647fe7a315c \
+    https://github.com/libevent/libevent/releases/download/release-2.1.13-stable/libevent-2.1.13-stable.tar.gz
+fetch json-c-0.18.tar.gz \
+    876ab046479166b869afc6896d288183bbc0e5843f141200c677b3e8dfb11724 \
+    https://s3.amazonaws.com/json-c_releases/releases/json-c-0.18.tar.gz
+
+command -v cmake >/dev/null || python3 -m pip install --quiet cmake
+
+cd "$work/libevent-2.1.13-stable"
+./configure --quiet --prefix="$prefix" --disable-static --disable-openssl \
+    --disable-samples --disable-libevent-regress --disable-debug-mode
+make -s -j4 install
+
+cmake -S "$work/json-c-0.18" -B "$work/json-c" -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib \
+    -DCMAKE_POLICY_VERSION_MINIMUM=3.5 -DBUILD_STATIC_LIBS=OFF \
+    -DBUILD_TESTING=OFF -DBUILD_APPS=OFF -DDISABLE_EXTRA_LIBS=ON
+cmake --build "$work/json-c" --target install
+
+# Where finish_wheel.py looks for the licences of what travels.
+install -d "$prefix/share/doc/libevent" "$prefix/share/doc/libjson-c"
+install -m 644 "$work/libevent-2.1.13-stable/LICENSE" "$prefix/share/doc/libevent/copyright"
+install -m 644 "$work/json-c-0.18/COPYING" "$prefix/share/doc/libjson-c/copyright"
+if [ "$(uname)" = Linux ] && [ "$prefix" = /usr/local ]; then
+    ldconfig "$prefix/lib" 2>/dev/null || true # musl has no cache of its own
+fi
