@@ -121,9 +121,8 @@ PyObject *fast_decode(PyObject *decode_many, const jsonrpcc_batch *batch)
         return NULL;
     PyObject *results = PyObject_CallFunctionObjArgs(decode_many, view, NULL);
     Py_DECREF(view);
-    if (results != NULL &&
-        (!PyList_CheckExact(results) ||
-         PyList_Size(results) != (Py_ssize_t)batch->count)) {
+    if (results != NULL && (!PyList_CheckExact(results) ||
+                            PyList_Size(results) != (Py_ssize_t)batch->count)) {
         Py_CLEAR(results);
     }
     /* An interrupt is none of the codec's business. */
@@ -150,8 +149,9 @@ PyObject *fast_otherwise(PyObject *function, PyObject *self,
             PyTuple_SetItem(positional, first + i, args[i]);
         }
         Py_ssize_t i = 0;
-        while (i < named && PyDict_SetItem(keywords, PyTuple_GetItem(kwnames, i),
-                                           args[n + i]) == 0)
+        while (i < named &&
+               PyDict_SetItem(keywords, PyTuple_GetItem(kwnames, i),
+                              args[n + i]) == 0)
             i++;
         if (i == named)
             result = PyObject_Call(function, positional, keywords);

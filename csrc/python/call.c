@@ -9,8 +9,7 @@
 #include <structmember.h>
 
 struct call {
-    PyObject_HEAD
-    PyObject *handle; /* keeps client */
+    PyObject_HEAD PyObject *handle; /* keeps client */
     jsonrpcc_client *client;
     PyObject *method;
     uint64_t id;
@@ -65,8 +64,7 @@ static PyObject *repr(PyObject *self)
                                 (unsigned long long)call->id);
 }
 
-PyDoc_STRVAR(call_doc,
-             "A request in flight, as `Client.request` returns it.");
+PyDoc_STRVAR(call_doc, "A request in flight, as `Client.request` returns it.");
 
 PyDoc_STRVAR(cancel_doc,
              "cancel($self, /)\n--\n\n"
@@ -87,12 +85,8 @@ static PyMemberDef members[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)call_doc},
-    {Py_tp_dealloc, dealloc},
-    {Py_tp_repr, repr},
-    {Py_tp_methods, methods},
-    {Py_tp_members, members},
-    {0, NULL},
+    {Py_tp_doc, (void *)call_doc}, {Py_tp_dealloc, dealloc}, {Py_tp_repr, repr},
+    {Py_tp_methods, methods},      {Py_tp_members, members}, {0, NULL},
 };
 
 static PyType_Spec spec = {

@@ -3,8 +3,7 @@
 #include "fast.h"
 
 struct callbacks {
-    PyObject_HEAD
-    jsonrpcc_queue *queue;
+    PyObject_HEAD jsonrpcc_queue *queue;
     jsonrpcc_client *client;
     PyObject *handle;       /* keeps client */
     PyObject *keep;         /* keeps queue */
@@ -30,9 +29,9 @@ static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
     if (fast_read_arguments(&a, args, n, kwnames, 4))
         text = fast_encode(self->encode, self->hides_nan, a.params);
     if (text == NULL)
-        return PyErr_Occurred() ? NULL
-                                : fast_otherwise(self->request, object, args, n,
-                                                 kwnames);
+        return PyErr_Occurred()
+                   ? NULL
+                   : fast_otherwise(self->request, object, args, n, kwnames);
     /* All memory is taken first: an accepted call must not end in an error. */
     PyObject *call =
         fast_call_new(self->call_type, self->handle, self->client, a.method);
@@ -86,8 +85,8 @@ static PyObject *put_entry(PyObject *object, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "OOU", &on_result, &on_error, &method))
         return NULL;
-    uint32_t token =
-        fast_entries_put(&((struct callbacks *)object)->entries, on_result, on_error, method);
+    uint32_t token = fast_entries_put(&((struct callbacks *)object)->entries,
+                                      on_result, on_error, method);
     return token == FAST_NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
 }
 
@@ -104,9 +103,9 @@ static PyObject *submit_texts(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "Ky#z#iI", &token, &method, &method_len,
                           &params, &params_len, &ms, &flags))
         return NULL;
-    return PyLong_FromLongLong(fast_core.queue_request(
-        self->queue, token, method, (size_t)method_len, params,
-        (size_t)params_len, ms, flags));
+    return PyLong_FromLongLong(
+        fast_core.queue_request(self->queue, token, method, (size_t)method_len,
+                                params, (size_t)params_len, ms, flags));
 }
 
 /* call(method, id) -> Call */
@@ -135,7 +134,8 @@ static PyObject *take_entry(PyObject *object, PyObject *token)
 
     if (PyErr_Occurred())
         return NULL;
-    if (!fast_entries_take(&((struct callbacks *)object)->entries, number, &entry))
+    if (!fast_entries_take(&((struct callbacks *)object)->entries, number,
+                           &entry))
         Py_RETURN_NONE;
     PyObject *tuple = PyTuple_Pack(
         3, entry.on_result != NULL ? entry.on_result : Py_None,
@@ -201,8 +201,8 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
-        "client",  "queue",   "handle",       "keep", "encode",   "decode_many",
-        "request", "report",  "notification", "call", "hides_nan", NULL};
+        "client",  "queue",  "handle",       "keep", "encode",    "decode_many",
+        "request", "report", "notification", "call", "hides_nan", NULL};
     struct callbacks *self = (struct callbacks *)object;
     PyObject *client, *queue;
     int hides_nan;

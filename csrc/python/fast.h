@@ -48,8 +48,8 @@ struct fast_arguments {
 /* Read the arguments of a vectorcall, most positional ones at most.  False, and
  * no exception is set: they are unusual. */
 bool fast_read_arguments(struct fast_arguments *arguments,
-                         PyObject *const *args, Py_ssize_t n,
-                         PyObject *kwnames, Py_ssize_t most);
+                         PyObject *const *args, Py_ssize_t n, PyObject *kwnames,
+                         Py_ssize_t most);
 
 /* Encoded params, as a new reference: Py_None for none.  NULL: they are
  * unusual, or an exception is set. */

@@ -5,8 +5,7 @@
 #include "fast.h"
 
 struct futures {
-    PyObject_HEAD
-    jsonrpcc_queue *queue;
+    PyObject_HEAD jsonrpcc_queue *queue;
     jsonrpcc_client *client;
     PyObject *handle;        /* keeps client */
     PyObject *keep;          /* keeps queue */
@@ -214,8 +213,9 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
-        "client",        "queue",     "handle", "keep", "encode", "decode_many",
-        "create_future", "call_soon", "flush",  "pending", "otherwise", "hides_nan", NULL};
+        "client",      "queue",         "handle",    "keep",  "encode",
+        "decode_many", "create_future", "call_soon", "flush", "pending",
+        "otherwise",   "hides_nan",     NULL};
     struct futures *self = (struct futures *)object;
     PyObject *client, *queue, *handle, *keep, *encode, *decode_many;
     PyObject *create_future, *call_soon, *flush, *pending, *otherwise;
@@ -225,10 +225,11 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$O!O!OOOOOOOOOp", names, &PyLong_Type, &client,
-            &PyLong_Type, &queue, &handle, &keep, &encode, &decode_many,
-            &create_future, &call_soon, &flush, &pending, &otherwise, &hides_nan))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!OOOOOOOOOp", names,
+                                     &PyLong_Type, &client, &PyLong_Type,
+                                     &queue, &handle, &keep, &encode,
+                                     &decode_many, &create_future, &call_soon,
+                                     &flush, &pending, &otherwise, &hides_nan))
         return -1;
     self->client = PyLong_AsVoidPtr(client);
     self->queue = PyLong_AsVoidPtr(queue);
@@ -300,8 +301,7 @@ static PyMethodDef methods[] = {
      "See jsonrpcc.AsyncClient.call."},
     {"put", put_entry, METH_VARARGS,
      "put(future, method): the token of a new entry."},
-    {"take", take_entry, METH_O,
-     "take(token): its (future, method), or None."},
+    {"take", take_entry, METH_O, "take(token): its (future, method), or None."},
     {"take_all", take_all, METH_NOARGS,
      "take_all(): all entries' (future, method)."},
     {"cork", cork_now, METH_NOARGS, "cork(): have flush called this turn."},

@@ -16,8 +16,7 @@ struct place {
 };
 
 struct ordered {
-    PyObject_HEAD
-    PyObject *decode_many;
+    PyObject_HEAD PyObject *decode_many;
     PyObject *more; /* (self) -> False: nothing is left.  NULL: at the end */
     struct place *ring;
     unsigned long long turn; /* the number whose turn it is */

@@ -11,8 +11,7 @@
 #include <structmember.h>
 
 struct pending {
-    PyObject_HEAD
-    PyObject *handle; /* keeps client */
+    PyObject_HEAD PyObject *handle; /* keeps client */
     jsonrpcc_client *client;
     PyObject *method;
     PyObject *future;
@@ -24,7 +23,8 @@ PyObject *fast_pending_new(PyObject *type, PyObject *handle,
                            jsonrpcc_client *client, PyObject *method,
                            PyObject *future)
 {
-    struct pending *self = PyObject_GC_New(struct pending, (PyTypeObject *)type);
+    struct pending *self =
+        PyObject_GC_New(struct pending, (PyTypeObject *)type);
 
     if (self == NULL)
         return NULL;
@@ -107,7 +107,8 @@ static PyObject *throw(PyObject *object, PyObject *args)
     fast_core.cancel(self->client, self->id);
     PyObject *method =
         begin(self) ? PyObject_GetAttrString(self->iterator, "throw") : NULL;
-    PyObject *result = method == NULL ? NULL : PyObject_Call(method, args, NULL);
+    PyObject *result =
+        method == NULL ? NULL : PyObject_Call(method, args, NULL);
     Py_XDECREF(method);
     return result;
 }
