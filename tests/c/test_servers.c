@@ -376,13 +376,13 @@ static void test_no_trial_below_a_better_group(void)
 static void test_every_character_of_a_host(void)
 {
     for (int c = 1; c < 256; c++) {
-        const char *good =
+        const char *allowed =
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
             "0123456789.-_";
         struct jrc_servers servers;
-        char text[] = "a?a:1", why[200] = "";
+        char text[] = "a?a:1";
         text[1] = (char)c;
-        bool is_good = strchr(good, c) != NULL;
+        bool is_good = strchr(allowed, c) != NULL;
         bool parsed = jrc_servers_parse(&servers, text, why, sizeof why);
         if (!CHECK(parsed == is_good))
             printf("  %d\n", c);
