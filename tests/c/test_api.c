@@ -415,7 +415,6 @@ static void test_polled(void)
         {.fd = jsonrpcc_queue_fd(queue), .events = POLLIN},
     };
     jsonrpcc_batch batch;
-    unsigned polls = 0;
     size_t fetched = 0;
 
     CHECK(fds[0].fd >= 0 && fds[1].fd >= 0);
@@ -424,14 +423,14 @@ static void test_polled(void)
         CHECK(jsonrpcc_queue_request(queue, i, "echo", 4, text, strlen(text),
                                      5000, JSONRPCC_WAIT_FOR_READY) > 0);
         for (unsigned n = 0; fetched <= i && n < 1000; n++) {
-            polls += jsonrpcc_queue_poll(queue);
+            jsonrpcc_queue_poll(queue);
             while (jsonrpcc_queue_fetch(queue, &batch))
                 fetched += batch.count;
             if (fetched <= i)
                 poll(fds, 2, 10);
         }
     }
-    CHECK(fetched == 20 && polls > 0);
+    CHECK(fetched == 20); /* by polls, or by the event thread if it was first */
     CHECK(jsonrpcc_client_close(client, 5000));
     CHECK(!jsonrpcc_queue_poll(queue));
     jsonrpcc_queue_free(queue);
@@ -536,6 +535,7 @@ static void use_in_child(jsonrpcc_client *client, jsonrpcc_queue *queue,
                          jsonrpcc_sync *sync, jsonrpcc_waiter *waiter)
 {
     jsonrpcc_batch batch;
+    unsigned failures = check_failures;
 
     CHECK(jsonrpcc_waiter_is_foreign(waiter));
     CHECK(!jsonrpcc_in_callback(client));
@@ -556,7 +556,7 @@ static void use_in_child(jsonrpcc_client *client, jsonrpcc_queue *queue,
     jsonrpcc_sync_free(fresh);
     CHECK(jsonrpcc_client_close(client, 5000));
     jsonrpcc_client_free(client);
-    check_exit(check_failures > 0);
+    check_exit(check_failures > failures);
 }
 
 static void test_in_a_forked_child(void)
