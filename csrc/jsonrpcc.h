@@ -476,7 +476,8 @@ int jsonrpcc_queue_fd(jsonrpcc_queue *queue);
 /* The result, or the error, of an outcome as a json-c tree: yours, to be given
  * back by json_object_put().  NULL is JSON's null, and also what comes of other
  * outcomes and of no memory.  json-c clamps integers beyond 64 bits and cuts
- * names at NUL: where that matters, read the text. */
+ * names at NUL; and where memory ends, json-c 0.16 may lose members, or crash:
+ * where any of that matters, read the text. */
 struct json_object;
 struct json_object *jsonrpcc_outcome_tree(const jsonrpcc_outcome *outcome);
 
