@@ -109,6 +109,10 @@ mutate: venv ## break the core in small ways, and see that its tests notice
 bench: venv-bench ## measure against rivals
 	$(PY) -m bench $(ARGS)
 
+instructions: venv-bench ## count the instructions of a call, by valgrind, against bench/instructions.json
+	@scripts/setup.sh command valgrind valgrind
+	$(PY) -m bench.instructions $(ARGS)
+
 soak: venv soak-tools ## the long tests in stages; writes RELIABILITY.md
 	$(RUN) -m tests.soak $(ARGS)
 
@@ -200,4 +204,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench soak soak-tools docs dist test-dist clean system venv
+.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench instructions soak soak-tools docs dist test-dist clean system venv

@@ -202,8 +202,8 @@ IMPORTS = {
     "testing": {"_faults", "_methods", "_netstring", "_serving"},
 }
 CLIENT = {
-    "_base", "_blocking", "_bulk", "_codec", "_dispatcher", "_errors", "_fast", "_jsonrpcc",
-    "_options", "_outcome", "_proxy", "_stats", "_submit", "_texts",
+    "_base", "_blocking", "_bulk", "_codec", "_dispatcher", "_errors", "_fast",
+    "_jsonrpcc", "_options", "_outcome", "_proxy", "_stats", "_submit", "_texts",
 }  # fmt: skip
 IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
 IMPORTS |= dict.fromkeys(

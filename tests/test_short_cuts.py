@@ -65,7 +65,7 @@ def test_arguments_are_those_of_the_documented_method(serve, name):
                 function("first", "[1")
             with pytest.raises(TypeError, match="params"):
                 function("first", {1, 2})
-            with pytest.raises(ValueError, match="NaN|finite|nan"):
+            with pytest.raises(ValueError, match=r"NaN|finite|nan"):
                 function("first", [float("nan")])
 
 
