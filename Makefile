@@ -49,7 +49,7 @@ PROGRAMS = $(TESTS) $(FUZZERS) $(SUITE)
 HELPERS = $(filter-out $(PROGRAMS) fuzz_driver,$(patsubst tests/c/%.c,%,$(wildcard tests/c/*.c)))
 
 help: ## list these targets (the default)
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo "Variables: PYTHON=python3.12  ARGS='-k name' (to pytest)  SAN=thread  PREFIX=/usr  DESTDIR=/tmp/x  V=1"
 
 dev: ## set up everything: .venv, the built package, tools to test, lint, document
