@@ -250,15 +250,30 @@ def asan(stage):
         "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={reports}/ubsan",
         "PYTHONMALLOC": "malloc",
     }
+    # First something that it must find.
+    stage.command(python, "tests/programs/leak.py", env=env, cwd=folder)
+    planted = [path.read_text(errors="replace") for path in reports.iterdir()]
+    found = any("jsonrpcc_sync_new" in leak for leak in _leaks(planted))
+    shutil.rmtree(reports)
+    reports.mkdir()
     result = _each_file(stage, SANITIZED, env=env, python=python, cwd=folder)
-    ours = [text for path in reports.iterdir() for text in leaks_of_ours(
-        path.read_text(errors="replace"))]  # fmt: skip
+    texts = [path.read_text(errors="replace") for path in reports.iterdir()]
+    ours = _leaks(texts)
     (OUT / "asan.reports").write_text("\n\n".join(ours))
-    result.failures += len(ours)
-    result.figures |= {"reports with a frame of ours": len(ours),
-                      "processes that reported leaks of others": len(list(
-                          reports.iterdir()))}  # fmt: skip
+    result.failures += len(ours) + (not found)
+    result.figures |= {
+        "a leak planted in our code was found": "yes" if found else "no",
+        "reports with a frame of ours": len(ours),
+        "processes with reports of others": len(texts),
+        "processes in which LSan itself failed": sum(
+            "LeakSanitizer has encountered a fatal error" in text for text in texts
+        ),
+    }
     return result
+
+
+def _leaks(texts):
+    return [leak for text in texts for leak in leaks_of_ours(text)]
 
 
 def leaks_of_ours(text):
