@@ -47,9 +47,60 @@ def simulator(stage):
     return stage.rounds(once)
 
 
+TORTURE = re.compile(
+    r"alloc sites (\d+)/(\d+), syscall sites (\d+)/(\d+), runs (\d+), "
+    r"faults (\d+), calls (\d+)"
+)
+
+
 def torture(stage):
-    """Every allocation and system call of the core made to fail."""
-    return _of_make(stage, "torture", "TORTURE=all", "runs")
+    """Every allocation and system call of the core made to fail, with real sockets."""
+    for san in ("", "address,undefined"):
+        where = "asan" if san else "plain"
+        code, text = make(stage, f"build/{where}/test_torture", SAN=san)
+        if code != 0:
+            return Result(0, "runs", 0, notes=[f"there is no torture: {text[-200:]}"])
+
+    def once(number):
+        where = ("asan", "plain")[number % 2]
+        code, text = stage.command(
+            ROOT / "build" / where / "test_torture", 3 + number, limit=1200
+        )
+        found = TORTURE.search(text)
+        if found is None:
+            return Result(1, "runs", 1, notes=[text[-300:]])
+        hit, sites, hit_calls, calls_sites, runs, faults, calls = map(
+            int, found.groups()
+        )
+        figures = {
+            "most allocation sites made to fail": hit,
+            "most allocation sites": sites,
+            "most system call sites made to fail": hit_calls,
+            "most system call sites": calls_sites,
+            "faults": faults,
+            "calls": calls,
+        }
+        return Result(runs, "runs", int(code != 0), figures)
+
+    return stage.rounds(once)
+
+
+def mutants(stage):
+    """The core broken in small ways: do its tests notice?"""
+    if make(stage, "-n", "mutate")[0] != 0:
+        return Result(0, "mutants", 0, notes=["there is no target mutate"])
+    count = max(10, int(stage.left() / 4))
+    code, text = make(stage, "mutate", ARGS=f"--count {count}")
+    found = re.search(
+        r"(\d+) mutants of (\d+), seed (\d+), (\d+) killed, (\d+) equivalent, "
+        r"(\d+) survived", text.replace("\n", " "),
+    )  # fmt: skip
+    if found is None:
+        return Result(1, "mutants", 1, notes=[text[-300:]])
+    real, everything, _, killed, same, survived = map(int, found.groups())
+    figures = {"of so many that there are": everything, "killed": killed,
+               "known to be equivalent": same}  # fmt: skip
+    return Result(real, "mutants", max(survived, int(code != 0)), figures)
 
 
 def fuzz(stage):
@@ -69,17 +120,6 @@ def fuzz(stage):
         int(code != 0),
         {"inputs": per_target, "crashes kept": crashes},
     )
-
-
-def _of_make(stage, target, variable, unit):
-    """A target that another part of the project brings, as far as it is there."""
-    if make(stage, "-n", target)[0] != 0:
-        return Result(0, unit, 0, notes=[f"there is no target {target}"])
-    code, text = stage.command("make", "--no-print-directory", target, variable)
-    counts = {
-        name: int(n) for n, name in re.findall(r"(\d+) ([a-z][a-z ]+[a-z])", text)
-    }
-    return Result(counts.get(unit, 1), unit, int(code != 0), counts)
 
 
 def chaos(stage):
@@ -348,6 +388,7 @@ def valgrind(stage):
 STAGES = {
     "simulator": simulator,
     "torture": torture,
+    "mutants": mutants,
     "fuzz": fuzz,
     "chaos": chaos,
     "network": _tests("namespaces"),
