@@ -333,7 +333,7 @@ def calm(places):
             return now[0] > responses + 20
 
         try:
-            until(is_well, 2 * LIMIT, "the way back of the best servers")
+            until(is_well, LIMIT, "the way back of the best servers")
         except AssertionError as error:
             raise AssertionError(f"{error}: {client.servers()}, {faults}") from None
         spans.append((index, time.monotonic(), losses))
