@@ -165,7 +165,7 @@ def _tests(*names, unit="tests", env=()):
 
 def exits(stage):
     """All endings, with the server alive and dead."""
-    each = 20
+    each = 8
 
     def once(_):
         result = stage.pytest("tests/test_exit.py", env={"JSONRPCC_EXITS": str(each)})
