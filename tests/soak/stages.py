@@ -215,7 +215,7 @@ def memory(stage):
 
 def injection(stage):
     """Any text as method and params, against a witness of its own."""
-    each = 1000
+    each = 500
 
     def once(_):
         result = stage.pytest(
