@@ -49,7 +49,7 @@ PROGRAMS = $(TESTS) $(FUZZERS) $(SUITE)
 HELPERS = $(filter-out $(PROGRAMS) fuzz_driver,$(patsubst tests/c/%.c,%,$(wildcard tests/c/*.c)))
 
 help: ## list these targets (the default)
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo "Variables: PYTHON=python3.12  ARGS='-k name' (to pytest)  SAN=thread  PREFIX=/usr  DESTDIR=/tmp/x  V=1"
 
 dev: ## set up everything: .venv, the built package, tools to test, lint, document
@@ -108,6 +108,10 @@ mutate: venv ## break the core in small ways, and see that its tests notice
 
 bench: venv-bench ## measure against rivals
 	$(PY) -m bench $(ARGS)
+
+instructions: venv-bench ## count the instructions of a call, by valgrind, against bench/instructions.json
+	@scripts/setup.sh command valgrind valgrind
+	$(PY) -m bench.instructions $(ARGS)
 
 soak: venv soak-tools ## the long tests in stages; writes RELIABILITY.md
 	$(RUN) -m tests.soak $(ARGS)
@@ -200,4 +204,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench soak soak-tools docs dist test-dist clean system venv
+.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench instructions soak soak-tools docs dist test-dist clean system venv

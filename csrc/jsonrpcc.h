@@ -443,7 +443,8 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
 /* Submit up to count calls of one method, params being the elements of one
  * JSON array text, with tokens token, token + 1, ...  Returns how many were
  * accepted, or the negated status if none was; *at (in: where to go on, out:
- * where it stopped) is an offset in params, 0 to begin with. */
+ * where it stopped) is an offset in params, 0 to begin with.  The text is read
+ * as it is submitted: what stands before a fault in it is accepted. */
 int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
                                     const char *method, size_t method_len,
                                     const char *params, size_t params_len,
@@ -476,7 +477,8 @@ int jsonrpcc_queue_fd(jsonrpcc_queue *queue);
 /* The result, or the error, of an outcome as a json-c tree: yours, to be given
  * back by json_object_put().  NULL is JSON's null, and also what comes of other
  * outcomes and of no memory.  json-c clamps integers beyond 64 bits and cuts
- * names at NUL: where that matters, read the text. */
+ * names at NUL; and where memory ends, json-c 0.16 may lose members, or crash:
+ * where any of that matters, read the text. */
 struct json_object;
 struct json_object *jsonrpcc_outcome_tree(const jsonrpcc_outcome *outcome);
 

@@ -268,27 +268,39 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
     return -(int64_t)status;
 }
 
-/* The end of the JSON value that starts at p, in text known to be valid. */
-static const char *skip_value(const char *p, const char *end)
+static const char *skip_space(const char *p, const char *end)
 {
-    unsigned depth = 0;
+    while (p < end && memchr(" \t\r\n", *p, 4) != NULL)
+        p++;
+    return p;
+}
 
-    for (; p < end; p++) {
-        if (*p == '"') {
-            for (p++; *p != '"'; p++)
-                if (*p == '\\')
-                    p++;
-        } else if (*p == '[' || *p == '{') {
-            depth++;
-        } else if (*p == ']' || *p == '}') {
-            if (depth == 0)
-                return p;
-            depth--;
-        } else if (*p == ',' && depth == 0) {
-            return p;
-        }
+/* The element of an array that begins at or behind p: where it lies, and p is
+ * set behind it and its comma.  0: there is none left, -1: that is no JSON. */
+static int next_element(const char **p, const char *end, const char **element,
+                        size_t *len)
+{
+    const char *start = skip_space(*p, end);
+
+    if (start < end && *start == ']') {
+        *p = start;
+        return skip_space(start + 1, end) == end ? 0 : -1;
     }
-    return end;
+    const char *next = jrc_json_value_end(start, end, JRC_JSON_DEPTH_MAX);
+    if (next == NULL)
+        return -1;
+    *element = start;
+    *len = (size_t)(next - start);
+    next = skip_space(next, end);
+    if (next == end || (*next != ',' && *next != ']'))
+        return -1;
+    *p = next + (*next == ',');
+    /* What follows a comma is looked at when its turn comes, but no bracket
+     * may. */
+    return *next == ',' && skip_space(*p, end) < end &&
+                   *skip_space(*p, end) == ']'
+               ? -1
+               : 1;
 }
 
 int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
@@ -297,42 +309,37 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
                                     size_t *at, uint32_t count,
                                     int32_t timeout_ms, uint32_t flags)
 {
-    struct jrc_json_report report;
     const char *end = params + params_len;
+    const char *p = params + *at;
+    const char *element;
+    size_t len;
     int64_t accepted = 0;
+    int64_t failure = 0;
 
     if (*at == 0) {
-        if (!jrc_json_scan(params, params_len, JRC_JSON_DEPTH_MAX, NULL, 0,
-                           &report) ||
-            report.type != JRC_JSON_ARRAY)
+        p = skip_space(p, end);
+        if (p == end || *p++ != '[')
             return -JSONRPCC_EINVAL;
-        *at = (size_t)((const char *)memchr(params, '[', params_len) + 1 -
-                       params);
     }
-    while (accepted < count) {
-        const char *p = params + *at;
-        while (p < end && strchr(" \t\r\n", *p) != NULL)
-            p++;
-        const char *next = skip_value(p, end);
-        if (next == end || next == p)
-            break;
-        const char *last = next;
-        while (strchr(" \t\r\n", last[-1]) != NULL)
-            last--;
-        int64_t id = jsonrpcc_queue_request(
-            queue, token + (uint64_t)accepted, method, method_len, p,
-            (size_t)(last - p), timeout_ms, flags | JSONRPCC_CORKED);
-        if (id < 0) {
-            if (accepted == 0)
-                return id;
+    while (accepted < count && failure == 0) {
+        int got = next_element(&p, end, &element, &len);
+        if (got <= 0) {
+            failure = got < 0 ? -JSONRPCC_EINVAL : 0;
             break;
         }
-        accepted++;
-        *at = (size_t)(next + (*next == ',') - params);
+        int64_t id = jsonrpcc_queue_request(
+            queue, token + (uint64_t)accepted, method, method_len, element, len,
+            timeout_ms, flags | JSONRPCC_CORKED);
+        if (id < 0) {
+            failure = id;
+        } else {
+            accepted++;
+            *at = (size_t)(p - params);
+        }
     }
-    if ((flags & JSONRPCC_CORKED) == 0)
+    if (accepted > 0 && (flags & JSONRPCC_CORKED) == 0)
         jsonrpcc_flush(queue->client);
-    return accepted;
+    return accepted > 0 ? accepted : failure;
 }
 
 bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms)

@@ -15,15 +15,15 @@ from jsonrpcc._base import (
     SLICE_MS,
     WAIT_FOR_READY,
     Base,
-    pointer,
 )
+from jsonrpcc._blocking import Waiting
 from jsonrpcc._bulk import Bulk
 from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc._errors import JsonRpcError
 from jsonrpcc._fast import Call, Ordered
-from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._options import milliseconds, remaining
-from jsonrpcc._outcome import Event, refusal
+from jsonrpcc._jsonrpcc import lib
+from jsonrpcc._options import milliseconds
+from jsonrpcc._outcome import Event
 from jsonrpcc._proxy import Proxy
 
 if TYPE_CHECKING:
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
     from jsonrpcc._base import OptionArgs
     from jsonrpcc._dispatcher import OnError, OnResult
 
-_sync_call = lib.jsonrpcc_sync_call
-_sync_outcome = lib.jsonrpcc_sync_outcome
-OK: int = lib.JSONRPCC_OK
-EPENDING: int = lib.JSONRPCC_EPENDING
-EFULL: int = lib.JSONRPCC_EFULL
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
@@ -88,6 +83,13 @@ class Client(Base):
     ) -> None:
         super().__init__(servers, codec=codec, on_event=on_event, **options)
         self._on_event = on_event
+        self._waiting = Waiting(
+            self._handle,
+            self._outcomes,
+            self._codec,
+            self._texts,
+            timeout=self._options.timeout,
+        )
         self._forget()
         self._open()
         # Garbage must not join a thread: the dispatcher ends by itself.
@@ -100,9 +102,8 @@ class Client(Base):
         """Have nothing that belongs to a process: at first, and after fork()."""
         self._lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
-        for name in ("request", "notification"):
+        for name in ("request", "notification", "call"):
             self.__dict__.pop(name, None)
-        self._syncs: list[Any] = []
 
     def _open(self) -> Dispatcher:
         with self._lock:
@@ -125,9 +126,14 @@ class Client(Base):
         That leaves out a Python frame in the path of every call; not where a
         subclass has methods of its own by these names.
         """
-        for name in ("request", "notification"):
+        short_cuts = {
+            "request": dispatcher.calls.request,
+            "notification": dispatcher.calls.notification,
+            "call": self._waiting.short_cut().call,
+        }
+        for name, function in short_cuts.items():
             if getattr(type(self), name) is getattr(Client, name):
-                self.__dict__[name] = getattr(dispatcher.calls, name)
+                self.__dict__[name] = function
 
     # ---- callbacks ----------------------------------------------------------
 
@@ -220,60 +226,13 @@ class Client(Base):
         """
         if self._dispatcher is None:
             self._open()
-        text, flags = self._texts.params(params)
-        name = self._texts.method(method)
-        ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        if idempotent:
-            flags |= IDEMPOTENT
-        if wait_for_ready:
-            flags |= WAIT_FOR_READY
-        try:
-            sync = self._syncs.pop()
-        except IndexError:
-            sync = self._new_sync()
-        args = (name, len(name), *pointer(text), ms, flags, SLICE_MS)
-        status = _sync_call(sync, *args)
-        if status == EFULL:
-            status = self._retry_sync(sync, args, ms)
-        # An exception from a signal handler lands between two slices: the sync
-        # is then dropped, which cancels the call.
-        while status == EPENDING:
-            status = lib.jsonrpcc_sync_wait(sync, SLICE_MS)
-        outcome = _sync_outcome(sync)
-        if not outcome:
-            self._syncs.append(sync)
-            raise refusal(status, method, text, flags)
-        if status != OK:
-            error = self._outcomes.error(outcome, method)
-            self._syncs.append(sync)
-            raise error
-        try:
-            result = self._codec.decode(ffi.buffer(outcome.json, outcome.json_len))
-        except Exception as cause:
-            raise self._outcomes.undecodable(method, cause) from cause
-        finally:
-            self._syncs.append(sync)
-        return result
-
-    def _new_sync(self) -> Any:
-        sync = lib.jsonrpcc_sync_new(self._handle)
-        if sync == ffi.NULL:
-            msg = "out of memory"
-            raise MemoryError(msg)
-        handle = self._handle
-        return ffi.gc(sync, lambda sync, _=handle: lib.jsonrpcc_sync_free(sync))
-
-    def _retry_sync(self, sync: Any, args: tuple[Any, ...], ms: int) -> int:
-        """Wait for room and try again, at most for the call's timeout."""
-        deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
-        status: int = EFULL
-        *texts, _, flags, slice_ms = args
-        while status == EFULL and (left := remaining(deadline)):
-            lib.jsonrpcc_room(self._handle, min(left, SLICE_MS))
-            # What was spent on waiting is gone from the call's time.
-            left = remaining(deadline) or 1
-            status = _sync_call(sync, *texts, left, flags, slice_ms)
-        return status
+        return self._waiting.call(
+            method,
+            params,
+            timeout=timeout,
+            idempotent=idempotent,
+            wait_for_ready=wait_for_ready,
+        )
 
     def submit(
         self,

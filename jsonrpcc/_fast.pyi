@@ -10,6 +10,28 @@ class Call:
     def method(self) -> str: ...
     def cancel(self) -> None: ...
 
+class Blocking:
+    def __init__(
+        self,
+        *,
+        encode: Callable[[Any], bytes],
+        decode: Callable[[Any], Any],
+        hides_nan: bool,
+        make: Callable[[], tuple[int, Any]],
+        fail: Callable[[int, str], Exception],
+        otherwise: Callable[..., Any],
+        slice_ms: int,
+    ) -> None: ...
+    def call(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+    ) -> Any: ...
+
 class Callbacks:
     def __init__(
         self,

@@ -30,7 +30,18 @@ def address(name: str) -> int:
     return int(ffi.cast("uintptr_t", ffi.addressof(lib, f"jsonrpcc_{name}")))
 
 
-bind({name: address(name) for name in ("queue_request", "cancel")})
+bind(
+    {
+        name: address(name)
+        for name in (
+            "queue_request",
+            "cancel",
+            "sync_call",
+            "sync_wait",
+            "sync_outcome",
+        )
+    }
+)
 
 
 class Submitter:

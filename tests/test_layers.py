@@ -202,11 +202,14 @@ IMPORTS = {
     "testing": {"_faults", "_methods", "_netstring", "_serving"},
 }
 CLIENT = {
-    "_base", "_bulk", "_codec", "_dispatcher", "_errors", "_fast", "_jsonrpcc",
-    "_options", "_outcome", "_proxy", "_stats",
+    "_base", "_blocking", "_bulk", "_codec", "_dispatcher", "_errors", "_fast",
+    "_jsonrpcc", "_options", "_outcome", "_proxy", "_stats", "_submit", "_texts",
 }  # fmt: skip
 IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
-IMPORTS |= dict.fromkeys(["_base", "_bulk", "_dispatcher", "_client", "aio"], CLIENT)
+IMPORTS |= dict.fromkeys(
+    ["_base", "_blocking", "_bulk", "_dispatcher", "_client", "_submit", "aio"], CLIENT
+)
+IMPORTS["_texts"] = {"_codec", "_jsonrpcc"}
 FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
 
 
@@ -231,7 +234,10 @@ def test_a_module_imports_what_it_may(module):
     assert imports(module)[0] <= IMPORTS[module]
 
 
-@pytest.mark.parametrize("module", ["_client", "_dispatcher", "_bulk", "_base", "aio"])
+@pytest.mark.parametrize(
+    "module",
+    ["_client", "_dispatcher", "_blocking", "_bulk", "_base", "_submit", "aio"],
+)
 def test_the_client_leaves_protocol_and_sockets_to_the_core(module):
     assert not imports(module)[1] & FOREIGN
 

@@ -11,6 +11,9 @@ static PyObject *bind(PyObject *module, PyObject *addresses)
     } functions[] = {
         {"queue_request", &fast_core.queue_request},
         {"cancel", &fast_core.cancel},
+        {"sync_call", &fast_core.sync_call},
+        {"sync_wait", &fast_core.sync_wait},
+        {"sync_outcome", &fast_core.sync_outcome},
     };
 
     (void)module;
@@ -70,6 +73,7 @@ PyMODINIT_FUNC PyInit__fast(void)
 
     if (module != NULL && intern_names() &&
         add_type(module, "Call", fast_call_type()) &&
+        add_type(module, "Blocking", fast_blocking_type()) &&
         add_type(module, "Callbacks", fast_callbacks_type()) &&
         add_type(module, "Futures", fast_futures_type()) &&
         add_type(module, "Ordered", fast_ordered_type()) &&

@@ -24,6 +24,12 @@ struct fast_core {
                              const char *params, size_t params_len,
                              int32_t timeout_ms, uint32_t flags);
     void (*cancel)(jsonrpcc_client *client, uint64_t id);
+    jsonrpcc_status (*sync_call)(jsonrpcc_sync *sync, const char *method,
+                                 size_t method_len, const char *params,
+                                 size_t params_len, int32_t timeout_ms,
+                                 uint32_t flags, int32_t slice_ms);
+    jsonrpcc_status (*sync_wait)(jsonrpcc_sync *sync, int32_t slice_ms);
+    const jsonrpcc_outcome *(*sync_outcome)(jsonrpcc_sync *sync);
 };
 
 extern struct fast_core fast_core;
@@ -108,6 +114,7 @@ PyObject *fast_decode(PyObject *decode_many, const jsonrpcc_batch *batch);
 
 /* The types: new references, or NULL. */
 PyObject *fast_call_type(void);
+PyObject *fast_blocking_type(void);
 PyObject *fast_callbacks_type(void);
 PyObject *fast_futures_type(void);
 PyObject *fast_ordered_type(void);

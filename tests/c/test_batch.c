@@ -187,11 +187,68 @@ static void test_out_of_memory(void)
     }
 }
 
+/* A slice ends with the result that fills it, be it the first. */
+static void test_a_large_result_is_alone(void)
+{
+    struct jrc_batch batch;
+    jsonrpcc_batch slice;
+    size_t len = JRC_BATCH_BYTES;
+    char *large = malloc(len + 1);
+
+    memset(large, '1', len);
+    large[len] = '\0';
+    CHECK(jrc_batch_init(&batch, 8));
+    add(&batch, 1, large);
+    add(&batch, 2, "2");
+    CHECK(jrc_batch_slice(&batch, &slice) && slice.count == 1);
+    CHECK(jrc_batch_slice(&batch, &slice) && slice.count == 1 &&
+          slice.tokens[0] == 2);
+    CHECK(!jrc_batch_slice(&batch, &slice));
+    jrc_batch_clear(&batch);
+    free(large);
+}
+
+/* Results of all lengths around that of the buffer, for ASan. */
+static void test_results_that_just_fit(void)
+{
+    char text[4110];
+    struct jrc_batch batch;
+
+    for (size_t len = 4085; len < 4105; len++) {
+        memset(text, '1', len);
+        text[len] = '\0';
+        CHECK(jrc_batch_init(&batch, 8));
+        add(&batch, 1, text);
+        CHECK(jrc_batch_bytes(&batch) == len + 2);
+        jrc_batch_clear(&batch);
+    }
+}
+
+static void test_events_are_appended(void)
+{
+    struct jrc_batch to, from;
+    jsonrpcc_batch slice;
+
+    CHECK(jrc_batch_init(&to, 8) && jrc_batch_init(&from, 8));
+    for (int32_t i = 0; i < 3; i++)
+        jrc_batch_add_event(&from, &(jsonrpcc_event){.server = i});
+    jrc_batch_append(&to, &from);
+    CHECK(jrc_batch_is_empty(&from));
+    CHECK(jrc_batch_slice(&to, &slice) && slice.event_count == 3);
+    for (int32_t i = 0; i < 3; i++)
+        CHECK(slice.events[i].server == i);
+    jrc_batch_clear(&to);
+    jrc_batch_clear(&from);
+}
+
 int main(void)
 {
     test_slices_of_all_sizes();
     test_failures_and_events();
     test_append();
     test_out_of_memory();
+    test_a_large_result_is_alone();
+    test_results_that_just_fit();
+    test_events_are_appended();
     return check_done();
 }

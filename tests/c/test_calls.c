@@ -264,6 +264,29 @@ static void test_copies_are_freed(void)
     jrc_calls_clear(&calls);
 }
 
+/* LSan sees whether the first slot's copy is forgotten. */
+static void test_the_first_copy_is_freed(void)
+{
+    struct jrc_calls calls;
+
+    CHECK(jrc_calls_init(&calls, 16));
+    jrc_calls_new(&calls)->copy = malloc(8);
+    jrc_calls_clear(&calls);
+}
+
+/* 0 is nobody's id, also before there was any. */
+static void test_nobody_is_cancelled(void)
+{
+    struct jrc_calls calls;
+
+    CHECK(jrc_calls_init(&calls, 16));
+    jrc_calls_cancel(&calls, 0);
+    CHECK(calls.cancels == JRC_NO_CALL);
+    jrc_calls_cancel(&calls, 16);
+    CHECK(calls.cancels == JRC_NO_CALL);
+    jrc_calls_clear(&calls);
+}
+
 int main(void)
 {
     test_capacity();
@@ -276,5 +299,7 @@ int main(void)
     test_watch_in_any_order();
     test_lists();
     test_copies_are_freed();
+    test_the_first_copy_is_freed();
+    test_nobody_is_cancelled();
     return check_done();
 }

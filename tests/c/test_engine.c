@@ -435,6 +435,59 @@ static void test_lost_while_closing(void)
     finish();
 }
 
+/* Why nothing works is what the best server says, wherever it stands. */
+static void test_the_reason_is_the_best_servers(void)
+{
+    rig_start(&rig, "a:1,1 b:2,2");
+    jrc_engine_lost(&rig.engine, 0, 11, rig.now_us);
+    jrc_engine_lost(&rig.engine, 1, 22, rig.now_us);
+    rig_call(&rig, 1, 0, 1000);
+    CHECK(rig_is(&rig, 1, JSONRPCC_EFAILURE, JSONRPCC_NOT_SENT));
+    CHECK(rig_outcome(&rig, 1)->reason == 22);
+    rig_stop(&rig);
+}
+
+static void test_what_is_counted(void)
+{
+    uint64_t answers = 0;
+
+    rig_start(&rig, "a:1");
+    uint64_t id = rig_call(&rig, 1, 0, 1000);
+    rig_call(&rig, 2, 0, 1000);
+    size_t sent = rig_send(&rig, 0, SIZE_MAX);
+    CHECK(jrc_read(&rig.engine.conns[0].bytes_sent) == sent && sent > 0);
+    rig_reply(&rig, 0, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":1}",
+              (unsigned long long)id);
+    for (int i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
+        answers += jrc_read(&rig.engine.counters.latency[i]);
+    CHECK(answers == 1);
+    rig_wait(&rig, 2000000);
+    CHECK(rig_is(&rig, 2, JSONRPCC_ETIMEDOUT, JSONRPCC_UNKNOWN));
+    for (int i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
+        answers -= jrc_read(&rig.engine.counters.latency[i]);
+    CHECK(answers == 0); /* a timeout has no latency */
+    jrc_engine_close(&rig.engine, rig.now_us, 1000);
+    rig_call(&rig, 3, 0, 1000);
+    CHECK(rig_is(&rig, 3, JSONRPCC_ECLOSED, JSONRPCC_NOT_SENT));
+    CHECK(rig_outcome(&rig, 3)->reason == 0);
+    rig_stop(&rig);
+}
+
+/* What waits in a suspect's output goes to a server that is trusted. */
+static void test_a_suspect_is_unloaded(void)
+{
+    rig_start(&rig, "a:1 b:2");
+    for (uint64_t token = 1; token <= 12; token++)
+        rig_call(&rig, token, 0, token % 2 == 1 && token < 11 ? 10 : 5000);
+    rig_send(&rig, 1, SIZE_MAX);
+    CHECK(rig_output(&rig, 0) > 0);
+    rig_wait(&rig, 20000); /* five calls to one server time out */
+    CHECK(rig_events(&rig, JSONRPCC_SUSPECT, 0) == 1);
+    CHECK(rig_output(&rig, 0) == 0 && rig_output(&rig, 1) > 0);
+    CHECK(rig_sound(&rig.engine));
+    rig_stop(&rig);
+}
+
 int main(void)
 {
     test_not_sent_until_the_last_byte();
@@ -456,5 +509,8 @@ int main(void)
     test_suspect();
     test_close();
     test_lost_while_closing();
+    test_the_reason_is_the_best_servers();
+    test_what_is_counted();
+    test_a_suspect_is_unloaded();
     return check_done();
 }

@@ -318,6 +318,25 @@ static void test_responses(void)
     }
 }
 
+static void test_what_is_left_behind(void)
+{
+    struct jrc_message message;
+    struct jrc_fault fault = {NULL, 99};
+    char *owned = (char *)1;
+    size_t len;
+
+    CHECK(!jrc_message_init(&message, "", 0, NULL, 0, false, &fault));
+    CHECK(fault.rule != NULL && fault.at == 0);
+    CHECK(jrc_params_check("[]", 2, true, &owned, &len, &fault));
+    CHECK(owned == NULL); /* nothing to free */
+    owned = (char *)1;
+    CHECK(!jrc_params_check("x", 1, true, &owned, &len, &fault));
+    CHECK(owned == NULL);
+    CHECK(jrc_message_init(&message, "a\"", 2, "['b']", 5, true, &fault));
+    jrc_message_clear(&message);
+    jrc_message_clear(&message); /* a second time does nothing */
+}
+
 int main(void)
 {
     test_requests_byte_for_byte();
@@ -325,5 +344,6 @@ int main(void)
     test_params();
     test_injection();
     test_responses();
+    test_what_is_left_behind();
     return check_done();
 }

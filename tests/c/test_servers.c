@@ -372,6 +372,25 @@ static void test_no_trial_below_a_better_group(void)
     jrc_servers_clear(&s);
 }
 
+/* All letters and digits may be in a host, and what is next to them may not. */
+static void test_every_character_of_a_host(void)
+{
+    for (int c = 1; c < 256; c++) {
+        const char *allowed =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+            "0123456789.-_";
+        struct jrc_servers servers;
+        char text[] = "a?a:1";
+        text[1] = (char)c;
+        bool is_good = strchr(allowed, c) != NULL;
+        bool parsed = jrc_servers_parse(&servers, text, why, sizeof why);
+        if (!CHECK(parsed == is_good))
+            printf("  %d\n", c);
+        if (parsed)
+            jrc_servers_clear(&servers);
+    }
+}
+
 int main(void)
 {
     test_list();
@@ -386,5 +405,6 @@ int main(void)
     test_timeouts_in_a_row_make_a_suspect();
     test_the_last_server_is_never_ejected();
     test_no_trial_below_a_better_group();
+    test_every_character_of_a_host();
     return check_done();
 }

@@ -69,8 +69,13 @@ static void record(struct round *round, uint64_t token,
 {
     if (outcome->status == JSONRPCC_OK && outcome->json != NULL &&
         !peer_says("echo", first_number + token, outcome->json,
-                   outcome->json_len))
+                   outcome->json_len)) {
+        printf("  call %llu: %.*s\n",
+               (unsigned long long)(first_number + token),
+               (int)(outcome->json_len > 40 ? 40 : outcome->json_len),
+               outcome->json);
         atomic_fetch_add(&round->wrong, 1);
+    }
     atomic_fetch_add(&statuses[outcome->status], 1);
     atomic_fetch_add(&round->outcomes[token], 1);
     atomic_fetch_add(&round->told, 1);
@@ -223,10 +228,10 @@ static void use_in_child(const struct round *round)
     const char params[] = "[0]"; /* the peer's first number, nobody's */
 
     jsonrpcc_status status =
-        sync == NULL
-            ? JSONRPCC_ENOMEM
-            : jsonrpcc_sync_call(sync, "echo", 4, params, sizeof params - 1,
-                                 5000, JSONRPCC_WAIT_FOR_READY, 5000);
+        sync == NULL ? JSONRPCC_ENOMEM
+                     : jsonrpcc_sync_call(
+                           sync, "echo", 4, params, sizeof params - 1, 5000,
+                           JSONRPCC_WAIT_FOR_READY | JSONRPCC_IDEMPOTENT, 5000);
     if (status == JSONRPCC_ECLOSED)
         check_exit(0); /* closed before the fork */
     if (status != JSONRPCC_OK)
@@ -250,8 +255,11 @@ static void *looker(void *arg)
         for (uint32_t i = 0; i < jsonrpcc_server_count(round->client); i++)
             jsonrpcc_server_get(round->client, i, &info, sizeof info);
         jsonrpcc_undelivered(round->client, n % 2 == 0 ? 1000 : -1000);
-        if (stats.in_flight > IN_FLIGHT + 256)
+        if (stats.in_flight > IN_FLIGHT + 256) {
+            printf("  %llu calls in flight\n",
+                   (unsigned long long)stats.in_flight);
             atomic_fetch_add(&round->wrong, 1);
+        }
         nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
         if (n % 8 != 7)
             continue;

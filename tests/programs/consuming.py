@@ -33,7 +33,7 @@ def own(server):
 def shared(server):
     """One client, used from C (two ways) and from Python at the same time."""
     told = {}
-    with jsonrpcc.Client(server.address) as client:
+    with jsonrpcc.Client(server.address, timeout=30) as client:
         adder = consumer.Adder(client)
 
         def plain():
@@ -61,7 +61,7 @@ def shared(server):
 
 def kept_alive(server):
     """The extension's reference keeps the client, and is the last to."""
-    client = jsonrpcc.Client(server.address)
+    client = jsonrpcc.Client(server.address, timeout=30)
     gone = weakref.ref(client)
     adder = consumer.Adder(client)
     del client

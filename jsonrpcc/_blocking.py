@@ -1,0 +1,114 @@
+"""Blocking calls: what _fast leaves over, and what it asks for."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from jsonrpcc._base import IDEMPOTENT, SLICE_MS, WAIT_FOR_READY, pointer
+from jsonrpcc._fast import Blocking
+from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._options import milliseconds, remaining
+from jsonrpcc._outcome import refusal
+
+if TYPE_CHECKING:
+    from jsonrpcc._codec import Codec
+    from jsonrpcc._outcome import Outcomes
+    from jsonrpcc._texts import Texts
+
+OK: int = lib.JSONRPCC_OK
+EPENDING: int = lib.JSONRPCC_EPENDING
+EFULL: int = lib.JSONRPCC_EFULL
+
+
+class Waiting:
+    """Waits for calls of one client, which it does not know."""
+
+    def __init__(
+        self,
+        handle: Any,
+        outcomes: Outcomes,
+        codec: Codec,
+        texts: Texts,
+        *,
+        timeout: float,
+    ) -> None:
+        self._handle = handle
+        self._outcomes = outcomes
+        self._codec = codec
+        self._texts = texts
+        self._timeout = timeout
+
+    def short_cut(self) -> Blocking:
+        """Return what does the same as `call`, where the arguments are usual."""
+        return Blocking(
+            encode=self._codec.encode,
+            decode=self._codec.decode,
+            hides_nan=self._codec.hides_nan,
+            make=self._make,
+            fail=self._error,
+            otherwise=self.call,
+            slice_ms=SLICE_MS,
+        )
+
+    def call(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+    ) -> Any:
+        """As `Client.call`."""
+        text, flags = self._texts.params(params)
+        name = self._texts.method(method)
+        ms = 0 if timeout is None else milliseconds("timeout", timeout)
+        flags |= (IDEMPOTENT if idempotent else 0) | (
+            WAIT_FOR_READY if wait_for_ready else 0
+        )
+        address, sync = self._make()
+        args = (name, len(name), *pointer(text))
+        status = lib.jsonrpcc_sync_call(sync, *args, ms, flags, SLICE_MS)
+        deadline = time.monotonic() + (ms / 1000 or self._timeout)
+        while status == EFULL and (left := remaining(deadline)):
+            lib.jsonrpcc_room(self._handle, min(left, SLICE_MS))
+            # What was spent on waiting is gone from the call's time.
+            left = remaining(deadline) or 1
+            status = lib.jsonrpcc_sync_call(sync, *args, left, flags, SLICE_MS)
+        # An exception from a signal handler lands between two slices: the sync
+        # goes then, and with it the call.
+        while status == EPENDING:
+            status = lib.jsonrpcc_sync_wait(sync, SLICE_MS)
+        outcome = lib.jsonrpcc_sync_outcome(sync)
+        if not outcome:
+            raise refusal(status, method, text, flags)
+        if status != OK:
+            raise self._error(address, method)
+        try:
+            return self._codec.decode(ffi.buffer(outcome.json, outcome.json_len))
+        except Exception as cause:
+            raise self._outcomes.undecodable(method, cause) from cause
+
+    def _make(self) -> tuple[int, Any]:
+        """Return a new sync: its address, and what keeps it."""
+        sync = lib.jsonrpcc_sync_new(self._handle)
+        if sync == ffi.NULL:
+            msg = "out of memory"
+            raise MemoryError(msg)
+        handle = self._handle
+        address = int(ffi.cast("uintptr_t", sync))
+        return address, ffi.gc(
+            sync, lambda sync, _=handle: lib.jsonrpcc_sync_free(sync)
+        )
+
+    def _error(self, address: int, method: str) -> Exception:
+        """Return the exception of a call that has ended, but with no good result."""
+        outcome = lib.jsonrpcc_sync_outcome(ffi.cast("jsonrpcc_sync *", address))
+        if outcome.status != OK:
+            return self._outcomes.error(outcome, method)
+        try:
+            self._codec.decode(ffi.buffer(outcome.json, outcome.json_len))
+        except Exception as cause:
+            return self._outcomes.undecodable(method, cause)
+        return RuntimeError("the codec refused a result once and took it then")
