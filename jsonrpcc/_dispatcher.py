@@ -57,6 +57,7 @@ class Dispatcher:
         self.calls = callbacks_for(handle, self.queue, codec, submitter, report)
         self.idle = threading.Condition()
         self._drainers = 0
+        self._delivering = False  # what has left `calls` may still run
         self._outcomes = outcomes
         self._decode = codec.decode
         self._on_event = on_event
@@ -72,12 +73,14 @@ class Dispatcher:
         wait = lib.jsonrpcc_queue_wait
         deliver = self.calls.deliver
         while wait(queue, batch, -1) == lib.JSONRPCC_OK:
+            self._delivering = True
             if batch.count and not deliver(address):
                 self._deliver_each(batch)
             if batch.failure_count:
                 self._fail(batch)
             if batch.event_count:
                 self._tell(batch)
+            self._delivering = False
             if self._drainers and not self.calls:
                 with self.idle:
                     self.idle.notify_all()
@@ -149,11 +152,15 @@ class Dispatcher:
         with self.idle:
             self._drainers += 1
             try:
-                while self.calls and self.thread.is_alive():
+                while self._has_work() and self.thread.is_alive():
                     left = deadline - time.monotonic()
                     if left <= 0:
                         return False
                     self.idle.wait(min(left, SLICE_MS / 1000))
             finally:
                 self._drainers -= 1
-        return not self.calls
+        return not self._has_work()
+
+    def _has_work(self) -> bool:
+        # In this order: a call leaves `calls` only while we are delivering.
+        return bool(self.calls) or self._delivering

@@ -102,7 +102,8 @@ class AsyncClient(Base):
         self._pid = os.getpid()
         # The second one is for the client's sockets: this loop drives them while
         # it is awake, and no other thread has to be woken for a call.
-        fds = lib.jsonrpcc_queue_fd(queue), lib.jsonrpcc_queue_poll_fd(queue)
+        # It may not be known; the event thread drives them then.
+        fds = (lib.jsonrpcc_queue_fd(queue), lib.jsonrpcc_queue_poll_fd(queue))
         self._fds = [fd for fd in fds if fd >= 0]
         for fd in self._fds:
             loop.add_reader(fd, self._on_ready)

@@ -118,8 +118,15 @@ class Proxy:
         if self.welcome == "close":
             writer.close()
             return
-        while self.welcome == "silence":
-            await self._changed.wait()
+        silent = _Pair(writer, writer)
+        self.pairs.add(silent)  # so that what happens to all happens to it
+        try:
+            while self.welcome == "silence":
+                await self._changed.wait()
+        finally:
+            self.pairs.discard(silent)
+        if writer.transport.is_closing():
+            return
         their_reader, their_writer = await asyncio.open_connection(
             "127.0.0.1", self.target
         )

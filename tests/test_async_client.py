@@ -242,6 +242,23 @@ def test_a_client_belongs_to_one_loop(serve, run):
     run(use_and_close())
 
 
+def test_descriptors_that_lie_far_apart(serve, run):
+    """libevent's epoll is not found then, and everything works without it."""
+    server = serve()
+
+    async def main():
+        held = [os.open("/dev/null", os.O_RDONLY) for _ in range(300)]
+        os.close(held.pop(0))  # the eventfd's; the epoll comes behind all others
+        try:
+            async with AsyncClient(server.address) as client:
+                return await client.call("first", [1])
+        finally:
+            for fd in held:
+                os.close(fd)
+
+    assert run(main()) == 1
+
+
 def test_two_loops_in_two_threads(serve, run):
     server = serve()
 

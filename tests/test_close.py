@@ -111,6 +111,24 @@ def test_drain_waits_for_all_that_is_in_flight(serve, client_for):
     assert client.drain()
 
 
+def test_drain_waits_for_the_callback_that_runs(serve, client_for):
+    """The last call has left the books by then, but its callback has not ended."""
+    client = client_for(serve())
+    running, release, ended = threading.Event(), threading.Event(), []
+
+    def on_result(_):
+        running.set()
+        release.wait(LIMIT)
+        ended.append(True)
+
+    client.request("echo", None, on_result)
+    assert running.wait(LIMIT)
+    assert not client.drain(0.25)
+    release.set()
+    assert client.drain(LIMIT)
+    assert ended
+
+
 def test_drain_gives_up_in_time(serve, client_for):
     server = serve(Drop())
     client = client_for(server)

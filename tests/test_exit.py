@@ -1,4 +1,4 @@
-"""The interpreter ends within 2 s of the last statement, whatever is in flight."""
+"""The interpreter ends within 3 s of the last statement, whatever is in flight."""
 
 import concurrent.futures
 import os
@@ -12,7 +12,7 @@ from jsonrpcc.testing import Server
 # Of each ending, with the server alive and with it dead; "make soak" asks for more.
 RUNS = int(os.environ.get("JSONRPCC_EXITS", "4"))
 AT_ONCE = 4
-EXIT_LIMIT = 4 if SANITIZED else 2  # one second at most, and the interpreter's own
+EXIT_LIMIT = 5 if SANITIZED else 3  # a second at most, and what a busy machine adds
 
 CODES = {
     "exception": 1,

@@ -29,6 +29,16 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+def listens(path):
+    """The file is there a moment before anybody listens."""
+    with contextlib.closing(UnixConnection(path)) as connection:
+        try:
+            connection.connect()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
+
+
 def first(value):
     return value
 
@@ -53,7 +63,7 @@ def gunicorn(server, path, log, *options, load=""):
             env=environment, stderr=file, stdout=file,
         )  # fmt: skip
         try:
-            until(path.exists, what="gunicorn")
+            until(lambda: listens(path), what="gunicorn")
             yield master
             master.send_signal(signal.SIGTERM)
             assert master.wait(LIMIT) == 0

@@ -54,6 +54,7 @@ def test_a_firewall_resets_connections():
     assert report["lost"] > 0
 
 
+@pytest.mark.slow
 def test_a_connection_falls_silent():
     assert run("quota")["errors"] > 0
 

@@ -332,7 +332,10 @@ def calm(places):
                 responses, losses = now
             return now[0] > responses + 20
 
-        until(is_well, 2 * LIMIT, "the way back of the best servers")
+        try:
+            until(is_well, LIMIT, "the way back of the best servers")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {client.servers()}, {faults}") from None
         spans.append((index, time.monotonic(), losses))
     stop.wait(CALM)
     end = time.monotonic()

@@ -283,7 +283,7 @@ def await_calls():
 
     async def main():
         global asynchronous
-        async with AsyncClient(address) as asynchronous:
+        async with AsyncClient(address, timeout=30) as asynchronous:
             ready.set()
             while not stop.is_set():
                 calls = [asynchronous.call("aio", [i]) for i in range(20)]

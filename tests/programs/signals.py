@@ -38,8 +38,9 @@ def timer():
     history = History()
     with Client(address) as client:
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
+        # So many, however busy the machine is.
+        end = time.monotonic() + 20
+        while time.monotonic() < end and (ticks <= 1500 or len(history.entries) < 500):
             for _ in range(20):
                 history.request(client)
                 history.call(client)
@@ -242,8 +243,8 @@ def raise_anywhere():
     with Client(address) as client:
         until(lambda: client.servers()[0].state == "up")
         signal.signal(signal.SIGALRM, on_alarm)
-        end = time.monotonic() + 2.5
-        while time.monotonic() < end:
+        end = time.monotonic() + 20
+        while time.monotonic() < end and (raised <= 500 or accepted < 5000):
             try:
                 signal.setitimer(signal.ITIMER_REAL, 1e-6 + dice.random() * 4e-4)
                 for _ in range(200):

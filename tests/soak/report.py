@@ -14,6 +14,9 @@ BUGS = tomllib.loads((HERE / "bugs.toml").read_text())["bug"]
 
 
 def number(value):
+    """Spell a figure; words stay as they are."""
+    if isinstance(value, str):
+        return value
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
 
 
