@@ -13,6 +13,7 @@
 
 #include "core.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -243,13 +244,16 @@ static void *event_thread(void *arg)
     return NULL;
 }
 
-/* glibc takes the program's thread-local storage from each thread's stack. */
-size_t __pthread_get_minstack(const pthread_attr_t *attr) __attribute__((weak));
-
+/* glibc takes the program's thread-local storage from each thread's stack, and
+ * has a function that says how much; but it is private, and whoever links it is
+ * bound to one version of glibc. */
 static size_t stack_size(const pthread_attr_t *attr)
 {
-    size_t least = __pthread_get_minstack != NULL ? __pthread_get_minstack(attr)
-                                                  : (size_t)PTHREAD_STACK_MIN;
+    size_t (*least_stack)(const pthread_attr_t *) = NULL;
+
+    *(void **)&least_stack = dlsym(NULL, "__pthread_get_minstack");
+    size_t least =
+        least_stack != NULL ? least_stack(attr) : (size_t)PTHREAD_STACK_MIN;
 
     return (EVENT_STACK + least + 65535) / 65536 * 65536; /* in whole pages */
 }

@@ -134,3 +134,8 @@ def test_extensions_export_their_init_only(path: Path) -> None:
 def test_only_these_libraries_are_needed(library: Path) -> None:
     needed = set(re.findall(r"NEEDED.*\[(.*?)\.so", dynamic(library)))
     assert needed <= {"libevent_core-2.1", "libjson-c", "libc", "libpthread"}
+
+
+def test_nothing_private_to_one_glibc_is_linked(built: Path) -> None:
+    """A wheel with such a symbol runs on no other version."""
+    assert "GLIBC_PRIVATE" not in output("readelf", "-W", "--version-info", str(built))
