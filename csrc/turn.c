@@ -73,6 +73,8 @@ static void take_in(struct jrc_core *core, struct intake *intake)
     core->turns++;
     core->taken = core->pending;
     core->pending = empty;
+    /* On their way to the engine they are held as well: give_back() knows. */
+    core->held_bytes += jrc_frames_size(&core->taken);
     intake->cancel_count = 0;
     while (intake->cancel_count < 32) {
         uint64_t id = jrc_calls_cancelled(&core->calls);
