@@ -90,10 +90,6 @@ def test_c_compiles_and_prints_what_it_says(code, local, tmp_path):
 
 
 @NEEDS_CC
-@pytest.mark.skipif(
-    importlib.util.find_spec("jsonrpcc.capi") is None,
-    reason="no C API for extensions in this build",
-)
 def test_extensions_of_the_page_work(local, tmp_path):
     found = blocks("docs/c.md", "c") + blocks("docs/c.md", "python")
     files = {
