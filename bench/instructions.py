@@ -4,7 +4,8 @@ How many instructions a call takes, by callgrind: exact where time is not.
     python -m bench.instructions            compare with instructions.json
     python -m bench.instructions --update   measure anew and write it
 
-Two runs of different lengths are subtracted, so that starting and ending do not
+The workloads are those that one thread drives: with two, the scheduler decides how
+calls gather, and with that the figure.  Two runs of different lengths are subtracted, so that starting and ending do not
 count.  More than TOLERANCE above the file's figure is an error: either something
 became slower unseen, or the file is due for an update, in the commit that says why.
 """
@@ -36,7 +37,7 @@ def main() -> None:
     args = parser.parse_args()
     if VALGRIND is None:
         sys.exit("valgrind is not installed")
-    measured = {name: _per_call(name) for name in ("c-api", "callback", "map")}
+    measured = {name: _per_call(name) for name in ("c-api", "map")}
     if args.update:
         FILE.write_text(json.dumps(measured, indent=4) + "\n")
     bounds = json.loads(FILE.read_text())

@@ -348,7 +348,8 @@ def test_a_server_that_never_reads_holds_up_nobody(servers):
         wait_for_state(client, "up", 0, 1)
         for _ in range(60):
             history.request(client, pad=["x" * 200_000], timeout=1.5)
-        until(lambda: len(healthy.requests) >= 30)
+        # Half of them, or less while the healthy one has to catch up as well.
+        until(lambda: len(healthy.requests) >= 20)
         # The healthy server's calls do not wait for the stuck one's deadline.
         done = [e for e in history.entries if e.outcomes and not e.error]
         assert done
