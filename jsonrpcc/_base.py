@@ -107,6 +107,11 @@ def pointer(text: bytes | None) -> tuple[Any, int]:
     return (ffi.NULL, 0) if text is None else (text, len(text))
 
 
+def view(text: Any, size: int) -> memoryview:
+    """Return *size* bytes of the core's, borrowed, as any decoder takes them."""
+    return memoryview(ffi.buffer(text, size))
+
+
 def tell_event(
     outcomes: Outcomes, record: Any, on_event: Callable[[Event], object] | None
 ) -> None:

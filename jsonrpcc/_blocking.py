@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._base import IDEMPOTENT, SLICE_MS, WAIT_FOR_READY, pointer
+from jsonrpcc._base import IDEMPOTENT, SLICE_MS, WAIT_FOR_READY, pointer, view
 from jsonrpcc._fast import Blocking
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import milliseconds, remaining
@@ -42,9 +42,7 @@ class Waiting:
     def short_cut(self) -> Blocking:
         """Return what does the same as `call`, where the arguments are usual."""
         return Blocking(
-            encode=self._codec.encode,
-            decode=self._codec.decode,
-            hides_nan=self._codec.hides_nan,
+            codec=self._codec,
             make=self._make,
             fail=self._error,
             otherwise=self.call,
@@ -86,7 +84,7 @@ class Waiting:
         if status != OK:
             raise self._error(address, method)
         try:
-            return self._codec.decode(ffi.buffer(outcome.json, outcome.json_len))
+            return self._codec.decode(view(outcome.json, outcome.json_len))
         except Exception as cause:
             raise self._outcomes.undecodable(method, cause) from cause
 
@@ -108,7 +106,7 @@ class Waiting:
         if outcome.status != OK:
             return self._outcomes.error(outcome, method)
         try:
-            self._codec.decode(ffi.buffer(outcome.json, outcome.json_len))
+            self._codec.decode(view(outcome.json, outcome.json_len))
         except Exception as cause:
             return self._outcomes.undecodable(method, cause)
         return RuntimeError("the codec refused a result once and took it then")

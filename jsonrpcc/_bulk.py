@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._base import SLICE_MS, pointer
+from jsonrpcc._base import SLICE_MS, pointer, view
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._outcome import refusal
 
@@ -143,7 +143,7 @@ class Bulk:
         start = batch.starts[i] - batch.starts[0] + 1
         try:
             result = client._codec.decode(  # noqa: SLF001
-                ffi.buffer(batch.results + start, batch.lens[i])
+                view(batch.results + start, batch.lens[i])
             )
         except Exception as cause:
             error = client._outcomes.undecodable(self._method, cause)  # noqa: SLF001

@@ -293,7 +293,7 @@ class Client(Base):
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         bulk = Bulk(self, method, name, iter(params), ms=ms, flags=flags, window=window)
         return Ordered(
-            decode_many=self._codec.decode_many,
+            codec=self._codec,
             more=bulk,
             window=window,
             return_exceptions=return_exceptions,

@@ -33,17 +33,20 @@ class Codec:
 
     Attributes:
         encode: An object to UTF-8 JSON text.
-        decode: A buffer of UTF-8 JSON text to an object.
-        decode_many: A buffer of an array's text to the list of its elements,
+        decode: A bytes or memoryview of UTF-8 JSON text to an object.
+        decode_many: As decode, for an array's text to the list of its elements,
             each as decode would have it; raising means: one by one.
         hides_nan: encode turns NaN and infinities into null instead of
             refusing them, so we have to look.
+        native: decode and decode_many run no Python code, and keep the GIL; the
+            garbage collector rests meanwhile.
     """
 
     encode: Callable[[Any], bytes]
     decode: Callable[[Any], Any]
     decode_many: Callable[[Any], list[Any]]
     hides_nan: bool = True
+    native: bool = False
 
 
 def resolve(codec: Any) -> Codec:
@@ -57,21 +60,25 @@ def resolve(codec: Any) -> Codec:
     """
     if codec is None or codec == "msgspec" or codec is msgspec.json:
         decoder = msgspec.json.Decoder()
-        return Codec(msgspec.json.Encoder().encode, decoder.decode, decoder.decode)
+        encoder = msgspec.json.Encoder()
+        return Codec(encoder.encode, decoder.decode, decoder.decode, native=True)
     if codec == "json" or codec is json:
-        encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+        writer = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
         def decode_copy(data: Any) -> Any:
             return json.loads(bytes(data))
 
         return Codec(
-            lambda value: encoder.encode(value).encode(),
+            lambda value: writer.encode(value).encode(),
             decode_copy,
             decode_copy,
             hides_nan=False,
         )
     if codec == "orjson":
         codec = importlib.import_module("orjson")  # optional: not imported before
+    orjson: Any = sys.modules.get("orjson")
+    if orjson is not None and codec is orjson:
+        return Codec(orjson.dumps, orjson.loads, orjson.loads, native=True)
     encode = getattr(codec, "encode", None) or getattr(codec, "dumps", None)
     decode = getattr(codec, "decode", None) or getattr(codec, "loads", None)
     if not callable(encode) or not callable(decode) or isinstance(codec, str | bytes):
@@ -88,8 +95,7 @@ def resolve(codec: Any) -> Codec:
     def decode_bytes(data: Any) -> Any:
         return decode(bytes(data))
 
-    known = codec is sys.modules.get("orjson")
-    return Codec(encode_to_bytes, decode_bytes, decode_bytes if known else _one_by_one)
+    return Codec(encode_to_bytes, decode_bytes, _one_by_one)
 
 
 def _one_by_one(data: Any) -> list[Any]:

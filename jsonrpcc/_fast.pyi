@@ -2,6 +2,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any, Self, final
 
+from jsonrpcc._codec import Codec
+
 def bind(addresses: dict[str, int], /) -> None: ...
 
 @final
@@ -14,9 +16,7 @@ class Blocking:
     def __init__(
         self,
         *,
-        encode: Callable[[Any], bytes],
-        decode: Callable[[Any], Any],
-        hides_nan: bool,
+        codec: Codec,
         make: Callable[[], tuple[int, Any]],
         fail: Callable[[int, str], Exception],
         otherwise: Callable[..., Any],
@@ -40,13 +40,11 @@ class Callbacks:
         queue: int,
         handle: Any,
         keep: Any,
-        encode: Callable[[Any], bytes],
-        decode_many: Callable[[Any], list[Any]],
+        codec: Codec,
         request: Callable[..., Call],
         report: Callable[[str, BaseException], object],
         notification: Callable[..., None],
         call: type[Call],
-        hides_nan: bool,
     ) -> None: ...
     def __len__(self) -> int: ...
     def request(
@@ -104,14 +102,12 @@ class Futures:
         queue: int,
         handle: Any,
         keep: Any,
-        encode: Callable[[Any], bytes],
-        decode_many: Callable[[Any], list[Any]],
+        codec: Codec,
         create_future: Callable[[], asyncio.Future[Any]],
         call_soon: Callable[..., object],
         flush: Callable[[], None],
         pending: type[Pending],
         otherwise: Callable[..., Coroutine[Any, Any, Any]],
-        hides_nan: bool,
     ) -> None: ...
     def call(
         self,
@@ -135,7 +131,7 @@ class Ordered(Iterator[Any]):
     def __init__(
         self,
         *,
-        decode_many: Callable[[Any], list[Any]],
+        codec: Codec,
         more: Callable[[Self], bool],
         window: int,
         return_exceptions: bool,

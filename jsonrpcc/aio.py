@@ -13,6 +13,7 @@ from jsonrpcc._base import (
     Base,
     pointer,
     tell_event,
+    view,
 )
 from jsonrpcc._errors import ClientClosed, JsonRpcError
 from jsonrpcc._fast import Futures, Pending
@@ -85,9 +86,7 @@ class AsyncClient(Base):
             queue=int(ffi.cast("uintptr_t", queue)),
             handle=handle,
             keep=self._queue,
-            encode=self._codec.encode,
-            decode_many=self._codec.decode_many,
-            hides_nan=self._codec.hides_nan,
+            codec=self._codec,
             create_future=loop.create_future,
             call_soon=loop.call_soon,
             flush=self._flush,
@@ -245,7 +244,7 @@ class AsyncClient(Base):
             return
         future, method = entry
         start = batch.starts[i] - batch.starts[0] + 1
-        text = ffi.buffer(batch.results + start, batch.lens[i])
+        text = view(batch.results + start, batch.lens[i])
         try:
             result = self._codec.decode(text)
         except Exception as cause:

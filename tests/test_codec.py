@@ -1,6 +1,7 @@
 """The option codec: what encodes params and decodes results."""
 
 import asyncio
+import gc
 import json
 from dataclasses import dataclass
 
@@ -142,3 +143,68 @@ def test_a_codec_that_fails_fails_one_call(serve, client_for):
     got = list(client.map("first", ([w] for w in words), return_exceptions=True))
     assert got[::2] == ["good"] * 100
     assert all(isinstance(each, InvalidResponse) for each in got[1::2])
+
+
+@pytest.fixture
+def eager_gc():
+    """A garbage collector that runs for every ten new objects."""
+    limits = gc.get_threshold()
+    gc.set_threshold(10)
+    yield
+    gc.set_threshold(*limits)
+
+
+def collections():
+    return gc.get_stats()[0]["collections"]
+
+
+@pytest.mark.parametrize("codec", ["msgspec", "orjson"])
+def test_the_garbage_collector_rests_while_a_result_is_decoded(
+    serve, client_for, eager_gc, codec
+):
+    """All that is made then is part of the result: it would find nothing."""
+    rows = json.dumps([{"n": i} for i in range(20_000)])
+    server = serve()
+    server.misbehave(Payload('{"id":$id,"result":' + rows + "}"))
+    client = client_for(server, codec=codec)
+    for ask in (
+        lambda: client.call("rows"),
+        lambda: client.submit("rows").result(LIMIT),
+        lambda: next(client.map("rows", [[]])),
+    ):
+        before = collections()
+        assert len(ask()) == 20_000
+        assert collections() - before < 1000  # 2000 without the rest
+        assert gc.isenabled()
+    server.misbehave(Payload('{"id":$id,"result":"\\ud800"}'))
+    with pytest.raises(InvalidResponse):
+        client.call("half a character")
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("codec", [Wrapping, "json"])
+def test_it_works_beside_a_decoder_in_python(serve, client_for, codec, monkeypatch):
+    """Other threads run meanwhile, and their garbage is theirs."""
+    seen = []
+    loads = json.loads
+
+    def watched(data):
+        seen.append(gc.isenabled())
+        return loads(data)
+
+    monkeypatch.setattr(json, "loads", watched)
+    client = client_for(serve(), codec=codec)
+    client.call("echo", [1])
+    client.submit("echo", [1]).result(LIMIT)
+    assert len(seen) >= 2
+    assert all(seen)
+
+
+def test_it_stays_off_where_it_was_off(serve, client_for):
+    client = client_for(serve())
+    gc.disable()
+    try:
+        client.call("echo", [1])
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -75,29 +75,6 @@ bool fast_read_arguments(struct fast_arguments *a, PyObject *const *args,
     return false;
 }
 
-PyObject *fast_encode(PyObject *encode, bool hides_nan, PyObject *params)
-{
-    if (params == NULL || params == Py_None) {
-        Py_INCREF(Py_None);
-        return Py_None;
-    }
-    if (!PyDict_CheckExact(params) && !PyList_CheckExact(params) &&
-        !PyTuple_CheckExact(params))
-        return NULL;
-    PyObject *text = PyObject_CallFunctionObjArgs(encode, params, NULL);
-    if (text == NULL)
-        return NULL;
-    char *bytes;
-    Py_ssize_t len;
-    if (!PyBytes_CheckExact(text) ||
-        PyBytes_AsStringAndSize(text, &bytes, &len) != 0 ||
-        (hides_nan && memmem(bytes, (size_t)len, "null", 4) != NULL)) {
-        Py_DECREF(text);
-        return NULL;
-    }
-    return text;
-}
-
 int64_t fast_submit(jsonrpcc_queue *queue, const struct fast_arguments *a,
                     PyObject *text, uint64_t token, uint32_t flags)
 {
@@ -109,27 +86,6 @@ int64_t fast_submit(jsonrpcc_queue *queue, const struct fast_arguments *a,
     return fast_core.queue_request(queue, token, a->method_text,
                                    (size_t)a->method_len, params, (size_t)len,
                                    a->timeout_ms, a->flags | flags);
-}
-
-PyObject *fast_decode(PyObject *decode_many, const jsonrpcc_batch *batch)
-{
-    PyObject *view =
-        PyMemoryView_FromMemory((char *)(uintptr_t)batch->results,
-                                (Py_ssize_t)batch->results_len, PyBUF_READ);
-
-    if (view == NULL)
-        return NULL;
-    PyObject *results = PyObject_CallFunctionObjArgs(decode_many, view, NULL);
-    Py_DECREF(view);
-    if (results != NULL && (!PyList_CheckExact(results) ||
-                            PyList_Size(results) != (Py_ssize_t)batch->count)) {
-        Py_CLEAR(results);
-    }
-    /* An interrupt is none of the codec's business. */
-    if (results == NULL && PyErr_Occurred() &&
-        PyErr_ExceptionMatches(PyExc_Exception))
-        PyErr_Clear();
-    return results;
 }
 
 PyObject *fast_otherwise(PyObject *function, PyObject *self,

@@ -8,12 +8,10 @@
 enum { KEPT = 16 };
 
 struct blocking {
-    PyObject_HEAD PyObject *encode; /* object to bytes */
-    PyObject *decode;               /* text to object */
+    PyObject_HEAD struct fast_codec codec;
     PyObject *make;      /* () -> (address of a new sync, what keeps it) */
     PyObject *fail;      /* (address, method) -> the exception of its outcome */
     PyObject *otherwise; /* call() for unusual arguments */
-    bool hides_nan;
     int32_t slice_ms;
     PyObject *kept[KEPT]; /* pairs as of make() */
     int count;
@@ -58,26 +56,15 @@ static jsonrpcc_status wait(struct blocking *self, jsonrpcc_sync *sync,
     return status;
 }
 
-static PyObject *decode(struct blocking *self, const jsonrpcc_outcome *outcome)
-{
-    PyObject *view =
-        PyMemoryView_FromMemory((char *)(uintptr_t)outcome->json,
-                                (Py_ssize_t)outcome->json_len, PyBUF_READ);
-    PyObject *result =
-        view == NULL ? NULL
-                     : PyObject_CallFunctionObjArgs(self->decode, view, NULL);
-
-    Py_XDECREF(view);
-    return result;
-}
-
 /* What comes of a call that has ended with such a status. */
 static PyObject *conclude(struct blocking *self, PyObject *pair,
                           jsonrpcc_sync *sync, jsonrpcc_status status,
                           PyObject *method)
 {
     if (status == JSONRPCC_OK) {
-        PyObject *result = decode(self, fast_core.sync_outcome(sync));
+        const jsonrpcc_outcome *outcome = fast_core.sync_outcome(sync);
+        PyObject *result =
+            fast_decode(&self->codec, outcome->json, outcome->json_len);
         if (result != NULL || !PyErr_ExceptionMatches(PyExc_Exception))
             return result;
         PyErr_Clear();
@@ -100,7 +87,7 @@ static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
 
     if (fast_read_arguments(&a, args, n, kwnames, 2) && a.on_result == NULL &&
         a.on_error == NULL)
-        text = fast_encode(self->encode, self->hides_nan, a.params);
+        text = fast_encode(&self->codec, a.params);
     if (text == NULL)
         return PyErr_Occurred()
                    ? NULL
@@ -128,26 +115,23 @@ static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"encode",    "decode",    "make",     "fail",
-                            "otherwise", "hides_nan", "slice_ms", NULL};
+    static char *names[] = {"codec",     "make",     "fail",
+                            "otherwise", "slice_ms", NULL};
     struct blocking *self = (struct blocking *)object;
-    PyObject *encode, *decode_one, *make, *fail, *otherwise;
-    int hides_nan, slice_ms;
+    PyObject *codec, *make, *fail, *otherwise;
+    int slice_ms;
 
-    if (self->encode != NULL) {
+    if (self->make != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOpi", names, &encode,
-                                     &decode_one, &make, &fail, &otherwise,
-                                     &hides_nan, &slice_ms))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOi", names, &codec,
+                                     &make, &fail, &otherwise, &slice_ms) ||
+        !fast_codec_read(&self->codec, codec))
         return -1;
-    self->encode = Py_NewRef(encode);
-    self->decode = Py_NewRef(decode_one);
     self->make = Py_NewRef(make);
     self->fail = Py_NewRef(fail);
     self->otherwise = Py_NewRef(otherwise);
-    self->hides_nan = hides_nan != 0;
     self->slice_ms = slice_ms;
     return 0;
 }
@@ -157,14 +141,12 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     struct blocking *self = (struct blocking *)object;
 
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->encode);
-    Py_VISIT(self->decode);
     Py_VISIT(self->make);
     Py_VISIT(self->fail);
     Py_VISIT(self->otherwise);
     for (int i = 0; i < self->count; i++)
         Py_VISIT(self->kept[i]);
-    return 0;
+    return fast_codec_visit(&self->codec, visit, arg);
 }
 
 static int clear(PyObject *object)
@@ -173,8 +155,7 @@ static int clear(PyObject *object)
 
     while (self->count > 0)
         Py_DECREF(self->kept[--self->count]);
-    Py_CLEAR(self->encode);
-    Py_CLEAR(self->decode);
+    fast_codec_clear(&self->codec);
     Py_CLEAR(self->make);
     Py_CLEAR(self->fail);
     Py_CLEAR(self->otherwise);

@@ -8,12 +8,10 @@ struct callbacks {
     PyObject *handle;       /* keeps client */
     PyObject *keep;         /* keeps queue */
     PyObject *call_type;    /* jsonrpcc.Call */
-    PyObject *encode;       /* object to bytes */
-    PyObject *decode_many;  /* text of an array to a list */
     PyObject *report;       /* told (method, exception) of a callback */
     PyObject *request;      /* (self, ...): for unusual arguments */
     PyObject *notification; /* likewise */
-    bool hides_nan;
+    struct fast_codec codec;
     struct fast_entries entries;
 };
 
@@ -27,7 +25,7 @@ static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
     PyObject *text = NULL;
 
     if (fast_read_arguments(&a, args, n, kwnames, 4))
-        text = fast_encode(self->encode, self->hides_nan, a.params);
+        text = fast_encode(&self->codec, a.params);
     if (text == NULL)
         return PyErr_Occurred()
                    ? NULL
@@ -66,7 +64,7 @@ static PyObject *notification(PyObject *object, PyObject *const *args,
 
     if (fast_read_arguments(&a, args, n, kwnames, 2) && a.on_result == NULL &&
         a.on_error == NULL && (a.flags & JSONRPCC_IDEMPOTENT) == 0)
-        text = fast_encode(self->encode, self->hides_nan, a.params);
+        text = fast_encode(&self->codec, a.params);
     if (text != NULL) {
         id = fast_submit(self->queue, &a, text, 0, JSONRPCC_NOTIFICATION);
         Py_DECREF(text);
@@ -175,7 +173,7 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 
     if (batch == NULL)
         return NULL;
-    PyObject *results = fast_decode(self->decode_many, batch);
+    PyObject *results = fast_decode_many(&self->codec, batch);
     if (results == NULL) {
         PyErr_Clear();
         Py_RETURN_FALSE;
@@ -200,38 +198,31 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "client",  "queue",  "handle",       "keep", "encode",    "decode_many",
-        "request", "report", "notification", "call", "hides_nan", NULL};
+    static char *names[] = {"client", "queue",   "handle", "keep",
+                            "codec",  "request", "report", "notification",
+                            "call",   NULL};
     struct callbacks *self = (struct callbacks *)object;
-    PyObject *client, *queue;
-    int hides_nan;
+    PyObject *client, *queue, *handle, *keep, *codec;
+    PyObject *request_, *report, *notification_, *call_type;
 
     if (self->call_type != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$O!O!OOOOOOOOp", names, &PyLong_Type, &client,
-            &PyLong_Type, &queue, &self->handle, &self->keep, &self->encode,
-            &self->decode_many, &self->request, &self->report,
-            &self->notification, &self->call_type, &hides_nan)) {
-        self->handle = self->keep = self->encode = self->decode_many = NULL;
-        self->request = self->report = self->notification = NULL;
-        self->call_type = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!OOOOOOO", names,
+                                     &PyLong_Type, &client, &PyLong_Type,
+                                     &queue, &handle, &keep, &codec, &request_,
+                                     &report, &notification_, &call_type) ||
+        !fast_codec_read(&self->codec, codec))
         return -1;
-    }
-    Py_INCREF(self->handle);
-    Py_INCREF(self->keep);
-    Py_INCREF(self->encode);
-    Py_INCREF(self->decode_many);
-    Py_INCREF(self->request);
-    Py_INCREF(self->report);
-    Py_INCREF(self->notification);
-    Py_INCREF(self->call_type);
     self->client = PyLong_AsVoidPtr(client);
     self->queue = PyLong_AsVoidPtr(queue);
-    self->hides_nan = hides_nan != 0;
+    self->handle = Py_NewRef(handle);
+    self->keep = Py_NewRef(keep);
+    self->request = Py_NewRef(request_);
+    self->report = Py_NewRef(report);
+    self->notification = Py_NewRef(notification_);
+    self->call_type = Py_NewRef(call_type);
     fast_entries_init(&self->entries);
     return 0;
 }
@@ -244,11 +235,11 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->handle);
     Py_VISIT(self->keep);
     Py_VISIT(self->call_type);
-    Py_VISIT(self->encode);
-    Py_VISIT(self->decode_many);
     Py_VISIT(self->report);
     Py_VISIT(self->request);
     Py_VISIT(self->notification);
+    if (fast_codec_visit(&self->codec, visit, arg) != 0)
+        return -1;
     return fast_entries_visit(&self->entries, visit, arg);
 }
 
@@ -257,8 +248,7 @@ static int clear(PyObject *object)
     struct callbacks *self = (struct callbacks *)object;
 
     fast_entries_clear(&self->entries);
-    Py_CLEAR(self->encode);
-    Py_CLEAR(self->decode_many);
+    fast_codec_clear(&self->codec);
     Py_CLEAR(self->report);
     Py_CLEAR(self->request);
     Py_CLEAR(self->notification);

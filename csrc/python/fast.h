@@ -57,9 +57,30 @@ bool fast_read_arguments(struct fast_arguments *arguments,
                          PyObject *const *args, Py_ssize_t n, PyObject *kwnames,
                          Py_ssize_t most);
 
+/* The functions of a jsonrpcc._codec.Codec, which tells what they do. */
+struct fast_codec {
+    PyObject *encode, *decode, *decode_many;
+    bool hides_nan, native;
+};
+
+/* False: an exception is set. */
+bool fast_codec_read(struct fast_codec *codec, PyObject *object);
+int fast_codec_visit(const struct fast_codec *codec, visitproc visit,
+                     void *arg);
+void fast_codec_clear(struct fast_codec *codec);
+
 /* Encoded params, as a new reference: Py_None for none.  NULL: they are
  * unusual, or an exception is set. */
-PyObject *fast_encode(PyObject *encode, bool hides_nan, PyObject *params);
+PyObject *fast_encode(const struct fast_codec *codec, PyObject *params);
+
+/* The object of a JSON text.  NULL: an exception is set. */
+PyObject *fast_decode(const struct fast_codec *codec, const char *json,
+                      size_t len);
+
+/* The list of a batch's results.  NULL: they can not be decoded at once, or an
+ * exception is set that is no Exception. */
+PyObject *fast_decode_many(const struct fast_codec *codec,
+                           const jsonrpcc_batch *batch);
 
 /* function(self, *args, **kwargs) for the arguments of a vectorcall; self may
  * be NULL. */
@@ -107,10 +128,6 @@ void fast_entries_discard(struct fast_entries *entries, uint64_t token);
 int fast_entries_visit(struct fast_entries *entries, visitproc visit,
                        void *arg);
 void fast_entries_clear(struct fast_entries *entries);
-
-/* The list of a batch's results.  NULL: they can not be decoded at once, or an
- * exception is set that is no Exception. */
-PyObject *fast_decode(PyObject *decode_many, const jsonrpcc_batch *batch);
 
 /* The types: new references, or NULL. */
 PyObject *fast_call_type(void);

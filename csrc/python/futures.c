@@ -11,13 +11,11 @@ struct futures {
     PyObject *keep;          /* keeps queue */
     PyObject *pending_type;  /* Pending */
     PyObject *otherwise;     /* call() for unusual arguments: a coroutine */
-    PyObject *encode;        /* object to bytes */
-    PyObject *decode_many;   /* text of an array to a list */
     PyObject *create_future; /* the loop's */
     PyObject *call_soon;     /* the loop's */
     PyObject *flush;         /* what it shall call once a turn */
     PyObject *future_type, *set_result; /* as create_future() makes them */
-    bool hides_nan;
+    struct fast_codec codec;
     bool corked; /* flush() will be called */
     struct fast_entries entries;
 };
@@ -64,7 +62,7 @@ static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
 
     if (fast_read_arguments(&a, args, n, kwnames, 2) && a.on_result == NULL &&
         a.on_error == NULL)
-        text = fast_encode(self->encode, self->hides_nan, a.params);
+        text = fast_encode(&self->codec, a.params);
     if (text != NULL)
         future = PyObject_CallFunctionObjArgs(self->create_future, NULL);
     if (future != NULL && learn_type(self, future))
@@ -192,7 +190,7 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 
     if (batch == NULL)
         return NULL;
-    PyObject *results = fast_decode(self->decode_many, batch);
+    PyObject *results = fast_decode_many(&self->codec, batch);
     if (results == NULL && PyErr_Occurred())
         return NULL;
     if (results == NULL)
@@ -212,37 +210,32 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "client",      "queue",         "handle",    "keep",  "encode",
-        "decode_many", "create_future", "call_soon", "flush", "pending",
-        "otherwise",   "hides_nan",     NULL};
+    static char *names[] = {"client",  "queue",         "handle",    "keep",
+                            "codec",   "create_future", "call_soon", "flush",
+                            "pending", "otherwise",     NULL};
     struct futures *self = (struct futures *)object;
-    PyObject *client, *queue, *handle, *keep, *encode, *decode_many;
+    PyObject *client, *queue, *handle, *keep, *codec;
     PyObject *create_future, *call_soon, *flush, *pending, *otherwise;
-    int hides_nan;
 
     if (self->pending_type != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!OOOOOOOOOp", names,
-                                     &PyLong_Type, &client, &PyLong_Type,
-                                     &queue, &handle, &keep, &encode,
-                                     &decode_many, &create_future, &call_soon,
-                                     &flush, &pending, &otherwise, &hides_nan))
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "$O!O!OOOOOOOO", names, &PyLong_Type, &client,
+            &PyLong_Type, &queue, &handle, &keep, &codec, &create_future,
+            &call_soon, &flush, &pending, &otherwise) ||
+        !fast_codec_read(&self->codec, codec))
         return -1;
     self->client = PyLong_AsVoidPtr(client);
     self->queue = PyLong_AsVoidPtr(queue);
     self->handle = Py_NewRef(handle);
     self->keep = Py_NewRef(keep);
-    self->encode = Py_NewRef(encode);
-    self->decode_many = Py_NewRef(decode_many);
     self->create_future = Py_NewRef(create_future);
     self->call_soon = Py_NewRef(call_soon);
     self->flush = Py_NewRef(flush);
     self->pending_type = Py_NewRef(pending);
     self->otherwise = Py_NewRef(otherwise);
-    self->hides_nan = hides_nan != 0;
     fast_entries_init(&self->entries);
     return 0;
 }
@@ -256,13 +249,13 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->keep);
     Py_VISIT(self->pending_type);
     Py_VISIT(self->otherwise);
-    Py_VISIT(self->encode);
-    Py_VISIT(self->decode_many);
     Py_VISIT(self->create_future);
     Py_VISIT(self->call_soon);
     Py_VISIT(self->flush);
     Py_VISIT(self->future_type);
     Py_VISIT(self->set_result);
+    if (fast_codec_visit(&self->codec, visit, arg) != 0)
+        return -1;
     return fast_entries_visit(&self->entries, visit, arg);
 }
 
@@ -271,8 +264,7 @@ static int clear(PyObject *object)
     struct futures *self = (struct futures *)object;
 
     fast_entries_clear(&self->entries);
-    Py_CLEAR(self->encode);
-    Py_CLEAR(self->decode_many);
+    fast_codec_clear(&self->codec);
     Py_CLEAR(self->create_future);
     Py_CLEAR(self->call_soon);
     Py_CLEAR(self->flush);

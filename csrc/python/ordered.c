@@ -16,7 +16,7 @@ struct place {
 };
 
 struct ordered {
-    PyObject_HEAD PyObject *decode_many;
+    PyObject_HEAD struct fast_codec codec;
     PyObject *more; /* (self) -> False: nothing is left.  NULL: at the end */
     struct place *ring;
     unsigned long long turn; /* the number whose turn it is */
@@ -63,7 +63,7 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 
     if (batch == NULL)
         return NULL;
-    PyObject *results = fast_decode(self->decode_many, batch);
+    PyObject *results = fast_decode_many(&self->codec, batch);
     if (results == NULL && PyErr_Occurred())
         return NULL;
     if (results == NULL)
@@ -122,14 +122,14 @@ static PyObject *iter(PyObject *object)
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"decode_many", "more", "window",
-                            "return_exceptions", NULL};
+    static char *names[] = {"codec", "more", "window", "return_exceptions",
+                            NULL};
     struct ordered *self = (struct ordered *)object;
-    PyObject *decode_many, *more;
+    PyObject *codec, *more;
     unsigned long long window, size = 1;
     int return_exceptions;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOKp", names, &decode_many,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOKp", names, &codec,
                                      &more, &window, &return_exceptions))
         return -1;
     while (size < window && size < (1ULL << 40))
@@ -138,6 +138,8 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
+    if (!fast_codec_read(&self->codec, codec))
+        return -1;
     self->ring = calloc((size_t)size, sizeof *self->ring);
     if (self->ring == NULL) {
         PyErr_NoMemory();
@@ -145,7 +147,6 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     }
     self->mask = size - 1;
     self->return_exceptions = return_exceptions != 0;
-    self->decode_many = Py_NewRef(decode_many);
     self->more = Py_NewRef(more);
     return 0;
 }
@@ -155,18 +156,17 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     struct ordered *self = (struct ordered *)object;
 
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->decode_many);
     Py_VISIT(self->more);
     for (size_t i = 0; self->ring != NULL && i <= self->mask; i++)
         Py_VISIT(self->ring[i].outcome);
-    return 0;
+    return fast_codec_visit(&self->codec, visit, arg);
 }
 
 static int clear(PyObject *object)
 {
     struct ordered *self = (struct ordered *)object;
 
-    Py_CLEAR(self->decode_many);
+    fast_codec_clear(&self->codec);
     Py_CLEAR(self->more);
     for (size_t i = 0; self->ring != NULL && i <= self->mask; i++)
         Py_CLEAR(self->ring[i].outcome);

@@ -1,0 +1,126 @@
+/* Between Python objects and JSON text: the functions of a jsonrpcc Codec. */
+
+#include "fast.h"
+
+#include <string.h>
+
+/* A text below this is copied: that costs less than the two objects of a view.
+ */
+#define SHORT 1024
+
+static bool read_attribute(PyObject *object, const char *name, PyObject **value)
+{
+    *value = PyObject_GetAttrString(object, name);
+    return *value != NULL;
+}
+
+bool fast_codec_read(struct fast_codec *codec, PyObject *object)
+{
+    PyObject *hides_nan = NULL, *native = NULL;
+
+    if (read_attribute(object, "encode", &codec->encode) &&
+        read_attribute(object, "decode", &codec->decode) &&
+        read_attribute(object, "decode_many", &codec->decode_many) &&
+        read_attribute(object, "hides_nan", &hides_nan) &&
+        read_attribute(object, "native", &native)) {
+        codec->hides_nan = hides_nan == Py_True;
+        codec->native = native == Py_True;
+    } else {
+        fast_codec_clear(codec);
+    }
+    Py_XDECREF(hides_nan);
+    Py_XDECREF(native);
+    return codec->encode != NULL;
+}
+
+int fast_codec_visit(const struct fast_codec *codec, visitproc visit, void *arg)
+{
+    Py_VISIT(codec->encode);
+    Py_VISIT(codec->decode);
+    Py_VISIT(codec->decode_many);
+    return 0;
+}
+
+void fast_codec_clear(struct fast_codec *codec)
+{
+    Py_CLEAR(codec->encode);
+    Py_CLEAR(codec->decode);
+    Py_CLEAR(codec->decode_many);
+}
+
+static bool has_null(const char *text, size_t len)
+{
+    const char *end = text + len;
+
+    while ((text = memchr(text, 'n', (size_t)(end - text))) != NULL) {
+        if (end - text >= 4 && memcmp(text, "null", 4) == 0)
+            return true;
+        text++;
+    }
+    return false;
+}
+
+PyObject *fast_encode(const struct fast_codec *codec, PyObject *params)
+{
+    char *bytes;
+    Py_ssize_t len;
+
+    if (params == NULL || params == Py_None)
+        return Py_NewRef(Py_None);
+    if (!PyDict_CheckExact(params) && !PyList_CheckExact(params) &&
+        !PyTuple_CheckExact(params))
+        return NULL;
+    PyObject *text = PyObject_CallFunctionObjArgs(codec->encode, params, NULL);
+    if (text == NULL)
+        return NULL;
+    if (!PyBytes_CheckExact(text) ||
+        PyBytes_AsStringAndSize(text, &bytes, &len) != 0 ||
+        (codec->hides_nan && has_null(bytes, (size_t)len))) {
+        Py_DECREF(text);
+        return NULL;
+    }
+    return text;
+}
+
+static PyObject *decode(const struct fast_codec *codec, PyObject *function,
+                        const char *json, size_t len)
+{
+    Py_ssize_t size = (Py_ssize_t)len;
+    PyObject *text = len < SHORT
+                         ? PyBytes_FromStringAndSize(json, size)
+                         : PyMemoryView_FromMemory((char *)(uintptr_t)json,
+                                                   size, PyBUF_READ);
+
+    if (text == NULL)
+        return NULL;
+    /* All that is made is part of the result: the garbage collector would look
+     * at it again and again, and find nothing. */
+    int was_enabled = codec->native ? PyGC_Disable() : 0;
+    PyObject *result = PyObject_CallFunctionObjArgs(function, text, NULL);
+    if (was_enabled)
+        PyGC_Enable();
+    Py_DECREF(text);
+    return result;
+}
+
+PyObject *fast_decode(const struct fast_codec *codec, const char *json,
+                      size_t len)
+{
+    return decode(codec, codec->decode, json, len);
+}
+
+PyObject *fast_decode_many(const struct fast_codec *codec,
+                           const jsonrpcc_batch *batch)
+{
+    PyObject *results =
+        decode(codec, codec->decode_many, batch->results, batch->results_len);
+
+    if (results != NULL && (!PyList_CheckExact(results) ||
+                            PyList_Size(results) != (Py_ssize_t)batch->count))
+        Py_CLEAR(results);
+    /* An interrupt is none of the codec's business. */
+    if (results == NULL && PyErr_Occurred() &&
+        PyErr_ExceptionMatches(PyExc_Exception))
+        PyErr_Clear();
+    return results;
+}
