@@ -93,7 +93,8 @@ struct jrc_core {
     uint64_t event_count, events_told;
     _Atomic uint64_t events_dropped;
     bool close_begun;
-    bool reading;    /* from the sockets, as of the last turn */
+    uint64_t now_us; /* of the last turn */
+    bool reading;    /* from the sockets, as of then */
     unsigned rushes; /* short sleeps in a row */
 
     _Atomic int64_t undelivered_bytes;
@@ -162,9 +163,10 @@ bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms);
 
 /* ---- turn.c: what the driver does ---- */
 
-/* One turn: take what was submitted, let the engine work, wait for events
- * until until_us, tell outcomes and events.  may_stay is asked under the lock,
- * before the turn and before the wait; false if it said no. */
+/* Under the lock, which it gives up meanwhile.  One turn: take what was
+ * submitted, let the engine work, wait for events until until_us, tell outcomes
+ * and events.  may_stay is asked under the lock, before the turn and before the
+ * wait; false if it said no. */
 bool jrc_turn(struct jrc_core *core,
               bool (*may_stay)(const struct jrc_core *core, const void *arg),
               const void *arg, uint64_t until_us);

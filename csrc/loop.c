@@ -201,7 +201,7 @@ static void lose_after_reading(struct jrc_socket *s, int32_t reason)
         lost(s, reason);
 }
 
-static void flush_output(struct jrc_socket *s)
+static void flush_output(struct jrc_socket *s, uint64_t now_us)
 {
     struct jrc_engine *engine = s->loop->engine;
     size_t len;
@@ -216,7 +216,7 @@ static void flush_output(struct jrc_socket *s)
         lose_after_reading(s, errno);
         return;
     }
-    jrc_engine_sent(engine, s->conn, n < 0 ? 0 : (size_t)n, jrc_now_us());
+    jrc_engine_sent(engine, s->conn, n < 0 ? 0 : (size_t)n, now_us);
     if (!set_writing(s, n < 0 || (size_t)n < len))
         lose_after_reading(s, ENOMEM);
 }
@@ -267,7 +267,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     if (s->fd < 0)
         return;
     if (s->connected)
-        flush_output(s);
+        flush_output(s, jrc_now_us());
     else
         finish_connect(s);
 }
@@ -516,21 +516,25 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
             break;
         default: /* JRC_WRITE; while writing the event does it */
             if (s->connected && !s->writing)
-                flush_output(s);
+                flush_output(s, now_us);
         }
     }
 }
 
-/* Set the timer, unless it goes off before that anyway. */
-static void set_timer(struct jrc_loop *loop, uint64_t until_us, uint64_t now_us)
+/* Have the next wait end at until_us at the latest.  False: it is past. */
+static bool set_timer(struct jrc_loop *loop, uint64_t until_us)
 {
-    if (until_us >= loop->timer_us)
-        return; /* at worst we look once too early */
+    if (until_us >= loop->timer_us && until_us != 0)
+        return true; /* at worst we look once too early */
+    uint64_t now_us = jrc_now_us();
+    if (until_us <= now_us)
+        return false;
     loop->timer_us = until_us;
     uint64_t us = until_us - now_us;
     struct timeval delay = {(time_t)(us / 1000000),
                             (suseconds_t)(us % 1000000)};
     event_add(&loop->timer, &delay);
+    return true;
 }
 
 bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
@@ -538,13 +542,8 @@ bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
     int flags = EVLOOP_ONCE;
     bool woken;
 
-    if (until_us != JRC_NEVER) {
-        uint64_t now_us = jrc_now_us();
-        if (until_us <= now_us)
-            flags |= EVLOOP_NONBLOCK; /* alone it goes on while there is more */
-        else
-            set_timer(loop, until_us, now_us);
-    }
+    if (until_us != JRC_NEVER && !set_timer(loop, until_us))
+        flags |= EVLOOP_NONBLOCK; /* alone it goes on while there is more */
     event_base_loop(loop->base, flags);
     stay_awake(loop);
     woken = loop->woken;

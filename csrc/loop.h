@@ -33,12 +33,12 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us);
  * only look), and tell the engine.  True: jrc_loop_wake() ended it. */
 bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us);
 
-/* Say, before a poll, that other threads have to wake it from now on.  It
- * takes this back by itself when it wakes, before any callback. */
 /* A descriptor that is readable when a poll would find something; -1: there is
  * none. */
 int jrc_loop_fd(const struct jrc_loop *loop);
 
+/* Say, before a poll, that other threads have to wake it from now on.  It
+ * takes this back by itself when it wakes, before any callback. */
 void jrc_loop_set_asleep(struct jrc_loop *loop);
 
 /* Any thread: make jrc_loop_poll() return, if it is asleep. */

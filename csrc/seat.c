@@ -24,14 +24,12 @@
 /* What the event thread uses itself is far less. */
 enum { EVENT_STACK = 256 * 1024 };
 
-/* Under the lock: have the event thread look at the seat in delay_us. */
-static void set_alarm(struct jrc_core *core, uint64_t delay_us)
+/* Under the lock: have the event thread look at the seat delay_us from now. */
+static void set_alarm(struct jrc_core *core, uint64_t now_us, uint64_t delay_us)
 {
-    uint64_t at_us = jrc_now_us() + delay_us;
-
-    if (core->alarm_us <= at_us)
+    if (core->alarm_us <= now_us + delay_us)
         return;
-    core->alarm_us = at_us;
+    core->alarm_us = now_us + delay_us;
     struct itimerspec spec = {
         .it_value = {.tv_nsec = (long)(delay_us * 1000 + 1)},
     };
@@ -68,7 +66,7 @@ void jrc_seat_decline(struct jrc_core *core)
     if (wanted != JRC_NOBODY)
         offer(core, wanted);
     else
-        set_alarm(core, JRC_UNATTENDED_US);
+        set_alarm(core, jrc_now_us(), JRC_UNATTENDED_US);
 }
 
 bool jrc_seat_is_mine(const struct jrc_core *core)
@@ -92,7 +90,7 @@ bool jrc_seat_rouse(struct jrc_core *core)
     if (mine && core->alarm_us != JRC_NEVER)
         return false;
     core->summoned = !mine;
-    set_alarm(core, core->has_dispatcher ? JRC_RETURN_US : 0);
+    set_alarm(core, jrc_now_us(), core->has_dispatcher ? JRC_RETURN_US : 0);
     return false;
 }
 
@@ -109,21 +107,20 @@ void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
         core->has_dispatcher = true;
         core->guard_turns = 0;
     }
-    pthread_mutex_unlock(&core->lock);
-    while (jrc_turn(core, may_stay, arg, until_us))
-        if (until_us != JRC_NEVER && jrc_now_us() >= until_us)
-            break;
-    pthread_mutex_lock(&core->lock);
+    /* When its time comes during a turn it leaves after the next one, which
+     * waits for nothing. */
+    while (jrc_turn(core, may_stay, arg, until_us) && core->now_us < until_us)
+        continue;
     core->rank = JRC_NOBODY;
     core->left_us = jrc_now_us();
     enum jrc_rank wanted = jrc_seat_wanted(core);
     core->summoned = !jrc_frames_empty(&core->pending);
     if (core->closing || core->summoned)
-        set_alarm(core, 0);
+        set_alarm(core, core->left_us, 0);
     else if (wanted > rank || wanted == JRC_EAGER)
         offer(core, wanted);
     else
-        set_alarm(core, JRC_UNATTENDED_US);
+        set_alarm(core, core->left_us, JRC_UNATTENDED_US);
 }
 
 /* Under the lock: whether the seat may be had at once. */
@@ -226,7 +223,7 @@ static void *event_thread(void *arg)
             jrc_engine_finished(&core->engine))
             break;
         if (delay_us != JRC_NEVER)
-            set_alarm(core, delay_us);
+            set_alarm(core, jrc_now_us(), delay_us);
         pthread_mutex_unlock(&core->lock);
         while (read(core->alarm_fd, &count, sizeof count) < 0 && errno == EINTR)
             continue;
@@ -294,7 +291,7 @@ bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
         if (core->rank != JRC_NOBODY)
             jrc_loop_wake(core->loop);
         else
-            set_alarm(core, 0);
+            set_alarm(core, jrc_now_us(), 0);
     }
     if (!jrc_seat_is_mine(core)) {
         struct timespec until = jrc_timespec(until_us);

@@ -122,7 +122,7 @@ static bool has_caught_up(const struct jrc_core *core)
 /* Let the engine have it, and do what it wants. */
 static void work(struct jrc_core *core, const struct intake *intake)
 {
-    uint64_t now_us = jrc_now_us();
+    uint64_t now_us = core->now_us = jrc_now_us();
 
     if (!jrc_frames_empty(&core->taken))
         jrc_engine_submit(&core->engine, &core->taken, now_us);
@@ -164,7 +164,23 @@ static void nap(struct jrc_core *core)
         core->rushes = 0;
     pthread_mutex_unlock(&core->lock);
     jrc_loop_poll(core->loop, 0);
-    tell(core, false);
+}
+
+/* Wait for events.  Who is woken as soon as it sleeps sees a rush; an eager
+ * driver has no eyes for it, see is_rush(). */
+static void await_events(struct jrc_core *core, uint64_t until_us)
+{
+    bool looks = core->rank != JRC_EAGER;
+    uint64_t next_us =
+        has_caught_up(core) ? 0 : jrc_engine_next_us(&core->engine);
+    uint64_t slept_us = looks ? jrc_now_us() : 0;
+    bool woken =
+        jrc_loop_poll(core->loop, next_us < until_us ? next_us : until_us);
+
+    if (looks && woken && jrc_now_us() - slept_us < JRC_RUSH_US)
+        core->rushes++;
+    else
+        core->rushes = 0;
 }
 
 bool jrc_turn(struct jrc_core *core,
@@ -172,11 +188,9 @@ bool jrc_turn(struct jrc_core *core,
               const void *arg, uint64_t until_us)
 {
     struct intake intake;
-    bool stay;
 
-    pthread_mutex_lock(&core->lock);
     give_back(core);
-    stay = may_stay(core, arg);
+    bool stay = may_stay(core, arg);
     /* What is left at the door is served even by a driver about to leave:
      * nobody may sit here for a while. */
     while (stay || is_work_left(core)) {
@@ -193,30 +207,21 @@ bool jrc_turn(struct jrc_core *core,
         if (stay && is_rush(core))
             break;
     }
-    bool naps = is_rush(core);
-    if (stay && !naps)
-        jrc_loop_set_asleep(core->loop);
-    pthread_mutex_unlock(&core->lock);
     if (!stay)
         return false;
-    if (naps) {
+    bool naps = is_rush(core);
+    if (!naps)
+        jrc_loop_set_asleep(core->loop);
+    pthread_mutex_unlock(&core->lock);
+    if (naps)
         nap(core);
-        return true;
-    }
-    uint64_t next_us =
-        has_caught_up(core) ? 0 : jrc_engine_next_us(&core->engine);
-    uint64_t slept_us = jrc_now_us();
-    bool woken =
-        jrc_loop_poll(core->loop, next_us < until_us ? next_us : until_us);
-    /* Woken as soon as it slept: they submit faster than we can sleep. */
-    if (woken && jrc_now_us() - slept_us < JRC_RUSH_US)
-        core->rushes++;
     else
-        core->rushes = 0;
+        await_events(core, until_us);
     /* First free, then tell: who knows an outcome finds its slot free. */
     pthread_mutex_lock(&core->lock);
     give_back(core);
     pthread_mutex_unlock(&core->lock);
     tell(core, false);
+    pthread_mutex_lock(&core->lock);
     return true;
 }

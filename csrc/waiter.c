@@ -99,8 +99,9 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
     struct jrc_core *core = waiter->core;
     jsonrpcc_status status = JSONRPCC_OK;
     bool followed = false; /* and has not driven since */
+    uint64_t now_us = timeout_ms < 0 ? 0 : jrc_now_us();
     uint64_t until_us =
-        timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
+        timeout_ms < 0 ? JRC_NEVER : now_us + (uint64_t)timeout_ms * 1000;
 
     if (!jrc_core_is_ours(core))
         return JSONRPCC_ECLOSED;
@@ -110,7 +111,7 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
     while (status == JSONRPCC_OK && !waiter->signalled) {
         if (core->closed)
             status = JSONRPCC_ECLOSED;
-        else if (until_us != JRC_NEVER && jrc_now_us() >= until_us)
+        else if (now_us >= until_us)
             status = JSONRPCC_EPENDING;
         else {
             followed = core->rank != JRC_NOBODY || core->closing ||
@@ -120,6 +121,8 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
             else
                 jrc_seat_drive(core, waiter->rank, waiter_may_stay, waiter,
                                until_us);
+            if (timeout_ms >= 0 && !waiter->signalled)
+                now_us = jrc_now_us();
         }
     }
     if (followed)

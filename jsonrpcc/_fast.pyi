@@ -100,14 +100,15 @@ class Futures:
         *,
         client: int,
         queue: int,
-        handle: Any,
+        batch: int,
         keep: Any,
+        handle: Any,
         codec: Codec,
+        rest: Callable[[bool], None],
         create_future: Callable[[], asyncio.Future[Any]],
         call_soon: Callable[..., object],
-        flush: Callable[[], None],
-        pending: type[Pending],
         otherwise: Callable[..., Coroutine[Any, Any, Any]],
+        pending: type[Pending],
     ) -> None: ...
     def call(
         self,
@@ -122,8 +123,9 @@ class Futures:
     def take(self, token: int, /) -> tuple[asyncio.Future[Any], str] | None: ...
     def take_all(self) -> list[tuple[asyncio.Future[Any], str]]: ...
     def cork(self) -> None: ...
-    def uncork(self) -> None: ...
-    def deliver(self, batch: int, /) -> bool: ...
+    def on_ready(self) -> None: ...
+    def flush(self) -> None: ...
+    def fetch(self) -> None: ...
 
 class Ordered(Iterator[Any]):
     turn: int

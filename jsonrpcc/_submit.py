@@ -35,7 +35,10 @@ bind(
         name: address(name)
         for name in (
             "queue_request",
+            "queue_fetch",
+            "queue_poll",
             "cancel",
+            "flush",
             "sync_call",
             "sync_wait",
             "sync_outcome",

@@ -61,7 +61,6 @@ class AsyncClient(Base):
         self._queue: Any = None
         self._pid = 0
         self._batch = ffi.new("jsonrpcc_batch *")
-        self._batch_address = int(ffi.cast("uintptr_t", self._batch))
         self._futures: Any = None
         self._fds: list[int] = []
 
@@ -84,14 +83,15 @@ class AsyncClient(Base):
         self._futures = Futures(
             client=int(ffi.cast("uintptr_t", handle)),
             queue=int(ffi.cast("uintptr_t", queue)),
+            batch=int(ffi.cast("uintptr_t", self._batch)),
+            keep=(self._queue, self._batch),
             handle=handle,
-            keep=self._queue,
             codec=self._codec,
+            rest=self._deliver_rest,
             create_future=loop.create_future,
             call_soon=loop.call_soon,
-            flush=self._flush,
-            pending=Pending,
             otherwise=self._call,
+            pending=Pending,
         )
         # On this object the name stands for what it would call, a frame less;
         # not where a subclass has a method of its own by this name.
@@ -105,8 +105,8 @@ class AsyncClient(Base):
         fds = (lib.jsonrpcc_queue_fd(queue), lib.jsonrpcc_queue_poll_fd(queue))
         self._fds = [fd for fd in fds if fd >= 0]
         for fd in self._fds:
-            loop.add_reader(fd, self._on_ready)
-        self._on_ready()
+            loop.add_reader(fd, self._futures.on_ready)
+        self._futures.on_ready()
 
     async def call(
         self,
@@ -198,7 +198,7 @@ class AsyncClient(Base):
         if result == -EFULL:
             deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
             while result == -EFULL and (left := remaining(deadline)):
-                self._flush()
+                self._futures.flush()
                 await asyncio.sleep(min(left / 1000, _ROOM_CHECK))
                 # What was spent on waiting is gone from the call's time.
                 left = remaining(deadline) or 1
@@ -208,33 +208,27 @@ class AsyncClient(Base):
         self._futures.cork()
         return result
 
-    def _flush(self) -> None:
-        """Send what this turn of the event loop submitted."""
-        if self._futures is not None:
-            self._futures.uncork()
-        if not lib.jsonrpcc_queue_poll(self._queue):
-            lib.jsonrpcc_flush(self._handle)
-        self._fetch()
-
-    def _on_ready(self) -> None:
-        lib.jsonrpcc_queue_poll(self._queue)
-        self._fetch()
-
-    def _fetch(self) -> None:
-        """Deliver all that is there; the empty fetch arms the descriptor again."""
+    def _deliver_rest(self, delivered: bool) -> None:
+        """Deliver what is in the batch beside good results."""
         batch, futures = self._batch, self._futures
-        while lib.jsonrpcc_queue_fetch(self._queue, batch):
-            if batch.count and not futures.deliver(self._batch_address):
-                for i in range(batch.count):
-                    self._deliver_one(i)
-            for i in range(batch.failure_count):
-                failure = batch.failures[i]
-                entry = futures.take(failure.token)
-                if entry is not None and not entry[0].done():
-                    error = self._outcomes.error(failure.outcome, entry[1])
-                    entry[0].set_exception(error)
-            for i in range(batch.event_count):
+        if not delivered:
+            for i in range(batch.count):
+                self._deliver_one(i)
+        for i in range(batch.failure_count):
+            failure = batch.failures[i]
+            entry = futures.take(failure.token)
+            if entry is not None and not entry[0].done():
+                error = self._outcomes.error(failure.outcome, entry[1])
+                entry[0].set_exception(error)
+        for i in range(batch.event_count):
+            try:
                 tell_event(self._outcomes, batch.events[i], self._on_event)
+            except Exception as error:
+                # As with any callback of the loop's; what follows must not miss
+                # its turn.
+                message = f"on_event {self._on_event!r} failed"
+                context = {"message": message, "exception": error}
+                self._loop.call_exception_handler(context)
 
     def _deliver_one(self, i: int) -> None:
         """One of the results can not be decoded: that is its call's matter alone."""
@@ -279,7 +273,7 @@ class AsyncClient(Base):
             pass
         if self._futures is None:
             return
-        self._fetch()
+        self._futures.fetch()
         for future, method in self._futures.take_all():
             if not future.done():
                 error: JsonRpcError = ClientClosed("client closed", method=method)

@@ -10,7 +10,10 @@ static PyObject *bind(PyObject *module, PyObject *addresses)
         void *function;
     } functions[] = {
         {"queue_request", &fast_core.queue_request},
+        {"queue_fetch", &fast_core.queue_fetch},
+        {"queue_poll", &fast_core.queue_poll},
         {"cancel", &fast_core.cancel},
+        {"flush", &fast_core.flush},
         {"sync_call", &fast_core.sync_call},
         {"sync_wait", &fast_core.sync_wait},
         {"sync_outcome", &fast_core.sync_outcome},

@@ -23,7 +23,10 @@ struct fast_core {
                              const char *method, size_t method_len,
                              const char *params, size_t params_len,
                              int32_t timeout_ms, uint32_t flags);
+    bool (*queue_fetch)(jsonrpcc_queue *queue, jsonrpcc_batch *batch);
+    bool (*queue_poll)(jsonrpcc_queue *queue);
     void (*cancel)(jsonrpcc_client *client, uint64_t id);
+    void (*flush)(jsonrpcc_client *client);
     jsonrpcc_status (*sync_call)(jsonrpcc_sync *sync, const char *method,
                                  size_t method_len, const char *params,
                                  size_t params_len, int32_t timeout_ms,

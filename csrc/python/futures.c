@@ -7,26 +7,34 @@
 struct futures {
     PyObject_HEAD jsonrpcc_queue *queue;
     jsonrpcc_client *client;
+    jsonrpcc_batch *batch;
+    PyObject *keep;          /* keeps queue and batch */
     PyObject *handle;        /* keeps client */
-    PyObject *keep;          /* keeps queue */
     PyObject *pending_type;  /* Pending */
     PyObject *otherwise;     /* call() for unusual arguments: a coroutine */
     PyObject *create_future; /* the loop's */
     PyObject *call_soon;     /* the loop's */
-    PyObject *flush;         /* what it shall call once a turn */
+    PyObject *flush;         /* what it shall call once a turn: ours */
+    PyObject *rest;          /* (delivered): all of the batch but its results,
+                              * and these too if they are not delivered */
     PyObject *future_type, *set_result; /* as create_future() makes them */
     struct fast_codec codec;
     bool corked; /* flush() will be called */
     struct fast_entries entries;
 };
 
-/* Whatever is submitted in one turn of the event loop goes out together. */
+/* Whatever is submitted in one turn of the event loop goes out together: have
+ * it call flush(). */
 static bool cork(struct futures *self)
 {
     if (self->corked)
         return true;
+    if (self->flush == NULL)
+        self->flush = PyObject_GetAttrString((PyObject *)self, "flush");
     PyObject *handle =
-        PyObject_CallFunctionObjArgs(self->call_soon, self->flush, NULL);
+        self->flush == NULL
+            ? NULL
+            : PyObject_CallFunctionObjArgs(self->call_soon, self->flush, NULL);
     if (handle == NULL)
         return false;
     Py_DECREF(handle);
@@ -136,14 +144,6 @@ static PyObject *take_all(PyObject *object, PyObject *unused)
     return list;
 }
 
-/* uncork(): flush has been called */
-static PyObject *uncork(PyObject *object, PyObject *unused)
-{
-    (void)unused;
-    ((struct futures *)object)->corked = false;
-    Py_RETURN_NONE;
-}
-
 static PyObject *cork_now(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -179,22 +179,16 @@ static void set_result(struct futures *self, PyObject *future, PyObject *result)
     Py_XDECREF(is_done);
 }
 
-/* deliver(address of a batch) -> whether its results could be decoded
- *
- * If not, all is left as it was. */
-static PyObject *deliver(PyObject *object, PyObject *address)
+/* Set the futures of a batch's results.  False, and all is left as it was: they
+ * could not be decoded, or an exception is set. */
+static bool deliver(struct futures *self)
 {
-    struct futures *self = (struct futures *)object;
-    const jsonrpcc_batch *batch = PyLong_AsVoidPtr(address);
+    const jsonrpcc_batch *batch = self->batch;
+    PyObject *results = fast_decode_many(&self->codec, batch);
     struct fast_entry entry;
 
-    if (batch == NULL)
-        return NULL;
-    PyObject *results = fast_decode_many(&self->codec, batch);
-    if (results == NULL && PyErr_Occurred())
-        return NULL;
     if (results == NULL)
-        Py_RETURN_FALSE;
+        return false;
     for (size_t i = 0; i < batch->count; i++) {
         if (!fast_entries_take(&self->entries, batch->tokens[i], &entry))
             continue;
@@ -203,37 +197,89 @@ static PyObject *deliver(PyObject *object, PyObject *address)
         fast_entry_drop(&entry);
     }
     Py_DECREF(results);
-    Py_RETURN_TRUE;
+    return true;
+}
+
+/* fetch(): deliver all that is there.  The last fetch finds nothing, and has
+ * the queue's descriptor tell of the next outcome. */
+static PyObject *fetch(PyObject *object, PyObject *unused)
+{
+    struct futures *self = (struct futures *)object;
+    jsonrpcc_batch *batch = self->batch;
+
+    (void)unused;
+    while (fast_core.queue_fetch(self->queue, batch)) {
+        bool delivered = batch->count == 0 || deliver(self);
+        if (!delivered && PyErr_Occurred())
+            return NULL;
+        if (delivered && batch->failure_count == 0 && batch->event_count == 0)
+            continue;
+        PyObject *done = PyObject_CallFunctionObjArgs(
+            self->rest, delivered ? Py_True : Py_False, NULL);
+        if (done == NULL)
+            return NULL;
+        Py_DECREF(done);
+    }
+    Py_RETURN_NONE;
+}
+
+/* Callbacks of others' may run in there, and wait for whom they like. */
+static bool poll(struct futures *self)
+{
+    PyThreadState *state = PyEval_SaveThread();
+    bool drove = fast_core.queue_poll(self->queue);
+
+    PyEval_RestoreThread(state);
+    return drove;
+}
+
+/* on_ready(): a descriptor of the client's, or of the queue's, is readable */
+static PyObject *on_ready(PyObject *object, PyObject *unused)
+{
+    poll((struct futures *)object);
+    return fetch(object, unused);
+}
+
+/* flush(): send what this turn of the event loop submitted */
+static PyObject *flush(PyObject *object, PyObject *unused)
+{
+    struct futures *self = (struct futures *)object;
+
+    self->corked = false;
+    if (!poll(self))
+        fast_core.flush(self->client);
+    return fetch(object, unused);
 }
 
 /* ---- the object ---- */
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"client",  "queue",         "handle",    "keep",
-                            "codec",   "create_future", "call_soon", "flush",
-                            "pending", "otherwise",     NULL};
+    static char *names[] = {
+        "client", "queue",         "batch",     "keep",      "handle",  "codec",
+        "rest",   "create_future", "call_soon", "otherwise", "pending", NULL};
     struct futures *self = (struct futures *)object;
-    PyObject *client, *queue, *handle, *keep, *codec;
-    PyObject *create_future, *call_soon, *flush, *pending, *otherwise;
+    PyObject *client, *queue, *batch, *keep, *handle, *codec, *rest;
+    PyObject *create_future, *call_soon, *otherwise, *pending;
 
     if (self->pending_type != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$O!O!OOOOOOOO", names, &PyLong_Type, &client,
-            &PyLong_Type, &queue, &handle, &keep, &codec, &create_future,
-            &call_soon, &flush, &pending, &otherwise) ||
+            args, kwargs, "$O!O!O!OOOOOOOO", names, &PyLong_Type, &client,
+            &PyLong_Type, &queue, &PyLong_Type, &batch, &keep, &handle, &codec,
+            &rest, &create_future, &call_soon, &otherwise, &pending) ||
         !fast_codec_read(&self->codec, codec))
         return -1;
     self->client = PyLong_AsVoidPtr(client);
     self->queue = PyLong_AsVoidPtr(queue);
+    self->batch = PyLong_AsVoidPtr(batch);
     self->handle = Py_NewRef(handle);
     self->keep = Py_NewRef(keep);
     self->create_future = Py_NewRef(create_future);
     self->call_soon = Py_NewRef(call_soon);
-    self->flush = Py_NewRef(flush);
+    self->rest = Py_NewRef(rest);
     self->pending_type = Py_NewRef(pending);
     self->otherwise = Py_NewRef(otherwise);
     fast_entries_init(&self->entries);
@@ -252,6 +298,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->create_future);
     Py_VISIT(self->call_soon);
     Py_VISIT(self->flush);
+    Py_VISIT(self->rest);
     Py_VISIT(self->future_type);
     Py_VISIT(self->set_result);
     if (fast_codec_visit(&self->codec, visit, arg) != 0)
@@ -268,6 +315,7 @@ static int clear(PyObject *object)
     Py_CLEAR(self->create_future);
     Py_CLEAR(self->call_soon);
     Py_CLEAR(self->flush);
+    Py_CLEAR(self->rest);
     Py_CLEAR(self->future_type);
     Py_CLEAR(self->set_result);
     Py_CLEAR(self->pending_type);
@@ -297,9 +345,11 @@ static PyMethodDef methods[] = {
     {"take_all", take_all, METH_NOARGS,
      "take_all(): all entries' (future, method)."},
     {"cork", cork_now, METH_NOARGS, "cork(): have flush called this turn."},
-    {"uncork", uncork, METH_NOARGS, "uncork(): flush was called."},
-    {"deliver", deliver, METH_O,
-     "deliver(batch): set the futures of its results; whether it could."},
+    {"on_ready", on_ready, METH_NOARGS,
+     "on_ready(): a descriptor is readable."},
+    {"flush", flush, METH_NOARGS,
+     "flush(): send what this turn of the event loop submitted."},
+    {"fetch", fetch, METH_NOARGS, "fetch(): deliver all that is there."},
     {NULL, NULL, 0, NULL},
 };
 
