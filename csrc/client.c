@@ -208,6 +208,25 @@ jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
     return jrc_core_submit(core, &c, id != NULL ? id : &unused);
 }
 
+size_t jsonrpcc_request_many(jsonrpcc_client *client,
+                             const jsonrpcc_call *calls, size_t count,
+                             jsonrpcc_status *status)
+{
+    struct jrc_core *core = jrc_client_core(client);
+    const char *at = (const char *)calls;
+    size_t accepted = 0;
+
+    *status = core == NULL ? JSONRPCC_ENOMEM : JSONRPCC_OK;
+    if (core == NULL || count == 0)
+        return 0;
+    if (calls->size >= sizeof *calls)
+        return jrc_core_submit_many(core, calls, calls->size, count, status);
+    for (; accepted < count && *status == JSONRPCC_OK; accepted++)
+        *status = jsonrpcc_request(
+            client, (const void *)(at + accepted * calls->size), NULL);
+    return *status == JSONRPCC_OK ? accepted : accepted - 1;
+}
+
 void jsonrpcc_cancel(jsonrpcc_client *client, uint64_t id)
 {
     struct jrc_core *core = atomic_load(&client->core);

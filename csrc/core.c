@@ -219,20 +219,30 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
     return JSONRPCC_OK;
 }
 
+static jsonrpcc_status prepare(struct jrc_message *message,
+                               const jsonrpcc_call *call)
+{
+    struct jrc_fault fault;
+
+    if (jrc_message_init(message, call->method, call->method_len, call->params,
+                         call->params_len,
+                         (call->flags & JSONRPCC_LENIENT) != 0, &fault))
+        return JSONRPCC_OK;
+    return fault.rule == NULL ? JSONRPCC_ENOMEM : JSONRPCC_EINVAL;
+}
+
 jsonrpcc_status jrc_core_submit(struct jrc_core *core,
                                 const jsonrpcc_call *call, uint64_t *id)
 {
     struct jrc_message message;
-    struct jrc_fault fault;
     bool wake = false;
+    jsonrpcc_status status = prepare(&message, call);
 
-    if (!jrc_message_init(&message, call->method, call->method_len,
-                          call->params, call->params_len,
-                          (call->flags & JSONRPCC_LENIENT) != 0, &fault))
-        return fault.rule == NULL ? JSONRPCC_ENOMEM : JSONRPCC_EINVAL;
+    if (status != JSONRPCC_OK)
+        return status;
     uint64_t now_us = jrc_now_us();
     pthread_mutex_lock(&core->lock);
-    jsonrpcc_status status = enqueue(core, call, &message, now_us, id);
+    status = enqueue(core, call, &message, now_us, id);
     if (status == JSONRPCC_OK && (call->flags & JSONRPCC_CORKED) == 0)
         wake = jrc_seat_rouse(core);
     else if (status == JSONRPCC_EFULL)
@@ -242,6 +252,61 @@ jsonrpcc_status jrc_core_submit(struct jrc_core *core,
         jrc_loop_wake(core->loop);
     jrc_message_clear(&message);
     return status;
+}
+
+/* Submit a few: all texts are read before the lock is taken. */
+static size_t submit_some(struct jrc_core *core, const char *calls,
+                          size_t stride, size_t count, jsonrpcc_status *status)
+{
+    struct jrc_message messages[JRC_SOME];
+    size_t prepared = 0, accepted = 0;
+    uint32_t corked = JSONRPCC_CORKED;
+    bool wake = false;
+    uint64_t id;
+
+    for (*status = JSONRPCC_OK; prepared < count; prepared++) {
+        *status = prepare(&messages[prepared],
+                          (const void *)(calls + prepared * stride));
+        if (*status != JSONRPCC_OK)
+            break;
+    }
+    uint64_t now_us = jrc_now_us();
+    pthread_mutex_lock(&core->lock);
+    while (accepted < prepared) {
+        const jsonrpcc_call *call = (const void *)(calls + accepted * stride);
+        jsonrpcc_status refused =
+            enqueue(core, call, &messages[accepted], now_us, &id);
+        if (refused != JSONRPCC_OK) {
+            *status = refused;
+            core->refused_full += refused == JSONRPCC_EFULL;
+            break;
+        }
+        corked &= call->flags;
+        accepted++;
+    }
+    if (accepted > 0 && corked == 0)
+        wake = jrc_seat_rouse(core);
+    pthread_mutex_unlock(&core->lock);
+    if (wake)
+        jrc_loop_wake(core->loop);
+    for (size_t i = 0; i < prepared; i++)
+        jrc_message_clear(&messages[i]);
+    return accepted;
+}
+
+size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
+                            size_t stride, size_t count,
+                            jsonrpcc_status *status)
+{
+    const char *at = calls;
+    size_t accepted = 0;
+
+    for (*status = JSONRPCC_OK; accepted < count && *status == JSONRPCC_OK;) {
+        size_t some = count - accepted < JRC_SOME ? count - accepted : JRC_SOME;
+        accepted +=
+            submit_some(core, at + accepted * stride, stride, some, status);
+    }
+    return accepted;
 }
 
 void jrc_core_cancel(struct jrc_core *core, uint64_t id)

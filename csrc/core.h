@@ -23,6 +23,7 @@
 
 enum {
     JRC_RESERVE = 256,        /* calls beyond max_in_flight for callbacks */
+    JRC_SOME = 32,            /* calls that are submitted by one lock */
     JRC_EVENTS = 4096,        /* past events kept for a listener */
     JRC_LINGER_US = 1000000,  /* for unsent notifications at close */
     JRC_UNATTENDED_US = 2000, /* the seat may be empty so long */
@@ -117,6 +118,12 @@ void jrc_core_unref(struct jrc_core *core);
 
 jsonrpcc_status jrc_core_submit(struct jrc_core *core,
                                 const jsonrpcc_call *call, uint64_t *id);
+
+/* Submit calls that lie stride bytes apart, until one is refused; how many were
+ * not. */
+size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
+                            size_t stride, size_t count,
+                            jsonrpcc_status *status);
 void jrc_core_cancel(struct jrc_core *core, uint64_t id);
 void jrc_core_flush(struct jrc_core *core);
 bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms);

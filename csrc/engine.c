@@ -14,7 +14,7 @@
 
 /* What one reception may bring in: the bound of the work between two looks at
  * other connections and at the deadlines. */
-#define SHARED_ROOM 131072
+#define SHARED_ROOM 262144
 
 #define NO_CONN UINT32_MAX
 

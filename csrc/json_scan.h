@@ -59,6 +59,15 @@ bool jrc_json_scan(const char *text, size_t len, unsigned max_depth,
                    struct jrc_json_member *members, size_t member_count,
                    struct jrc_json_report *report);
 
+/* The first byte from p on that is no white space, or end. */
+static inline const char *jrc_json_skip(const char *p, const char *end)
+{
+    while (p < end && *p <= ' ' &&
+           (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    return p;
+}
+
 /* Where the JSON value that begins at text, with no white space before, ends;
  * NULL if none does.  What stands behind it, up to end, is not looked at. */
 const char *jrc_json_value_end(const char *text, const char *end,

@@ -258,6 +258,13 @@ void jsonrpcc_client_free(jsonrpcc_client *client);
 jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
                                  const jsonrpcc_call *call, uint64_t *id);
 
+/* Start calls as jsonrpcc_request() does, in their order, but take the lock
+ * once for many.  Their sizes are all the same.  Returns how many were
+ * accepted; *status is OK, or says why the one behind them was not. */
+size_t jsonrpcc_request_many(jsonrpcc_client *client,
+                             const jsonrpcc_call *calls, size_t count,
+                             jsonrpcc_status *status);
+
 /* End a call with ECANCELLED, unless its outcome is already on its way.  Ids
  * of ended calls, or never given, are ignored. */
 void jsonrpcc_cancel(jsonrpcc_client *client, uint64_t id);

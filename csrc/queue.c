@@ -23,6 +23,9 @@
 /* As in the client: what callbacks may submit beyond the bound. */
 enum { RESERVE = 256 };
 
+/* So many calls of a bulk are submitted at a time. */
+enum { SOME = 32 };
+
 struct jsonrpcc_queue {
     jsonrpcc_client *client;
     jsonrpcc_waiter *waiter;
@@ -215,19 +218,36 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
 
 /* ---- requests ---- */
 
-/* Whether so many accepted calls are more than there may be unfetched. */
-static bool is_over(jsonrpcc_queue *queue, uint64_t accepted, uint32_t flags)
+/* How many of the calls counted last are more than there may be unfetched. */
+static uint64_t excess(jsonrpcc_queue *queue, uint64_t accepted, uint32_t flags)
 {
     uint64_t unfetched =
         accepted - atomic_load_explicit(&queue->fetched, memory_order_relaxed);
+    uint64_t most =
+        queue->bound + ((flags & JSONRPCC_RESERVE) != 0 ? RESERVE : 0);
 
-    return unfetched >
-           queue->bound + ((flags & JSONRPCC_RESERVE) != 0 ? RESERVE : 0);
+    return unfetched > most ? unfetched - most : 0;
+}
+
+/* Count calls before they are submitted: an outcome may be fetched before that
+ * has returned; and by adding, not by looking, as the batches have room for
+ * that many.  How many may be submitted. */
+static size_t claim(jsonrpcc_queue *queue, size_t count, uint32_t flags)
+{
+    uint64_t over =
+        excess(queue, atomic_fetch_add(&queue->accepted, count) + count, flags);
+
+    if (over == 0)
+        return count;
+    over = over < count ? over : count;
+    atomic_fetch_sub(&queue->accepted, over);
+    jsonrpcc_refused(queue->client);
+    return count - (size_t)over;
 }
 
 static bool is_full(jsonrpcc_queue *queue)
 {
-    return is_over(queue, atomic_load(&queue->accepted) + 1, 0);
+    return excess(queue, atomic_load(&queue->accepted) + 1, 0) > 0;
 }
 
 int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
@@ -252,14 +272,8 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
 
     if (jsonrpcc_waiter_is_foreign(queue->waiter))
         return -JSONRPCC_ECLOSED;
-    /* Counted first: the outcome may be fetched before request() returns; and
-     * by adding, not by looking, as the batches have room for that many. */
-    if (told &&
-        is_over(queue, atomic_fetch_add(&queue->accepted, 1) + 1, flags)) {
-        atomic_fetch_sub(&queue->accepted, 1);
-        jsonrpcc_refused(queue->client);
+    if (told && claim(queue, 1, flags) == 0)
         return -JSONRPCC_EFULL;
-    }
     jsonrpcc_status status = jsonrpcc_request(queue->client, &call, &id);
     if (status == JSONRPCC_OK)
         return (int64_t)id;
@@ -268,39 +282,76 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
     return -(int64_t)status;
 }
 
-static const char *skip_space(const char *p, const char *end)
-{
-    while (p < end && memchr(" \t\r\n", *p, 4) != NULL)
-        p++;
-    return p;
-}
-
 /* The element of an array that begins at or behind p: where it lies, and p is
  * set behind it and its comma.  0: there is none left, -1: that is no JSON. */
 static int next_element(const char **p, const char *end, const char **element,
                         size_t *len)
 {
-    const char *start = skip_space(*p, end);
+    const char *start = jrc_json_skip(*p, end);
 
     if (start < end && *start == ']') {
         *p = start;
-        return skip_space(start + 1, end) == end ? 0 : -1;
+        return jrc_json_skip(start + 1, end) == end ? 0 : -1;
     }
     const char *next = jrc_json_value_end(start, end, JRC_JSON_DEPTH_MAX);
     if (next == NULL)
         return -1;
     *element = start;
     *len = (size_t)(next - start);
-    next = skip_space(next, end);
+    next = jrc_json_skip(next, end);
     if (next == end || (*next != ',' && *next != ']'))
         return -1;
     *p = next + (*next == ',');
     /* What follows a comma is looked at when its turn comes, but no bracket
      * may. */
-    return *next == ',' && skip_space(*p, end) < end &&
-                   *skip_space(*p, end) == ']'
+    return *next == ',' && jrc_json_skip(*p, end) < end &&
+                   *jrc_json_skip(*p, end) == ']'
                ? -1
                : 1;
+}
+
+/* Some calls of a bulk, read from its text and not submitted yet. */
+struct some {
+    jsonrpcc_call calls[SOME];
+    const char *ends[SOME]; /* of their params, where the next ones begin */
+    size_t count;
+    jsonrpcc_status fault; /* of what follows */
+};
+
+/* Read the elements from p on, as far as there are and count lets us. */
+static void read_some(struct some *some, const char *p, const char *end,
+                      size_t count, const jsonrpcc_call *like)
+{
+    int got = 1;
+
+    for (some->count = 0; some->count < count && some->count < SOME;
+         some->count++) {
+        jsonrpcc_call *call = &some->calls[some->count];
+        *call = *like;
+        got = next_element(&p, end, &call->params, &call->params_len);
+        if (got <= 0)
+            break;
+        call->token += some->count;
+        some->ends[some->count] = p;
+    }
+    some->fault = got < 0 ? JSONRPCC_EINVAL : JSONRPCC_OK;
+}
+
+/* Submit them; *fault is set where one was refused.  How many were not. */
+static size_t submit_some(jsonrpcc_queue *queue, const struct some *some,
+                          jsonrpcc_status *fault)
+{
+    uint32_t flags = some->calls[0].flags;
+    bool told = (flags & JSONRPCC_NOTIFICATION) == 0;
+    size_t claimed = told ? claim(queue, some->count, flags) : some->count;
+    size_t accepted =
+        jsonrpcc_request_many(queue->client, some->calls, claimed, fault);
+
+    if (told)
+        atomic_fetch_sub(&queue->accepted, claimed - accepted);
+    if (*fault == JSONRPCC_OK && claimed < some->count)
+        *fault = JSONRPCC_EFULL;
+    return accepted;
 }
 
 int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
@@ -309,37 +360,44 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
                                     size_t *at, uint32_t count,
                                     int32_t timeout_ms, uint32_t flags)
 {
+    jsonrpcc_call like = {
+        .size = sizeof like,
+        .method = method,
+        .method_len = method_len,
+        .timeout_ms = timeout_ms,
+        .flags = flags | JSONRPCC_CORKED,
+        .done = (flags & JSONRPCC_NOTIFICATION) == 0 ? on_done : NULL,
+        .arg = queue,
+        .token = token,
+    };
     const char *end = params + params_len;
     const char *p = params + *at;
-    const char *element;
-    size_t len;
-    int64_t accepted = 0;
-    int64_t failure = 0;
+    size_t accepted = 0, some_accepted = SOME;
+    jsonrpcc_status fault = JSONRPCC_OK;
+    struct some some;
 
+    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+        return -JSONRPCC_ECLOSED;
     if (*at == 0) {
-        p = skip_space(p, end);
+        p = jrc_json_skip(p, end);
         if (p == end || *p++ != '[')
             return -JSONRPCC_EINVAL;
     }
-    while (accepted < count && failure == 0) {
-        int got = next_element(&p, end, &element, &len);
-        if (got <= 0) {
-            failure = got < 0 ? -JSONRPCC_EINVAL : 0;
-            break;
-        }
-        int64_t id = jsonrpcc_queue_request(
-            queue, token + (uint64_t)accepted, method, method_len, element, len,
-            timeout_ms, flags | JSONRPCC_CORKED);
-        if (id < 0) {
-            failure = id;
-        } else {
-            accepted++;
+    while (fault == JSONRPCC_OK && some_accepted == SOME) {
+        like.token = token + accepted;
+        read_some(&some, p, end, count - accepted, &like);
+        some_accepted = some.count == 0 ? 0 : submit_some(queue, &some, &fault);
+        accepted += some_accepted;
+        if (some_accepted > 0) {
+            p = some.ends[some_accepted - 1];
             *at = (size_t)(p - params);
         }
+        if (fault == JSONRPCC_OK)
+            fault = some.fault;
     }
     if (accepted > 0 && (flags & JSONRPCC_CORKED) == 0)
         jsonrpcc_flush(queue->client);
-    return accepted > 0 ? accepted : failure;
+    return accepted > 0 ? (int64_t)accepted : -(int64_t)fault;
 }
 
 bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms)

@@ -96,14 +96,6 @@ static void set_value(struct jrc_response *response,
 
 /* ---- the way of nearly all ---- */
 
-static const char *skip_space(const char *p, const char *end)
-{
-    while (p < end && *p <= ' ' &&
-           (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-        p++;
-    return p;
-}
-
 static bool begins(const char *p, const char *end, const char *text, size_t len)
 {
     return (size_t)(end - p) > len && memcmp(p, text, len) == 0;
@@ -112,8 +104,8 @@ static bool begins(const char *p, const char *end, const char *text, size_t len)
 /* Behind the colon, or NULL where there is none. */
 static const char *skip_colon(const char *p, const char *end)
 {
-    p = skip_space(p, end);
-    return p < end && *p == ':' ? skip_space(p + 1, end) : NULL;
+    p = jrc_json_skip(p, end);
+    return p < end && *p == ':' ? jrc_json_skip(p + 1, end) : NULL;
 }
 
 /* Behind a positive number of at most 16 digits, or NULL. */
@@ -140,7 +132,7 @@ static bool read_plain(const char *p, const char *end, unsigned max_depth,
     if (p == end || *p != '{')
         return false;
     do {
-        p = skip_space(p + 1, end);
+        p = jrc_json_skip(p + 1, end);
         if (!has_version && begins(p, end, TEXT_AND_SIZE("\"jsonrpc\""))) {
             p = skip_colon(p + 9, end);
             if (p == NULL || !begins(p, end, TEXT_AND_SIZE("\"2.0\"")))
@@ -164,9 +156,9 @@ static bool read_plain(const char *p, const char *end, unsigned max_depth,
         }
         if (p == NULL)
             return false;
-        p = skip_space(p, end);
+        p = jrc_json_skip(p, end);
     } while (p < end && *p == ',');
-    return p < end && *p == '}' && skip_space(p + 1, end) == end &&
+    return p < end && *p == '}' && jrc_json_skip(p + 1, end) == end &&
            response->id != 0 && response->json != NULL;
 }
 

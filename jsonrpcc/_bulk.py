@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._base import SLICE_MS, pointer, view
+from jsonrpcc._fast import take
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._outcome import refusal
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from jsonrpcc._fast import Ordered
 
 CHUNK = 256
-_PLAIN = {dict, list, tuple}
 
 
 class Bulk:
@@ -65,11 +64,14 @@ class Bulk:
             and self._submitted - outcomes.turn <= self._window - self._chunk
         ):
             room = min(CHUNK, self._window - (self._submitted - outcomes.turn))
-            chunk = list(islice(self._params, room))
+            chunk, plain = take(self._params, room)
             if len(chunk) < room:
                 self._params = None
-            if chunk:
+            if plain and chunk:
                 self._submit(chunk, outcomes)
+            else:
+                for params in chunk:
+                    self._submit_one(params, outcomes)
         if outcomes.turn == self._submitted:
             return False
         if outcomes.come < self._submitted:
@@ -78,10 +80,6 @@ class Bulk:
 
     def _submit(self, chunk: list[Any], outcomes: Ordered) -> None:
         client = self._client
-        if not set(map(type, chunk)) <= _PLAIN:
-            for params in chunk:
-                self._submit_one(params, outcomes)
-            return
         text, size = pointer(client._texts.params(chunk)[0])  # noqa: SLF001
         at = ffi.new("size_t *", 0)
         left = len(chunk)

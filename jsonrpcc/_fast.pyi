@@ -5,6 +5,7 @@ from typing import Any, Self, final
 from jsonrpcc._codec import Codec
 
 def bind(addresses: dict[str, int], /) -> None: ...
+def take(iterator: Iterator[Any], count: int, /) -> tuple[list[Any], bool]: ...
 
 @final
 class Call:

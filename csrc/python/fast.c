@@ -60,6 +60,9 @@ static bool add_type(PyObject *module, const char *name, PyObject *type)
 
 static PyMethodDef methods[] = {
     {"bind", bind, METH_O, "Set the addresses of the core's functions."},
+    {"take", fast_take, METH_VARARGS,
+     "take(iterator, count): a list of at most so many, and whether each is a "
+     "dict, list or tuple."},
     {NULL, NULL, 0, NULL},
 };
 

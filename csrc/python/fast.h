@@ -132,6 +132,9 @@ int fast_entries_visit(struct fast_entries *entries, visitproc visit,
                        void *arg);
 void fast_entries_clear(struct fast_entries *entries);
 
+/* A function of the module: see ordered.c. */
+PyObject *fast_take(PyObject *module, PyObject *args);
+
 /* The types: new references, or NULL. */
 PyObject *fast_call_type(void);
 PyObject *fast_blocking_type(void);

@@ -46,6 +46,7 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_client_close) *client_close;
     __typeof__(jsonrpcc_client_free) *client_free;
     __typeof__(jsonrpcc_request) *request;
+    __typeof__(jsonrpcc_request_many) *request_many;
     __typeof__(jsonrpcc_cancel) *cancel;
     __typeof__(jsonrpcc_flush) *flush;
     __typeof__(jsonrpcc_refused) *refused;

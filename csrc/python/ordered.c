@@ -25,6 +25,32 @@ struct ordered {
     char return_exceptions;
 };
 
+/* take(iterator, count) -> (list of at most so many, whether each is a dict,
+ * list or tuple) */
+PyObject *fast_take(PyObject *module, PyObject *args)
+{
+    PyObject *iterator, *item = NULL;
+    Py_ssize_t count;
+    bool plain = true;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "On", &iterator, &count))
+        return NULL;
+    PyObject *list = PyList_New(0);
+    bool good = list != NULL;
+    while (good && count-- > 0 && (item = PyIter_Next(iterator)) != NULL) {
+        plain = plain && (PyDict_CheckExact(item) || PyList_CheckExact(item) ||
+                          PyTuple_CheckExact(item));
+        good = PyList_Append(list, item) == 0;
+        Py_DECREF(item);
+    }
+    if (!good || PyErr_Occurred()) {
+        Py_XDECREF(list);
+        return NULL;
+    }
+    return Py_BuildValue("(NO)", list, plain ? Py_True : Py_False);
+}
+
 /* Steals outcome. */
 static bool put(struct ordered *self, unsigned long long number,
                 PyObject *outcome, bool failed)

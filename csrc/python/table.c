@@ -24,6 +24,7 @@ static jsonrpcc_capi table = {
     .client_close = jsonrpcc_client_close,
     .client_free = jsonrpcc_client_free,
     .request = jsonrpcc_request,
+    .request_many = jsonrpcc_request_many,
     .cancel = jsonrpcc_cancel,
     .flush = jsonrpcc_flush,
     .refused = jsonrpcc_refused,
