@@ -85,7 +85,12 @@ def in_flight(value: int, ports: list[int]) -> dict[str, Any]:
 
 
 def servers(_: int, ports: list[int]) -> dict[str, Any]:
-    """As many servers as there are ports."""
+    """As many servers as there are ports, each call sent and received alone."""
+    return _cost(ports, 1, CALLS // 10)
+
+
+def servers_many(_: int, ports: list[int]) -> dict[str, Any]:
+    """As many servers; with one of them, calls go out by the hundred."""
     return _cost(ports, KEPT, CALLS)
 
 
@@ -162,6 +167,7 @@ def idle(value: int, ports: list[int]) -> dict[str, Any]:
 KINDS = {
     "in-flight": in_flight,
     "servers": servers,
+    "servers-many": servers_many,
     "payload": payload,
     "payload-many": payload_many,
     "memory": memory,

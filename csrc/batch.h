@@ -58,6 +58,16 @@ static inline size_t jrc_batch_bytes(const struct jrc_batch *batch)
     return batch->text.len + batch->details.len;
 }
 
+/* Those of them that no slice has shown yet. */
+static inline size_t jrc_batch_left(const struct jrc_batch *batch)
+{
+    size_t left = batch->failure_count > 0 ? batch->details.len : 0;
+
+    if (batch->taken < batch->count)
+        left += batch->text.len - (batch->starts[batch->taken] - 1);
+    return left;
+}
+
 /* The next results, and all failures and events, as their taker sees them.
  * False: there is nothing more. */
 bool jrc_batch_slice(struct jrc_batch *batch, jsonrpcc_batch *slice);

@@ -367,6 +367,8 @@ void jrc_core_undelivered(struct jrc_core *core, int64_t bytes)
     int64_t before = atomic_fetch_add_explicit(&core->undelivered_bytes, bytes,
                                                memory_order_relaxed);
 
+    if (bytes < 0)
+        atomic_store_explicit(&core->consumed, true, memory_order_relaxed);
     /* Only the way down needs a wake: the way up happens in a turn. */
     if (before <= most || before + bytes > most)
         return;

@@ -85,7 +85,7 @@ struct jrc_core {
     struct jsonrpcc_waiter *followers; /* those that wait and do not drive */
     pthread_t dispatcher;              /* who drove last with a lazy waiter */
     bool has_dispatcher;
-    unsigned guard_turns; /* of the event thread, since it last drove */
+    unsigned guard_turns; /* of the event thread, with no sign of it */
 
     /* driver */
     struct jrc_frames taken;
@@ -99,6 +99,7 @@ struct jrc_core {
     unsigned rushes; /* short sleeps in a row */
 
     _Atomic int64_t undelivered_bytes;
+    atomic_bool consumed;         /* some were, since the event thread looked */
     struct jrc_core *next, *prev; /* in fork.c's list */
 };
 

@@ -51,6 +51,7 @@ struct jsonrpcc_queue {
 
     /* The fetcher's. */
     struct jrc_batch *draining;
+    size_t in_hand; /* bytes that it was given last */
 
     struct jrc_batch batches[3]; /* what the three point to */
 };
@@ -205,8 +206,8 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
         jsonrpcc_on_event(queue->client, NULL, NULL);
     pthread_mutex_lock(&queue->lock);
     queue->freed = true;
-    size_t bytes =
-        jrc_batch_bytes(queue->ready) + jrc_batch_bytes(queue->draining);
+    size_t bytes = jrc_batch_bytes(queue->ready) +
+                   jrc_batch_left(queue->draining) + queue->in_hand;
     bool last = is_last(queue);
     /* Under the lock: without it the driver may destroy the queue, and with it
      * the client that a garbage collector has let go of already. */
@@ -427,14 +428,11 @@ bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms)
 
 bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
 {
-    size_t bytes = 0;
-
     /* In a forked child the lock may be held for ever, and the rings in fd are
      * the parent's. */
     if (jsonrpcc_waiter_is_foreign(queue->waiter))
         return false;
     if (jrc_batch_is_empty(queue->draining)) {
-        bytes = jrc_batch_bytes(queue->draining);
         jrc_batch_reset(queue->draining);
         pthread_mutex_lock(&queue->lock);
         swap(&queue->draining, &queue->ready);
@@ -446,9 +444,13 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
         }
         pthread_mutex_unlock(&queue->lock);
     }
-    if (bytes > 0)
-        jsonrpcc_undelivered(queue->client, -(int64_t)bytes);
-    if (!jrc_batch_slice(queue->draining, batch))
+    /* Who comes for more has done with what it had. */
+    if (queue->in_hand > 0)
+        jsonrpcc_undelivered(queue->client, -(int64_t)queue->in_hand);
+    size_t left = jrc_batch_left(queue->draining);
+    bool more = jrc_batch_slice(queue->draining, batch);
+    queue->in_hand = left - jrc_batch_left(queue->draining);
+    if (!more)
         return false;
     size_t outcomes = batch->count + batch->failure_count;
     atomic_fetch_add_explicit(&queue->fetched, outcomes, memory_order_relaxed);

@@ -189,9 +189,12 @@ static uint64_t look_at_seat(struct jrc_core *core, uint64_t *seen_turns)
     if (!core->summoned && !core->closing && now_us < due_us)
         return due_us - now_us;
     core->poller_wants = false; /* it did not come */
-    /* A dispatcher that is merely long in its callbacks will be back: one turn,
-     * without waiting, is enough until then.  Turns of many threads' making
-     * are small, and small turns are dear. */
+    /* A dispatcher that is merely long in its callbacks will be back, or comes
+     * for more of what is there already: one turn, without waiting, is enough
+     * until then.  Turns of many threads' making are small, and small turns are
+     * dear. */
+    if (atomic_exchange_explicit(&core->consumed, false, memory_order_relaxed))
+        core->guard_turns = 0;
     bool brief = core->has_dispatcher && !core->closing &&
                  core->guard_turns < JRC_GUARD_TURNS;
     core->guard_turns++;

@@ -250,6 +250,32 @@ def test_a_deadline_passes_in_time_while_a_callback_blocks(server):
     assert 0.099 < errors[0].elapsed < 0.15
 
 
+def test_a_dispatcher_with_much_to_do_wakes_nobody_for_its_own_calls(server):
+    """It comes for more all the time; what it submits until then goes out together."""
+    calls, window = 20_000, 5000
+    left, alive, done = calls - window, window, threading.Event()
+
+    def on_result(_):
+        nonlocal left, alive
+        end = time.perf_counter() + 20e-6
+        while time.perf_counter() < end:  # slower than responses come
+            pass
+        if left > 0:
+            left -= 1
+            client.request("echo", [1], on_result)
+            return
+        alive -= 1
+        if alive == 0:
+            done.set()
+
+    with Client(server.address, timeout=LIMIT) as client:
+        for _ in range(window):
+            client.request("echo", [1], on_result)
+        before = client.stats().wakeups
+        assert done.wait(LIMIT)
+        assert client.stats().wakeups - before < calls / 20
+
+
 def test_a_call_that_ends_at_once_leaves_the_loop_attended(server):
     """
     The seat was offered to a caller that had its outcome already, and stayed empty.

@@ -241,6 +241,35 @@ static void test_events_are_appended(void)
     jrc_batch_clear(&from);
 }
 
+/* What no slice has shown is known to the byte: someone waits for it to be
+ * little. */
+static void test_what_is_left(void)
+{
+    struct jrc_batch batch;
+    jsonrpcc_batch slice;
+    char text[40];
+
+    CHECK(jrc_batch_init(&batch, 1000));
+    CHECK(jrc_batch_left(&batch) == 0);
+    for (uint64_t token = 0; token < 600; token++) {
+        number(text, token);
+        add(&batch, token, text);
+    }
+    fail(&batch, 600, JSONRPCC_EREMOTE, "{\"code\":1}");
+    size_t left = jrc_batch_left(&batch);
+    CHECK(left == jrc_batch_bytes(&batch));
+    while (jrc_batch_slice(&batch, &slice)) {
+        size_t bytes = slice.failure_count > 0 ? strlen("{\"code\":1}") : 0;
+        for (size_t i = 0; i < slice.count; i++)
+            bytes += slice.lens[i] + 1;       /* and a comma */
+        bytes += jrc_batch_left(&batch) == 0; /* and the last bracket */
+        CHECK(left - jrc_batch_left(&batch) == bytes);
+        left = jrc_batch_left(&batch);
+    }
+    CHECK(left == 0);
+    jrc_batch_clear(&batch);
+}
+
 int main(void)
 {
     test_slices_of_all_sizes();
@@ -250,5 +279,6 @@ int main(void)
     test_a_large_result_is_alone();
     test_results_that_just_fit();
     test_events_are_appended();
+    test_what_is_left();
     return check_done();
 }
