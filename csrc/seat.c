@@ -165,7 +165,12 @@ static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
     (void)arg;
     if (core->closing)
         return !core->close_begun || !jrc_engine_finished(&core->engine);
-    return jrc_seat_wanted(core) == JRC_NOBODY && !core->poller_wants;
+    /* Or it has been heard of, see look_at_seat(). */
+    bool is_back =
+        core->has_dispatcher &&
+        atomic_load_explicit(&core->consumed, memory_order_relaxed);
+    return jrc_seat_wanted(core) == JRC_NOBODY && !core->poller_wants &&
+           !is_back;
 }
 
 /* Under the lock.  How long until the seat needs another look. */
