@@ -166,9 +166,8 @@ static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
     if (core->closing)
         return !core->close_begun || !jrc_engine_finished(&core->engine);
     /* Or it has been heard of, see look_at_seat(). */
-    bool is_back =
-        core->has_dispatcher &&
-        atomic_load_explicit(&core->consumed, memory_order_relaxed);
+    bool is_back = core->has_dispatcher &&
+                   atomic_load_explicit(&core->consumed, memory_order_relaxed);
     return jrc_seat_wanted(core) == JRC_NOBODY && !core->poller_wants &&
            !is_back;
 }

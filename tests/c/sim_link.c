@@ -1,11 +1,11 @@
-/* The fake sockets: what loop.c and the kernel do. */
+/* The fake sockets: what socket.c and the kernel do. */
 #include "sim.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAST_READS = 64 }; /* as in loop.c */
+enum { LAST_READS = 64 }; /* as in socket.c */
 
 void sim_link_clear(struct sim_link *link)
 {
