@@ -144,7 +144,32 @@ static void expire(struct jrc_engine *engine, struct jrc_call *call,
     }
 }
 
-/* Start attempts that are due, stop addresses that take too long. */
+static void let_go(struct jrc_engine *engine, uint32_t i, bool was_up,
+                   int32_t reason, uint64_t now_us);
+
+/* Nobody has answered on a suspect's connection since its trial.  The server
+ * may be well, and the connection be dead without a word, as one is whose
+ * middle has forgotten it: try another.  What was sent before the trial and is
+ * still waited for may be slow instead, and is left in peace. */
+static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+    const struct jrc_call *slots = engine->calls->slots;
+
+    if (conn->sent.count > 0 &&
+        slots[conn->sent.first].start_us <= conn->trial_us) {
+        conn->deadline_us = now_us + engine->servers->cap_us;
+        return;
+    }
+    conn->deadline_us = JRC_NEVER;
+    if (!jrc_servers_renew(engine->servers, i, now_us))
+        return;
+    jrc_route_want(engine, i, JRC_SHUT);
+    let_go(engine, i, true, JSONRPCC_UNRESPONSIVE, now_us);
+}
+
+/* Start attempts that are due, stop addresses that take too long, and renew
+ * connections whose trial was in vain. */
 static void tick_conns(struct jrc_engine *engine, uint64_t now_us)
 {
     uint64_t soonest = JRC_NEVER;
@@ -152,6 +177,8 @@ static void tick_conns(struct jrc_engine *engine, uint64_t now_us)
     for (uint32_t i = 0; i < engine->servers->count; i++) {
         const struct jrc_server *server = &engine->servers->list[i];
         struct jrc_conn *conn = &engine->conns[i];
+        if (server->state == JRC_SERVER_SUSPECT && conn->deadline_us <= now_us)
+            renew(engine, i, now_us);
         if (server->state == JRC_SERVER_DOWN && server->next_us <= now_us) {
             jrc_servers_attempt(engine->servers, i, now_us);
             conn->deadline_us = JRC_NEVER;
@@ -165,7 +192,7 @@ static void tick_conns(struct jrc_engine *engine, uint64_t now_us)
         uint64_t due = JRC_NEVER;
         if (server->state == JRC_SERVER_DOWN)
             due = server->next_us;
-        else if (server->state == JRC_SERVER_CONNECTING)
+        else if (server->state != JRC_SERVER_UP)
             due = conn->deadline_us;
         if (due < soonest)
             soonest = due;
@@ -233,25 +260,19 @@ bool jrc_engine_finished(const struct jrc_engine *engine)
 
 /* ---- connections ---- */
 
-/* The soonest time at which tick_conns() has something to do may be now. */
-static void attend(struct jrc_engine *engine, uint64_t at_us)
-{
-    if (at_us < engine->conns_us)
-        engine->conns_us = at_us;
-}
-
 void jrc_engine_connecting(struct jrc_engine *engine, uint32_t i,
                            uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];
 
     conn->deadline_us = now_us + engine->limits.connect_timeout_us;
-    attend(engine, conn->deadline_us);
+    jrc_route_attend(engine, conn->deadline_us);
 }
 
 void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     jrc_add(&engine->conns[i].connects, 1);
+    engine->conns[i].deadline_us = JRC_NEVER;
     jrc_servers_up(engine->servers, i, now_us);
     publish(engine, i);
     jrc_route_tell(engine, JSONRPCC_CONNECTED, i, 0, now_us);
@@ -273,18 +294,16 @@ static void lose(struct jrc_engine *engine, struct jrc_call *call,
     jrc_route_call(engine, call, call->copy, call->frame_len, now_us);
 }
 
-void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
-                     uint64_t now_us)
+/* After the state of its server has changed: what that means for the calls. */
+static void let_go(struct jrc_engine *engine, uint32_t i, bool was_up,
+                   int32_t reason, uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];
-    struct jrc_server *server = &engine->servers->list[i];
-    bool was_up = server->state != JRC_SERVER_CONNECTING;
 
     jrc_add(was_up ? &conn->losses : &conn->attempts_failed, 1);
     atomic_store_explicit(&conn->reason, reason, memory_order_relaxed);
-    jrc_servers_down(engine->servers, i, now_us, roll(engine));
     publish(engine, i);
-    attend(engine, server->next_us);
+    jrc_route_attend(engine, engine->servers->list[i].next_us);
     if (was_up)
         jrc_route_tell(engine, JSONRPCC_LOST, i, reason, now_us);
     else if (!conn->unreachable)
@@ -300,6 +319,15 @@ void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
     conn->blocked = false;
     jrc_route_unload(engine, i, now_us);
     jrc_route_review(engine, now_us);
+}
+
+void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
+                     uint64_t now_us)
+{
+    bool was_up = engine->servers->list[i].state != JRC_SERVER_CONNECTING;
+
+    jrc_servers_down(engine->servers, i, now_us, roll(engine));
+    let_go(engine, i, was_up, reason, now_us);
 }
 
 /* End a connection on our side. */
@@ -328,6 +356,7 @@ static struct jrc_call *match(const struct jrc_engine *engine, uint32_t i,
 static void answered(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     if (jrc_servers_answered(engine->servers, i, now_us)) {
+        engine->conns[i].deadline_us = JRC_NEVER; /* its trial has ended */
         publish(engine, i);
         jrc_route_tell(engine, JSONRPCC_TRUSTED, i, 0, now_us);
     }

@@ -51,7 +51,8 @@ struct jrc_conn {
     struct jrc_frames out;
     struct jrc_input in;
     struct jrc_call_list sent;
-    uint64_t deadline_us; /* of the address being tried */
+    uint64_t deadline_us; /* of the address being tried, or of a trial */
+    uint64_t trial_us;    /* when a suspect's trial was given to it */
     bool blocked;         /* the socket did not take all that was there */
     bool unreachable;     /* the last attempt failed, and that was told */
     uint32_t todo;        /* actions not fetched yet */

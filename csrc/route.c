@@ -13,6 +13,12 @@ void jrc_route_want(struct jrc_engine *engine, uint32_t i, uint32_t todo)
     conn->todo |= todo;
 }
 
+void jrc_route_attend(struct jrc_engine *engine, uint64_t at_us)
+{
+    if (at_us < engine->conns_us)
+        engine->conns_us = at_us;
+}
+
 void jrc_route_tell(struct jrc_engine *engine, jsonrpcc_event_kind kind,
                     uint32_t i, int32_t reason, uint64_t now_us)
 {
@@ -135,18 +141,37 @@ static void wait_for_server(struct jrc_engine *engine, struct jrc_call *call,
     engine->held_bytes += len;
 }
 
+/* From its first trial on a suspect's connection is on trial as well. */
+static void begin_trial(struct jrc_engine *engine, int32_t i, uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    if (conn->deadline_us != JRC_NEVER)
+        return;
+    conn->trial_us = now_us;
+    conn->deadline_us = now_us + engine->servers->cap_us;
+    jrc_route_attend(engine, conn->deadline_us);
+}
+
 /* Round robin, but a server that does not take what it was given already has
  * its turn passed on, as long as another one does.  And it is not tried: the
  * call would wait for nothing but its deadline. */
-static int32_t pick(struct jrc_engine *engine, uint64_t now_us, bool *trial)
+static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
+                    uint64_t now_us, bool *trial)
 {
-    int32_t picked = jrc_servers_pick(engine->servers, now_us, trial);
+    struct jrc_servers *servers = engine->servers;
+    uint64_t end_us = call->start_us + (uint64_t)call->timeout_ms * 1000;
+    int32_t picked = jrc_servers_pick(servers, now_us, end_us, trial);
 
-    while (*trial && engine->conns[picked].blocked)
-        picked = jrc_servers_pick(engine->servers, now_us, trial);
-    for (size_t n = engine->servers->ready_count;
-         picked >= 0 && !*trial && engine->conns[picked].blocked && n > 1; n--)
-        picked = jrc_servers_pick(engine->servers, now_us, trial);
+    while (*trial) {
+        begin_trial(engine, picked, now_us);
+        if (!engine->conns[picked].blocked)
+            return picked;
+        picked = jrc_servers_pick(servers, now_us, end_us, trial);
+    }
+    for (size_t n = servers->ready_count;
+         picked >= 0 && engine->conns[picked].blocked && n > 1; n--)
+        picked = jrc_servers_pick(servers, now_us, end_us, trial);
     return picked;
 }
 
@@ -154,7 +179,7 @@ void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
                     const char *bytes, size_t len, uint64_t now_us)
 {
     bool trial = false;
-    int32_t picked = pick(engine, now_us, &trial);
+    int32_t picked = pick(engine, call, now_us, &trial);
 
     call->state = JRC_CALL_HELD;
     if (picked >= 0) {

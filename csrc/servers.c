@@ -231,8 +231,8 @@ static void rebuild(struct jrc_servers *servers)
         if (server->state != JRC_SERVER_SUSPECT)
             continue;
         servers->suspects++;
-        if (server->next_us < servers->trial_us)
-            servers->trial_us = server->next_us;
+        if (server->trial_us < servers->trial_us)
+            servers->trial_us = server->trial_us;
     }
     /* Suspects are better than nobody: the last server is never ejected. */
     if (!take_rotation(servers, JRC_SERVER_UP))
@@ -272,17 +272,23 @@ static bool better_may_come(const struct jrc_servers *servers, uint32_t group)
     return false;
 }
 
-/* The suspect whose trial is due, if it would be preferred when healthy. */
-static int32_t pick_suspect(struct jrc_servers *servers, uint64_t now_us)
+/* The suspect whose trial is due, if it would be preferred when healthy; with
+ * nobody up, any would be. */
+static int32_t pick_suspect(struct jrc_servers *servers, uint64_t now_us,
+                            uint64_t end_us)
 {
+    enum jrc_server_state best = servers->list[servers->ready[0]].state;
+
     for (size_t i = 0; i < servers->count; i++) {
         struct jrc_server *server = &servers->list[i];
-        if (server->state != JRC_SERVER_SUSPECT || server->next_us > now_us)
+        if (server->state != JRC_SERVER_SUSPECT || server->trial_us > now_us)
             continue;
-        /* One call per cap: a trial that fails costs that call. */
-        server->next_us = now_us + servers->cap_us;
+        /* A trial that fails costs that call.  After it there is a cap's time
+         * for others, or who calls one by one would try again for ever. */
+        server->trial_us =
+            (end_us > now_us ? end_us : now_us) + servers->cap_us;
         rebuild(servers);
-        if (server->group <= servers->ready_group)
+        if (server->group <= servers->ready_group || best != JRC_SERVER_UP)
             return (int32_t)i;
     }
     return JRC_NO_SERVER;
@@ -301,7 +307,7 @@ int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us)
 }
 
 int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
-                         bool *trial)
+                         uint64_t end_us, bool *trial)
 {
     int32_t next = jrc_servers_peek(servers, now_us);
 
@@ -309,7 +315,7 @@ int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
     if (next < 0)
         return next;
     if (servers->suspects > 0 && now_us >= servers->trial_us) {
-        int32_t suspect = pick_suspect(servers, now_us);
+        int32_t suspect = pick_suspect(servers, now_us, end_us);
         *trial = suspect >= 0;
         if (*trial)
             return suspect;
@@ -336,9 +342,13 @@ void jrc_servers_attempt(struct jrc_servers *servers, size_t i, uint64_t now_us)
 
 void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us)
 {
-    servers->list[i].tried = true;
-    servers->list[i].timeouts = 0;
-    set_state(servers, i, JRC_SERVER_UP, now_us);
+    struct jrc_server *server = &servers->list[i];
+    bool renewed = server->renewing;
+
+    server->tried = true;
+    server->renewing = false;
+    server->timeouts = 0;
+    set_state(servers, i, renewed ? JRC_SERVER_SUSPECT : JRC_SERVER_UP, now_us);
 }
 
 /* Full jitter: anything from 0 to base * 2^failures, capped.  Spreading the
@@ -362,6 +372,7 @@ void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
     struct jrc_server *server = &servers->list[i];
 
     server->tried = true;
+    server->renewing = false;
     server->failures++;
     if (servers->max_attempts >= 0 &&
         server->failures > (uint32_t)servers->max_attempts)
@@ -369,6 +380,21 @@ void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
     else
         server->next_us = now_us + backoff(servers, server->failures, dice);
     set_state(servers, i, JRC_SERVER_DOWN, now_us);
+}
+
+bool jrc_servers_renew(struct jrc_servers *servers, size_t i, uint64_t now_us)
+{
+    struct jrc_server *server = &servers->list[i];
+
+    if (servers->max_attempts >= 0 &&
+        server->failures >= (uint32_t)servers->max_attempts)
+        return false;
+    server->failures++;
+    server->tried = false;
+    server->renewing = true;
+    server->next_us = now_us;
+    set_state(servers, i, JRC_SERVER_DOWN, now_us);
+    return true;
 }
 
 bool jrc_servers_answered(struct jrc_servers *servers, size_t i,
@@ -392,7 +418,7 @@ bool jrc_servers_timed_out(struct jrc_servers *servers, size_t i,
     server->timeouts++;
     if (server->state != JRC_SERVER_UP || server->timeouts < JRC_SUSPECT_AFTER)
         return false;
-    server->next_us = now_us + backoff(servers, 1, dice);
+    server->trial_us = now_us + backoff(servers, 1, dice);
     set_state(servers, i, JRC_SERVER_SUSPECT, now_us);
     return true;
 }

@@ -15,7 +15,8 @@
  * DOWN ------------> CONNECTING -----> UP <-> SUSPECT -----> DOWN
  *   ^                     | down()                              |
  *   +---------------------+-------------------------------------+
- * The values are those of jsonrpcc_server_state. */
+ * What renew() has sent from SUSPECT to DOWN comes up as a SUSPECT.  The
+ * values are those of jsonrpcc_server_state. */
 enum jrc_server_state {
     JRC_SERVER_DOWN = 0,
     JRC_SERVER_CONNECTING = 1,
@@ -25,7 +26,8 @@ enum jrc_server_state {
 
 enum {
     JRC_NO_SERVER = -1,      /* all are known to be down */
-    JRC_SERVER_PENDING = -2, /* wait: a first attempt is still under way */
+    JRC_SERVER_PENDING = -2, /* wait: a first attempt is still under way, or
+                                one to renew a connection */
     /* Timeouts in a row, without a single response, that make a suspect. */
     JRC_SUSPECT_AFTER = 5,
     /* How long calls of a new client wait for a better server whose first
@@ -41,10 +43,12 @@ struct jrc_server {
     int32_t priority;
     uint32_t group; /* index of its priority group, best first */
     enum jrc_server_state state;
-    bool tried;        /* its first attempt has ended */
+    bool tried;        /* its first attempt has ended; and to renew, that */
+    bool renewing;     /* comes up as a suspect */
     uint32_t failures; /* in a row; reset by a response only */
     uint32_t timeouts; /* in a row, without a response between */
-    uint64_t next_us;  /* DOWN: next attempt; SUSPECT: next trial call */
+    uint64_t next_us;  /* DOWN: the next attempt */
+    uint64_t trial_us; /* SUSPECT: the next trial */
     uint64_t since_us; /* of the last change of state */
 };
 
@@ -74,10 +78,11 @@ void jrc_servers_clear(struct jrc_servers *servers);
 void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
                        uint64_t cap_us, int32_t max_attempts, uint64_t now_us);
 
-/* Index of the server for the next call, or JRC_NO_SERVER or
- * JRC_SERVER_PENDING.  *trial: a suspect is tried; do not read more into it. */
+/* Index of the server for the next call, which ends at end_us at the latest, or
+ * JRC_NO_SERVER or JRC_SERVER_PENDING.  *trial: a suspect is tried; do not read
+ * more into it. */
 int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
-                         bool *trial);
+                         uint64_t end_us, bool *trial);
 
 /* As pick would say, but a server index stands for any, and nothing moves. */
 int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us);
@@ -91,6 +96,9 @@ void jrc_servers_attempt(struct jrc_servers *servers, size_t i,
 void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us);
 void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
                       uint32_t dice);
+/* A suspect's connection is given up for a new one, at once.  False: no attempt
+ * is left for that, and nothing has changed. */
+bool jrc_servers_renew(struct jrc_servers *servers, size_t i, uint64_t now_us);
 /* True: it was a suspect and is trusted again. */
 bool jrc_servers_answered(struct jrc_servers *servers, size_t i,
                           uint64_t now_us);

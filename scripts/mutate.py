@@ -56,6 +56,7 @@ TESTS = {
     "test_json_scan": [],
     "test_message": [],
     "test_engine": [],
+    "test_suspect": [],
     "fuzz_netstring": ["4000"],
     "fuzz_json_scan": ["20000"],
     "fuzz_servers": ["20000"],
@@ -69,7 +70,8 @@ FIRST = {
     "json_salvage": ["test_json_members"],
     "json_scan": ["test_json_scan", "test_json_members", "fuzz_json_scan"],
     "response": ["test_message", "test_engine"],
-    "route": ["test_engine"],
+    "engine": ["test_engine", "test_suspect"],
+    "route": ["test_engine", "test_suspect"],
 }
 TIME_LIMIT = 120  # seconds for one program; the slowest takes five
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

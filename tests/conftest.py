@@ -4,6 +4,7 @@ import contextlib
 import signal
 import time
 
+import firing
 import pytest
 from helpers import STYLES, Wire
 
@@ -36,6 +37,20 @@ def serve():
             return stack.enter_context(Server(methods, fault=fault, **options))
 
         yield start
+
+
+@pytest.fixture
+def servers():
+    """Make so many servers for a `firing.History`; they stop when the test ends."""
+    with contextlib.ExitStack() as stack:
+
+        def make(count, **options):
+            return [
+                stack.enter_context(Server(firing.METHODS, **options))
+                for _ in range(count)
+            ]
+
+        yield make
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -327,6 +328,16 @@ def servers_string(*servers, priorities=()):
     return " ".join(
         f"{server.address},{rank}" for server, rank in zip(servers, ranks, strict=False)
     )
+
+
+def shares(client, history, count, **options):
+    """Make so many calls; return how many went to each server."""
+    before = Counter({s.address: s.sent for s in client.servers()})
+    for _ in range(count):
+        history.request(client, **options)
+    history.wait()
+    after = Counter({s.address: s.sent for s in client.servers()})
+    return after - before
 
 
 def state_of(client, index=0):

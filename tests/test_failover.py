@@ -2,47 +2,21 @@
 
 import threading
 import time
-from collections import Counter
 
 import pytest
 from firing import (
-    METHODS,
     History,
     ServerProcess,
     servers_string,
+    shares,
     until,
     wait_for_state,
 )
 
 from jsonrpcc import Client, ConnectionLost, RequestTimeout, ServerFailure
-from jsonrpcc.testing import Close, Delay, Drop, NeverRead, Reset, Server
+from jsonrpcc.testing import Close, NeverRead, Reset
 
 QUICK = {"reconnect_delay": 0.05, "reconnect_delay_max": 0.1}
-
-
-@pytest.fixture
-def servers():
-    """Make so many servers, all stopped in the end."""
-    with_block = []
-
-    def make(count, **options):
-        made = [Server(METHODS, **options).start() for _ in range(count)]
-        with_block.extend(made)
-        return made
-
-    yield make
-    for server in with_block:
-        server.__exit__()
-
-
-def shares(client, history, count, **options):
-    """Make so many calls; return how many went to each server."""
-    before = Counter({s.address: s.sent for s in client.servers()})
-    for _ in range(count):
-        history.request(client, **options)
-    history.wait()
-    after = Counter({s.address: s.sent for s in client.servers()})
-    return after - before
 
 
 # ---- the choice -----------------------------------------------------------------
@@ -359,115 +333,3 @@ def test_a_server_that_never_reads_holds_up_nobody(servers):
         until(lambda: client.servers()[0].state == "suspect")
         assert not history.call(client).error
     history.check(stuck, healthy)
-
-
-def test_a_silent_server_goes_out_of_rotation_after_five_timeouts(servers):
-    silent, healthy = servers(2)
-    silent.misbehave(Drop())
-    history = History()
-    events = []
-    with Client(
-        servers_string(silent, healthy, priorities=(2, 1)),
-        reconnect_delay=30, reconnect_delay_max=30, on_event=events.append,
-    ) as client:  # fmt: skip
-        wait_for_state(client, "up", 0, 1)
-        for i in range(5):
-            assert client.servers()[0].state == "up", i
-            assert isinstance(history.call(client, timeout=0.05).error, RequestTimeout)
-        assert client.servers()[0].state == "suspect"
-        assert shares(client, history, 20) == {healthy.address: 20}
-        until(lambda: [e.kind for e in events if e.kind == "suspect"])
-    history.check(silent, healthy)
-
-
-def test_an_answer_between_timeouts_keeps_a_server_in_rotation(servers):
-    (server,) = servers(1)
-    history = History()
-    with Client(server.address) as client:
-        for _ in range(3):
-            server.misbehave(Drop(times=4))
-            for _ in range(4):
-                assert history.call(client, timeout=0.03).error
-            assert not history.call(client).error
-        assert client.servers()[0].state == "up"
-    history.check(server)
-
-
-def test_the_last_server_is_never_given_up_for_its_silence(servers):
-    (server,) = servers(1)
-    server.misbehave(Drop(times=8))
-    history = History()
-    with Client(server.address) as client:
-        for _ in range(8):
-            error = history.call(client, timeout=0.03).error
-            assert isinstance(error, RequestTimeout), error
-        assert client.servers()[0].state == "suspect"
-        assert not history.call(client).error
-        wait_for_state(client, "up")
-    history.check(server)
-
-
-def test_a_stopped_process_becomes_suspect_and_comes_back(servers):
-    """SIGSTOP: the kernel goes on accepting for it; only answers count."""
-    (healthy,) = servers(1)
-    events = []
-    history = History()
-    with (
-        ServerProcess() as stopped,
-        Client(
-            f"{stopped.address},2 {healthy.address},1", on_event=events.append, **QUICK
-        ) as client,
-    ):
-        wait_for_state(client, "up", 0, 1)
-        assert not history.call(client).error
-        stopped.stop()
-        for _ in range(20):
-            history.request(client, timeout=0.1)
-        history.wait()
-        assert client.servers()[0].state == "suspect"
-        until(lambda: not history.call(client, timeout=0.3).error)
-        stopped.go_on()
-        # It is tried again by a call now and then, or answers late.
-        until(
-            lambda: (
-                history.call(client, timeout=1) and client.servers()[0].state == "up"
-            )
-        )
-        assert shares(client, history, 20) == {stopped.address: 20}
-        until(lambda: any(event.kind == "trusted" for event in events))
-    assert all(len(entry.outcomes) == 1 for entry in history.entries)
-
-
-def test_a_suspect_is_tried_by_one_call_only(servers):
-    """A trial that fails costs that call, and no other."""
-    silent, healthy = servers(2)
-    silent.misbehave(Drop())
-    history = History()
-    with Client(
-        servers_string(silent, healthy), reconnect_delay=0.01, reconnect_delay_max=30
-    ) as client:
-        wait_for_state(client, "up", 0, 1)
-        while client.servers()[0].state == "up":
-            history.request(client, timeout=0.05)
-            history.wait()
-        before = len(silent.requests)
-        until(lambda: history.call(client, timeout=0.2).error)  # that was the trial
-        for _ in range(50):
-            history.request(client, timeout=0.2)
-        history.wait()
-        assert len(silent.requests) == before + 1
-    history.check(silent, healthy)
-
-
-def test_a_slow_server_is_no_suspect(servers):
-    slow, other = servers(2)
-    slow.misbehave(Delay(0.2))
-    history = History()
-    with Client(servers_string(slow, other)) as client:
-        wait_for_state(client, "up", 0, 1)
-        for _ in range(40):
-            history.request(client)
-        history.wait()
-        assert client.servers()[0].state == "up"
-    assert not history.errors()
-    history.check(slow, other)

@@ -69,7 +69,7 @@ static void check_turns(struct jrc_servers *servers)
     size_t n = servers->ready_count;
     require(n > 0);
     for (size_t round = 0; round < 2 * n; round++) {
-        int32_t i = jrc_servers_pick(servers, 1, &trial);
+        int32_t i = jrc_servers_pick(servers, 1, 1, &trial);
         require(i >= 0 && servers->list[i].group == 0 && !trial);
         require(servers->list[i].timeouts++ == round / n);
     }

@@ -8,10 +8,10 @@
 enum { SECOND = 1000000 };
 
 const char *const sim_fault_names[SIM_FAULTS] = {
-    "refused",   "silent",   "reset",       "fin",       "stall",
-    "short",     "no reply", "twice",       "late",      "foreign",
-    "string id", "early",    "bad payload", "bad frame", "cut",
-    "chatter",   "clock",    "cancel",      "memory"};
+    "refused",   "silent",    "reset",    "fin",         "stall",
+    "forgotten", "short",     "no reply", "twice",       "late",
+    "foreign",   "string id", "early",    "bad payload", "bad frame",
+    "cut",       "chatter",   "clock",    "cancel",      "memory"};
 
 /* ---- dice -----------------------------------------------------------------
  */
@@ -57,6 +57,7 @@ void sim_draw_world(struct sim *sim)
         [SIM_FOREIGN] = 100,  [SIM_STRING_ID] = 300,   [SIM_EARLY] = 200,
         [SIM_BAD_FRAME] = 30, [SIM_BAD_PAYLOAD] = 200, [SIM_CUT] = 30,
         [SIM_CHATTER] = 100,  [SIM_CLOCK] = 10,        [SIM_CANCELLED] = 200,
+        [SIM_FORGOTTEN] = 30,
     };
     static const uint32_t spans[] = {10, 1000, 20000, 100000, 400000};
     static const uint32_t chunks[] = {1, 7, 100, 2000, 65536};

@@ -17,8 +17,9 @@ enum sim_fault {
     SIM_SILENT, /* the SYN gets no answer */
     SIM_RESET,
     SIM_FIN,
-    SIM_STALL, /* a server stops reading for a while */
-    SIM_SHORT, /* a send takes some bytes only, or none */
+    SIM_STALL,     /* a server stops reading for a while */
+    SIM_FORGOTTEN, /* a connection goes silent for ever, both ways */
+    SIM_SHORT,     /* a send takes some bytes only, or none */
     SIM_NO_REPLY,
     SIM_TWICE,
     SIM_LATE,
@@ -61,7 +62,7 @@ struct sim_request {
 /* The other end of a connection. */
 struct sim_link {
     uint32_t serial;
-    bool connecting, open, writing, deaf, fin, reset;
+    bool connecting, open, writing, deaf, forgotten, fin, reset;
     unsigned addresses; /* left to try */
     char *up;           /* given to the kernel and not a whole frame yet */
     size_t up_len, up_room;

@@ -97,7 +97,7 @@ static void deliver(struct sim *sim, uint32_t i)
     struct sim_link *link = &sim->links[i];
 
     link->delivering = false;
-    if (is_dropped(sim, i))
+    if (is_dropped(sim, i) || link->forgotten)
         return;
     if (link->reset) {
         lose(sim, i, ECONNRESET);
@@ -171,6 +171,10 @@ static void read_up(struct sim *sim, uint32_t i)
 
     if (link->deaf || left == 0)
         return;
+    if (sim_strikes(sim, SIM_FORGOTTEN)) {
+        link->deaf = link->forgotten = true;
+        return;
+    }
     if (sim_strikes(sim, SIM_STALL)) {
         link->deaf = true;
         sim_at(sim, sim_roll(sim, 6000000), event_of(sim, SIM_ON_RECOVER, i));
@@ -186,7 +190,7 @@ static void read_up(struct sim *sim, uint32_t i)
                 link->request_count * sizeof *link->requests);
     if (link->read < link->given)
         sim_at(sim, span(sim), event_of(sim, SIM_ON_READ, i));
-    else if (link->up_len > 0 && sim_strikes(sim, SIM_EARLY))
+    else if (link->up_len > 0 && !link->fin && sim_strikes(sim, SIM_EARLY))
         sim_server_early(sim, i);
     if (link->writing)
         sim_at(sim, span(sim), event_of(sim, SIM_ON_WRITABLE, i));
@@ -322,7 +326,7 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
 void sim_link_heal(struct sim *sim, uint32_t i)
 {
     sim->moods[i] = SIM_ACCEPTS;
-    sim->links[i].deaf = false;
+    sim->links[i].deaf = sim->links[i].forgotten;
     if (sim->links[i].open) {
         sim_at(sim, 0, event_of(sim, SIM_ON_READ, i));
         sim_at(sim, 0, event_of(sim, SIM_ON_WRITABLE, i));

@@ -271,10 +271,19 @@ static void heal(struct sim *sim)
         sim_link_heal(sim, i);
 }
 
+/* Whether a connection is dead for good: that takes longer to find out. */
+static bool is_forgotten(const struct sim *sim)
+{
+    for (size_t i = 0; i < sim->servers.count; i++)
+        if (sim->links[i].forgotten)
+            return true;
+    return false;
+}
+
 /* With the faults gone all must end well, and a new call must succeed. */
 static void check_liveness(struct sim *sim)
 {
-    uint64_t end_us = sim->now_us + HEAL_US;
+    uint64_t end_us = sim->now_us + HEAL_US * (is_forgotten(sim) ? 2U : 1U);
     bool hopeful;
 
     for (; sim->now_us < end_us && !sim->closing && sim->broken == NULL;) {
@@ -283,7 +292,8 @@ static void check_liveness(struct sim *sim)
         run_until(sim, sim->now_us + SECOND / 2);
     }
     run_until(sim, end_us + 5 * SECOND);
-    hopeful = jrc_servers_hopeful(&sim->servers);
+    hopeful = jrc_servers_hopeful(&sim->servers) &&
+              (sim->servers.max_attempts < 0 || !is_forgotten(sim));
     if (!sim->closing && sim->broken == NULL) {
         submit(sim, 0, 2000);
         work(sim);

@@ -369,30 +369,6 @@ static void test_blocked_ends_when_nothing_is_left_to_send(void)
     finish();
 }
 
-static void test_suspect(void)
-{
-    rig_start(&rig, "a:1 b:1");
-    for (uint64_t token = 0; token < 10; token++)
-        rig_call(&rig, token, 0, token % 2 == 0 ? 10 : 1000);
-    rig_send(&rig, 1, ALL);
-    rig_send(&rig, 0, 3 * FRAME + 5); /* a: 3 sent, 1 begun, 1 queued */
-    rig_call(&rig, 20, 0, 1000);
-    CHECK(rig_output(&rig, 1) == FRAME); /* a is blocked */
-    rig_send(&rig, 1, ALL);
-    rig_call(&rig, 21, 0, 1000);
-    rig_wait(&rig, 10000);
-    CHECK(rig_events(&rig, JSONRPCC_SUSPECT, 0) == 1);
-    CHECK(rig.servers.list[0].state == JRC_SERVER_SUSPECT);
-    CHECK(rig_sound(&rig.engine));
-    IS(4, ETIMEDOUT, UNKNOWN);
-    CHECK(rig_outcome(&rig, 6)->fate == JSONRPCC_UNKNOWN);
-    CHECK(rig_outcome(&rig, 8)->fate == JSONRPCC_NOT_SENT);
-    /* A late response is a sign of life. */
-    rig_reply(&rig, 0, "{\"id\":1024,\"result\":0}");
-    CHECK(rig_events(&rig, JSONRPCC_TRUSTED, 0) == 1);
-    finish();
-}
-
 /* ---- 13: close ------------------------------------------------------------
  */
 
@@ -473,21 +449,6 @@ static void test_what_is_counted(void)
     rig_stop(&rig);
 }
 
-/* What waits in a suspect's output goes to a server that is trusted. */
-static void test_a_suspect_is_unloaded(void)
-{
-    rig_start(&rig, "a:1 b:2");
-    for (uint64_t token = 1; token <= 12; token++)
-        rig_call(&rig, token, 0, token % 2 == 1 && token < 11 ? 10 : 5000);
-    rig_send(&rig, 1, SIZE_MAX);
-    CHECK(rig_output(&rig, 0) > 0);
-    rig_wait(&rig, 20000); /* five calls to one server time out */
-    CHECK(rig_events(&rig, JSONRPCC_SUSPECT, 0) == 1);
-    CHECK(rig_output(&rig, 0) == 0 && rig_output(&rig, 1) > 0);
-    CHECK(rig_sound(&rig.engine));
-    rig_stop(&rig);
-}
-
 int main(void)
 {
     test_not_sent_until_the_last_byte();
@@ -506,11 +467,9 @@ int main(void)
     test_dead_frames_are_given_up();
     test_a_blocked_server_is_passed_over();
     test_blocked_ends_when_nothing_is_left_to_send();
-    test_suspect();
     test_close();
     test_lost_while_closing();
     test_the_reason_is_the_best_servers();
     test_what_is_counted();
-    test_a_suspect_is_unloaded();
     return check_done();
 }

@@ -32,7 +32,7 @@ static int32_t pick(struct jrc_servers *s, uint64_t now_us)
 {
     bool trial;
 
-    return jrc_servers_pick(s, now_us, &trial);
+    return jrc_servers_pick(s, now_us, now_us, &trial);
 }
 
 /* ---- the list ------------------------------------------------------------ */
@@ -323,10 +323,12 @@ static void test_timeouts_in_a_row_make_a_suspect(void)
     for (int n = 0; n < 4; n++)
         CHECK(pick(&s, BASE - 1) == 1);
     /* One call per cap tries it. */
-    CHECK(jrc_servers_pick(&s, BASE, &trial) == 0 && trial);
+    CHECK(jrc_servers_pick(&s, BASE, BASE, &trial) == 0 && trial);
     for (int n = 0; n < 4; n++)
-        CHECK(jrc_servers_pick(&s, BASE + CAP - 1, &trial) == 1 && !trial);
-    CHECK(jrc_servers_pick(&s, BASE + CAP, &trial) == 0 && trial);
+        CHECK(jrc_servers_pick(&s, BASE + CAP - 1, BASE + CAP - 1, &trial) ==
+                  1 &&
+              !trial);
+    CHECK(jrc_servers_pick(&s, BASE + CAP, BASE + CAP, &trial) == 0 && trial);
     CHECK(jrc_servers_answered(&s, 0, BASE + CAP));
     CHECK(!jrc_servers_answered(&s, 0, BASE + CAP));
     unsigned hits[2] = {0};
@@ -363,12 +365,71 @@ static void test_no_trial_below_a_better_group(void)
     jrc_servers_up(&s, 1, 0);
     suspect(&s, 1, 0);
     for (uint64_t t = 0; t < 5ULL * CAP; t += CAP / 2)
-        CHECK(jrc_servers_pick(&s, t, &trial) == 0 && !trial);
+        CHECK(jrc_servers_pick(&s, t, t, &trial) == 0 && !trial);
     /* The other way round the better one is. */
     suspect(&s, 0, 0);
     jrc_servers_answered(&s, 1, 0);
-    CHECK(jrc_servers_pick(&s, 0, &trial) == 1 && !trial);
-    CHECK(jrc_servers_pick(&s, BASE, &trial) == 0 && trial);
+    CHECK(jrc_servers_pick(&s, 0, 0, &trial) == 1 && !trial);
+    CHECK(jrc_servers_pick(&s, BASE, BASE, &trial) == 0 && trial);
+    jrc_servers_clear(&s);
+}
+
+/* However long a trial takes, a cap's time is for the others. */
+static void test_a_long_trial_is_followed_by_others(void)
+{
+    struct jrc_servers s;
+    bool trial;
+
+    start(&s, "a:1 b:1", -1);
+    jrc_servers_up(&s, 0, 0);
+    jrc_servers_up(&s, 1, 0);
+    suspect(&s, 0, 0);
+    CHECK(jrc_servers_pick(&s, BASE, 3 * CAP, &trial) == 0 && trial);
+    for (uint64_t t = BASE; t < 4 * CAP; t += BASE)
+        CHECK(jrc_servers_pick(&s, t, t + 3 * CAP, &trial) == 1 && !trial);
+    /* A call that should have ended already is no shorter than none. */
+    CHECK(jrc_servers_pick(&s, 4 * CAP, 0, &trial) == 0 && trial);
+    CHECK(jrc_servers_pick(&s, 5 * CAP - 1, 0, &trial) == 1 && !trial);
+    CHECK(jrc_servers_pick(&s, 5 * CAP, 0, &trial) == 0 && trial);
+    jrc_servers_clear(&s);
+}
+
+/* With nobody up any suspect may be the one that is well again. */
+static void test_trials_below_when_nobody_is_up(void)
+{
+    struct jrc_servers s;
+    bool trial;
+
+    start(&s, "a:1,2 b:1,1", -1);
+    jrc_servers_up(&s, 0, 0);
+    jrc_servers_up(&s, 1, 0);
+    suspect(&s, 0, 0);
+    suspect(&s, 1, 0);
+    CHECK(s.suspects == 2 && s.trial_us == BASE);
+    CHECK(jrc_servers_pick(&s, BASE - 1, BASE - 1, &trial) == 0 && !trial);
+    CHECK(jrc_servers_pick(&s, BASE, BASE, &trial) == 0 && trial);
+    CHECK(jrc_servers_pick(&s, BASE, BASE, &trial) == 1 && trial);
+    CHECK(s.trial_us == BASE + CAP);
+    CHECK(jrc_servers_pick(&s, BASE, BASE, &trial) == 0 && !trial);
+    CHECK(jrc_servers_answered(&s, 1, BASE));
+    CHECK(jrc_servers_pick(&s, BASE, BASE, &trial) == 1 && !trial);
+    CHECK(jrc_servers_answered(&s, 0, BASE));
+    CHECK(s.suspects == 0 && s.trial_us == JRC_NEVER);
+    jrc_servers_clear(&s);
+}
+
+/* A new connection is not to blame for what the old one left unanswered. */
+static void test_a_connection_begins_without_timeouts(void)
+{
+    struct jrc_servers s;
+
+    start(&s, "a:1", -1);
+    jrc_servers_up(&s, 0, 0);
+    for (int n = 1; n < JRC_SUSPECT_AFTER; n++)
+        CHECK(!jrc_servers_timed_out(&s, 0, 0, MOST));
+    jrc_servers_down(&s, 0, 0, MOST);
+    jrc_servers_up(&s, 0, 1);
+    CHECK(suspect(&s, 0, 1));
     jrc_servers_clear(&s);
 }
 
@@ -405,6 +466,9 @@ int main(void)
     test_timeouts_in_a_row_make_a_suspect();
     test_the_last_server_is_never_ejected();
     test_no_trial_below_a_better_group();
+    test_a_long_trial_is_followed_by_others();
+    test_trials_below_when_nobody_is_up();
+    test_a_connection_begins_without_timeouts();
     test_every_character_of_a_host();
     return check_done();
 }
