@@ -28,6 +28,7 @@ REASONS = ROOT / "tests" / "c" / "uncovered.txt"
 ARGUMENTS = {
     "test_simulator": ["1500"],
     "test_torture": ["8"],
+    "test_torture_fork": ["8"],
     "fuzz_engine": ["300"],
     "fuzz_json_scan": ["20000"],
     "fuzz_netstring": ["20000"],

@@ -47,6 +47,7 @@ def simulator(stage):
     return stage.rounds(once)
 
 
+TORTURES = ("test_torture", "test_torture_fork")
 TORTURE = re.compile(
     r"alloc sites (\d+)/(\d+), syscall sites (\d+)/(\d+), runs (\d+), "
     r"faults (\d+), calls (\d+)"
@@ -57,14 +58,15 @@ def torture(stage):
     """Every allocation and system call of the core made to fail, with real sockets."""
     for san in ("", "address,undefined"):
         where = "asan" if san else "plain"
-        code, text = make(stage, f"build/{where}/test_torture", SAN=san)
+        programs = [f"build/{where}/{name}" for name in TORTURES]
+        code, text = make(stage, *programs, SAN=san)
         if code != 0:
             return Result(0, "runs", 0, notes=[f"there is no torture: {text[-200:]}"])
 
-    def once(number):
+    def one(name, number):
         where = ("asan", "plain")[number % 2]
         code, text = stage.command(
-            ROOT / "build" / where / "test_torture", 3 + number, limit=1200
+            ROOT / "build" / where / name, 3 + number, limit=1200
         )
         found = TORTURE.search(text)
         if found is None:
@@ -81,6 +83,11 @@ def torture(stage):
             "calls": calls,
         }
         return Result(runs, "runs", int(code != 0), figures)
+
+    def once(number):
+        total, children = (one(name, number) for name in TORTURES)
+        total.add(children)
+        return total
 
     return stage.rounds(once)
 

@@ -1,0 +1,377 @@
+#include "torture.h"
+
+#include "check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum { SPARE_FDS = 40 };
+
+const struct torture_fault torture_faults[] = {
+    {FAULT_MEMORY, ENOMEM},
+    {FAULT_SOCKET, EMFILE},
+    {FAULT_SOCKET, ENOBUFS},
+    {FAULT_CONNECT, ENETUNREACH},
+    {FAULT_CONNECT, EADDRNOTAVAIL},
+    {FAULT_SEND, ECONNRESET},
+    {FAULT_SEND, EPIPE},
+    {FAULT_SEND, EAGAIN},
+    {FAULT_SEND, EINTR},
+    {FAULT_SEND, ENOBUFS},
+    {FAULT_SEND, FAULT_SHORT},
+    {FAULT_RECV, ECONNRESET},
+    {FAULT_RECV, ETIMEDOUT},
+    {FAULT_RECV, EAGAIN},
+    {FAULT_RECV, EINTR},
+    {FAULT_RECV, FAULT_SHORT},
+    {FAULT_SETSOCKOPT, ENOPROTOOPT},
+    {FAULT_GETSOCKOPT, ENOBUFS},
+    {FAULT_SOCKNAME, ENOBUFS},
+    {FAULT_EPOLL_CREATE, EMFILE},
+    {FAULT_EPOLL_CTL, ENOMEM},
+    {FAULT_EPOLL_CTL, ENOSPC},
+    {FAULT_EPOLL_WAIT, EINTR},
+    {FAULT_EVENTFD, EMFILE},
+    {FAULT_TIMERFD, EMFILE},
+    {FAULT_THREAD, EAGAIN},
+    {FAULT_READ, EINTR},
+    {FAULT_GETADDRINFO, EAI_MEMORY},
+    {FAULT_GETADDRINFO, EAI_AGAIN},
+    {FAULT_GETADDRINFO, EAI_SYSTEM},
+};
+
+const size_t torture_fault_count =
+    sizeof torture_faults / sizeof torture_faults[0];
+
+struct torture_now torture_now;
+struct peer torture_peer;
+
+static int reserved; /* a socket, for its port */
+static uint16_t dead_port;
+static uint64_t last_number;
+
+static struct {
+    uint64_t runs, calls, hits;
+    uint64_t outcomes[JSONRPCC_EDEADLK + 1];
+    unsigned log_lines;
+} total;
+
+bool torture_expect(bool ok, const char *file, int line, const char *condition)
+{
+    if (!check_one(ok, file, line, condition))
+        printf("  %s: %s, error %d, call %u%s\n", torture_now.scenario,
+               fault_names[torture_now.fault.kind], torture_now.fault.error,
+               torture_now.n, torture_now.for_ever ? " and all after" : "");
+    return ok;
+}
+
+unsigned torture_failures(void)
+{
+    return check_failures;
+}
+
+static void on_log(int severity, const char *text)
+{
+    (void)severity;
+    (void)text;
+    total.log_lines++; /* libevent's; a fault may well be worth a word */
+}
+
+uint64_t torture_now_ms(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+void torture_nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+}
+
+static unsigned open_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    while (dir != NULL && readdir(dir) != NULL)
+        count++;
+    if (dir != NULL)
+        closedir(dir);
+    return count;
+}
+
+/* ---- calls --------------------------------------------------------------- */
+
+void torture_record(struct torture_run *run, uint64_t token,
+                    const jsonrpcc_outcome *outcome)
+{
+    const char *method = run->calls[token].method;
+    bool ok = outcome->status == JSONRPCC_OK;
+
+    run->calls[token].status = outcome->status;
+    run->calls[token].fate = outcome->fate;
+    run->calls[token].right = run->calls[token].notification ||
+                              (!ok && outcome->status != JSONRPCC_EREMOTE) ||
+                              (ok != (strcmp(method, "refuse") == 0) &&
+                               peer_says(method, run->calls[token].number,
+                                         outcome->json, outcome->json_len));
+    atomic_fetch_add(&run->calls[token].outcomes, 1);
+}
+
+static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
+{
+    torture_record(arg, token, outcome);
+}
+
+/* A new entry of run->calls; -1: there is no more room. */
+uint64_t torture_enter(struct torture_run *run, const char *method,
+                       uint32_t flags, char params[64])
+{
+    uint64_t token = run->accepted;
+
+    if (token == TORTURE_CALLS)
+        abort();
+    run->calls[token].method = method;
+    run->calls[token].number = ++last_number;
+    run->calls[token].notification = (flags & JSONRPCC_NOTIFICATION) != 0;
+    if ((flags & JSONRPCC_LENIENT) == 0)
+        sprintf(params, "[%llu,\"\\u0041\"]", (unsigned long long)last_number);
+    else
+        sprintf(params, "[%llu, 'say \"a\"']", (unsigned long long)last_number);
+    return token;
+}
+
+uint64_t torture_call(struct torture_run *run, const char *method,
+                      uint32_t flags)
+{
+    char params[64];
+    uint64_t token = torture_enter(run, method, flags, params);
+    uint64_t id = 0;
+    jsonrpcc_call call = {
+        .size = sizeof call,
+        .method = method,
+        .method_len = strlen(method),
+        .params = params,
+        .params_len = strlen(params),
+        .timeout_ms = TORTURE_TIMEOUT_MS,
+        .flags = flags,
+        .done = on_done,
+        .arg = run,
+        .token = token,
+    };
+
+    jsonrpcc_status status = jsonrpcc_request(run->client, &call, &id);
+    EXPECT(status == JSONRPCC_OK || status == JSONRPCC_ENOMEM);
+    run->accepted += status == JSONRPCC_OK;
+    return id;
+}
+
+bool torture_has_all(const struct torture_run *run)
+{
+    for (unsigned i = 0; i < run->accepted; i++)
+        if (run->calls[i].outcomes == 0 && !run->calls[i].undelivered)
+            return false;
+    return true;
+}
+
+void torture_wait(const struct torture_run *run, uint64_t ms)
+{
+    uint64_t end_ms = torture_now_ms() + ms;
+
+    while (!torture_has_all(run) && torture_now_ms() < end_ms)
+        torture_nap();
+}
+
+/* ---- clients and servers ------------------------------------------------- */
+
+bool torture_open(struct torture_run *run, const char *servers,
+                  size_t undelivered)
+{
+    jsonrpcc_options options = {
+        .size = sizeof options,
+        .servers = servers,
+        .timeout_ms = TORTURE_TIMEOUT_MS,
+        .connect_timeout_ms = TORTURE_TIMEOUT_MS,
+        .reconnect_ms = 1,
+        .reconnect_max_ms = 5,
+        .max_in_flight = 64,
+        .max_undelivered_bytes = undelivered,
+    };
+    char why[100];
+
+    jsonrpcc_status status =
+        jsonrpcc_client_new(&options, &run->client, why, sizeof why);
+    EXPECT(status == JSONRPCC_OK || status == JSONRPCC_ENOMEM);
+    EXPECT((status == JSONRPCC_OK) == (run->client != NULL));
+    return run->client != NULL;
+}
+
+const char *torture_servers(void)
+{
+    static char servers[60];
+
+    sprintf(servers, "127.0.0.1:%u", torture_peer.port);
+    return servers;
+}
+
+const char *torture_failover_servers(void)
+{
+    static char servers[100];
+
+    sprintf(servers, "127.0.0.1:%u,2 localhost:%u,1", dead_port,
+            torture_peer.port);
+    return servers;
+}
+
+/* ---- after the fault ------------------------------------------------------
+ */
+
+/* Works again: a new call, in a new client if the fault left none. */
+void torture_check_recovery(struct torture_run *run)
+{
+    if (run->client == NULL && !torture_open(run, torture_servers(), 0)) {
+        EXPECT(!"a client without faults");
+        return;
+    }
+    jsonrpcc_sync *sync = jsonrpcc_sync_new(run->client);
+    EXPECT(sync != NULL);
+    char params[32];
+    sprintf(params, "[%llu]", (unsigned long long)++last_number);
+    /* The peer may only now read a "drop" that timed out. */
+    jsonrpcc_status status = jsonrpcc_sync_call(
+        sync, "echo", 4, params, strlen(params), 3000,
+        JSONRPCC_WAIT_FOR_READY | JSONRPCC_IDEMPOTENT, TORTURE_PATIENCE_MS);
+    EXPECT(status == JSONRPCC_OK);
+    if (status == JSONRPCC_OK) {
+        const jsonrpcc_outcome *outcome = jsonrpcc_sync_outcome(sync);
+        EXPECT(
+            peer_says("echo", last_number, outcome->json, outcome->json_len));
+    }
+    jsonrpcc_sync_free(sync);
+}
+
+static void check_outcomes(struct torture_run *run)
+{
+    for (unsigned i = 0; i < run->accepted; i++) {
+        EXPECT(run->calls[i].outcomes == 1);
+        EXPECT(run->calls[i].right);
+        jsonrpcc_status status = run->calls[i].status;
+        EXPECT(status == JSONRPCC_OK || status == JSONRPCC_EREMOTE ||
+               status == JSONRPCC_ENOMEM || status == JSONRPCC_EFAILURE ||
+               status == JSONRPCC_ECONNLOST || status == JSONRPCC_ETIMEDOUT ||
+               status == JSONRPCC_ECANCELLED);
+        /* The peer may not have read it yet; but never if it was not sent. */
+        EXPECT(run->calls[i].fate != JSONRPCC_NOT_SENT ||
+               peer_saw(&torture_peer, run->calls[i].number) == 0);
+        EXPECT(strcmp(run->calls[i].method, "once") == 0 ||
+               peer_saw(&torture_peer, run->calls[i].number) <= 3);
+        total.outcomes[status]++;
+    }
+    total.calls += run->accepted;
+}
+
+/* The event thread closes the last descriptors after close() has returned. */
+static void check_fds(unsigned before)
+{
+    uint64_t end_ms = torture_now_ms() + TORTURE_PATIENCE_MS;
+
+    while (open_fds() > before && torture_now_ms() < end_ms)
+        torture_nap();
+    EXPECT(open_fds() <= before);
+}
+
+void torture_arm(void)
+{
+    fault_error(torture_now.fault.error);
+    fault_arm(torture_now.fault.kind, torture_now.n, torture_now.for_ever);
+}
+
+bool torture_disarm(void)
+{
+    fault_disarm();
+    total.hits += fault_count();
+    return fault_count() > 0;
+}
+
+bool torture(const struct torture_scenario *scenario)
+{
+    static struct torture_run run;
+    unsigned before = open_fds();
+
+    memset(&run, 0, sizeof run);
+    torture_arm();
+    scenario->run(&run);
+    bool hit = torture_disarm();
+    torture_wait(&run, TORTURE_PATIENCE_MS);
+    torture_check_recovery(&run);
+    EXPECT(jsonrpcc_client_close(run.client, TORTURE_PATIENCE_MS));
+    jsonrpcc_client_free(run.client);
+    check_outcomes(&run);
+    check_fds(before);
+    total.runs++;
+    return hit;
+}
+
+void torture_ran_elsewhere(void)
+{
+    last_number += 2 * TORTURE_CALLS;
+    total.runs++;
+}
+
+/* ---- all of it ------------------------------------------------------------
+ */
+
+/* A port of ours that nobody listens on; the socket keeps it from others. */
+static void reserve_port(void)
+{
+    struct sockaddr_in here = {.sin_family = AF_INET,
+                               .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof here;
+
+    reserved = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(reserved, (struct sockaddr *)&here, sizeof here) != 0 ||
+        getsockname(reserved, (struct sockaddr *)&here, &len) != 0)
+        abort();
+    dead_port = ntohs(here.sin_port);
+}
+
+void torture_start(void)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    event_set_log_callback(on_log);
+    reserve_port();
+    /* With small descriptors libevent's first tables are large enough. */
+    for (int i = 0; i < SPARE_FDS; i++)
+        (void)!dup(reserved);
+    peer_start(&torture_peer, fault_exempt);
+}
+
+int torture_done(const char *word)
+{
+    unsigned seen[2], hit[2];
+
+    peer_stop(&torture_peer);
+    close(reserved);
+    for (int memory = 0; memory < 2; memory++)
+        fault_sites(memory == 1, &seen[memory], &hit[memory]);
+    printf("%s: alloc sites %u/%u, syscall sites %u/%u, runs %llu, "
+           "faults %llu, calls %llu,",
+           word, hit[1], seen[1], hit[0], seen[0],
+           (unsigned long long)total.runs, (unsigned long long)total.hits,
+           (unsigned long long)total.calls);
+    for (int i = 0; i <= JSONRPCC_EDEADLK; i++)
+        if (total.outcomes[i] > 0)
+            printf(" %llu %s,", (unsigned long long)total.outcomes[i],
+                   jsonrpcc_status_text((jsonrpcc_status)i));
+    printf(" libevent's lines %u\n", total.log_lines);
+    return check_done();
+}

@@ -1,0 +1,163 @@
+/* What is made under faults: each kind of call, and what can become of one. */
+#include "torture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void callbacks(struct torture_run *run)
+{
+    if (!torture_open(run, torture_servers(), 0))
+        return;
+    torture_call(run, "echo", JSONRPCC_WAIT_FOR_READY);
+    torture_call(run, "refuse", 0);
+    torture_call(run, "echo", JSONRPCC_NOTIFICATION);
+    torture_call(run, "echo", JSONRPCC_LENIENT);
+    torture_call(run, "big", JSONRPCC_WAIT_FOR_READY);
+    torture_wait(run, TORTURE_WAIT_MS);
+    torture_call(run, "e\"\\cho", 0);
+    torture_call(run, "echo", 0);
+    torture_wait(run, TORTURE_WAIT_MS);
+}
+
+static void breaks(struct torture_run *run)
+{
+    if (!torture_open(run, torture_servers(), 0))
+        return;
+    torture_call(run, "once", JSONRPCC_IDEMPOTENT | JSONRPCC_WAIT_FOR_READY);
+    torture_call(run, "echo", JSONRPCC_IDEMPOTENT);
+    torture_wait(run, TORTURE_WAIT_MS);
+    torture_call(run, "drop", JSONRPCC_WAIT_FOR_READY);
+    torture_call(run, "echo", 0);
+    torture_wait(run, TORTURE_WAIT_MS);
+}
+
+static void failover(struct torture_run *run)
+{
+    if (!torture_open(run, torture_failover_servers(), 0))
+        return;
+    torture_call(run, "echo", 0);
+    torture_call(run, "echo", JSONRPCC_WAIT_FOR_READY);
+    torture_wait(run, TORTURE_WAIT_MS);
+}
+
+static void cancels(struct torture_run *run)
+{
+    if (!torture_open(run, torture_servers(), 0))
+        return;
+    uint64_t id = torture_call(run, "mute", JSONRPCC_WAIT_FOR_READY);
+    torture_call(run, "echo", 0);
+    jsonrpcc_cancel(run->client, id);
+    torture_wait(run, TORTURE_WAIT_MS);
+}
+
+static void blocking(struct torture_run *run)
+{
+    static const char *const methods[] = {"echo", "refuse", "big", "echo"};
+
+    if (!torture_open(run, torture_servers(), 0))
+        return;
+    jsonrpcc_sync *sync = jsonrpcc_sync_new(run->client);
+    for (int i = 0; i < 4 && sync != NULL; i++) {
+        char params[64];
+        uint64_t token = torture_enter(run, methods[i], 0, params);
+        jsonrpcc_status status = jsonrpcc_sync_call(
+            sync, methods[i], strlen(methods[i]), params, strlen(params),
+            TORTURE_SHORT_MS, JSONRPCC_WAIT_FOR_READY, TORTURE_PATIENCE_MS);
+        EXPECT(status != JSONRPCC_EPENDING && status != JSONRPCC_EDEADLK);
+        const jsonrpcc_outcome *outcome = jsonrpcc_sync_outcome(sync);
+        if (outcome == NULL) {
+            EXPECT(status == JSONRPCC_ENOMEM);
+            continue;
+        }
+        run->accepted++;
+        torture_record(run, token, outcome);
+    }
+    jsonrpcc_sync_free(sync);
+}
+
+/* Everything that a queue has; until all is there, for ms at the most. */
+static void fetch(struct torture_run *run, jsonrpcc_queue *queue, uint64_t ms)
+{
+    uint64_t end_ms = torture_now_ms() + ms;
+    jsonrpcc_batch batch;
+
+    do {
+        while (jsonrpcc_queue_fetch(queue, &batch)) {
+            for (size_t i = 0; i < batch.count; i++) {
+                jsonrpcc_outcome outcome = {
+                    .fate = JSONRPCC_ANSWERED,
+                    .json =
+                        batch.results + batch.starts[i] - batch.starts[0] + 1,
+                    .json_len = batch.lens[i],
+                };
+                torture_record(run, batch.tokens[i], &outcome);
+            }
+            for (size_t i = 0; i < batch.failure_count; i++) {
+                jsonrpcc_outcome outcome = batch.failures[i].outcome;
+                /* The text of an error may be lost to want of memory. */
+                bool bare =
+                    outcome.status == JSONRPCC_EREMOTE && outcome.json == NULL;
+                torture_record(run, batch.failures[i].token, &outcome);
+                if (bare)
+                    run->calls[batch.failures[i].token].right = true;
+            }
+        }
+        torture_nap();
+    } while (!torture_has_all(run) && torture_now_ms() < end_ms);
+}
+
+static void submit(struct torture_run *run, jsonrpcc_queue *queue,
+                   const char *method, uint32_t flags)
+{
+    char params[64];
+    uint64_t token = torture_enter(run, method, flags, params);
+    int64_t id =
+        jsonrpcc_queue_request(queue, token, method, strlen(method), params,
+                               strlen(params), TORTURE_TIMEOUT_MS, flags);
+
+    EXPECT(id > 0 || id == -JSONRPCC_ENOMEM);
+    run->accepted += id > 0;
+}
+
+static void queued(struct torture_run *run)
+{
+    /* So little that each reception stops the reading until it is fetched. */
+    if (!torture_open(run, torture_servers(), 1))
+        return;
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(
+        run->client, JSONRPCC_QUEUE_FD | JSONRPCC_QUEUE_EVENTS);
+    if (queue == NULL)
+        return;
+    submit(run, queue, "echo", JSONRPCC_WAIT_FOR_READY);
+    submit(run, queue, "refuse", JSONRPCC_WAIT_FOR_READY);
+    submit(run, queue, "big", JSONRPCC_WAIT_FOR_READY);
+    fetch(run, queue, TORTURE_WAIT_MS);
+    submit(run, queue, "echo", JSONRPCC_WAIT_FOR_READY);
+    submit(run, queue, "echo", JSONRPCC_WAIT_FOR_READY);
+    fetch(run, queue, TORTURE_WAIT_MS);
+    fault_disarm();
+    fetch(run, queue, TORTURE_PATIENCE_MS);
+    jsonrpcc_queue_free(queue);
+}
+
+static void checks(struct torture_run *run)
+{
+    char why[100];
+    const char *rule;
+    size_t at;
+
+    (void)run;
+    bool good = jsonrpcc_params_check("['a', {'b': 1}]", 15, JSONRPCC_LENIENT,
+                                      &at, &rule);
+    EXPECT(good || strcmp(rule, "out of memory") == 0);
+    good = jsonrpcc_servers_check("a:1,2 [::1]:2 c:3,-1", why, sizeof why);
+    EXPECT(good || why[0] == '\0');
+}
+
+const struct torture_scenario torture_scenarios[] = {
+    {"callbacks", callbacks}, {"breaks", breaks},     {"failover", failover},
+    {"cancels", cancels},     {"blocking", blocking}, {"queued", queued},
+    {"checks", checks},
+};
+const size_t torture_scenario_count =
+    sizeof torture_scenarios / sizeof torture_scenarios[0];
