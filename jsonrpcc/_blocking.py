@@ -86,7 +86,7 @@ class Waiting:
         try:
             return self._codec.decode(view(outcome.json, outcome.json_len))
         except Exception as cause:
-            raise self._outcomes.undecodable(method, cause) from cause
+            raise self._outcomes.undecodable(method, cause, outcome) from cause
 
     def _make(self) -> tuple[int, Any]:
         """Return a new sync: its address, and what keeps it."""
@@ -108,5 +108,5 @@ class Waiting:
         try:
             self._codec.decode(view(outcome.json, outcome.json_len))
         except Exception as cause:
-            return self._outcomes.undecodable(method, cause)
+            return self._outcomes.undecodable(method, cause, outcome)
         return RuntimeError("the codec refused a result once and took it then")

@@ -139,7 +139,8 @@ class InvalidResponse(JsonRpcError):
     The response breaks JSON (RFC 8259), JSON-RPC 2.0 §5, or ``max_depth``.
 
     ``str(error)`` names the rule.  A result that the codec refuses is one as well;
-    ``__cause__`` is then what the codec raised.
+    ``__cause__`` is then what the codec raised, and *server* and *elapsed* are known
+    for blocking calls alone: others' results come in batches without them.
     """
 
 

@@ -188,11 +188,15 @@ class Outcomes:
             time=wall_clock(record.time_us),
         )
 
-    def undecodable(self, method: str, cause: BaseException) -> InvalidResponse:
+    def undecodable(
+        self, method: str, cause: BaseException, outcome: Any = None
+    ) -> InvalidResponse:
         """Return the error of a result that the codec refused."""
         error = InvalidResponse(
             f"invalid response: {method}: the result can not be decoded: {cause}",
             method=method,
+            server=self._address(outcome.server) if outcome is not None else None,
+            elapsed=outcome.elapsed_us / 1e6 if outcome is not None else None,
             fate="answered",
         )
         error.__cause__ = cause
@@ -220,7 +224,7 @@ class Outcomes:
             try:
                 value = self._decode_error(text)
             except Exception as cause:
-                return self.undecodable(method, cause)
+                return self.undecodable(method, cause, outcome)
             return _remote_error(value, method, server, elapsed)
         cls, what = _ERRORS[status]
         if status == lib.JSONRPCC_EINVALID:

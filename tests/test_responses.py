@@ -6,7 +6,7 @@ import pytest
 from helpers import QUICK, Told, until
 
 from jsonrpcc import ConnectionLost, InvalidResponse, RemoteError, RequestTimeout
-from jsonrpcc.testing import Around, Drop, Frame, Payload, Raw, netstring
+from jsonrpcc.testing import Around, Delay, Drop, Frame, Payload, Raw, netstring
 
 OK = '{"jsonrpc":"2.0","id":$id,"result":%s}'
 
@@ -111,6 +111,15 @@ def test_one_undecodable_result_harms_no_other(serve, client_for):
     got = list(client.map("first", ([i] for i in range(300)), return_exceptions=True))
     for i, value in enumerate(got):
         assert value == i if i % 3 else isinstance(value, InvalidResponse)
+
+
+@pytest.mark.parametrize("params", [[1], "[1]"])  # by C code, and by Python's
+def test_an_undecodable_result_says_whose_and_when(serve, client_for, params):
+    server = serve([Delay(0.02), Payload(OK % "1e400")])
+    with pytest.raises(InvalidResponse) as caught:
+        client_for(server).call("m", params)
+    assert caught.value.server == server.address
+    assert 0.02 <= caught.value.elapsed < 2
 
 
 # ---- errors --------------------------------------------------------------------
