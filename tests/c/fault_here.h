@@ -331,7 +331,15 @@ SEEN int epoll_ctl(int fd, int op, int other, struct epoll_event *event)
 SEEN int epoll_wait(int fd, struct epoll_event *events, int most, int timeout)
 {
     NEXT(epoll_wait);
-    FAIL_OR(FAULT_EPOLL_WAIT, fd, events, most, timeout);
+    if (!fails(FAULT_EPOLL_WAIT, __builtin_return_address(0)))
+        return next(fd, events, most, timeout);
+    /* As the kernel does it: what there is to tell comes before a signal.  A
+     * wake-up that is never told of could be waited for in vain. */
+    int ready = next(fd, events, most, 0);
+    if (ready > 0)
+        return ready;
+    errno = atomic_load(&wanted_error);
+    return -1;
 }
 
 SEEN int eventfd(unsigned count, int flags)
