@@ -236,6 +236,22 @@ def injection(stage):
     return stage.rounds(once)
 
 
+def states(stage):
+    """A state machine drives a client and its servers; the history is judged."""
+    each, steps = 100, 30
+
+    def once(_):
+        result = stage.pytest(
+            "tests/test_states.py", env={"JSONRPCC_STATES": str(each)}
+        )
+        result.trials *= each
+        result.unit = "runs"
+        result.figures = {"most steps of a run": steps}
+        return result
+
+    return stage.rounds(once)
+
+
 # ---- sanitizers -------------------------------------------------------------------
 
 
@@ -413,6 +429,7 @@ STAGES = {
     "threads": _tests("threads", "cancel", "close", "garbage", "async_client", "map"),
     "memory": memory,
     "injection": injection,
+    "states": states,
     "asan": asan,
     "tsan": tsan,
     "valgrind": valgrind,
