@@ -55,6 +55,7 @@ TESTS = {
     "test_json_members": [],
     "test_json_scan": [],
     "test_message": [],
+    "test_response": [],
     "test_engine": [],
     "test_suspect": [],
     "fuzz_netstring": ["4000"],
@@ -69,7 +70,7 @@ FIRST = {
     "json_text": ["test_json_members", "test_json_scan"],
     "json_salvage": ["test_json_members"],
     "json_scan": ["test_json_scan", "test_json_members", "fuzz_json_scan"],
-    "response": ["test_message", "test_engine"],
+    "response": ["test_response", "test_engine"],
     "engine": ["test_engine", "test_suspect"],
     "route": ["test_engine", "test_suspect"],
 }

@@ -1,10 +1,8 @@
-/* Requests byte for byte, params that try to break out, and what becomes of
- * every shape of response. */
+/* Requests byte for byte, and params that try to break out. */
 #include "check.h"
 #include "json_scan.h"
 #include "message.h"
 #include "netstring.h"
-#include "response.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -192,132 +190,6 @@ static void test_injection(void)
         }
 }
 
-/* ---- responses ----------------------------------------------------------- */
-
-#define V "\"jsonrpc\":\"2.0\""
-
-enum {
-    RESULT = JRC_RESPONSE_RESULT,
-    ERROR = JRC_RESPONSE_ERROR,
-    INVALID = JRC_RESPONSE_INVALID,
-    NOBODYS = JRC_RESPONSE_NOBODYS,
-    IGNORED = JRC_RESPONSE_IGNORED
-};
-
-static const struct {
-    const char *payload;
-    int kind;
-    uint64_t id;
-    const char *json; /* of RESULT and ERROR */
-} responses[] = {
-    /* results */
-    {"{" V ",\"id\":7,\"result\":1}", RESULT, 7, "1"},
-    {"{" V ",\"id\":7,\"result\":null}", RESULT, 7, "null"},
-    {"{" V ",\"id\":7,\"result\":false}", RESULT, 7, "false"},
-    {"{" V ",\"id\":7,\"result\":0}", RESULT, 7, "0"},
-    {"{" V ",\"id\":7,\"result\":\"\"}", RESULT, 7, "\"\""},
-    {"{" V ",\"id\":7,\"result\": {\"a\" :[1 ]} }", RESULT, 7, "{\"a\" :[1 ]}"},
-    {"{" V ",\"id\":7,\"result\":1,\"error\":null}", RESULT, 7, "1"},
-    {"{" V ",\"id\":7,\"result\":null,\"error\":null}", RESULT, 7, "null"},
-    {"{\"id\":7,\"result\":1}", RESULT, 7, "1"},
-    {"{\"jsonrpc\":\"1.0\",\"id\":7,\"result\":1}", RESULT, 7, "1"},
-    {" \t{\"result\":1,\"extra\":{},\"id\":7," V "}\n", RESULT, 7, "1"},
-    {"{\"i\\u0064\":7,\"r\\u0065sult\":18446744073709551616}", RESULT, 7,
-     "18446744073709551616"},
-    {"{\"id\":7,\"method\":\"m\",\"result\":1}", RESULT, 7, "1"},
-    {"{ \"jsonrpc\" : \"2.0\" , \"result\" : [ 1 ] , \"id\" : 7 } ", RESULT, 7,
-     "[ 1 ]"},
-    {"{\"result\":1,\"id\":7}", RESULT, 7, "1"},
-    {"{\"result\":\"}\",\"id\":7}", RESULT, 7, "\"}\""},
-    {"{\"id\":7,\"result\":1,\"jsonrpc\":\"2.0\"}", RESULT, 7, "1"},
-    /* errors, whatever their shape */
-    {"{\"id\":7,\"error\":{\"code\":1}}", ERROR, 7, "{\"code\":1}"},
-    {"{\"id\":7,\"error\":\"no\"}", ERROR, 7, "\"no\""},
-    {"{\"id\":7,\"error\":false}", ERROR, 7, "false"},
-    {"{\"id\":7,\"error\":0,\"result\":null}", ERROR, 7, "0"},
-    /* neither, both, twice */
-    {"{\"id\":7}", INVALID, 7, NULL},
-    {"{\"id\":7,\"error\":null}", INVALID, 7, NULL},
-    {"{\"id\":7,\"error\":{},\"result\":1}", INVALID, 7, NULL},
-    {"{\"id\":7,\"error\":{},\"result\":false}", INVALID, 7, NULL},
-    {"{\"id\":7,\"result\":1,\"result\":2}", INVALID, 7, NULL},
-    {"{\"id\":7,\"error\":1,\"error\":2}", INVALID, 7, NULL},
-    {"{\"id\":7,\"result\":1,\"r\\u0065sult\":2}", INVALID, 7, NULL},
-    {"{" V "," V ",\"id\":7,\"result\":1}", RESULT, 7, "1"},
-    {"{\"jsonrpc\":\"3.0\",\"id\":7,\"result\":1}", INVALID, 7, NULL},
-    {"{\"jsonrpc\":2.0,\"id\":7,\"result\":1}", INVALID, 7, NULL},
-    /* ids */
-    {"{\"id\":\"7\",\"result\":1}", RESULT, 7, "1"},
-    {"{\"id\":9007199254740991,\"result\":1}", RESULT, 9007199254740991, "1"},
-    {"{\"id\":7.0,\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":7e0,\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":-7,\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":0,\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":\"07\",\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":\" 7\",\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":\"7\\u0030\",\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":\"\",\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":\"x\",\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":null,\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":null,\"error\":{\"code\":-32700}}", NOBODYS, 0, NULL},
-    {"{\"id\":true,\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":[7],\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":7,\"id\":8,\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":12345678901234567,\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":18446744073709551623,\"result\":1}", NOBODYS, 0, NULL},
-    /* no responses */
-    {"{\"result\":1}", IGNORED, 0, NULL},
-    {"{\"id\":7,\"method\":\"m\"}", IGNORED, 0, NULL},
-    {"{\"method\":\"m\"}", IGNORED, 0, NULL},
-    {"[{\"id\":7,\"result\":1}]", IGNORED, 0, NULL},
-    {"7", IGNORED, 0, NULL},
-    {"null", IGNORED, 0, NULL},
-    {"", IGNORED, 0, NULL},
-    {"HTTP/1.1 400", IGNORED, 0, NULL},
-    {"\xef\xbb\xbf{}", IGNORED, 0, NULL},
-    /* broken, and yet the call can be told */
-    {"{\"id\":7,\"result\":01}", INVALID, 7, NULL},
-    {"{\"id\":7,\"result\":1}}", INVALID, 7, NULL},
-    {"{\"id\":7,\"result\":1,}", INVALID, 7, NULL},
-    {"{\"id\":7,\"result\":1 2}", INVALID, 7, NULL},
-    {"{\"id\":7,\"result\":NaN}", INVALID, 7, NULL},
-    {"{\"id\":\"7\",\"result\":\"\xff\"}", INVALID, 7, NULL},
-    {"{\"result\":[1,],\"id\": 7 }", INVALID, 7, NULL},
-    {"{\"id\":7,\"result\":[[[[[[[[[1]]]]]]]]]}", INVALID, 7, NULL},
-    {"{\"id\":7", IGNORED, 0, NULL},
-    {"{\"id\":7x,\"result\":NaN}", IGNORED, 0, NULL},
-};
-
-static void test_responses(void)
-{
-    for (size_t i = 0; i < sizeof responses / sizeof responses[0]; i++) {
-        size_t len = strlen(responses[i].payload);
-        char *payload = malloc(len + (len == 0));
-        struct jrc_response got;
-        memcpy(payload, responses[i].payload, len);
-        jrc_response_read(payload, len, 8, &got);
-        const char *want = responses[i].json;
-        bool same =
-            (int)got.kind == responses[i].kind && got.id == responses[i].id;
-        if (same && want != NULL)
-            same = got.json_len == strlen(want) &&
-                   memcmp(got.json, want, got.json_len) == 0;
-        if (same && got.kind == JRC_RESPONSE_INVALID)
-            same = got.json != NULL && got.json_len == strlen(got.json);
-        if (!CHECK(same))
-            printf("%s: kind %d, id %llu, %.*s\n", responses[i].payload,
-                   (int)got.kind, (unsigned long long)got.id, (int)got.json_len,
-                   got.json);
-        for (size_t n = 0; n <= len; n++) { /* no prefix may be over-read */
-            char *prefix = malloc(n + (n == 0));
-            memcpy(prefix, payload, n);
-            jrc_response_read(prefix, n, 8, &got);
-            free(prefix);
-        }
-        free(payload);
-    }
-}
-
 static void test_what_is_left_behind(void)
 {
     struct jrc_message message;
@@ -343,7 +215,6 @@ int main(void)
     test_bad_methods();
     test_params();
     test_injection();
-    test_responses();
     test_what_is_left_behind();
     return check_done();
 }

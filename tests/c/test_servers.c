@@ -354,6 +354,17 @@ static void test_the_last_server_is_never_ejected(void)
     jrc_servers_clear(&s);
 }
 
+static void test_what_a_start_says(void)
+{
+    struct jrc_servers s;
+
+    CHECK(parse(&s, "a:1 b:2"));
+    jrc_servers_start(&s, BASE, CAP, -1, 7);
+    for (size_t i = 0; i < s.count; i++)
+        CHECK(s.list[i].since_us == 7 && s.list[i].next_us == 7);
+    jrc_servers_clear(&s);
+}
+
 /* A suspect of a worse group is not tried while a better group serves. */
 static void test_no_trial_below_a_better_group(void)
 {
@@ -465,6 +476,7 @@ int main(void)
     test_attempts_are_bounded();
     test_timeouts_in_a_row_make_a_suspect();
     test_the_last_server_is_never_ejected();
+    test_what_a_start_says();
     test_no_trial_below_a_better_group();
     test_a_long_trial_is_followed_by_others();
     test_trials_below_when_nobody_is_up();
