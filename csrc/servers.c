@@ -343,12 +343,11 @@ void jrc_servers_attempt(struct jrc_servers *servers, size_t i, uint64_t now_us)
 void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us)
 {
     struct jrc_server *server = &servers->list[i];
-    bool renewed = server->renewing;
 
     server->tried = true;
-    server->renewing = false;
     server->timeouts = 0;
-    set_state(servers, i, renewed ? JRC_SERVER_SUSPECT : JRC_SERVER_UP, now_us);
+    set_state(servers, i, server->renewing ? JRC_SERVER_SUSPECT : JRC_SERVER_UP,
+              now_us);
 }
 
 /* Full jitter: anything from 0 to base * 2^failures, capped.  Spreading the

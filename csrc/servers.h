@@ -44,7 +44,7 @@ struct jrc_server {
     uint32_t group; /* index of its priority group, best first */
     enum jrc_server_state state;
     bool tried;        /* its first attempt has ended; and to renew, that */
-    bool renewing;     /* comes up as a suspect */
+    bool renewing;     /* comes up as a suspect, until it is down again */
     uint32_t failures; /* in a row; reset by a response only */
     uint32_t timeouts; /* in a row, without a response between */
     uint64_t next_us;  /* DOWN: the next attempt */

@@ -355,6 +355,38 @@ static void test_a_blocked_server_is_passed_over(void)
     finish();
 }
 
+/* The connect timeout is an address's, and begins with it. */
+static void test_a_name_may_take_long(void)
+{
+    rig_start_down(&rig, "a:1", -1);
+    for (int n = 0; n < 2; n++) {
+        CHECK((rig_todo(&rig, 0) & JRC_OPEN) != 0);
+        rig_wait(&rig, 5ULL * S);
+        CHECK(rig_todo(&rig, 0) == 0);
+        jrc_engine_connecting(&rig.engine, 0, rig.now_us);
+        rig_wait(&rig, S);
+        CHECK(rig_todo(&rig, 0) == JRC_NEXT_ADDRESS);
+        jrc_engine_connecting(&rig.engine, 0, rig.now_us);
+        jrc_engine_lost(&rig.engine, 0, 111, rig.now_us);
+        rig_wait(&rig, 10ULL * S);
+    }
+    finish();
+}
+
+/* With all blocked one of them has to do. */
+static void test_all_blocked(void)
+{
+    rig_start(&rig, "a:1 b:1");
+    rig_call(&rig, 1, 0, 1000);
+    rig_call(&rig, 2, 0, 1000);
+    rig_send(&rig, 0, 3);
+    rig_send(&rig, 1, 3);
+    rig_call(&rig, 3, 0, 1000);
+    CHECK(rig_output(&rig, 0) == FRAME - 3);
+    CHECK(rig_output(&rig, 1) == 2 * FRAME - 3);
+    finish();
+}
+
 /* What blocked it may have ended without being sent. */
 static void test_blocked_ends_when_nothing_is_left_to_send(void)
 {
@@ -466,6 +498,8 @@ int main(void)
     test_bad_frame_ends_the_connection();
     test_dead_frames_are_given_up();
     test_a_blocked_server_is_passed_over();
+    test_a_name_may_take_long();
+    test_all_blocked();
     test_blocked_ends_when_nothing_is_left_to_send();
     test_close();
     test_lost_while_closing();

@@ -133,9 +133,37 @@ static void test_renewed_once_for_each_trial(void)
         rig_wait(&rig, S);
         rig_wait(&rig, CAP - S);
         CHECK(state(1) == JRC_SERVER_CONNECTING);
+        jrc_engine_connecting(&rig.engine, 1, rig.now_us);
         jrc_engine_opened(&rig.engine, 1, rig.now_us);
         CHECK(state(1) == JRC_SERVER_SUSPECT);
     }
+    finish();
+}
+
+/* However long a trial takes, others have a cap's time after it. */
+static void test_after_a_long_trial_others_have_their_turn(void)
+{
+    rig_start(&rig, "a:1,1 b:1,2");
+    make_suspect(1);
+    rig_call(&rig, 1, 0, 3 * CAP / 1000);
+    CHECK(rig_send(&rig, 1, ALL) == FRAME);
+    uint64_t due_us = rig.now_us + 4ULL * CAP;
+    for (uint64_t token = 2; rig.now_us + S < due_us; token++) {
+        rig_wait(&rig, S);
+        CHECK(rig_outcome(&rig, 1) != NULL || state(1) == JRC_SERVER_SUSPECT);
+        if (state(1) == JRC_SERVER_CONNECTING)
+            jrc_engine_opened(&rig.engine, 1, rig.now_us);
+        rig_call(&rig, token, 0, 1000);
+        CHECK(rig_send(&rig, 1, ALL) == 0 && rig_send(&rig, 0, ALL) > 0);
+        rig_reply(&rig, 0, "{\"id\":1024,\"result\":0}");
+    }
+    IS(1, ETIMEDOUT, UNKNOWN);
+    rig_wait(&rig, S - 1);
+    rig_call(&rig, 98, 0, 1000);
+    CHECK(rig_send(&rig, 1, ALL) == 0);
+    rig_wait(&rig, 1);
+    rig_call(&rig, 99, 0, 1000);
+    CHECK(rig_send(&rig, 1, ALL) > 0);
     finish();
 }
 
@@ -214,6 +242,7 @@ static void test_no_attempt_no_renewal(void)
             rig_call(&rig, (uint64_t)n, 0, 1000);
             CHECK(rig_send(&rig, 0, ALL) == FRAME);
             rig_wait(&rig, CAP);
+            CHECK(jrc_engine_next_us(&rig.engine) > rig.now_us);
             if (state(0) == JRC_SERVER_CONNECTING)
                 jrc_engine_opened(&rig.engine, 0, rig.now_us);
         }
@@ -245,6 +274,7 @@ int main(void)
     test_a_suspect_is_unloaded();
     test_a_silent_connection_is_renewed();
     test_renewed_once_for_each_trial();
+    test_after_a_long_trial_others_have_their_turn();
     test_a_slow_call_keeps_its_connection();
     test_a_server_that_takes_nothing_is_renewed();
     test_an_attempt_to_renew_may_fail();
