@@ -158,13 +158,15 @@ static bool on_writable(struct peer_link *link)
 
 /* ---- life ---------------------------------------------------------------- */
 
-static void end_link(struct peer_link *link)
+static void end_link(struct peer *peer, struct peer_link *link)
 {
-    if (link->fd >= 0)
-        close(link->fd);
+    if (link->fd < 0)
+        return;
+    close(link->fd);
     free(link->in);
     free(link->out);
     *link = (struct peer_link){.fd = -1};
+    atomic_fetch_sub(&peer->open, 1);
 }
 
 static void welcome(struct peer *peer)
@@ -178,6 +180,7 @@ static void welcome(struct peer *peer)
     for (int i = 0; i < PEER_LINKS; i++)
         if (peer->links[i].fd < 0) {
             peer->links[i].fd = fd;
+            atomic_fetch_add(&peer->open, 1);
             return;
         }
     close(fd);
@@ -190,11 +193,12 @@ static void *run(void *arg)
 
     if (peer->exempt != NULL)
         peer->exempt(true);
+    sem_post(&peer->running);
     for (;;) {
         for (int i = 0; i < PEER_LINKS; i++) {
             struct peer_link *link = &peer->links[i];
             if (link->fd >= 0 && link->out_len > 0 && !on_writable(link))
-                end_link(link);
+                end_link(peer, link);
             fds[i].fd = link->fd;
             fds[i].events = (short)(POLLIN | (link->out_len > 0 ? POLLOUT : 0));
         }
@@ -207,7 +211,7 @@ static void *run(void *arg)
         for (int i = 0; i < PEER_LINKS; i++)
             if (fds[i].fd >= 0 && (fds[i].revents & ~POLLOUT) != 0 &&
                 !on_readable(peer, &peer->links[i]))
-                end_link(&peer->links[i]);
+                end_link(peer, &peer->links[i]);
         if (fds[PEER_LINKS].revents != 0)
             welcome(peer);
     }
@@ -233,11 +237,14 @@ void peer_start(struct peer *peer, void (*exempt)(bool))
         getsockname(peer->listener, (struct sockaddr *)&here, &len) != 0)
         abort();
     peer->port = ntohs(here.sin_port);
+    sem_init(&peer->running, 0, 0);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     if (pthread_create(&peer->thread, NULL, run, peer) != 0)
         abort();
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+    while (sem_wait(&peer->running) != 0)
+        continue;
 }
 
 void peer_stop(struct peer *peer)
@@ -245,7 +252,8 @@ void peer_stop(struct peer *peer)
     (void)!write(peer->stop_fd, &(uint64_t){1}, 8);
     pthread_join(peer->thread, NULL);
     for (int i = 0; i < PEER_LINKS; i++)
-        end_link(&peer->links[i]);
+        end_link(peer, &peer->links[i]);
+    sem_destroy(&peer->running);
     close(peer->listener);
     close(peer->stop_fd);
     free(peer->seen);

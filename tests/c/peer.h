@@ -14,6 +14,7 @@
 #define PEER_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,11 +35,14 @@ struct peer {
     void (*exempt)(bool);
     struct peer_link links[PEER_LINKS];
     _Atomic uint64_t frames;
+    atomic_uint open; /* connections */
+    sem_t running;
     atomic_uchar *seen; /* by number: how often, up to 255 */
 };
 
-/* exempt(true) is called first of all on the peer's thread, unless NULL.
- * Aborts when it can not start. */
+/* exempt(true) is called first of all on the peer's thread, unless NULL.  It
+ * returns when that thread waits for connections.  Aborts when it can not
+ * start. */
 void peer_start(struct peer *peer, void (*exempt)(bool));
 void peer_stop(struct peer *peer);
 

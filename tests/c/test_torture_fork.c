@@ -34,6 +34,7 @@ static bool first_use(void)
 /* Whether the fault came at all.  client: the one to inherit, or NULL. */
 static bool torment_child(jsonrpcc_client *client)
 {
+    unsigned connections = torture_peer.open;
     int status = 0;
     pid_t child = fork();
 
@@ -43,8 +44,8 @@ static bool torment_child(jsonrpcc_client *client)
         fflush(stdout);
         check_exit(torture_failures() > failures ? 2 : hit);
     }
-    torture_ran_elsewhere();
     EXPECT(child > 0 && waitpid(child, &status, 0) == child);
+    torture_ran_elsewhere(connections);
     EXPECT(WIFEXITED(status) && WEXITSTATUS(status) < 2);
     return WIFEXITED(status) && WEXITSTATUS(status) == 1;
 }
@@ -69,6 +70,7 @@ static void torment_inherited(unsigned most)
         EXPECT(!"a client without faults");
         return;
     }
+    torture_check_recovery(&run); /* connected: the peer rests from now on */
     for (size_t i = 0; i < torture_fault_count; i++) {
         bool memory = torture_faults[i].kind == FAULT_MEMORY;
         torture_now.fault = torture_faults[i];

@@ -321,8 +321,13 @@ bool torture(const struct torture_scenario *scenario)
     return hit;
 }
 
-void torture_ran_elsewhere(void)
+void torture_ran_elsewhere(unsigned connections)
 {
+    uint64_t end_ms = torture_now_ms() + TORTURE_PATIENCE_MS;
+
+    while (torture_peer.open > connections && torture_now_ms() < end_ms)
+        torture_nap();
+    EXPECT(torture_peer.open <= connections);
     last_number += 2 * TORTURE_CALLS;
     total.runs++;
 }

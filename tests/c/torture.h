@@ -94,8 +94,10 @@ bool torture(const struct torture_scenario *scenario);
 /* Works again: a new call, in a new client if the fault left none. */
 void torture_check_recovery(struct torture_run *run);
 
-/* A run that was in a child process, which has used the peer as well. */
-void torture_ran_elsewhere(void);
+/* A run that was in a child process, which has used the peer as well.  Waits
+ * until the peer has so few connections again and rests: a sanitizer's locks
+ * that another thread holds during fork() stay locked in the child. */
+void torture_ran_elsewhere(unsigned connections);
 
 /* ---- for scenarios --------------------------------------------------------
  */
