@@ -59,13 +59,6 @@ static bool is_known_version(const struct jrc_json_member *version)
             memcmp(version->text, "\"1.0\"", 5) == 0);
 }
 
-/* A salvaged value's span is a guess: it may have white space behind it. */
-static void trim(struct jrc_json_member *member)
-{
-    while (member->len > 0 && strchr(" \t\r\n", member->text[member->len - 1]))
-        member->len--;
-}
-
 /* The text is no JSON: all that can be done is to tell the call, if its id can
  * still be found. */
 static void read_broken(const char *payload, size_t len, const char *rule,
@@ -76,7 +69,6 @@ static void read_broken(const char *payload, size_t len, const char *rule,
     response->kind = JRC_RESPONSE_IGNORED;
     if (!jrc_json_salvage(payload, len, &id, 1))
         return;
-    trim(&id);
     if (id.type == JRC_JSON_STRING &&
         (id.len < 2 || id.text[id.len - 1] != '"'))
         return;

@@ -469,6 +469,7 @@ static void test_what_is_counted(void)
     for (int i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
         answers += jrc_read(&rig.engine.counters.latency[i]);
     CHECK(answers == 1);
+    CHECK(jrc_read(&rig.engine.counters.outcomes[JSONRPCC_OK]) == 1);
     rig_wait(&rig, 2000000);
     CHECK(rig_is(&rig, 2, JSONRPCC_ETIMEDOUT, JSONRPCC_UNKNOWN));
     for (int i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)

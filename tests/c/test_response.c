@@ -99,6 +99,7 @@ static const struct {
     {"{\"id\":7,\"result\":[[[[[[[[[1]]]]]]]]]}", INVALID, 7, NULL},
     {"{\"id\":7", IGNORED, 0, NULL},
     {"{\"id\":7x,\"result\":NaN}", IGNORED, 0, NULL},
+    {"{\"id\" : 7 \t\r\n,\"result\":NaN}", INVALID, 7, NULL},
 };
 
 static void test_responses(void)

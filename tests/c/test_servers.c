@@ -137,6 +137,9 @@ static void test_list_prefixes(void)
     host[253] = 'h';
     CHECK(!parse(&s, host) && strstr(why, "253") != NULL);
     CHECK(!parse(&s, "\x1b[31m:1") && strchr(why, '\x1b') == NULL);
+    CHECK(!parse(&s, "a:~ \x7f") && strstr(why, "\"~ ?\"") != NULL);
+    CHECK(parse(&s, "a:1") && why[0] == '\0'); /* nothing to complain of */
+    jrc_servers_clear(&s);
 }
 
 static void test_larger_priority_is_better(void)
