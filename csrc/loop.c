@@ -192,6 +192,9 @@ bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
     int flags = EVLOOP_ONCE;
     bool woken;
 
+    /* One system call in place of two, and a poll is the dearer one. */
+    if (until_us == 0 && jrc_socket_look(loop))
+        return false;
     if (until_us != JRC_NEVER && !set_timer(loop, until_us))
         flags |= EVLOOP_NONBLOCK; /* alone it goes on while there is more */
     event_base_loop(loop->base, flags);

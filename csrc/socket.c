@@ -16,6 +16,9 @@ enum { USER_TIMEOUT_MS = 15000 };
 /* What is read at most from a socket that is being given up. */
 enum { LAST_READS = 64 };
 
+/* So many times in a row a look at one socket stands for a poll of all. */
+enum { MOST_LOOKS = 15 };
+
 static void set_fd(struct jrc_socket *s, int fd)
 {
     pthread_mutex_lock(&s->loop->fd_lock);
@@ -111,6 +114,8 @@ static bool receive(struct jrc_socket *s, int32_t *reason)
     }
     ssize_t n = recv(s->fd, space, room, MSG_DONTWAIT);
     if (n > 0) {
+        s->loop->hot = s->loop->last == s ? s : NULL;
+        s->loop->last = s;
         jrc_engine_received(engine, s->conn, (size_t)n, jrc_now_us());
         return true;
     }
@@ -130,6 +135,26 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     jrc_stay_awake(s->loop);
     if (s->connected && !receive(s, &reason))
         jrc_socket_lost(s, reason);
+}
+
+bool jrc_socket_look(struct jrc_loop *loop)
+{
+    struct jrc_socket *s = loop->hot;
+    int32_t reason;
+
+    loop->hot = NULL;
+    if (s == NULL || !s->connected || !loop->reading ||
+        loop->looks == MOST_LOOKS) {
+        loop->looks = 0;
+        return false;
+    }
+    loop->looks++;
+    jrc_stay_awake(loop);
+    if (!receive(s, &reason)) {
+        jrc_socket_lost(s, reason);
+        return true;
+    }
+    return loop->hot == s;
 }
 
 /* A send failed: responses that came before are still in the kernel. */

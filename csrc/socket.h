@@ -37,7 +37,10 @@ struct jrc_loop {
     _Atomic uint64_t wakeups;
     atomic_bool asleep; /* a write to wake_fd is needed, and will do */
     bool reading;
-    bool woken; /* the eventfd was read: there may be an answer */
+    struct jrc_socket *last; /* that data came from */
+    struct jrc_socket *hot;  /* the same, if the data before came from it too */
+    unsigned looks;          /* at it, since the last real poll */
+    bool woken;              /* the eventfd was read: there may be an answer */
     pthread_mutex_t fd_lock;
     struct jrc_socket sockets[];
 };
@@ -60,6 +63,10 @@ void jrc_socket_lost(struct jrc_socket *s, int32_t reason);
 
 /* Send what the engine has for it, once. */
 void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us);
+
+/* Receive where data is likely.  False: there was none, or it is time to poll
+ * the others. */
+bool jrc_socket_look(struct jrc_loop *loop);
 
 /* Take what the resolver has found. */
 void jrc_socket_take_answers(struct jrc_loop *loop);

@@ -29,12 +29,13 @@ static int listen_somewhere(char *servers, size_t size)
     return fd;
 }
 
-/* Connect the rig's one connection; returns the server's end. */
-static int connect_loop(struct jrc_loop *loop, struct rig *rig, int listener)
+/* Connect one of the rig's connections; returns the server's end. */
+static int connect_loop(struct jrc_loop *loop, struct rig *rig, size_t i,
+                        int listener)
 {
     uint64_t end_us = jrc_now_us() + 5 * SECOND_US;
 
-    while (rig->servers.list[0].state != JRC_SERVER_UP) {
+    while (rig->servers.list[i].state != JRC_SERVER_UP) {
         if (jrc_now_us() > end_us)
             abort();
         jrc_loop_act(loop, jrc_now_us());
@@ -75,7 +76,7 @@ static void test_a_poll_reads_each_socket_once(uint64_t wait_us)
     struct jrc_loop *loop = jrc_loop_new(&rig.engine, &rig.servers);
     if (loop == NULL)
         abort();
-    int fd = connect_loop(loop, &rig, listener);
+    int fd = connect_loop(loop, &rig, 0, listener);
     CHECK(fill(fd, MIB) > 4 * rig.engine.shared.room);
     for (int i = 0; i < 3; i++) {
         uint64_t before = rig.engine.conns[0].bytes_received;
@@ -90,9 +91,48 @@ static void test_a_poll_reads_each_socket_once(uint64_t wait_us)
     rig_stop(&rig);
 }
 
+/* While one socket always has something, a look at it is as good as a poll; but
+ * not for the others. */
+static void test_looks_at_one_socket_are_not_for_ever(void)
+{
+    struct rig rig;
+    char first[32], second[32], servers[70];
+    int listeners[] = {listen_somewhere(first, sizeof first),
+                       listen_somewhere(second, sizeof second)};
+    int polls = 0;
+
+    snprintf(servers, sizeof servers, "%s %s", first, second);
+    rig_start_down(&rig, servers, -1);
+    struct jrc_loop *loop = jrc_loop_new(&rig.engine, &rig.servers);
+    if (loop == NULL)
+        abort();
+    int busy = connect_loop(loop, &rig, 0, listeners[0]);
+    int rare = connect_loop(loop, &rig, 1, listeners[1]);
+    for (int i = 0; i < 3; i++) {
+        CHECK(fill(busy, MIB) > 0);
+        jrc_loop_poll(loop, 0);
+    }
+    CHECK(send(rare, "2:{},", 5, 0) == 5);
+    while (rig.engine.conns[1].bytes_received == 0 && polls < 100) {
+        uint64_t before = rig.engine.conns[0].bytes_received;
+        fill(busy, MIB);
+        jrc_loop_poll(loop, 0);
+        polls++;
+        CHECK(rig.engine.conns[0].bytes_received > before);
+    }
+    CHECK(polls <= 17);
+    jrc_loop_free(loop);
+    close(busy);
+    close(rare);
+    close(listeners[0]);
+    close(listeners[1]);
+    rig_stop(&rig);
+}
+
 int main(void)
 {
     test_a_poll_reads_each_socket_once(0);
     test_a_poll_reads_each_socket_once(SECOND_US);
+    test_looks_at_one_socket_are_not_for_ever();
     return check_done();
 }
