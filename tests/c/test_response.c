@@ -99,6 +99,13 @@ static const struct {
     {"{\"id\":7,\"result\":[[[[[[[[[1]]]]]]]]]}", INVALID, 7, NULL},
     {"{\"id\":7", IGNORED, 0, NULL},
     {"{\"id\":7x,\"result\":NaN}", IGNORED, 0, NULL},
+    /* nearly plain */
+    {"{\"jsonrpd\":\"2.1\",\"ie\":7,\"resulu\":1}", IGNORED, 0, NULL},
+    {"{\"jsonrpc\"x\"2.0\",\"id\"x7,\"result\"x1}", IGNORED, 0, NULL},
+    {"x\"id\":7,\"result\":1}", IGNORED, 0, NULL},
+    {"{\"result\":1,\"id\":-}", IGNORED, 0, NULL},
+    {"{\"id\":7,\"result\":[[[[[[[1]]]]]]]}", RESULT, 7, "[[[[[[[1]]]]]]]"},
+    {"{\"id\":7,\"result\":[[[[[[[[1]]]]]]]]}", INVALID, 7, NULL},
     {"{\"id\" : 7 \t\r\n,\"result\":NaN}", INVALID, 7, NULL},
 };
 
