@@ -2,7 +2,8 @@
 # Set up what the Makefile needs, and only what is missing.
 #
 #   setup.sh system      a C compiler, pkg-config, libevent, json-c, a Python
-#   setup.sh soak        ip, nft, valgrind, clang: what only the soak's stages use
+#   setup.sh soak        ip, nft, valgrind, clang, a debug build of Python and what
+#                        it needs to build cffi: what only the soak's stages use
 #   setup.sh command C PACKAGE   the command C, by that Debian package
 #   setup.sh venv GROUP  .venv with that dependency group and the package
 #                        (editable), its extension built anew if it changed
@@ -69,9 +70,11 @@ find_missing() {
 # A stage says so, and goes on, where one of these is missing.
 setup_soak() {
     missing=
-    for tool in ip:iproute2 nft:nftables valgrind:valgrind clang:clang; do
+    for tool in ip:iproute2 nft:nftables valgrind:valgrind clang:clang python3-dbg:python3-dbg; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
     done
+    pkg-config --exists libffi || missing="$missing libffi-dev"
+    python3-dbg -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
     missing=$(echo $missing)
     [ -z "$missing" ] || (apt_install $missing) || say "going on without: $missing"
 }

@@ -21,20 +21,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from patience import PATIENCE
+
 import jsonrpcc
 
-LIMIT = 10.0  # seconds until a test that waits has failed
-LATE = 1.0  # seconds after its deadline that an outcome may come on a busy machine
+LIMIT = 10.0 * PATIENCE  # seconds until a test that waits has failed
+LATE = 1.0 * PATIENCE  # that an outcome may come after its deadline
 MOST_SENDS = 3  # of an idempotent call
 
 # Programs whose stderr is to stay empty lose servers on purpose.
 logging.getLogger("jsonrpcc").addHandler(logging.NullHandler())
 
-# The extension is built with a sanitizer: slower, and its memory is not ours.
-SANITIZED = "san" in os.environ.get("LD_PRELOAD", "")
-
 PROGRAMS = Path(__file__).parent / "programs"
-CHILD_LIMIT = 30.0
+CHILD_LIMIT = 30.0 * PATIENCE
 
 
 def until(condition, limit=LIMIT, what="the condition"):

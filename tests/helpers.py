@@ -9,10 +9,12 @@ import threading
 import time
 from pathlib import Path
 
+from patience import PATIENCE
+
 from jsonrpcc import AsyncClient, Client
 from jsonrpcc.testing import netstring, split_netstrings
 
-LIMIT = 5.0  # seconds until a test that waits has failed
+LIMIT = 5.0 * PATIENCE  # seconds until a test that waits has failed
 QUICK = {"reconnect_delay": 0.01, "reconnect_delay_max": 0.05}
 
 

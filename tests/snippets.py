@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import TOOLS
 
 from jsonrpcc.testing import Error, Server
 
@@ -96,9 +97,11 @@ def check_python(code, local, cwd=None):
 def check_console(session, local, tmp_path):
     """Each command prints what stands below it."""
     command = tmp_path / "jsonrpcc"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m jsonrpcc "$@"\n')
+    preload = os.environ.get("LD_PRELOAD", "")
+    python = f'LD_PRELOAD="{preload}" exec {sys.executable}'
+    command.write_text(f'#!/bin/sh\n{python} -m jsonrpcc "$@"\n')
     command.chmod(0o755)
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    env = {**TOOLS, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     steps = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", session, re.MULTILINE)
     assert steps
     for line, said in steps:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers import LIMIT, QUICK, Told, rss, until
+from patience import MODEST
 
 from jsonrpcc import (
     Client,
@@ -123,7 +124,7 @@ def test_n05_ten_bytes_do_not_buy_a_gigabyte(serve, client_for, data):
     generous = client_for(server, max_response=10**9)
     with pytest.raises(RequestTimeout):
         generous.call("echo", timeout=0.2)
-    assert rss() - before < 20 * 2**20
+    assert rss() - before < MODEST
 
 
 def test_n06_a_short_send_is_continued_on_the_same_connection(serve, client_for):

@@ -5,7 +5,8 @@ import os
 import signal
 
 import pytest
-from firing import METHODS, SANITIZED, run_program
+from firing import METHODS, run_program
+from patience import SANITIZED
 
 from jsonrpcc.testing import Server
 

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from patience import TOOLS
 
 import jsonrpcc
 from jsonrpcc import _capsule, _fast, _jsonrpcc
@@ -160,7 +161,7 @@ def output_of(tool, *args):
     path = shutil.which(tool)
     if path is None:
         pytest.skip(f"{tool} is missing")
-    return subprocess.check_output([path, *args], text=True)
+    return subprocess.check_output([path, *args], text=True, env=TOOLS)
 
 
 def symbols(module):

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from helpers import LIMIT, QUICK, Told, rss, until
+from patience import MODEST
 
 from jsonrpcc import (
     AsyncClient,
@@ -106,7 +107,7 @@ def test_announced_lengths_reserve_nothing(serve, client_for):
     for client in clients:
         with pytest.raises(RequestTimeout):
             client.call("echo")
-    assert rss() - before < 20 * 2**20
+    assert rss() - before < MODEST
 
 
 # ---- what is sent -------------------------------------------------------------------
@@ -281,7 +282,7 @@ def test_a_server_that_does_not_read_bounds_memory(serve, client_for):
         for _ in range(10_000):
             client.request("m", ["x" * 10_000], block=False)
     assert client.stats().queued_bytes <= 2**20
-    assert rss() - before < 20 * 2**20
+    assert rss() - before < MODEST
 
 
 def test_the_default_of_max_in_flight(serve, client_for):

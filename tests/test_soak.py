@@ -63,12 +63,63 @@ Indirect leak of 9 byte(s) in 1 object(s) allocated from:
 
 
 def test_leaks_with_a_frame_of_ours_count(soak):
-    ours = soak("stages").leaks_of_ours(LEAKS)
+    ours = soak("sanitizers").reports_of_ours(LEAKS)
     assert len(ours) == 2
     assert "queue_new" in ours[0]
     assert "client_new" in ours[1]
-    assert soak("stages").leaks_of_ours(LEAKS.replace("_jsonrpcc", "other")
+    assert soak("sanitizers").reports_of_ours(LEAKS.replace("_jsonrpcc", "other")
                                         .replace("/csrc/", "/")) == []  # fmt: skip
+
+
+FRAMES = """
+Direct leak of 64 byte(s) in 1 object(s) allocated from:
+    #0 0x1 in malloc
+    #1 0x2 in {} csrc/{}.c:37
+"""
+PYTHON = """
+Direct leak of 100 byte(s) in 1 object(s) allocated from:
+    #0 0x1 in malloc
+    #1 0x2 in PyMem_RawMalloc Objects/obmalloc.c:560
+"""
+PLANTED = [("jsonrpcc_sync_new", "sync"), ("request", "python/callbacks"),
+           ("capsule", "python/capsule")]  # fmt: skip
+
+
+def test_what_was_planted_has_to_be_found_and_not_what_is_pythons(soak):
+    missed = soak("sanitizers").missed_of_planted
+    ours = [FRAMES.format(*each) for each in PLANTED]
+    assert missed(["".join(ours) + PYTHON]) == []
+    assert missed([*ours, PYTHON]) == []
+    assert missed([*ours[1:], PYTHON]) == ["the core"]
+    assert missed([*ours[:2], PYTHON]) == ["_capsule"]
+    # LSan has to have seen it, so that it is our judgement that it is silent.
+    assert missed(ours) == ["Python"]
+    through_us = PYTHON + "    #2 0x3 in call csrc/python/blocking.c:9\n"
+    assert missed([*ours, through_us]) == ["Python"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "kinds"),
+    [
+        ([[0, 0, 0], [2, 3, 1], [-2, 1, 0], [5, 1, 0], [1, 1, 0]], []),
+        ([[1, 0, 0]] * 5, ["references"]),
+        ([[1, 0, 0]] * 4 + [[0, 0, 0]], []),
+        ([[0, 10, 0]] * 5, ["blocks of memory"]),
+        ([[0, 9, 0]] * 5, []),  # for reuse, but not for every call
+        ([[10, 10, 1]] * 5, ["references", "blocks of memory", "descriptors"]),
+        ([[-2, 0, 0]] * 5, []),
+        ([[-10, 0, 0]] * 5, ["references given back twice"]),
+    ],
+)
+def test_what_grows_in_every_run_is_a_leak(soak, runs, kinds):
+    assert soak("sanitizers").kept({"times": 50, "runs": runs}) == kinds
+
+
+def test_files_left_out_by_the_sanitizers_exist(soak):
+    sanitizers = soak("sanitizers")
+    names = {path.stem for path in (ROOT / "tests").glob("test_*.py")}
+    assert sanitizers.LEFT_OUT.keys() < names
+    assert set(sanitizers.MEMCHECKED) < names
 
 
 def test_errors_in_our_code_count(soak):
@@ -77,8 +128,8 @@ def test_errors_in_our_code_count(soak):
         "    #0 0x1 in publish /x/csrc/queue.c:120\n"
     )
     undefined = "csrc/engine.c:9:3: runtime error: signed integer overflow\n"
-    assert len(soak("stages").leaks_of_ours(error)) == 1
-    assert len(soak("stages").leaks_of_ours(undefined)) == 1
+    assert len(soak("sanitizers").reports_of_ours(error)) == 1
+    assert len(soak("sanitizers").reports_of_ours(undefined)) == 1
 
 
 def test_a_stage_that_does_not_come_to_its_end_has_failed(soak, tmp_path, monkeypatch):

@@ -8,7 +8,8 @@ import threading
 import time
 
 import pytest
-from firing import LIMIT, METHODS, SANITIZED, History, until, wait_for_state
+from firing import LIMIT, METHODS, History, until, wait_for_state
+from patience import PATIENCE
 
 from jsonrpcc import (
     Cancelled,
@@ -42,7 +43,7 @@ def in_threads(*functions):
     threads = [threading.Thread(target=run, args=(f,), daemon=True) for f in functions]
     for thread in threads:
         thread.start()
-    end = time.monotonic() + (150 if SANITIZED else 30)
+    end = time.monotonic() + 30 * PATIENCE
     for thread in threads:
         thread.join(max(0, end - time.monotonic()))
         assert not thread.is_alive(), "a thread hangs"

@@ -1,19 +1,46 @@
-"""Leaks on purpose, in our own code: what looks for leaks has to find it."""
+"""Leaks on purpose, one by one: what looks for leaks has to find those of ours."""
 
+import ctypes
 import time
 
-from jsonrpcc import Client
-from jsonrpcc._jsonrpcc import lib
+from jsonrpcc import Client, _capsule, capi
+from jsonrpcc._jsonrpcc import ffi, lib
+
+COUNT = 3  # what is left of the last one may still be seen on the stack
+lose = ctypes.pythonapi.Py_IncRef
+lose.argtypes = [ctypes.py_object]
+raw_malloc = ctypes.pythonapi.PyMem_RawMalloc
 
 
-def leak(client):
+def in_the_core(client):
     """What a C caller does who forgets jsonrpcc_sync_free()."""
-    for _ in range(3):
+    for _ in range(COUNT):
         lib.jsonrpcc_sync_new(client._handle)
 
 
-client = Client("127.0.0.1:1")
-leak(client)
-client.close()
+def in_fast(client):
+    """A reference that is not given back, to an object that _fast has made."""
+    for _ in range(COUNT):
+        lose(client.request("nobody"))
+
+
+def in_capsule():
+    for _ in range(COUNT):
+        address = int(ffi.cast("uintptr_t", capi.table()))
+        lose(_capsule.capsule(address, capi._address_of))
+
+
+def in_python():
+    """Not ours: it has to be reported, and not to count."""
+    for _ in range(COUNT):
+        raw_malloc(100)
+
+
+with Client("127.0.0.1:1") as client:
+    in_the_core(client)
+    in_fast(client)
+    in_capsule()
+    in_python()
+    client.drain()
 del client
 time.sleep(0.2)  # threads that are just ending are more than LSan can take

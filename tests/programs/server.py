@@ -4,8 +4,11 @@ import sys
 
 from firing import METHODS
 
-from jsonrpcc.testing import Server
+from jsonrpcc.testing import Drop, Payload, Server
 
-with Server(METHODS, keep=16) as server:
+METHODS = {**METHODS, "silence": print, "broken": print}
+FAULTS = {"silence": Drop(), "broken": Payload('{"id":$id,"result":1e999}')}
+
+with Server(METHODS, faults=FAULTS, keep=16) as server:
     print(server.address, flush=True)
     sys.stdin.read()

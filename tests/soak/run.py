@@ -87,12 +87,14 @@ class Stage:
             number += 1
         return total
 
-    def pytest(self, *arguments, unit="tests", env=(), python=None, cwd=ROOT):
+    def pytest(
+        self, *arguments, unit="tests", env=(), python=None, cwd=ROOT, before=()
+    ):
         """One run of pytest as a result; its tests are the trials."""
         code, text = self.command(
-            python or sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-            "-o", "timeout=900", "-o", "faulthandler_timeout=1200", *arguments,
-            env=env, cwd=cwd,
+            *before, python or sys.executable, "-m", "pytest", "-q",
+            "-p", "no:cacheprovider", "-o", "timeout=900",
+            "-o", "faulthandler_timeout=1200", *arguments, env=env, cwd=cwd,
         )  # fmt: skip
         found = {
             name: int(count)

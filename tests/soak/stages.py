@@ -2,10 +2,10 @@
 
 import json
 import re
-import shutil
 import sys
 
-from .run import OUT, ROOT, Result
+from .run import ROOT, Result
+from .sanitizers import asan, references, tsan, valgrind
 
 PROGRAMS = ROOT / "tests" / "programs"
 OUTCOMES = re.compile(r"(\d+) ([^;\n]+);")
@@ -252,168 +252,6 @@ def states(stage):
     return stage.rounds(once)
 
 
-# ---- sanitizers -------------------------------------------------------------------
-
-
-def _copy(stage, name, san):
-    """A copy of the project with its extension built that way; (folder, python)."""
-    folder = OUT / "copies" / name
-    _, listing = stage.command("git", "ls-files")
-    for path in listing.splitlines():
-        if (ROOT / path).is_file():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / path, folder / path)
-    code, text = stage.command("make", "venv", f"JSONRPCC_SAN={san}", cwd=folder,
-                               limit=900)  # fmt: skip
-    if code != 0:
-        raise RuntimeError(f"no build with {san}: {text[-500:]}")
-    return folder, folder / ".venv" / "bin" / "python"
-
-
-def _each_file(stage, names, **options):
-    """Run one file of tests after another, as far as the time allows."""
-    total = Result(0, "tests")
-    for i, name in enumerate(names):
-        if i and stage.left() < 0:
-            total.notes.append(f"no time for {', '.join(names[i:])}")
-            break
-        # So slow that the testing server's thread does not stop in its 2 s.
-        patience = ("-W", "ignore:a function still blocks:ResourceWarning")
-        result = stage.pytest(*patience, f"tests/{name}.py", **options)
-        total.add(result)
-        total.figures["files"] = i + 1
-        if result.failures:
-            total.notes.append(f"{name} failed")
-    return total
-
-
-def _runtime(stage, name):
-    _, text = stage.command("cc", f"-print-file-name=lib{name}.so")
-    return text.strip()
-
-
-SANITIZED = [
-    "test_threads", "test_garbage", "test_cancel", "test_close", "test_map",
-    "test_client", "test_async_client", "test_chaos", "test_events", "test_stats",
-    "test_codec", "test_errors", "test_hostile", "test_failover", "test_limits",
-    "test_params", "test_injection", "test_responses", "test_reconnect",
-    "test_ancestor_faults",
-]  # fmt: skip
-
-
-def asan(stage):
-    """The Python tests under ASan and UBSan; leaks with a frame of ours count."""
-    folder, python = _copy(stage, "asan", "address,undefined")
-    reports = folder / "reports"
-    shutil.rmtree(reports, ignore_errors=True)
-    reports.mkdir()
-    env = {
-        "LD_PRELOAD": _runtime(stage, "asan"),
-        # The interpreter keeps much until its end; only ours is of interest.
-        "ASAN_OPTIONS": f"detect_leaks=1:exitcode=0:log_path={reports}/asan",
-        "LSAN_OPTIONS": "report_objects=0:max_leaks=0",
-        "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={reports}/ubsan",
-        "PYTHONMALLOC": "malloc",
-    }
-    # First something that it must find.
-    stage.command(python, "tests/programs/leak.py", env=env, cwd=folder)
-    planted = [path.read_text(errors="replace") for path in reports.iterdir()]
-    found = any("jsonrpcc_sync_new" in leak for leak in _leaks(planted))
-    shutil.rmtree(reports)
-    reports.mkdir()
-    result = _each_file(stage, SANITIZED, env=env, python=python, cwd=folder)
-    texts = [path.read_text(errors="replace") for path in reports.iterdir()]
-    ours = _leaks(texts)
-    (OUT / "asan.reports").write_text("\n\n".join(ours))
-    result.failures += len(ours) + (not found)
-    result.figures |= {
-        "a leak planted in our code was found": "yes" if found else "no",
-        "reports with a frame of ours": len(ours),
-        "processes with reports of others": len(texts),
-        "processes in which LSan itself failed": sum(
-            "LeakSanitizer has encountered a fatal error" in text for text in texts
-        ),
-    }
-    return result
-
-
-def _leaks(texts):
-    return [leak for text in texts for leak in leaks_of_ours(text)]
-
-
-def leaks_of_ours(text):
-    """The parts of a sanitizer's report whose stack goes through our module."""
-    parts = re.split(
-        r"\n(?=(?:Direct|Indirect) leak|=+\d+=+ERROR|\S+: runtime error)", text
-    )
-    report = r"Direct leak|Indirect leak|ERROR: (?!LeakSan)|runtime error"
-    ours = r"_jsonrpcc|_fast\.abi3|\bcsrc/"
-    return [part for part in parts if re.search(report, part) and re.search(ours, part)]
-
-
-def tsan(stage):
-    """The Python tests under TSan."""
-    folder, python = _copy(stage, "tsan", "thread")
-    supp = folder / "tests" / "tsan.supp"
-    env = {
-        "LD_PRELOAD": _runtime(stage, "tsan"),
-        "TSAN_OPTIONS": f"suppressions={supp}:exitcode=66:log_path={folder}/tsan",
-    }
-    for old in folder.glob("tsan.*"):
-        old.unlink()
-    result = _each_file(stage, SANITIZED, env=env, python=python, cwd=folder)
-    reports = [path.read_text() for path in folder.glob("tsan.*")]
-    ours = [text for text in reports if re.search(r"_jsonrpcc|_fast\.abi3", text)]
-    result.failures += len(ours)
-    result.figures |= {"reports with a frame of ours": len(ours),
-                      "other reports": len(reports) - len(ours)}  # fmt: skip
-    (OUT / "tsan.reports").write_text("\n\n".join(ours))
-    return result
-
-
-MEMCHECKED = ["test_client", "test_cancel", "test_map", "test_errors", "test_close"]
-
-
-def valgrind(stage):
-    """A share of the Python tests under memcheck."""
-    if shutil.which("valgrind") is None:
-        return Result(0, "tests", 0, notes=["valgrind is not installed"])
-    reports = OUT / "memcheck"
-    shutil.rmtree(reports, ignore_errors=True)
-    reports.mkdir()
-    code, text = stage.command(
-        "valgrind", "--leak-check=full", "--show-leak-kinds=definite",
-        "--errors-for-leak-kinds=definite", "--xml=yes", f"--xml-file={reports}/%p.xml",
-        "--child-silent-after-fork=yes", "--num-callers=30", sys.executable, "-m",
-        "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "timeout=900",
-        "-k", "not 10000", *(f"tests/{name}.py" for name in MEMCHECKED),
-        env={"PYTHONMALLOC": "malloc"}, limit=max(stage.left(), 0) + 600,
-    )  # fmt: skip
-    errors = [
-        error
-        for path in reports.iterdir()
-        for error in re.findall(r"<error>.*?</error>", path.read_text(), re.DOTALL)
-    ]
-    # What cffi itself takes when it loads a module is its own, for good.
-    ours = [
-        error
-        for error in errors
-        if re.search(r"_jsonrpcc|_fast\.abi3", error)
-        and not re.search(r"_my_Py_InitModule|ffi_internal_new|lib_build_", error)
-    ]
-    (OUT / "valgrind.reports").write_text("\n\n".join(ours))
-    passed = re.search(r"(\d+) passed", text)
-    failed = re.search(r"(\d+) failed", text)
-    ended = code in {0, 1} and passed
-    return Result(
-        int(passed[1]) if passed else 0,
-        "tests",
-        len(ours) + (int(failed[1]) if failed else 0) + (not ended),
-        {"errors with a frame of ours": len(ours),
-         "errors without": len(errors) - len(ours)},
-    )  # fmt: skip
-
-
 STAGES = {
     "simulator": simulator,
     "torture": torture,
@@ -433,4 +271,5 @@ STAGES = {
     "asan": asan,
     "tsan": tsan,
     "valgrind": valgrind,
+    "references": references,
 }  # fmt: skip
