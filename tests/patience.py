@@ -10,8 +10,8 @@ import os
 SANITIZED = "san" in os.environ.get("LD_PRELOAD", "")
 PATIENCE = float(os.environ.get("JSONRPCC_PATIENCE", "5" if SANITIZED else "1"))
 
-# TSan has a thread of its own in every process.
-THREADS_OF_TSAN = int("tsan" in os.environ.get("LD_PRELOAD", ""))
+TSAN = "tsan" in os.environ.get("LD_PRELOAD", "")
+THREADS_OF_TSAN = int(TSAN)  # in every process
 # The environment for shells, compilers and the like: they crash under TSan.
 TOOLS = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 

@@ -25,6 +25,7 @@ from snippets import (
     read,
     run,
 )
+from test_gunicorn import NO_GUNICORN
 
 import jsonrpcc
 from jsonrpcc import _outcome, testing
@@ -110,6 +111,7 @@ def test_extensions_of_the_page_work(local, tmp_path):
     assert list(files) == ["sums.c"]
 
 
+@NO_GUNICORN
 def test_gunicorn_app_works_when_preloaded(local, tmp_path):
     """The application of the page on fork, in two workers that inherit a client."""
     (app,) = [

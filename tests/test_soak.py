@@ -77,12 +77,11 @@ Direct leak of 64 byte(s) in 1 object(s) allocated from:
     #1 0x2 in {} csrc/{}.c:37
 """
 PYTHON = """
-Direct leak of 100 byte(s) in 1 object(s) allocated from:
+Direct leak of 3027 byte(s) in 3 object(s) allocated from:
     #0 0x1 in malloc
-    #1 0x2 in PyMem_RawMalloc Objects/obmalloc.c:560
+    #1 0x2  (/lib/x86_64-linux-gnu/libffi.so.8+0x6f79)
 """
-PLANTED = [("jsonrpcc_sync_new", "sync"), ("request", "python/callbacks"),
-           ("capsule", "python/capsule")]  # fmt: skip
+PLANTED = [("jsonrpcc_sync_new", "sync"), ("request", "python/callbacks")]
 
 
 def test_what_was_planted_has_to_be_found_and_not_what_is_pythons(soak):
@@ -91,7 +90,7 @@ def test_what_was_planted_has_to_be_found_and_not_what_is_pythons(soak):
     assert missed(["".join(ours) + PYTHON]) == []
     assert missed([*ours, PYTHON]) == []
     assert missed([*ours[1:], PYTHON]) == ["the core"]
-    assert missed([*ours[:2], PYTHON]) == ["_capsule"]
+    assert missed([*ours[:1], PYTHON]) == ["_fast"]
     # LSan has to have seen it, so that it is our judgement that it is silent.
     assert missed(ours) == ["Python"]
     through_us = PYTHON + "    #2 0x3 in call csrc/python/blocking.c:9\n"

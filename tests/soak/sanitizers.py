@@ -79,12 +79,13 @@ def each_file(stage, names, **options):
 
 # ---- ASan, UBSan, LSan ---------------------------------------------------------------
 
+# By tests/programs/leak.py.  _capsule has but one object, made by a function of
+# Python that leaves no frame pointer to follow: its references are counted.
 PLANTED = {
     "the core": "jsonrpcc_sync_new",
     "_fast": "in request csrc/python/callbacks.c",
-    "_capsule": "in capsule csrc/python/capsule.c",
 }
-PLANTED_ELSEWHERE = "PyMem_RawMalloc"
+PLANTED_ELSEWHERE = "leak of 3027 byte(s) in 3 object(s)"
 
 
 def asan(stage):
