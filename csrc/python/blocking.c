@@ -65,7 +65,10 @@ static PyObject *conclude(struct blocking *self, PyObject *pair,
         const jsonrpcc_outcome *outcome = fast_core.sync_outcome(sync);
         PyObject *result =
             fast_decode(&self->codec, outcome->json, outcome->json_len);
-        if (result != NULL || !PyErr_ExceptionMatches(PyExc_Exception))
+        /* Of the codec's errors the caller gets another one, but Python being
+         * out of memory is none of them. */
+        if (result != NULL || !PyErr_ExceptionMatches(PyExc_Exception) ||
+            PyErr_ExceptionMatches(PyExc_MemoryError))
             return result;
         PyErr_Clear();
     }
