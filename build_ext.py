@@ -6,6 +6,7 @@ only place of the version; pyproject.toml takes both from this module.
 
 Environment:
     JSONRPCC_SAN: build with sanitizers: "address,undefined" or "thread".
+    JSONRPCC_COVERAGE: build for gcov, if it is set.
     PKG_CONFIG: the pkg-config to use.
 """
 
@@ -99,6 +100,9 @@ def compile_flags() -> tuple[list[str], list[str]]:
             "-U_FORTIFY_SOURCE",
             "-UNDEBUG",
         ]
+    elif os.environ.get("JSONRPCC_COVERAGE"):
+        cflags += ["--coverage", "-fprofile-update=atomic", "-O0", "-g", "-UNDEBUG"]
+        ldflags += ["--coverage"]
     else:
         cflags += ["-O2", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]
         # The layers are many small functions in many files: inlining across

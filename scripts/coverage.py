@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """
-Measure which lines of the C core the C tests run, with gcov.
+Measure which lines of csrc/ the C tests and the Python tests run, with gcov.
 
     coverage.py [--list]
 
-Every line of csrc/ that none of them runs must have a reason in
-tests/c/uncovered.txt, or this fails: lines of "FILE.c FUNCTION: reason", where
-FUNCTION is the one that the line is in.  Some lines are run by luck only, so a
-reason without such a line is just told.  --list prints the lines.
+Every line that none of them runs must have a reason in tests/c/uncovered.txt, or
+this fails: lines of "FILE.c FUNCTION: reason", where FUNCTION is the one that the
+line is in.  Some lines are run by luck only, so a reason without such a line is
+just told.  --list prints the lines.
 """
 
+from __future__ import annotations
+
 import argparse
-import gzip
 import json
 import os
 import re
@@ -20,9 +21,15 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build" / "coverage"
+CSRC = ROOT / "csrc"
+BUILD = ROOT / "build" / "coverage" / "c"
+COPY = BUILD.parent / "copy"  # of the project, its extension built for gcov
 REASONS = ROOT / "tests" / "c" / "uncovered.txt"
 # What a test program gets as arguments: coverage does not grow with more.
 ARGUMENTS = {
@@ -36,6 +43,13 @@ ARGUMENTS = {
     "fuzz_servers": ["20000"],
 }
 TIME_LIMIT = 300  # seconds for one program
+PYTHON_LIMIT = 2400
+# Files of Python tests in which nothing of the extension runs that is built here.
+ELSEWHERE = {"test_abi", "test_build", "test_c_library", "test_consumer",
+             "test_hardening", "test_soak", "test_wheel"}  # fmt: skip
+
+Counts = dict[str, dict[int, int]]  # by file, below csrc/, and line
+Functions = dict[tuple[str, int], str]
 
 
 def run(*command: str, where: Path = ROOT) -> str:
@@ -60,7 +74,7 @@ def build() -> list[Path]:
     """Compile the core for gcov, and link the tests to it."""
     shutil.rmtree(BUILD, ignore_errors=True)
     BUILD.mkdir(parents=True)
-    command = ["gcc", "-std=gnu11", "-pthread", "-I../../csrc", "-O0", "-g"]
+    command = ["gcc", "-std=gnu11", "-pthread", "-I../../../csrc", "-O0", "-g"]
     command += flags("--cflags")
     cores = sorted((ROOT / "csrc").glob("*.c"))
     for path in cores:
@@ -69,7 +83,7 @@ def build() -> list[Path]:
             "--coverage",
             "-fprofile-update=atomic",
             "-c",
-            f"../../csrc/{path.name}",
+            f"../../../csrc/{path.name}",
             where=BUILD,
         )
     tests = sorted((ROOT / "tests" / "c").glob("*.c"))
@@ -98,28 +112,72 @@ def build() -> list[Path]:
     return [BUILD / name for name in programs]
 
 
-def uncovered() -> tuple[dict[tuple[str, str], list[int]], int, int]:
-    """Lines that nothing ran, by file and function; how many ran; of how many."""
-    missed: dict[tuple[str, str], list[int]] = defaultdict(list)
-    ran = total = 0
-    for path in sorted((ROOT / "csrc").glob("*.c")):
-        run("gcov", "--json-format", f"{path.stem}.o", where=BUILD)
-        with gzip.open(BUILD / f"{path.stem}.gcov.json.gz") as file:
-            report = json.load(file)
-        for source in report["files"]:
-            if Path(source["file"]).name != path.name:
+def run_c_tests() -> None:
+    """Run what build() has made."""
+    for program in build():
+        subprocess.run(
+            [str(program), *ARGUMENTS.get(program.name, [])],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=TIME_LIMIT,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+
+
+def run_python_tests() -> bool:
+    """Run the tests of the package in a copy of the project; whether all passed."""
+    for path in run("git", "ls-files").splitlines():
+        if (ROOT / path).is_file():
+            (COPY / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / path, COPY / path)
+    run("make", "venv", where=COPY)
+    python = str(COPY / ".venv" / "bin" / "python")
+    shutil.rmtree(COPY / "temp", ignore_errors=True)
+    script = "from setuptools import setup; setup()"
+    subprocess.run(
+        [python, "-c", script, "-q", "build_ext", "--inplace", "--build-temp=temp"],
+        cwd=COPY,
+        check=True,
+        timeout=TIME_LIMIT,
+        env={**os.environ, "JSONRPCC_COVERAGE": "yes"},
+    )
+    files = sorted((COPY / "tests").glob("test_*.py"))
+    pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "timeout=300"]
+    pytest += [str(path) for path in files if path.stem not in ELSEWHERE]
+    passed = True
+    for arguments in (pytest, ["tests/programs/references.py", "2"]):
+        done = subprocess.run(
+            [python, *arguments],
+            cwd=COPY,
+            check=False,
+            stdout=subprocess.PIPE,
+            timeout=PYTHON_LIMIT,
+            env={**os.environ, "JSONRPCC_PATIENCE": "5", "PYTHONPATH": "tests"},
+        )
+        if done.returncode != 0:
+            print(done.stdout.decode(errors="replace"))
+        passed &= done.returncode == 0
+    return passed
+
+
+def count_lines(
+    objects: Iterable[Path], where: Path, counts: Counts, functions: Functions
+) -> None:
+    """Add what gcov says of these objects, compiled in that folder."""
+    for path in sorted(objects):
+        text = run("gcov", "--json-format", "--stdout", str(path), where=where)
+        for source in json.loads(text)["files"]:
+            file = (where / source["file"]).resolve()
+            if CSRC not in file.parents and COPY / "csrc" not in file.parents:
                 continue
-            counts: dict[int, int] = defaultdict(int)
-            functions: dict[int, str] = {}
+            name = str(file).rpartition("/csrc/")[2]
+            if not name.endswith(".c"):
+                continue
             for line in source["lines"]:
-                counts[line["line_number"]] += line["count"]
-                functions[line["line_number"]] = line.get("function_name", "")
-            total += len(counts)
-            for number, count in sorted(counts.items()):
-                ran += count > 0
-                if count == 0:
-                    missed[path.name, functions[number]].append(number)
-    return missed, ran, total
+                number = line["line_number"]
+                counts[name][number] += line["count"]
+                functions[name, number] = line.get("function_name", "")
 
 
 def reasons() -> dict[tuple[str, str], str]:
@@ -138,30 +196,37 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--list", action="store_true", help="print uncovered lines")
     args = parser.parse_args()
-    for program in build():
-        subprocess.run(
-            [str(program), *ARGUMENTS.get(program.name, [])],
-            cwd=ROOT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            timeout=TIME_LIMIT,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    missed, ran, total = uncovered()
+    run_c_tests()
+    passed = run_python_tests()
+    counts: Counts = defaultdict(lambda: defaultdict(int))
+    functions: Functions = {}
+    count_lines(BUILD.glob("*.gcno"), BUILD, counts, functions)
+    by_c = {name: sum(map(bool, lines.values())) for name, lines in counts.items()}
+    count_lines((COPY / "temp").rglob("*.gcno"), COPY, counts, functions)
+    missed: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for name, lines in sorted(counts.items()):
+        for number, count in sorted(lines.items()):
+            if count == 0:
+                missed[name, functions[name, number]].append(number)
     known = reasons()
-    for (file, function), lines in sorted(missed.items()):
+    for (file, function), numbers in sorted(missed.items()):
         if args.list or (file, function) not in known:
             reason = known.get((file, function), "no reason given")
-            print(f"csrc/{file}:{','.join(map(str, lines))}: {function}: {reason}")
+            print(f"csrc/{file}:{','.join(map(str, numbers))}: {function}: {reason}")
     for file, function in sorted(set(known) - set(missed)):
         print(f"tests/c/uncovered.txt: {file} {function} is covered this time")
-    count = sum(map(len, missed.values()))
+    for part in ("the core", "csrc/python"):
+        those = [n for n in counts if n.startswith("python/") == (part != "the core")]
+        total = sum(len(counts[name]) for name in those)
+        ran = sum(map(bool, (c for n in those for c in counts[n].values())))
+        print(
+            f"coverage: {part}: {ran} of {total} lines, {100 * ran / total:.1f} %;"
+            f" by the C tests alone {sum(by_c.get(name, 0) for name in those)}"
+        )
+    lines_missed = sum(map(len, missed.values()))
     explained = sum(len(lines) for place, lines in missed.items() if place in known)
-    print(
-        f"coverage: {ran} of {total} lines, {100 * ran / total:.1f} %;"
-        f" {explained} of {count} others explained"
-    )
-    return explained < count
+    print(f"coverage: {explained} of {lines_missed} others explained")
+    return explained < lines_missed or not passed
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from firing import CHILD_LIMIT, run_program
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tests" / "soak"
@@ -112,6 +113,21 @@ def test_what_was_planted_has_to_be_found_and_not_what_is_pythons(soak):
 )
 def test_what_grows_in_every_run_is_a_leak(soak, runs, kinds):
     assert soak("sanitizers").kept({"times": 50, "runs": runs}) == kinds
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_entry_points_leave_nothing_behind(soak):
+    """In any build of Python, which counts no references, but blocks of memory."""
+    kept = soak("sanitizers").kept
+    report = run_program("references.py", 20, limit=8 * CHILD_LIMIT).report()
+    assert "blocks of memory" in kept(report.pop("planted"))
+    # What awaits leaves futures and contexts behind, which asyncio keeps for reuse.
+    found = {
+        name: set(kept(each)) - ({"blocks of memory"} if "await" in name else set())
+        for name, each in report.items()
+    }
+    assert not {name: kinds for name, kinds in found.items() if kinds}
 
 
 def test_files_left_out_by_the_sanitizers_exist(soak):
