@@ -95,10 +95,12 @@ static void give_back(struct jrc_core *core)
         pthread_cond_broadcast(&core->room);
 }
 
+/* Whoever left it during a turn found nobody asleep, and has woken nobody. */
 static bool is_work_left(const struct jrc_core *core)
 {
     return !jrc_frames_empty(&core->pending) ||
-           core->calls.cancels != JRC_NO_CALL;
+           core->calls.cancels != JRC_NO_CALL || core->event_replay ||
+           (core->closing && !core->close_begun);
 }
 
 /* Whether the consumer keeps up. */
