@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from firing import Entry, Healthy, Outcome, Seen, violations
+from firing import LATE, Entry, Healthy, Outcome, Seen, violations
 
 from jsonrpcc import ConnectionLost, RemoteError, RequestTimeout, ServerFailure
 
@@ -41,7 +41,7 @@ MUTATIONS = {
     "refused and sent": lambda _, seen: seen.append(Seen(4, 0)),
     "of another call": lambda e, _: setattr(e[0].outcomes[0], "result", [3]),
     "out of thin air": lambda _, seen: seen.remove(Seen(0, 0)),
-    "late": lambda e, _: setattr(e[0].outcomes[0], "time", 17.0),
+    "late": lambda e, _: setattr(e[0].outcomes[0], "time", 16.0 + LATE),
     "after close": lambda e, _: (
         setattr(e[0], "deadline", 60.0), setattr(e[0].outcomes[0], "time", 51.0)
     ),
