@@ -4,7 +4,6 @@
 
 #include "message.h"
 
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -388,58 +387,4 @@ bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
 uint64_t jsonrpcc_latency_bound_us(uint32_t bucket)
 {
     return jrc_bucket_bound(bucket);
-}
-
-const char *jsonrpcc_version(void)
-{
-    return JSONRPCC_VERSION;
-}
-
-const char *jsonrpcc_status_text(jsonrpcc_status status)
-{
-    static const char *const texts[] = {
-        [JSONRPCC_OK] = "ok",
-        [JSONRPCC_EINVAL] = "an argument is wrong",
-        [JSONRPCC_ENOMEM] = "out of memory",
-        [JSONRPCC_ETOOBIG] = "the request is larger than max_request",
-        [JSONRPCC_EFULL] = "max_in_flight or max_queued_bytes is reached",
-        [JSONRPCC_ECLOSED] = "the client is closed",
-        [JSONRPCC_EREMOTE] = "the server answered with an error",
-        [JSONRPCC_ETIMEDOUT] = "timeout",
-        [JSONRPCC_EFAILURE] = "no server can be reached",
-        [JSONRPCC_ECONNLOST] = "the connection was lost",
-        [JSONRPCC_EINVALID] = "the response is not valid",
-        [JSONRPCC_ECANCELLED] = "cancelled",
-        [JSONRPCC_EPENDING] = "not yet",
-        [JSONRPCC_EDEADLK] = "a callback can not wait for its own client",
-    };
-    size_t index = (size_t)status;
-
-    return index < sizeof texts / sizeof texts[0] ? texts[index] : "unknown";
-}
-
-void jsonrpcc_reason_text(int32_t reason, char *text, size_t size)
-{
-    static const char *const texts[] = {
-        [JSONRPCC_NO_REASON] = "none",
-        [-JSONRPCC_PEER_CLOSED] = "closed by the server",
-        [-JSONRPCC_BAD_FRAME] = "bad netstring from the server",
-        [-JSONRPCC_FRAME_TOO_BIG] = "response larger than max_response",
-        [-JSONRPCC_CONNECT_TIMEOUT] = "connect timeout",
-        [-JSONRPCC_UNRESPONSIVE] = "timeouts in a row and no response",
-    };
-
-    if (size == 0)
-        return;
-    if (reason > 0) {
-        if (strerror_r(reason, text, size) != 0) /* the XSI one */
-            snprintf(text, size, "errno %d", reason);
-    } else if (reason > -(int32_t)(sizeof texts / sizeof texts[0])) {
-        snprintf(text, size, "%s", texts[-reason]);
-    } else if (reason <= JSONRPCC_RESOLVE) {
-        snprintf(text, size, "name resolution: %s",
-                 gai_strerror(reason - JSONRPCC_RESOLVE));
-    } else {
-        snprintf(text, size, "reason %d", reason);
-    }
 }

@@ -9,6 +9,7 @@
 #include "jsonrpcc.h"
 
 #include "batch.h"
+#include "bulk.h"
 #include "json_scan.h"
 
 #include <errno.h>
@@ -22,9 +23,6 @@
 
 /* As in the client: what callbacks may submit beyond the bound. */
 enum { RESERVE = 256 };
-
-/* So many calls of a bulk are submitted at a time. */
-enum { SOME = 32 };
 
 struct jsonrpcc_queue {
     jsonrpcc_client *client;
@@ -283,63 +281,8 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
     return -(int64_t)status;
 }
 
-/* The element of an array that begins at or behind p: where it lies, and p is
- * set behind it and its comma.  0: there is none left, -1: that is no JSON. */
-static int next_element(const char **p, const char *end, const char **element,
-                        size_t *len)
-{
-    const char *start = jrc_json_skip(*p, end);
-
-    if (start < end && *start == ']') {
-        *p = start;
-        return jrc_json_skip(start + 1, end) == end ? 0 : -1;
-    }
-    const char *next = jrc_json_value_end(start, end, JRC_JSON_DEPTH_MAX);
-    if (next == NULL)
-        return -1;
-    *element = start;
-    *len = (size_t)(next - start);
-    next = jrc_json_skip(next, end);
-    if (next == end || (*next != ',' && *next != ']'))
-        return -1;
-    *p = next + (*next == ',');
-    /* What follows a comma is looked at when its turn comes, but no bracket
-     * may. */
-    return *next == ',' && jrc_json_skip(*p, end) < end &&
-                   *jrc_json_skip(*p, end) == ']'
-               ? -1
-               : 1;
-}
-
-/* Some calls of a bulk, read from its text and not submitted yet. */
-struct some {
-    jsonrpcc_call calls[SOME];
-    const char *ends[SOME]; /* of their params, where the next ones begin */
-    size_t count;
-    jsonrpcc_status fault; /* of what follows */
-};
-
-/* Read the elements from p on, as far as there are and count lets us. */
-static void read_some(struct some *some, const char *p, const char *end,
-                      size_t count, const jsonrpcc_call *like)
-{
-    int got = 1;
-
-    for (some->count = 0; some->count < count && some->count < SOME;
-         some->count++) {
-        jsonrpcc_call *call = &some->calls[some->count];
-        *call = *like;
-        got = next_element(&p, end, &call->params, &call->params_len);
-        if (got <= 0)
-            break;
-        call->token += some->count;
-        some->ends[some->count] = p;
-    }
-    some->fault = got < 0 ? JSONRPCC_EINVAL : JSONRPCC_OK;
-}
-
 /* Submit them; *fault is set where one was refused.  How many were not. */
-static size_t submit_some(jsonrpcc_queue *queue, const struct some *some,
+static size_t submit_some(jsonrpcc_queue *queue, const struct jrc_some *some,
                           jsonrpcc_status *fault)
 {
     uint32_t flags = some->calls[0].flags;
@@ -373,9 +316,9 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
     };
     const char *end = params + params_len;
     const char *p = params + *at;
-    size_t accepted = 0, some_accepted = SOME;
+    size_t accepted = 0, some_accepted = JRC_SOME_CALLS;
     jsonrpcc_status fault = JSONRPCC_OK;
-    struct some some;
+    struct jrc_some some;
 
     if (jsonrpcc_waiter_is_foreign(queue->waiter))
         return -JSONRPCC_ECLOSED;
@@ -384,9 +327,9 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
         if (p == end || *p++ != '[')
             return -JSONRPCC_EINVAL;
     }
-    while (fault == JSONRPCC_OK && some_accepted == SOME) {
+    while (fault == JSONRPCC_OK && some_accepted == JRC_SOME_CALLS) {
         like.token = token + accepted;
-        read_some(&some, p, end, count - accepted, &like);
+        jrc_some_read(&some, p, end, count - accepted, &like);
         some_accepted = some.count == 0 ? 0 : submit_some(queue, &some, &fault);
         accepted += some_accepted;
         if (some_accepted > 0) {
