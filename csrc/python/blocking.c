@@ -165,17 +165,6 @@ static int clear(PyObject *object)
     return 0;
 }
 
-static void dealloc(PyObject *object)
-{
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
-    PyObject_GC_UnTrack(object);
-    clear(object);
-    release(object);
-    Py_DECREF(type);
-}
-
 static PyMethodDef methods[] = {
     {"call", (PyCFunction)(void (*)(void))call, METH_FASTCALL | METH_KEYWORDS,
      "See jsonrpcc.Client.call."},
@@ -188,7 +177,7 @@ static PyType_Slot slots[] = {
     {Py_tp_init, init},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
-    {Py_tp_dealloc, dealloc},
+    {Py_tp_dealloc, fast_dealloc},
     {Py_tp_methods, methods},
     {0, NULL},
 };

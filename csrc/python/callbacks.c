@@ -3,16 +3,11 @@
 #include "fast.h"
 
 struct callbacks {
-    PyObject_HEAD jsonrpcc_queue *queue;
-    jsonrpcc_client *client;
-    PyObject *handle;       /* keeps client */
-    PyObject *keep;         /* keeps queue */
+    PyObject_HEAD struct fast_calls calls;
     PyObject *call_type;    /* jsonrpcc.Call */
     PyObject *report;       /* told (method, exception) of a callback */
     PyObject *request;      /* (self, ...): for unusual arguments */
     PyObject *notification; /* likewise */
-    struct fast_codec codec;
-    struct fast_entries entries;
 };
 
 /* ---- submitting ---- */
@@ -25,25 +20,25 @@ static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
     PyObject *text = NULL;
 
     if (fast_read_arguments(&a, args, n, kwnames, 4))
-        text = fast_encode(&self->codec, a.params);
+        text = fast_encode(&self->calls.codec, a.params);
     if (text == NULL)
         return PyErr_Occurred()
                    ? NULL
                    : fast_otherwise(self->request, object, args, n, kwnames);
     /* All memory is taken first: an accepted call must not end in an error. */
-    PyObject *call =
-        fast_call_new(self->call_type, self->handle, self->client, a.method);
+    PyObject *call = fast_call_new(self->call_type, self->calls.handle,
+                                   self->calls.client, a.method);
     uint32_t token = call == NULL
                          ? FAST_NO_ENTRY
-                         : fast_entries_put(&self->entries, a.on_result,
+                         : fast_entries_put(&self->calls.entries, a.on_result,
                                             a.on_error, a.method);
     int64_t id = 0;
     if (token != FAST_NO_ENTRY) {
-        id = fast_submit(self->queue, &a, text, token, 0);
+        id = fast_submit(self->calls.queue, &a, text, token, 0);
         if (id > 0)
             fast_call_set_id(call, (uint64_t)id);
         else
-            fast_entries_discard(&self->entries, token);
+            fast_entries_discard(&self->calls.entries, token);
     }
     Py_DECREF(text);
     if (id > 0)
@@ -64,9 +59,9 @@ static PyObject *notification(PyObject *object, PyObject *const *args,
 
     if (fast_read_arguments(&a, args, n, kwnames, 2) && a.on_result == NULL &&
         a.on_error == NULL && (a.flags & JSONRPCC_IDEMPOTENT) == 0)
-        text = fast_encode(&self->codec, a.params);
+        text = fast_encode(&self->calls.codec, a.params);
     if (text != NULL) {
-        id = fast_submit(self->queue, &a, text, 0, JSONRPCC_NOTIFICATION);
+        id = fast_submit(self->calls.queue, &a, text, 0, JSONRPCC_NOTIFICATION);
         Py_DECREF(text);
     }
     if (id > 0)
@@ -83,8 +78,9 @@ static PyObject *put_entry(PyObject *object, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "OOU", &on_result, &on_error, &method))
         return NULL;
-    uint32_t token = fast_entries_put(&((struct callbacks *)object)->entries,
-                                      on_result, on_error, method);
+    uint32_t token =
+        fast_entries_put(&((struct callbacks *)object)->calls.entries,
+                         on_result, on_error, method);
     return token == FAST_NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
 }
 
@@ -101,9 +97,9 @@ static PyObject *submit_texts(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "Ky#z#iI", &token, &method, &method_len,
                           &params, &params_len, &ms, &flags))
         return NULL;
-    return PyLong_FromLongLong(
-        fast_core.queue_request(self->queue, token, method, (size_t)method_len,
-                                params, (size_t)params_len, ms, flags));
+    return PyLong_FromLongLong(fast_core.queue_request(
+        self->calls.queue, token, method, (size_t)method_len, params,
+        (size_t)params_len, ms, flags));
 }
 
 /* call(method, id) -> Call */
@@ -115,8 +111,8 @@ static PyObject *make_call(PyObject *object, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "UK", &method, &id))
         return NULL;
-    PyObject *call =
-        fast_call_new(self->call_type, self->handle, self->client, method);
+    PyObject *call = fast_call_new(self->call_type, self->calls.handle,
+                                   self->calls.client, method);
     if (call != NULL)
         fast_call_set_id(call, id);
     return call;
@@ -132,7 +128,7 @@ static PyObject *take_entry(PyObject *object, PyObject *token)
 
     if (PyErr_Occurred())
         return NULL;
-    if (!fast_entries_take(&((struct callbacks *)object)->entries, number,
+    if (!fast_entries_take(&((struct callbacks *)object)->calls.entries, number,
                            &entry))
         Py_RETURN_NONE;
     PyObject *tuple = PyTuple_Pack(
@@ -173,13 +169,13 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 
     if (batch == NULL)
         return NULL;
-    PyObject *results = fast_decode_many(&self->codec, batch);
+    PyObject *results = fast_decode_many(&self->calls.codec, batch);
     if (results == NULL) {
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
     for (size_t i = 0; i < batch->count; i++) {
-        if (!fast_entries_take(&self->entries, batch->tokens[i], &entry))
+        if (!fast_entries_take(&self->calls.entries, batch->tokens[i], &entry))
             continue;
         if (entry.on_result != NULL && entry.on_result != Py_None) {
             PyObject *done = PyObject_CallFunctionObjArgs(
@@ -213,17 +209,12 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
                                      &PyLong_Type, &client, &PyLong_Type,
                                      &queue, &handle, &keep, &codec, &request_,
                                      &report, &notification_, &call_type) ||
-        !fast_codec_read(&self->codec, codec))
+        !fast_calls_init(&self->calls, client, queue, handle, keep, codec))
         return -1;
-    self->client = PyLong_AsVoidPtr(client);
-    self->queue = PyLong_AsVoidPtr(queue);
-    self->handle = Py_NewRef(handle);
-    self->keep = Py_NewRef(keep);
     self->request = Py_NewRef(request_);
     self->report = Py_NewRef(report);
     self->notification = Py_NewRef(notification_);
     self->call_type = Py_NewRef(call_type);
-    fast_entries_init(&self->entries);
     return 0;
 }
 
@@ -232,46 +223,28 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     struct callbacks *self = (struct callbacks *)object;
 
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->handle);
-    Py_VISIT(self->keep);
     Py_VISIT(self->call_type);
     Py_VISIT(self->report);
     Py_VISIT(self->request);
     Py_VISIT(self->notification);
-    if (fast_codec_visit(&self->codec, visit, arg) != 0)
-        return -1;
-    return fast_entries_visit(&self->entries, visit, arg);
+    return fast_calls_visit(&self->calls, visit, arg);
 }
 
 static int clear(PyObject *object)
 {
     struct callbacks *self = (struct callbacks *)object;
 
-    fast_entries_clear(&self->entries);
-    fast_codec_clear(&self->codec);
     Py_CLEAR(self->report);
     Py_CLEAR(self->request);
     Py_CLEAR(self->notification);
     Py_CLEAR(self->call_type);
-    Py_CLEAR(self->keep);
-    Py_CLEAR(self->handle);
+    fast_calls_clear(&self->calls);
     return 0;
-}
-
-static void dealloc(PyObject *object)
-{
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
-    PyObject_GC_UnTrack(object);
-    clear(object);
-    release(object);
-    Py_DECREF(type);
 }
 
 static Py_ssize_t length(PyObject *object)
 {
-    return ((struct callbacks *)object)->entries.live;
+    return ((struct callbacks *)object)->calls.entries.live;
 }
 
 #define FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
@@ -299,7 +272,7 @@ static PyType_Slot slots[] = {
     {Py_tp_init, init},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
-    {Py_tp_dealloc, dealloc},
+    {Py_tp_dealloc, fast_dealloc},
     {Py_tp_methods, methods},
     {Py_sq_length, length},
     {0, NULL},

@@ -68,7 +68,8 @@ void fast_entries_discard(struct fast_entries *entries, uint64_t token)
         fast_entry_drop(&entry);
 }
 
-int fast_entries_visit(struct fast_entries *entries, visitproc visit, void *arg)
+int fast_entries_visit(const struct fast_entries *entries, visitproc visit,
+                       void *arg)
 {
     for (uint32_t i = 0; i < entries->used; i++) {
         Py_VISIT(entries->list[i].on_result);

@@ -128,9 +128,30 @@ bool fast_entries_take(struct fast_entries *entries, uint64_t token,
                        struct fast_entry *entry);
 void fast_entry_drop(struct fast_entry *entry);
 void fast_entries_discard(struct fast_entries *entries, uint64_t token);
-int fast_entries_visit(struct fast_entries *entries, visitproc visit,
+int fast_entries_visit(const struct fast_entries *entries, visitproc visit,
                        void *arg);
 void fast_entries_clear(struct fast_entries *entries);
+
+/* What submits to a queue of a client's and delivers what comes from it. */
+struct fast_calls {
+    jsonrpcc_client *client;
+    jsonrpcc_queue *queue;
+    PyObject *handle; /* keeps client */
+    PyObject *keep;   /* keeps queue, and what else lives as long */
+    struct fast_codec codec;
+    struct fast_entries entries;
+};
+
+/* client and queue: ints, the addresses.  False: an exception is set. */
+bool fast_calls_init(struct fast_calls *calls, PyObject *client,
+                     PyObject *queue, PyObject *handle, PyObject *keep,
+                     PyObject *codec);
+int fast_calls_visit(const struct fast_calls *calls, visitproc visit,
+                     void *arg);
+void fast_calls_clear(struct fast_calls *calls);
+
+/* tp_dealloc of objects that their tp_clear leaves nothing in. */
+void fast_dealloc(PyObject *object);
 
 /* A function of the module: see ordered.c. */
 PyObject *fast_take(PyObject *module, PyObject *args);

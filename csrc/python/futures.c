@@ -5,11 +5,8 @@
 #include "fast.h"
 
 struct futures {
-    PyObject_HEAD jsonrpcc_queue *queue;
-    jsonrpcc_client *client;
+    PyObject_HEAD struct fast_calls calls; /* its keep keeps batch as well */
     jsonrpcc_batch *batch;
-    PyObject *keep;          /* keeps queue and batch */
-    PyObject *handle;        /* keeps client */
     PyObject *pending_type;  /* Pending */
     PyObject *otherwise;     /* call() for unusual arguments: a coroutine */
     PyObject *create_future; /* the loop's */
@@ -18,9 +15,7 @@ struct futures {
     PyObject *rest;          /* (delivered): all of the batch but its results,
                               * and these too if they are not delivered */
     PyObject *future_type, *set_result; /* as create_future() makes them */
-    struct fast_codec codec;
-    bool corked; /* flush() will be called */
-    struct fast_entries entries;
+    bool corked;                        /* flush() will be called */
 };
 
 /* Whatever is submitted in one turn of the event loop goes out together: have
@@ -70,20 +65,20 @@ static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
 
     if (fast_read_arguments(&a, args, n, kwnames, 2) && a.on_result == NULL &&
         a.on_error == NULL)
-        text = fast_encode(&self->codec, a.params);
+        text = fast_encode(&self->calls.codec, a.params);
     if (text != NULL)
         future = PyObject_CallFunctionObjArgs(self->create_future, NULL);
     if (future != NULL && learn_type(self, future))
-        pending = fast_pending_new(self->pending_type, self->handle,
-                                   self->client, a.method, future);
+        pending = fast_pending_new(self->pending_type, self->calls.handle,
+                                   self->calls.client, a.method, future);
     if (pending != NULL && cork(self))
-        token = fast_entries_put(&self->entries, future, NULL, a.method);
+        token = fast_entries_put(&self->calls.entries, future, NULL, a.method);
     if (token != FAST_NO_ENTRY) {
-        id = fast_submit(self->queue, &a, text, token, JSONRPCC_CORKED);
+        id = fast_submit(self->calls.queue, &a, text, token, JSONRPCC_CORKED);
         if (id > 0)
             fast_pending_set_id(pending, (uint64_t)id);
         else
-            fast_entries_discard(&self->entries, token);
+            fast_entries_discard(&self->calls.entries, token);
     }
     Py_XDECREF(text);
     Py_XDECREF(future);
@@ -104,7 +99,8 @@ static PyObject *put_entry(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "OU", &future, &method) ||
         !learn_type(self, future))
         return NULL;
-    uint32_t token = fast_entries_put(&self->entries, future, NULL, method);
+    uint32_t token =
+        fast_entries_put(&self->calls.entries, future, NULL, method);
     return token == FAST_NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
 }
 
@@ -117,7 +113,7 @@ static PyObject *take_entry(PyObject *object, PyObject *token)
 
     if (PyErr_Occurred())
         return NULL;
-    if (!fast_entries_take(&self->entries, number, &entry))
+    if (!fast_entries_take(&self->calls.entries, number, &entry))
         Py_RETURN_NONE;
     PyObject *tuple = PyTuple_Pack(2, entry.on_result, entry.method);
     fast_entry_drop(&entry);
@@ -132,8 +128,8 @@ static PyObject *take_all(PyObject *object, PyObject *unused)
     struct fast_entry entry;
 
     (void)unused;
-    for (uint32_t i = 0; list != NULL && i < self->entries.used; i++) {
-        if (!fast_entries_take(&self->entries, i, &entry))
+    for (uint32_t i = 0; list != NULL && i < self->calls.entries.used; i++) {
+        if (!fast_entries_take(&self->calls.entries, i, &entry))
             continue;
         PyObject *tuple = PyTuple_Pack(2, entry.on_result, entry.method);
         fast_entry_drop(&entry);
@@ -184,13 +180,13 @@ static void set_result(struct futures *self, PyObject *future, PyObject *result)
 static bool deliver(struct futures *self)
 {
     const jsonrpcc_batch *batch = self->batch;
-    PyObject *results = fast_decode_many(&self->codec, batch);
+    PyObject *results = fast_decode_many(&self->calls.codec, batch);
     struct fast_entry entry;
 
     if (results == NULL)
         return false;
     for (size_t i = 0; i < batch->count; i++) {
-        if (!fast_entries_take(&self->entries, batch->tokens[i], &entry))
+        if (!fast_entries_take(&self->calls.entries, batch->tokens[i], &entry))
             continue;
         set_result(self, entry.on_result,
                    PyList_GetItem(results, (Py_ssize_t)i));
@@ -208,7 +204,7 @@ static PyObject *fetch(PyObject *object, PyObject *unused)
     jsonrpcc_batch *batch = self->batch;
 
     (void)unused;
-    while (fast_core.queue_fetch(self->queue, batch)) {
+    while (fast_core.queue_fetch(self->calls.queue, batch)) {
         bool delivered = batch->count == 0 || deliver(self);
         if (!delivered && PyErr_Occurred())
             return NULL;
@@ -227,7 +223,7 @@ static PyObject *fetch(PyObject *object, PyObject *unused)
 static bool poll(struct futures *self)
 {
     PyThreadState *state = PyEval_SaveThread();
-    bool drove = fast_core.queue_poll(self->queue);
+    bool drove = fast_core.queue_poll(self->calls.queue);
 
     PyEval_RestoreThread(state);
     return drove;
@@ -247,7 +243,7 @@ static PyObject *flush(PyObject *object, PyObject *unused)
 
     self->corked = false;
     if (!poll(self))
-        fast_core.flush(self->client);
+        fast_core.flush(self->calls.client);
     return fetch(object, unused);
 }
 
@@ -270,19 +266,14 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
             args, kwargs, "$O!O!O!OOOOOOOO", names, &PyLong_Type, &client,
             &PyLong_Type, &queue, &PyLong_Type, &batch, &keep, &handle, &codec,
             &rest, &create_future, &call_soon, &otherwise, &pending) ||
-        !fast_codec_read(&self->codec, codec))
+        !fast_calls_init(&self->calls, client, queue, handle, keep, codec))
         return -1;
-    self->client = PyLong_AsVoidPtr(client);
-    self->queue = PyLong_AsVoidPtr(queue);
     self->batch = PyLong_AsVoidPtr(batch);
-    self->handle = Py_NewRef(handle);
-    self->keep = Py_NewRef(keep);
     self->create_future = Py_NewRef(create_future);
     self->call_soon = Py_NewRef(call_soon);
     self->rest = Py_NewRef(rest);
     self->pending_type = Py_NewRef(pending);
     self->otherwise = Py_NewRef(otherwise);
-    fast_entries_init(&self->entries);
     return 0;
 }
 
@@ -291,8 +282,6 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     struct futures *self = (struct futures *)object;
 
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->handle);
-    Py_VISIT(self->keep);
     Py_VISIT(self->pending_type);
     Py_VISIT(self->otherwise);
     Py_VISIT(self->create_future);
@@ -301,17 +290,13 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->rest);
     Py_VISIT(self->future_type);
     Py_VISIT(self->set_result);
-    if (fast_codec_visit(&self->codec, visit, arg) != 0)
-        return -1;
-    return fast_entries_visit(&self->entries, visit, arg);
+    return fast_calls_visit(&self->calls, visit, arg);
 }
 
 static int clear(PyObject *object)
 {
     struct futures *self = (struct futures *)object;
 
-    fast_entries_clear(&self->entries);
-    fast_codec_clear(&self->codec);
     Py_CLEAR(self->create_future);
     Py_CLEAR(self->call_soon);
     Py_CLEAR(self->flush);
@@ -320,20 +305,8 @@ static int clear(PyObject *object)
     Py_CLEAR(self->set_result);
     Py_CLEAR(self->pending_type);
     Py_CLEAR(self->otherwise);
-    Py_CLEAR(self->keep);
-    Py_CLEAR(self->handle);
+    fast_calls_clear(&self->calls);
     return 0;
-}
-
-static void dealloc(PyObject *object)
-{
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
-    PyObject_GC_UnTrack(object);
-    clear(object);
-    release(object);
-    Py_DECREF(type);
 }
 
 static PyMethodDef methods[] = {
@@ -359,7 +332,7 @@ static PyType_Slot slots[] = {
     {Py_tp_init, init},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
-    {Py_tp_dealloc, dealloc},
+    {Py_tp_dealloc, fast_dealloc},
     {Py_tp_methods, methods},
     {0, NULL},
 };
