@@ -109,6 +109,9 @@ mutate: venv ## break the core in small ways, and see that its tests notice
 bench: venv-bench ## measure against rivals
 	$(PY) -m bench $(ARGS)
 
+growth: venv-bench ## measure how the cost of a call grows: calls in flight, servers, sizes
+	$(PY) -m bench.growth $(ARGS)
+
 instructions: venv-bench ## count the instructions of a call, by valgrind, against bench/instructions.json
 	@scripts/setup.sh command valgrind valgrind
 	$(PY) -m bench.instructions $(ARGS)
@@ -204,4 +207,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench instructions soak soak-tools docs dist test-dist clean system venv
+.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench growth instructions soak soak-tools docs dist test-dist clean system venv
