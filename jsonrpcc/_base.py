@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from jsonrpcc import _options
 from jsonrpcc._codec import resolve
-from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._jsonrpcc import ffi
 from jsonrpcc._outcome import Event, Outcomes, ServerInfo, read_servers
 from jsonrpcc._stats import Stats, read_stats
 from jsonrpcc._texts import Texts
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("jsonrpcc")
 
-IDEMPOTENT: int = lib.JSONRPCC_IDEMPOTENT
-WAIT_FOR_READY: int = lib.JSONRPCC_WAIT_FOR_READY
 
 # Ctrl-C is seen between two slices of a blocking wait.
 SLICE_MS = 100

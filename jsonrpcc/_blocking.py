@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._base import IDEMPOTENT, SLICE_MS, WAIT_FOR_READY, pointer, view
+from jsonrpcc._base import SLICE_MS, pointer, view
 from jsonrpcc._fast import Blocking
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._options import milliseconds, remaining
+from jsonrpcc._options import remaining
 from jsonrpcc._outcome import refusal
 
 if TYPE_CHECKING:
@@ -59,11 +59,12 @@ class Waiting:
         wait_for_ready: bool = False,
     ) -> Any:
         """As `Client.call`."""
-        text, flags = self._texts.params(params)
-        name = self._texts.method(method)
-        ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        flags |= (IDEMPOTENT if idempotent else 0) | (
-            WAIT_FOR_READY if wait_for_ready else 0
+        name, text, ms, flags = self._texts.call(
+            method,
+            params,
+            timeout,
+            idempotent=idempotent,
+            wait_for_ready=wait_for_ready,
         )
         address, sync = self._make()
         args = (name, len(name), *pointer(text))

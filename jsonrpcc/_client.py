@@ -10,12 +10,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from jsonrpcc._base import (
-    IDEMPOTENT,
-    SLICE_MS,
-    WAIT_FOR_READY,
-    Base,
-)
+from jsonrpcc._base import SLICE_MS, Base
 from jsonrpcc._blocking import Waiting
 from jsonrpcc._bulk import Bulk
 from jsonrpcc._dispatcher import Dispatcher
@@ -25,6 +20,7 @@ from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._options import milliseconds
 from jsonrpcc._outcome import Event
 from jsonrpcc._proxy import Proxy
+from jsonrpcc._texts import option_flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -287,9 +283,7 @@ class Client(Base):
             msg = f"window must be a positive integer, not {window!r}"
             raise ValueError(msg)
         name = self._texts.method(method)
-        flags = (IDEMPOTENT if idempotent else 0) | (
-            WAIT_FOR_READY if wait_for_ready else 0
-        )
+        flags = option_flags(idempotent, wait_for_ready)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
         bulk = Bulk(self, method, name, iter(params), ms=ms, flags=flags, window=window)
         return Ordered(

@@ -11,10 +11,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._base import IDEMPOTENT, SLICE_MS, WAIT_FOR_READY
+from jsonrpcc._base import SLICE_MS
 from jsonrpcc._fast import Call, Callbacks, bind
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._options import milliseconds, remaining
+from jsonrpcc._options import remaining
 from jsonrpcc._outcome import refusal
 
 if TYPE_CHECKING:
@@ -71,11 +71,12 @@ class Submitter:
         block: bool = True,
     ) -> Call:
         """As `Client.request`."""
-        text, flags = self._texts.params(params)
-        name = self._texts.method(method)
-        ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        flags |= (IDEMPOTENT if idempotent else 0) | (
-            WAIT_FOR_READY if wait_for_ready else 0
+        name, text, ms, flags = self._texts.call(
+            method,
+            params,
+            timeout,
+            idempotent=idempotent,
+            wait_for_ready=wait_for_ready,
         )
         # Before the call into C: the answer may come first.
         token = callbacks.put(on_result, on_error, method)
@@ -98,11 +99,11 @@ class Submitter:
         block: bool = True,
     ) -> None:
         """As `Client.notification`."""
-        text, flags = self._texts.params(params)
-        name = self._texts.method(method)
-        ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        flags |= NOTIFICATION | (WAIT_FOR_READY if wait_for_ready else 0)
-        self._submit(callbacks, method, (0, name, text, ms), flags, block=block)
+        name, text, ms, flags = self._texts.call(
+            method, params, timeout, wait_for_ready=wait_for_ready
+        )
+        args = (0, name, text, ms)
+        self._submit(callbacks, method, args, flags | NOTIFICATION, block=block)
 
     def _submit(
         self,

@@ -6,13 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._codec import check_finite
 from jsonrpcc._jsonrpcc import lib
+from jsonrpcc._options import milliseconds
 
 if TYPE_CHECKING:
     from jsonrpcc._codec import Codec
 
 LENIENT: int = lib.JSONRPCC_LENIENT
+IDEMPOTENT: int = lib.JSONRPCC_IDEMPOTENT
+WAIT_FOR_READY: int = lib.JSONRPCC_WAIT_FOR_READY
 _CONTAINERS = (dict, list, tuple)
 _MOST_METHODS = 1024  # are remembered: a bound, whatever callers do
+
+
+def option_flags(idempotent: bool, wait_for_ready: bool) -> int:
+    """Return the flags of a call for two of its options."""
+    flags = IDEMPOTENT if idempotent else 0
+    return flags | (WAIT_FOR_READY if wait_for_ready else 0)
 
 
 class Texts:
@@ -22,6 +31,26 @@ class Texts:
         self._encode = codec.encode
         self._hides_nan = codec.hides_nan
         self._methods: dict[str, bytes] = {}
+
+    def call(
+        self,
+        method: Any,
+        params: Any,
+        timeout: Any,
+        *,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+    ) -> tuple[bytes, bytes | None, int, int]:
+        """
+        Return what C takes of a call: method, params, milliseconds and flags.
+
+        Raises:
+            TypeError, ValueError: As `params`, `method` and `milliseconds`.
+        """
+        text, flags = self.params(params)
+        name = self.method(method)
+        ms = 0 if timeout is None else milliseconds("timeout", timeout)
+        return name, text, ms, flags | option_flags(idempotent, wait_for_ready)
 
     def method(self, method: Any) -> bytes:
         """

@@ -7,18 +7,11 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from jsonrpcc._base import (
-    IDEMPOTENT,
-    WAIT_FOR_READY,
-    Base,
-    pointer,
-    tell_event,
-    view,
-)
+from jsonrpcc._base import Base, pointer, tell_event, view
 from jsonrpcc._errors import ClientClosed, JsonRpcError
 from jsonrpcc._fast import Futures, Pending
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._options import milliseconds, remaining
+from jsonrpcc._options import remaining
 from jsonrpcc._outcome import Event, refusal
 from jsonrpcc._proxy import Proxy
 
@@ -143,11 +136,12 @@ class AsyncClient(Base):
         wait_for_ready: bool = False,
     ) -> Any:
         """Call with unusual arguments, or where there was no room."""
-        text, flags = self._texts.params(params)
-        name = self._texts.method(method)
-        ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        flags |= (IDEMPOTENT if idempotent else 0) | (
-            WAIT_FOR_READY if wait_for_ready else 0
+        name, text, ms, flags = self._texts.call(
+            method,
+            params,
+            timeout,
+            idempotent=idempotent,
+            wait_for_ready=wait_for_ready,
         )
         loop, futures = self._loop, self._futures
         future = loop.create_future()
@@ -179,13 +173,10 @@ class AsyncClient(Base):
         """
         if self._loop is None:
             self._open()
-        text, flags = self._texts.params(params)
-        name = self._texts.method(method)
-        ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        flags |= NOTIFICATION
-        if wait_for_ready:
-            flags |= WAIT_FOR_READY
-        await self._submit(method, (0, name, text, ms), flags)
+        name, text, ms, flags = self._texts.call(
+            method, params, timeout, wait_for_ready=wait_for_ready
+        )
+        await self._submit(method, (0, name, text, ms), flags | NOTIFICATION)
 
     async def _submit(
         self, method: str, call: tuple[int, bytes, bytes | None, int], flags: int

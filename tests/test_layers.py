@@ -212,7 +212,7 @@ IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
 IMPORTS |= dict.fromkeys(
     ["_base", "_blocking", "_bulk", "_dispatcher", "_client", "_submit", "aio"], CLIENT
 )
-IMPORTS["_texts"] = {"_codec", "_jsonrpcc"}
+IMPORTS["_texts"] = {"_codec", "_jsonrpcc", "_options"}
 FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
 
 
