@@ -17,7 +17,7 @@ mkdir -p "$out"
 flags="-std=gnu11 -pthread -Icsrc -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all"
 libraries="libevent_core json-c"
 probe='int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }'
-# What targets use: all in tests/c that is no program of its own.
+# For targets to use: all in tests/c that is no program of its own.
 helpers=$(ls tests/c/*.c | grep -Ev '/(test|fuzz)_|/jsontestsuite')
 
 has_libfuzzer() {
@@ -35,10 +35,22 @@ install_clang() {
     $apt_get install -y --no-install-recommends "libclang-rt-$version-dev" >/dev/null || return 0
 }
 
+# An archive, as in the Makefile: it gives each target what that needs.
+build_used() {
+    rm -rf "$out/used" "$out/used.a"
+    mkdir "$out/used"
+    for file in $helpers csrc/*.c; do
+        # shellcheck disable=SC2046,SC2086
+        clang $flags -fsanitize=fuzzer-no-link,address,undefined $(pkg-config --cflags $libraries) \
+            -c "$file" -o "$out/used/$(basename "$file" .c).o"
+    done
+    ar rcs "$out/used.a" "$out"/used/*.o
+}
+
 fuzz() {
     echo "fuzz: $1, libFuzzer, $seconds s"
     # shellcheck disable=SC2046,SC2086
-    clang $flags -fsanitize=fuzzer,address,undefined "tests/c/$1.c" $helpers csrc/*.c \
+    clang $flags -fsanitize=fuzzer,address,undefined "tests/c/$1.c" "$out/used.a" \
         $(pkg-config --cflags --libs $libraries) -o "$out/$1"
     mkdir -p "$out/$1.corpus" "tests/c/corpus/$1"
     "$out/$1" -max_total_time="$seconds" -max_len=4096 -artifact_prefix="$out/$1." \
@@ -57,6 +69,7 @@ keep() {
 
 has_libfuzzer || install_clang
 if has_libfuzzer; then
+    build_used
     for target; do
         fuzz "$target"
     done
