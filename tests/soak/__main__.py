@@ -32,7 +32,7 @@ def commit():
 
 def run(name, minutes):
     print(f"soak: {name}, {minutes:g} min", flush=True)
-    began = time.monotonic()
+    began, began_at = time.monotonic(), commit()
     stage = Stage(name, minutes * 60)
     try:
         result = STAGES[name](stage)
@@ -43,7 +43,7 @@ def run(name, minutes):
         **dataclasses.asdict(result),
         "stage": name,
         "seconds": round(took, 1),
-        "commit": commit(),
+        "commit": began_at,
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
     (OUT / f"{name}.json").write_text(json.dumps(record, indent=1))
