@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers import LIMIT, QUICK, Told, rss, until
-from patience import MODEST
+from patience import MODEST, PATIENCE
 
 from jsonrpcc import (
     Client,
@@ -24,7 +24,6 @@ from jsonrpcc import (
 from jsonrpcc.testing import (
     Around,
     Close,
-    Delay,
     Drop,
     Duplicate,
     Early,
@@ -51,8 +50,10 @@ def test_n01_ids_that_nobody_asked_for(serve, client_for, fault):
     """The ancestor freed such a response twice."""
     server = serve(faults={"echo": fault})
     client = client_for(server)
-    for _ in range(20):
-        client.request("echo", [], None, lambda _: None, timeout=0.05)
+    calls = [client.request("echo", [], None, lambda _: None) for _ in range(20)]
+    server.wait_for_requests(20, LIMIT)
+    for call in calls:
+        call.cancel()
     client.drain(LIMIT)
     server.send(netstring(b'{"id":%d,"result":0}' % server.requests[0].id) * 1000)
     for i in range(100):
@@ -61,11 +62,13 @@ def test_n01_ids_that_nobody_asked_for(serve, client_for, fault):
 
 
 def test_n01_a_late_response(serve, client_for):
-    server = serve(faults={"echo": Delay(0.1)})
+    server = serve(faults={"echo": Drop()})
     client = client_for(server)
+    assert client.call("first", [1]) == 1
     told = Told()
-    client.request("echo", [], told.on_result, told.on_error, timeout=0.03)
+    client.request("echo", [], told.on_result, told.on_error, timeout=0.1 * PATIENCE)
     assert isinstance(told.error(), RequestTimeout)
+    server.send(netstring(b'{"id":%d,"result":0}' % server.requests[1].id))
     until(lambda: client.stats().unmatched == 1)
     client.close()
     assert len(told.outcomes) == 1

@@ -128,6 +128,8 @@ def test_gunicorn_app_works_when_preloaded(local, tmp_path):
         f"    with open({str(port_file)!r} + '.new', 'w') as file:\n"
         "        file.write(str(server.LISTENERS[0].sock.getsockname()[1]))\n"
         f"    import os; os.rename({str(port_file)!r} + '.new', {str(port_file)!r})\n"
+        "def post_worker_init(worker):\n"
+        f"    open({str(tmp_path)!r} + f'/{{worker.pid}}.up', 'w').close()\n"
     )
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", str(config), "app:app"],
@@ -140,6 +142,8 @@ def test_gunicorn_app_works_when_preloaded(local, tmp_path):
     try:
         until(lambda: port_file.exists() or server.poll() is not None)
         assert server.poll() is None, server.stdout.read()
+        # A worker that is told to end before it listens to signals never hears of it.
+        until(lambda: len([*tmp_path.glob("*.up")]) == 2)
         url = f"http://127.0.0.1:{port_file.read_text()}/"
         for _ in range(20):
             with urllib.request.urlopen(url, timeout=LIMIT) as reply:

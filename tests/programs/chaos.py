@@ -27,6 +27,7 @@ from pathlib import Path
 import kernel
 from firing import LATE, LIMIT, Healthy, History, Seen, start_program, until, violations
 from misbehaviour import plan
+from patience import PATIENCE
 
 from jsonrpcc import AsyncClient, Client, QueueFull
 
@@ -231,7 +232,8 @@ LAST = 1 << 40
 
 def options(die):
     return {
-        "timeout": die.choice([0.05, 0.3, 1.0]),
+        # Shorter than a slow build answers, they would mark all servers down.
+        "timeout": die.choice([0.05, 0.3, 1.0]) * PATIENCE,
         "idempotent": die.random() < 0.3,
     }
 
