@@ -339,13 +339,20 @@ class Connection(asyncio.BufferedProtocol):
             await self._writable.wait()
 
     async def _sent(self) -> None:
-        """Wait until the peer's kernel has everything: a reset discards the rest."""
+        """
+        Wait until the peer's kernel has everything: a reset discards the rest.
+
+        Not for a peer that has stopped reading.
+        """
         sock = self._transport.get_extra_info("socket")
         end = time.monotonic() + LINGER
+        before = b""
         while sys.platform == "linux" and time.monotonic() < end:
             unsent = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
             if not any(unsent):
                 break
+            if unsent != before:
+                before, end = unsent, time.monotonic() + LINGER
             await asyncio.sleep(0.001)
 
     # --- state ---
