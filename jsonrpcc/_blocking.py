@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._base import SLICE_MS, pointer, view
@@ -91,15 +92,16 @@ class Waiting:
 
     def _make(self) -> tuple[int, Any]:
         """Return a new sync: its address, and what keeps it."""
-        sync = lib.jsonrpcc_sync_new(self._handle)
+        free = partial(lib.jsonrpcc_sync_free)
+        vars(free)["client"] = self._handle  # which has to outlive it
+        # By C alone: an exception from a signal handler never finds a sync that
+        # nobody would free, and does not keep it from being freed.
+        made = map(lib.jsonrpcc_sync_new, (self._handle,))
+        (sync,) = map(ffi.gc, made, (free,))
         if sync == ffi.NULL:
             msg = "out of memory"
             raise MemoryError(msg)
-        handle = self._handle
-        address = int(ffi.cast("uintptr_t", sync))
-        return address, ffi.gc(
-            sync, lambda sync, _=handle: lib.jsonrpcc_sync_free(sync)
-        )
+        return int(ffi.cast("uintptr_t", sync)), sync
 
     def _error(self, address: int, method: str) -> Exception:
         """Return the exception of a call that has ended, but with no good result."""

@@ -1,9 +1,12 @@
 """Signals reach the program as if the client were not there."""
 
+import sys
+
 import pytest
 from firing import METHODS, run_program
 from patience import PATIENCE, THREADS_OF_TSAN
 
+from jsonrpcc import Client
 from jsonrpcc.testing import Drop, NeverRead, Server
 
 
@@ -24,6 +27,25 @@ def test_interrupted_system_calls_are_invisible(server):
     assert report["ticks"] > 500
     assert report["calls"] > 100
     assert report["errors"] == []
+
+
+def test_no_signal_finds_what_waits_for_a_call_without_an_owner(server):
+    """Handlers run where Python code goes on: none may raise there and leak it."""
+    seen = set()
+
+    def note(frame, event, function):
+        if event == "c_return":
+            seen.add(function.__name__)
+
+    with Client(server.address) as client:
+        sys.setprofile(note)
+        try:
+            assert client.call("echo", [1]) == [1]
+        finally:
+            sys.setprofile(None)
+    assert "jsonrpcc_client_new" not in seen, "only the call is looked at"
+    assert "cast" in seen, "the call made what waits for it, by Python code"
+    assert "jsonrpcc_sync_new" not in seen
 
 
 def test_ctrl_c_ends_a_blocking_call_within_200_ms(server):

@@ -61,8 +61,9 @@ def interrupt():
     sent = 0.0
     dice = random.Random(1)
 
-    def interrupt_soon(delay):
+    def interrupt_soon(delay, calling):
         nonlocal sent
+        assert calling.wait(LIMIT)
         threading.Event().wait(delay)
         sent = time.monotonic()
         os.kill(os.getpid(), signal.SIGINT)
@@ -70,11 +71,13 @@ def interrupt():
     with Client(address, timeout=20) as client:
         until(lambda: client.servers()[0].state == "up")
         for _ in range(40):
+            calling = threading.Event()
             thread = threading.Thread(
-                target=interrupt_soon, args=(0.01 + dice.random() * 0.05,)
+                target=interrupt_soon, args=(0.01 + dice.random() * 0.05, calling)
             )
             thread.start()
             try:
+                calling.set()
                 client.call("silence", timeout=20)
             except KeyboardInterrupt:
                 delays.append(time.monotonic() - sent)
