@@ -10,6 +10,7 @@ import os
 SANITIZED = "san" in os.environ.get("LD_PRELOAD", "")
 PATIENCE = float(os.environ.get("JSONRPCC_PATIENCE", "5" if SANITIZED else "1"))
 
+ASAN = "asan" in os.environ.get("LD_PRELOAD", "")
 TSAN = "tsan" in os.environ.get("LD_PRELOAD", "")
 THREADS_OF_TSAN = int(TSAN)  # in every process
 # The environment for shells, compilers and the like: they crash under TSan.
