@@ -87,6 +87,8 @@ class Waiting:
             raise self._error(address, method)
         try:
             return self._codec.decode(view(outcome.json, outcome.json_len))
+        except MemoryError:
+            raise
         except Exception as cause:
             raise self._outcomes.undecodable(method, cause, outcome) from cause
 
@@ -111,5 +113,5 @@ class Waiting:
         try:
             self._codec.decode(view(outcome.json, outcome.json_len))
         except Exception as cause:
-            return self._outcomes.undecodable(method, cause, outcome)
+            return self._outcomes.undecoded(method, cause, outcome)
         return RuntimeError("the codec refused a result once and took it then")

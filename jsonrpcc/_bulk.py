@@ -144,7 +144,7 @@ class Bulk:
                 view(batch.results + start, batch.lens[i])
             )
         except Exception as cause:
-            error = client._outcomes.undecodable(self._method, cause)  # noqa: SLF001
+            error = client._outcomes.undecoded(self._method, cause)  # noqa: SLF001
             outcomes.put(batch.tokens[i], error, True)
         else:
             outcomes.put(batch.tokens[i], result, False)

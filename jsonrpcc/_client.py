@@ -49,7 +49,9 @@ class _Future(concurrent.futures.Future[Any]):
 
     def fail(self, error: JsonRpcError) -> None:
         if self.set_running_or_notify_cancel():
-            self.set_exception(error)
+            # No memory to decode a result is no fault of the response.
+            cause = error.__cause__
+            self.set_exception(cause if isinstance(cause, MemoryError) else error)
 
 
 class Client(Base):

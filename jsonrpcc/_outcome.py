@@ -188,10 +188,18 @@ class Outcomes:
             time=wall_clock(record.time_us),
         )
 
+    def undecoded(
+        self, method: str, cause: Exception, outcome: Any = None
+    ) -> InvalidResponse | MemoryError:
+        """Return what to raise where somebody waits for a result like this."""
+        if isinstance(cause, MemoryError):
+            return cause  # which says nothing about the response
+        return self.undecodable(method, cause, outcome)
+
     def undecodable(
         self, method: str, cause: BaseException, outcome: Any = None
     ) -> InvalidResponse:
-        """Return the error of a result that the codec refused."""
+        """Return the error of a result that the codec refused, for on_error."""
         error = InvalidResponse(
             f"invalid response: {method}: the result can not be decoded: {cause}",
             method=method,

@@ -233,7 +233,7 @@ class AsyncClient(Base):
         try:
             result = self._codec.decode(text)
         except Exception as cause:
-            future.set_exception(self._outcomes.undecodable(method, cause))
+            future.set_exception(self._outcomes.undecoded(method, cause))
         else:
             future.set_result(result)
 

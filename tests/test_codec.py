@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import orjson
 import pytest
-from helpers import LIMIT
+from helpers import LIMIT, STYLES
 
 from jsonrpcc import (
     AsyncClient,
@@ -143,6 +143,19 @@ def test_a_codec_that_fails_fails_one_call(serve, client_for):
     got = list(client.map("first", ([w] for w in words), return_exceptions=True))
     assert got[::2] == ["good"] * 100
     assert all(isinstance(each, InvalidResponse) for each in got[1::2])
+
+
+@pytest.mark.parametrize("style", [each for each in STYLES if each != "request"])
+def test_no_memory_for_a_result_is_no_fault_of_the_response(serve, style):
+    class Full:
+        encode = staticmethod(msgspec.json.encode)
+
+        @staticmethod
+        def decode(data):
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        STYLES[style](serve().address, "first", [1], codec=Full)
 
 
 @pytest.fixture
