@@ -350,6 +350,11 @@ static void test_many_at_once(void)
                                       0) == -JSONRPCC_EINVAL);
     CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[}", 3, &at, 9, 0,
                                       0) == -JSONRPCC_EINVAL);
+    /* What follows an element is part of what makes it one. */
+    CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[] []]", 7, &at, 9, 0,
+                                      0) == -JSONRPCC_EINVAL);
+    CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[]", 3, &at, 9, 0,
+                                      0) == -JSONRPCC_EINVAL);
     CHECK(jsonrpcc_queue_fd(queue) == -1);
     at = 0;
     uint64_t token = 0;
