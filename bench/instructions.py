@@ -7,8 +7,8 @@ How many instructions a call takes, by callgrind: exact where time is not.
 The workloads are those that one thread drives: with two, the scheduler decides how
 calls gather, and with that the figure.  Two runs of different lengths are
 subtracted, so that starting and ending do not count.  More than TOLERANCE above
-the file's figure is an error: either something
-became slower unseen, or the file is due for an update, in the commit that says why.
+the file's figure is an error: either something became slower unseen, or the file
+is due for an update, in the commit that says why.
 """
 
 from __future__ import annotations

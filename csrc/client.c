@@ -220,10 +220,14 @@ size_t jsonrpcc_request_many(jsonrpcc_client *client,
         return 0;
     if (calls->size >= sizeof *calls)
         return jrc_core_submit_many(core, calls, calls->size, count, status);
-    for (; accepted < count && *status == JSONRPCC_OK; accepted++)
+    while (accepted < count) {
         *status = jsonrpcc_request(
             client, (const void *)(at + accepted * calls->size), NULL);
-    return *status == JSONRPCC_OK ? accepted : accepted - 1;
+        if (*status != JSONRPCC_OK)
+            break;
+        accepted++;
+    }
+    return accepted;
 }
 
 void jsonrpcc_cancel(jsonrpcc_client *client, uint64_t id)
