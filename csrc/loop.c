@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,9 +32,10 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct jrc_loop *loop = arg;
+    uint64_t count;
 
-    (void)fd;
     (void)what;
+    (void)!read(fd, &count, sizeof count);
     loop->timer_us = JRC_NEVER;
 }
 
@@ -45,15 +47,14 @@ static bool start_base(struct jrc_loop *loop)
         return false;
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
     loop->base = event_base_new_with_config(config);
     event_config_free(config);
     if (loop->base == NULL)
         return false;
-    /* Added once, the timer has its place in libevent's heap for good: no
-     * deadline is missed for want of memory. */
-    return evtimer_assign(&loop->timer, loop->base, on_timer, loop) == 0 &&
-           event_add(&loop->timer, &(struct timeval){.tv_sec = 1}) == 0 &&
-           event_del(&loop->timer) == 0 &&
+    return event_assign(&loop->timer, loop->base, loop->timer_fd,
+                        EV_READ | EV_PERSIST, on_timer, loop) == 0 &&
+           event_add(&loop->timer, NULL) == 0 &&
            event_assign(&loop->wake_event, loop->base, loop->wake_fd,
                         EV_READ | EV_PERSIST, on_wake, loop) == 0 &&
            event_add(&loop->wake_event, NULL) == 0;
@@ -109,8 +110,11 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
         loop->sockets[i].fd = -1;
     }
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    loop->timer_fd =
+        timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     loop->resolver = jrc_resolver_new(loop->wake_fd);
-    if (loop->wake_fd >= 0 && loop->resolver != NULL && start_base(loop)) {
+    if (loop->wake_fd >= 0 && loop->timer_fd >= 0 && loop->resolver != NULL &&
+        start_base(loop)) {
         loop->epoll_fd = find_epoll(loop->wake_fd);
         return loop;
     }
@@ -144,6 +148,8 @@ void jrc_loop_free(struct jrc_loop *loop)
     jrc_loop_close(loop);
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
+    if (loop->timer_fd >= 0)
+        close(loop->timer_fd);
     pthread_mutex_destroy(&loop->fd_lock);
     free(loop);
 }
@@ -171,19 +177,24 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
     }
 }
 
-/* Have the next wait end at until_us at the latest.  False: it is past. */
+/* Have the next wait end at until_us at the latest.  False: it is past.
+ *
+ * A timer that goes off earlier is left alone: at worst we look once too early.
+ * So a thread that calls and waits, again and again, sets it once and not for
+ * every wait, which is why it is no timeout of the poll's. */
 static bool set_timer(struct jrc_loop *loop, uint64_t until_us)
 {
     if (until_us >= loop->timer_us && until_us != 0)
-        return true; /* at worst we look once too early */
-    uint64_t now_us = jrc_now_us();
-    if (until_us <= now_us)
+        return true;
+    if (until_us <= jrc_now_us())
+        return false;
+    struct itimerspec spec = {
+        .it_value = {.tv_sec = (time_t)(until_us / 1000000),
+                     .tv_nsec = (long)(until_us % 1000000 * 1000)},
+    };
+    if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) != 0)
         return false;
     loop->timer_us = until_us;
-    uint64_t us = until_us - now_us;
-    struct timeval delay = {(time_t)(us / 1000000),
-                            (suseconds_t)(us % 1000000)};
-    event_add(&loop->timer, &delay);
     return true;
 }
 
@@ -267,4 +278,5 @@ void jrc_loop_abandon(struct jrc_loop *loop)
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
     close(loop->wake_fd);
+    close(loop->timer_fd);
 }

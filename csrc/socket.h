@@ -33,6 +33,7 @@ struct jrc_loop {
     struct event timer;
     uint64_t timer_us; /* when it goes off; JRC_NEVER: it is not set */
     int wake_fd;
+    int timer_fd;
     int epoll_fd; /* libevent's, or -1 */
     _Atomic uint64_t wakeups;
     atomic_bool asleep; /* a write to wake_fd is needed, and will do */

@@ -129,8 +129,44 @@ static void test_looks_at_one_socket_are_not_for_ever(void)
     rig_stop(&rig);
 }
 
+static uint64_t poll_us(struct jrc_loop *loop, uint64_t wait_us)
+{
+    uint64_t before = jrc_now_us();
+
+    jrc_loop_poll(loop, before + wait_us);
+    return jrc_now_us() - before;
+}
+
+/* One timer serves wait after wait: a sooner end is set, a later one is not. */
+static void test_a_wait_ends_when_it_shall(void)
+{
+    enum { TENTH_US = SECOND_US / 10 };
+    struct rig rig;
+
+    rig_start_down(&rig, "127.0.0.1:1", -1);
+    struct jrc_loop *loop = jrc_loop_new(&rig.engine, &rig.servers);
+    if (loop == NULL)
+        abort();
+    jrc_loop_set_asleep(loop);
+    jrc_loop_wake(loop);
+    CHECK(poll_us(loop, 600 * (uint64_t)SECOND_US) < 10 * SECOND_US);
+    uint64_t us = poll_us(loop, TENTH_US);
+    CHECK(us >= TENTH_US && us < 10 * SECOND_US);
+    /* It went off: the next wait sets it again. */
+    us = poll_us(loop, TENTH_US);
+    CHECK(us >= TENTH_US && us < 10 * SECOND_US);
+    jrc_loop_set_asleep(loop);
+    jrc_loop_wake(loop);
+    CHECK(poll_us(loop, TENTH_US) < 10 * SECOND_US);
+    CHECK(poll_us(loop, 600 * (uint64_t)SECOND_US) < 10 * SECOND_US);
+    CHECK(poll_us(loop, 0) < 10 * SECOND_US);
+    jrc_loop_free(loop);
+    rig_stop(&rig);
+}
+
 int main(void)
 {
+    test_a_wait_ends_when_it_shall();
     test_a_poll_reads_each_socket_once(0);
     test_a_poll_reads_each_socket_once(SECOND_US);
     test_looks_at_one_socket_are_not_for_ever();
