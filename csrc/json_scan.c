@@ -6,6 +6,29 @@
 #include <stdint.h>
 #include <string.h>
 
+/* A text whose last byte is a bracket that closes needs no look at its end
+ * before each byte: white space, digits and tokens all stop at the bracket.
+ * `closed` says so where it is known; the compiler makes two functions of one.
+ */
+
+JRC_INLINE bool is_left(const struct jrc_json_reader *reader,
+                        const unsigned char *p, bool closed)
+{
+    return closed || p < reader->end;
+}
+
+/* The first byte from p on that is no white space, of which there is rarely
+ * any; if so, mostly one. */
+JRC_INLINE const unsigned char *skip_space(const struct jrc_json_reader *reader,
+                                           const unsigned char *p, bool closed)
+{
+    if (JRC_LIKELY(!is_left(reader, p, closed) || *p > ' '))
+        return p;
+    if (closed && *p == ' ' && p[1] > ' ')
+        return p + 1;
+    return jrc_json_skip_run(p, reader->end);
+}
+
 /* ---- Numbers and literals ---- */
 
 JRC_INLINE bool is_digit(unsigned char c)
@@ -13,10 +36,10 @@ JRC_INLINE bool is_digit(unsigned char c)
     return (unsigned)c - '0' <= 9;
 }
 
-JRC_INLINE const unsigned char *skip_digits(const unsigned char *p,
-                                            const unsigned char *end)
+JRC_INLINE const unsigned char *skip_digits(
+    const struct jrc_json_reader *reader, const unsigned char *p, bool closed)
 {
-    for (; end - p >= 4; p += 4) {
+    for (; closed || reader->end - p >= 4; p += 4) {
         if (!is_digit(p[0]))
             return p;
         if (!is_digit(p[1]))
@@ -26,7 +49,7 @@ JRC_INLINE const unsigned char *skip_digits(const unsigned char *p,
         if (!is_digit(p[3]))
             return p + 3;
     }
-    while (p < end && is_digit(*p))
+    while (p < reader->end && is_digit(*p))
         p++;
     return p;
 }
@@ -36,7 +59,7 @@ static const unsigned char *read_digits(struct jrc_json_reader *reader,
 {
     const unsigned char *first = p;
 
-    p = skip_digits(p, reader->end);
+    p = skip_digits(reader, p, false);
     return p > first ? p
                      : jrc_json_refuse_syntax(reader, p, "expected a digit");
 }
@@ -57,17 +80,18 @@ static const unsigned char *read_fraction(struct jrc_json_reader *reader,
 
 /* p is behind the sign. */
 JRC_INLINE const unsigned char *read_number(struct jrc_json_reader *reader,
-                                            const unsigned char *p)
+                                            const unsigned char *p, bool closed)
 {
     const unsigned char *first = p;
 
-    p = skip_digits(p, reader->end);
+    p = skip_digits(reader, p, closed);
     if (JRC_UNLIKELY(p == first))
         return jrc_json_refuse_syntax(reader, p, "expected a digit");
     if (JRC_UNLIKELY(*first == '0' && p - first > 1))
         return jrc_json_refuse_syntax(reader, first + 1,
                                       "a number with a leading zero");
-    if (JRC_UNLIKELY(p < reader->end && (*p == '.' || (*p | 0x20) == 'e')))
+    if (JRC_UNLIKELY(is_left(reader, p, closed) &&
+                     (*p == '.' || (*p | 0x20) == 'e')))
         return read_fraction(reader, p);
     return p;
 }
@@ -86,17 +110,17 @@ JRC_INLINE const unsigned char *read_literal(struct jrc_json_reader *reader,
 
 /* Any value that is no container. */
 JRC_INLINE const unsigned char *read_scalar(struct jrc_json_reader *reader,
-                                            const unsigned char *p)
+                                            const unsigned char *p, bool closed)
 {
-    unsigned char byte = p < reader->end ? *p : '\0';
+    unsigned char byte = is_left(reader, p, closed) ? *p : '\0';
 
     if (JRC_LIKELY(byte == '"'))
         return jrc_json_read_string(reader, p);
     if (JRC_LIKELY(is_digit(byte)))
-        return read_number(reader, p);
+        return read_number(reader, p, closed);
     switch (byte) {
     case '-':
-        return read_number(reader, p + 1);
+        return read_number(reader, p + 1, closed);
     case 't':
         return read_literal(reader, p, "true", 4);
     case 'f':
@@ -110,24 +134,35 @@ JRC_INLINE const unsigned char *read_scalar(struct jrc_json_reader *reader,
 
 /* ---- Containers ---- */
 
+/* The byte at p, or one that is expected nowhere. */
+JRC_INLINE unsigned char look(const struct jrc_json_reader *reader,
+                              const unsigned char *p, bool closed)
+{
+    return JRC_LIKELY(is_left(reader, p, closed)) ? *p : '\0';
+}
+
 /* A name and its colon; p may be at white space before.  The name lies in its
  * quotes at *name. */
 JRC_INLINE const unsigned char *read_name(struct jrc_json_reader *reader,
                                           const unsigned char *p,
                                           const unsigned char **name,
-                                          size_t *name_len)
+                                          size_t *name_len, bool closed)
 {
-    p = jrc_json_skip_space(p, reader->end);
-    if (JRC_UNLIKELY(p == reader->end || *p != '"'))
-        return jrc_json_refuse_syntax(reader, p, "expected a member name");
+    if (JRC_UNLIKELY(look(reader, p, closed) != '"')) {
+        p = skip_space(reader, p, closed);
+        if (look(reader, p, closed) != '"')
+            return jrc_json_refuse_syntax(reader, p, "expected a member name");
+    }
     *name = p + 1;
     p = jrc_json_read_name(reader, p);
     if (JRC_UNLIKELY(!p))
         return NULL;
     *name_len = (size_t)(p - 1 - *name);
-    p = jrc_json_skip_space(p, reader->end);
-    if (JRC_UNLIKELY(p == reader->end || *p != ':'))
-        return jrc_json_refuse_syntax(reader, p, "expected ':'");
+    if (JRC_UNLIKELY(look(reader, p, closed) != ':')) {
+        p = skip_space(reader, p, closed);
+        if (look(reader, p, closed) != ':')
+            return jrc_json_refuse_syntax(reader, p, "expected ':'");
+    }
     return p + 1;
 }
 
@@ -160,13 +195,19 @@ JRC_INLINE bool opens_container(unsigned char c)
     return c == '{' || c == '[';
 }
 
+/* What most values begin with: looked for first. */
+JRC_INLINE bool begins_plainly(unsigned char c)
+{
+    return c == '"' || is_digit(c);
+}
+
 /* A container with all that is in it; p is at the bracket that opens it.  Not
  * recursive: the labels say where in which kind of container p is. */
-static const unsigned char *read_container(struct jrc_json_reader *reader,
-                                           const unsigned char *p,
-                                           unsigned max_depth)
+JRC_INLINE const unsigned char *read_nested(struct jrc_json_reader *reader,
+                                            const unsigned char *p,
+                                            unsigned max_depth, bool closed)
 {
-    const unsigned char *end = reader->end, *name;
+    const unsigned char *name;
     struct nesting nesting;
     size_t name_len;
 
@@ -177,53 +218,61 @@ open:
     if (JRC_UNLIKELY(nesting.depth == max_depth))
         return jrc_json_refuse(reader, JRC_JSON_DEPTH, p, "nested too deep");
     enter(&nesting, *p == '{');
-    p = jrc_json_skip_space(p + 1, end);
-    if (nesting.kinds & 1) {
-        if (p < end && *p == '}')
-            goto close;
-        goto member;
-    }
-    if (p < end && *p == ']')
+    p = skip_space(reader, p + 1, closed);
+    if (look(reader, p, closed) == (nesting.kinds & 1 ? '}' : ']'))
         goto close;
-    goto element;
+    if (!(nesting.kinds & 1))
+        goto element;
 
 member:
-    p = read_name(reader, p, &name, &name_len);
+    p = read_name(reader, p, &name, &name_len, closed);
     if (JRC_UNLIKELY(!p))
         return NULL;
-    p = jrc_json_skip_space(p, end);
-    if (JRC_UNLIKELY(p < end && opens_container(*p)))
-        goto open;
-    p = read_scalar(reader, p);
+    if (JRC_UNLIKELY(!begins_plainly(look(reader, p, closed)))) {
+        p = skip_space(reader, p, closed);
+        if (opens_container(look(reader, p, closed)))
+            goto open;
+    }
+    p = read_scalar(reader, p, closed);
     if (JRC_UNLIKELY(!p))
         return NULL;
 
 after_member:
-    p = jrc_json_skip_space(p, end);
-    if (JRC_LIKELY(p < end && *p == ',')) {
+    if (JRC_LIKELY(look(reader, p, closed) == ',')) {
         p++;
         goto member;
     }
-    if (JRC_LIKELY(p < end && *p == '}'))
+    p = skip_space(reader, p, closed);
+    if (JRC_LIKELY(look(reader, p, closed) == '}'))
         goto close;
+    if (JRC_LIKELY(look(reader, p, closed) == ',')) {
+        p++;
+        goto member;
+    }
     return jrc_json_refuse_syntax(reader, p, "expected ',' or '}'");
 
 element:
-    p = jrc_json_skip_space(p, end);
-    if (JRC_UNLIKELY(p < end && opens_container(*p)))
-        goto open;
-    p = read_scalar(reader, p);
+    if (JRC_UNLIKELY(!begins_plainly(look(reader, p, closed)))) {
+        p = skip_space(reader, p, closed);
+        if (opens_container(look(reader, p, closed)))
+            goto open;
+    }
+    p = read_scalar(reader, p, closed);
     if (JRC_UNLIKELY(!p))
         return NULL;
 
 after_element:
-    p = jrc_json_skip_space(p, end);
-    if (JRC_LIKELY(p < end && *p == ',')) {
+    if (JRC_LIKELY(look(reader, p, closed) == ',')) {
         p++;
         goto element;
     }
-    if (JRC_LIKELY(p < end && *p == ']'))
+    p = skip_space(reader, p, closed);
+    if (JRC_LIKELY(look(reader, p, closed) == ']'))
         goto close;
+    if (JRC_LIKELY(look(reader, p, closed) == ',')) {
+        p++;
+        goto element;
+    }
     return jrc_json_refuse_syntax(reader, p, "expected ',' or ']'");
 
 close:
@@ -231,18 +280,37 @@ close:
     leave(&nesting);
     if (nesting.depth == 0)
         return p;
+    if (JRC_UNLIKELY(p == reader->end)) /* a bracket is still open */
+        return jrc_json_refuse_syntax(
+            reader, p,
+            nesting.kinds & 1 ? "expected ',' or '}'" : "expected ',' or ']'");
     if (nesting.kinds & 1)
         goto after_member;
     goto after_element;
+}
+
+static const unsigned char *read_closed(struct jrc_json_reader *reader,
+                                        const unsigned char *p,
+                                        unsigned max_depth)
+{
+    return read_nested(reader, p, max_depth, true);
+}
+
+static const unsigned char *read_open(struct jrc_json_reader *reader,
+                                      const unsigned char *p,
+                                      unsigned max_depth)
+{
+    return read_nested(reader, p, max_depth, false);
 }
 
 JRC_INLINE const unsigned char *read_value(struct jrc_json_reader *reader,
                                            const unsigned char *p,
                                            unsigned max_depth)
 {
-    if (p < reader->end && opens_container(*p))
-        return read_container(reader, p, max_depth);
-    return read_scalar(reader, p);
+    if (p == reader->end || !opens_container(*p))
+        return read_scalar(reader, p, false);
+    return reader->closed ? read_closed(reader, p, max_depth)
+                          : read_open(reader, p, max_depth);
 }
 
 /* The top-level object, whose members may be wanted. */
@@ -262,7 +330,7 @@ static const unsigned char *read_members(struct jrc_json_reader *reader,
     if (p < end && *p == '}')
         return p + 1;
     for (;; p++) {
-        p = read_name(reader, p, &name, &name_len);
+        p = read_name(reader, p, &name, &name_len, false);
         if (!p)
             return NULL;
         member = jrc_json_members_find(members, count, name, name_len);
@@ -291,6 +359,7 @@ static struct jrc_json_reader reader_of(const char *text, size_t len)
     reader.end = reader.start + len;
     reader.blocks_end =
         len < JRC_JSON_BLOCK ? reader.start : reader.end - (JRC_JSON_BLOCK - 1);
+    reader.closed = len > 0 && (text[len - 1] == '}' || text[len - 1] == ']');
     return reader;
 }
 

@@ -9,10 +9,18 @@ const bool jrc_json_is_special[256] = {
 
 bool jrc_json_is_plain(const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        if (jrc_json_is_special[(unsigned char)text[i]])
-            return false;
-    return true;
+    const unsigned char *p = (const unsigned char *)text;
+    const unsigned char *end = p + len;
+
+    if (len >= JRC_JSON_WORD) {
+        for (; end - p > JRC_JSON_WORD; p += JRC_JSON_WORD)
+            if (jrc_json_special_word(p) != 0)
+                return false;
+        return jrc_json_special_word(end - JRC_JSON_WORD) == 0;
+    }
+    while (p < end && !jrc_json_is_special[*p])
+        p++;
+    return p == end;
 }
 
 __attribute__((cold)) void jrc_json_set_error(struct jrc_json_reader *reader,

@@ -24,6 +24,7 @@
 struct jrc_json_reader {
     const unsigned char *start, *end;
     const unsigned char *blocks_end; /* a whole block lies at places before */
+    bool closed; /* the last byte is a bracket that closes */
     const unsigned char *at;
     const char *rule;
     enum jrc_json_error error;
@@ -56,20 +57,46 @@ const unsigned char *jrc_json_string_rest(struct jrc_json_reader *reader,
 
 extern const bool jrc_json_is_special[256]; /* bytes that are not plain */
 
+#define JRC_JSON_WORD 8
+
+/* 0 if all bytes of the word at p are plain.  With one bit flipped a quote is
+ * 0x20, next to the control characters.  The subtractions borrow only above a
+ * byte that is not plain, so no other word looks like one. */
+JRC_INLINE uint64_t jrc_json_special_word(const unsigned char *p)
+{
+    const uint64_t ones = UINT64_MAX / 255;
+    uint64_t bytes;
+
+    memcpy(&bytes, p, sizeof bytes);
+    uint64_t below = (bytes ^ ones * 0x02) - ones * 0x21;
+    uint64_t backslash = (bytes ^ ones * '\\') - ones;
+
+    return (below | backslash | bytes) & ones * 0x80;
+}
+
 #if JRC_JSON_BLOCK == 16
 
 /* A bit for each byte of the block at p, set if it is not plain. */
 JRC_INLINE uint64_t jrc_json_special_bits(const unsigned char *p)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    /* With this bit flipped a quote is 0x20, next to the control characters.
-     * What is not above becomes negative; so are bytes from 0x80 on, and the
-     * saturation lets them stay so. */
+    /* The bit flipped as above.  What is not above 0x20 then becomes negative;
+     * so are bytes from 0x80 on, and the saturation lets them stay so. */
     __m128i flipped = _mm_xor_si128(bytes, _mm_set1_epi8(0x02));
     __m128i outside = _mm_subs_epi8(flipped, _mm_set1_epi8(0x21));
     __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
 
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(outside, backslash));
+}
+
+/* The same for what is left of the text at p, behind the last place of a block:
+ * from the block that ends with the text. */
+JRC_INLINE uint64_t jrc_json_last_bits(const struct jrc_json_reader *reader,
+                                       const unsigned char *p)
+{
+    const unsigned char *last = reader->blocks_end - 1;
+
+    return last < reader->start ? 0 : jrc_json_special_bits(last) >> (p - last);
 }
 
 JRC_INLINE const unsigned char *jrc_json_first_special(const unsigned char *p,
@@ -104,18 +131,18 @@ JRC_INLINE const unsigned char *jrc_json_first_special_in_name(
 
 #else
 
-/* 0 if all bytes of the block at p are plain.  The subtractions borrow only
- * above a byte that is not, so no other block looks like one. */
 JRC_INLINE uint64_t jrc_json_special_bits(const unsigned char *p)
 {
-    const uint64_t ones = UINT64_MAX / 255;
-    uint64_t bytes;
+    return jrc_json_special_word(p);
+}
 
-    memcpy(&bytes, p, sizeof bytes);
-    uint64_t below = (bytes ^ ones * 0x02) - ones * 0x21; /* as above */
-    uint64_t backslash = (bytes ^ ones * '\\') - ones;
-
-    return (below | backslash | bytes) & ones * 0x80;
+/* 0 tells nothing: byte by byte will do at the end. */
+JRC_INLINE uint64_t jrc_json_last_bits(const struct jrc_json_reader *reader,
+                                       const unsigned char *p)
+{
+    (void)reader;
+    (void)p;
+    return 0;
 }
 
 JRC_INLINE const unsigned char *jrc_json_first_special(const unsigned char *p,
@@ -135,18 +162,24 @@ JRC_INLINE const unsigned char *jrc_json_first_special_in_name(
 
 #endif
 
+/* The bits of the block at p, as far as the text reaches.  0: look closer. */
+JRC_INLINE uint64_t jrc_json_bits(const struct jrc_json_reader *reader,
+                                  const unsigned char *p)
+{
+    return JRC_LIKELY(p < reader->blocks_end) ? jrc_json_special_bits(p)
+                                              : jrc_json_last_bits(reader, p);
+}
+
 /* A string; p is at its opening quote.  Most are short and plain. */
 JRC_INLINE const unsigned char *jrc_json_read_string(
     struct jrc_json_reader *reader, const unsigned char *p)
 {
-    p++;
-    if (JRC_LIKELY(p < reader->blocks_end)) {
-        uint64_t bits = jrc_json_special_bits(p);
-        if (JRC_LIKELY(bits != 0)) {
-            p = jrc_json_first_special(p, bits);
-            if (JRC_LIKELY(*p == '"'))
-                return p + 1;
-        }
+    uint64_t bits = jrc_json_bits(reader, ++p);
+
+    if (JRC_LIKELY(bits != 0)) {
+        p = jrc_json_first_special(p, bits);
+        if (JRC_LIKELY(*p == '"'))
+            return p + 1;
     }
     return jrc_json_string_rest(reader, p);
 }
@@ -155,14 +188,12 @@ JRC_INLINE const unsigned char *jrc_json_read_string(
 JRC_INLINE const unsigned char *jrc_json_read_name(
     struct jrc_json_reader *reader, const unsigned char *p)
 {
-    p++;
-    if (JRC_LIKELY(p < reader->blocks_end)) {
-        uint64_t bits = jrc_json_special_bits(p);
-        if (JRC_LIKELY(bits != 0)) {
-            p = jrc_json_first_special_in_name(p, bits);
-            if (JRC_LIKELY(*p == '"'))
-                return p + 1;
-        }
+    uint64_t bits = jrc_json_bits(reader, ++p);
+
+    if (JRC_LIKELY(bits != 0)) {
+        p = jrc_json_first_special_in_name(p, bits);
+        if (JRC_LIKELY(*p == '"'))
+            return p + 1;
     }
     return jrc_json_string_rest(reader, p);
 }
