@@ -3,7 +3,8 @@
 #include "json_scan.h"
 
 /* The element of an array that begins at or behind p: where it lies, and p is
- * set behind it and its comma.  0: there is none left, -1: that is no JSON. */
+ * set to the next one or the end.  0: there is none left, -1: it is no params.
+ */
 static int next_element(const char **p, const char *end, const char **element,
                         size_t *len)
 {
@@ -13,6 +14,8 @@ static int next_element(const char **p, const char *end, const char **element,
         *p = start;
         return jrc_json_skip(start + 1, end) == end ? 0 : -1;
     }
+    if (start == end || (*start != '{' && *start != '['))
+        return -1;
     const char *next = jrc_json_value_end(start, end, JRC_JSON_DEPTH_MAX);
     if (next == NULL)
         return -1;
@@ -21,13 +24,13 @@ static int next_element(const char **p, const char *end, const char **element,
     next = jrc_json_skip(next, end);
     if (next == end || (*next != ',' && *next != ']'))
         return -1;
-    *p = next + (*next == ',');
-    /* What follows a comma is looked at when its turn comes, but no bracket
-     * may. */
-    return *next == ',' && jrc_json_skip(*p, end) < end &&
-                   *jrc_json_skip(*p, end) == ']'
-               ? -1
-               : 1;
+    if (*next == ',') {
+        next = jrc_json_skip(next + 1, end);
+        if (next < end && *next == ']')
+            return -1; /* there should have been another one */
+    }
+    *p = next;
+    return 1;
 }
 
 void jrc_some_read(struct jrc_some *some, const char *p, const char *end,

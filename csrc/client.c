@@ -2,6 +2,7 @@
 
 #include "client.h"
 
+#include "bulk.h"
 #include "message.h"
 
 #include <stdio.h>
@@ -219,7 +220,8 @@ size_t jsonrpcc_request_many(jsonrpcc_client *client,
     if (core == NULL || count == 0)
         return 0;
     if (calls->size >= sizeof *calls)
-        return jrc_core_submit_many(core, calls, calls->size, count, status);
+        return jrc_core_submit_many(core, calls, calls->size, count, false,
+                                    status);
     while (accepted < count) {
         *status = jsonrpcc_request(
             client, (const void *)(at + accepted * calls->size), NULL);
@@ -228,6 +230,18 @@ size_t jsonrpcc_request_many(jsonrpcc_client *client,
         accepted++;
     }
     return accepted;
+}
+
+size_t jrc_some_submit(const struct jrc_some *some, size_t count,
+                       jsonrpcc_client *client, jsonrpcc_status *status)
+{
+    struct jrc_core *core = jrc_client_core(client);
+
+    if (core != NULL)
+        return jrc_core_submit_many(core, some->calls, sizeof some->calls[0],
+                                    count, true, status);
+    *status = JSONRPCC_ENOMEM;
+    return 0;
 }
 
 void jsonrpcc_cancel(jsonrpcc_client *client, uint64_t id)

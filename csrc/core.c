@@ -220,13 +220,16 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
 }
 
 static jsonrpcc_status prepare(struct jrc_message *message,
-                               const jsonrpcc_call *call)
+                               const jsonrpcc_call *call, bool scanned)
 {
+    enum jrc_reading reading = scanned ? JRC_SCANNED
+                               : (call->flags & JSONRPCC_LENIENT) != 0
+                                   ? JRC_LENIENT
+                                   : JRC_STRICT;
     struct jrc_fault fault;
 
     if (jrc_message_init(message, call->method, call->method_len, call->params,
-                         call->params_len,
-                         (call->flags & JSONRPCC_LENIENT) != 0, &fault))
+                         call->params_len, reading, &fault))
         return JSONRPCC_OK;
     return fault.rule == NULL ? JSONRPCC_ENOMEM : JSONRPCC_EINVAL;
 }
@@ -236,7 +239,7 @@ jsonrpcc_status jrc_core_submit(struct jrc_core *core,
 {
     struct jrc_message message;
     bool wake = false;
-    jsonrpcc_status status = prepare(&message, call);
+    jsonrpcc_status status = prepare(&message, call, false);
 
     if (status != JSONRPCC_OK)
         return status;
@@ -256,7 +259,8 @@ jsonrpcc_status jrc_core_submit(struct jrc_core *core,
 
 /* Submit a few: all texts are read before the lock is taken. */
 static size_t submit_some(struct jrc_core *core, const char *calls,
-                          size_t stride, size_t count, jsonrpcc_status *status)
+                          size_t stride, size_t count, bool scanned,
+                          jsonrpcc_status *status)
 {
     struct jrc_message messages[JRC_SOME];
     size_t prepared = 0, accepted = 0;
@@ -266,7 +270,7 @@ static size_t submit_some(struct jrc_core *core, const char *calls,
 
     for (*status = JSONRPCC_OK; prepared < count; prepared++) {
         *status = prepare(&messages[prepared],
-                          (const void *)(calls + prepared * stride));
+                          (const void *)(calls + prepared * stride), scanned);
         if (*status != JSONRPCC_OK)
             break;
     }
@@ -295,7 +299,7 @@ static size_t submit_some(struct jrc_core *core, const char *calls,
 }
 
 size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
-                            size_t stride, size_t count,
+                            size_t stride, size_t count, bool scanned,
                             jsonrpcc_status *status)
 {
     const char *at = calls;
@@ -303,8 +307,8 @@ size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
 
     for (*status = JSONRPCC_OK; accepted < count && *status == JSONRPCC_OK;) {
         size_t some = count - accepted < JRC_SOME ? count - accepted : JRC_SOME;
-        accepted +=
-            submit_some(core, at + accepted * stride, stride, some, status);
+        accepted += submit_some(core, at + accepted * stride, stride, some,
+                                scanned, status);
     }
     return accepted;
 }

@@ -167,46 +167,46 @@ bool jrc_params_check(const char *params, size_t params_len, bool lenient,
 
 bool jrc_message_init(struct jrc_message *message, const char *method,
                       size_t method_len, const char *params, size_t params_len,
-                      bool lenient, struct jrc_fault *fault)
+                      enum jrc_reading reading, struct jrc_fault *fault)
 {
+    size_t len = 0;
+
     message->owned_method = message->owned_params = NULL;
     message->params = params;
     message->params_len = params_len;
-    if (set_method(message, method, method_len, fault)) {
-        size_t len = 0;
-        if (params == NULL)
-            return true;
-        if (jrc_params_check(params, params_len, lenient,
-                             &message->owned_params, &len, fault)) {
-            if (message->owned_params != NULL) {
-                message->params = message->owned_params;
-                message->params_len = len;
-            }
-            return true;
-        }
+    if (!set_method(message, method, method_len, fault) ||
+        (params != NULL && reading != JRC_SCANNED &&
+         !jrc_params_check(params, params_len, reading == JRC_LENIENT,
+                           &message->owned_params, &len, fault))) {
+        jrc_message_clear(message);
+        return false;
     }
-    jrc_message_clear(message);
-    return false;
+    if (message->owned_params != NULL) {
+        message->params = message->owned_params;
+        message->params_len = len;
+    }
+    message->size = message->method_len + 2; /* a quote, or more, and '}' */
+    if (params != NULL)
+        message->size += sizeof BEFORE_PARAMS - 2 + message->params_len;
+    return true;
 }
 
 void jrc_message_clear(struct jrc_message *message)
 {
-    free(message->owned_method);
-    free(message->owned_params);
+    if (message->owned_method != NULL || message->owned_params != NULL) {
+        free(message->owned_method);
+        free(message->owned_params);
+    }
     message->owned_method = message->owned_params = NULL;
 }
 
 static size_t payload_size(const struct jrc_message *message, uint64_t id)
 {
-    size_t size = id == 0 ? sizeof NOTIFICATION - 1
-                          : sizeof BEFORE_ID - 1 + jrc_decimal_size(id) +
-                                sizeof BEFORE_METHOD - 1;
+    size_t before = id == 0 ? sizeof NOTIFICATION - 1
+                            : sizeof BEFORE_ID - 1 + jrc_decimal_size(id) +
+                                  sizeof BEFORE_METHOD - 1;
 
-    size += message->method_len;
-    size += message->params == NULL
-                ? 1
-                : sizeof BEFORE_PARAMS - 1 + message->params_len;
-    return size + 1;
+    return before + message->size;
 }
 
 size_t jrc_message_frame_size(const struct jrc_message *message, uint64_t id)

@@ -20,6 +20,7 @@ struct jrc_message {
     size_t params_len;
     char *owned_method;
     char *owned_params;
+    size_t size; /* of method, params and what ends them in a payload */
 };
 
 /* What is wrong with a caller's text: a rule and the place.  rule NULL means
@@ -29,10 +30,17 @@ struct jrc_fault {
     size_t at;
 };
 
+/* What params may be, if they are given. */
+enum jrc_reading {
+    JRC_STRICT,  /* JSON, an array or object */
+    JRC_LENIENT, /* the same, or with 'single' quotes */
+    JRC_SCANNED  /* strict: jrc_json_value_end() has just seen it */
+};
+
 /* False: fault says what is wrong, and nothing is to be released. */
 bool jrc_message_init(struct jrc_message *message, const char *method,
                       size_t method_len, const char *params, size_t params_len,
-                      bool lenient, struct jrc_fault *fault);
+                      enum jrc_reading reading, struct jrc_fault *fault);
 void jrc_message_clear(struct jrc_message *message);
 
 /* Check params as jrc_message_init() does.  *owned gets the strict text where

@@ -17,10 +17,10 @@ static ssize_t read_header(const char *buf, size_t len, size_t max_payload,
     size_t size = 0;
     size_t i = 0;
 
+    /* Only "0:," may begin with a zero: djb's grammar forbids padding. */
+    if (len > 1 && buf[0] == '0' && is_digit(buf[1]))
+        return JRC_NETSTRING_BAD;
     for (; i < len && is_digit(buf[i]); i++) {
-        /* Only "0:," may begin with a zero: djb's grammar forbids padding. */
-        if (i == 1 && buf[0] == '0')
-            return JRC_NETSTRING_BAD;
         if (__builtin_mul_overflow(size, 10, &size) ||
             __builtin_add_overflow(size, (size_t)(buf[i] - '0'), &size) ||
             size > max_payload)

@@ -1,5 +1,5 @@
-/* The completion queue, on top of the public API: outcomes come from whoever
- * drives the loop and wait for one thread that fetches.
+/* The completion queue, on top of the public API but for bulk: outcomes come
+ * from whoever drives the loop and wait for one thread that fetches.
  *
  * Three batches: one that the driver fills during a turn without a lock, one
  * that is ready, and one that the fetcher works through.  They change places
@@ -288,8 +288,7 @@ static size_t submit_some(jsonrpcc_queue *queue, const struct jrc_some *some,
     uint32_t flags = some->calls[0].flags;
     bool told = (flags & JSONRPCC_NOTIFICATION) == 0;
     size_t claimed = told ? claim(queue, some->count, flags) : some->count;
-    size_t accepted =
-        jsonrpcc_request_many(queue->client, some->calls, claimed, fault);
+    size_t accepted = jrc_some_submit(some, claimed, queue->client, fault);
 
     if (told)
         atomic_fetch_sub(&queue->accepted, claimed - accepted);

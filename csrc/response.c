@@ -94,7 +94,7 @@ static bool begins(const char *p, const char *end, const char *text, size_t len)
 }
 
 /* Behind the colon, or NULL where there is none. */
-static const char *skip_colon(const char *p, const char *end)
+static inline const char *skip_colon(const char *p, const char *end)
 {
     p = jrc_json_skip(p, end);
     return p < end && *p == ':' ? jrc_json_skip(p + 1, end) : NULL;
