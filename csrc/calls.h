@@ -96,11 +96,18 @@ void jrc_calls_cancel(struct jrc_calls *calls, uint64_t id);
 /* Under the lock: an id to cancel, or 0.  Its call may have ended. */
 uint64_t jrc_calls_cancelled(struct jrc_calls *calls);
 
+/* The slot that a call of that id has, or had. */
+static inline struct jrc_call *jrc_calls_slot(const struct jrc_calls *calls,
+                                              uint64_t id)
+{
+    return &calls->slots[id & (calls->capacity - 1)];
+}
+
 /* The engine's call of that id, or NULL when it has ended or never was. */
 static inline struct jrc_call *jrc_calls_find(const struct jrc_calls *calls,
                                               uint64_t id)
 {
-    struct jrc_call *call = &calls->slots[id & (calls->capacity - 1)];
+    struct jrc_call *call = jrc_calls_slot(calls, id);
 
     return call->active == id && id != 0 ? call : NULL;
 }

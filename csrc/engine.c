@@ -97,11 +97,12 @@ static void publish(struct jrc_engine *engine, uint32_t i)
 void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
                        uint64_t now_us)
 {
+    if (!engine->closing && jrc_route_block(engine, frames, now_us))
+        return;
     while (!jrc_frames_empty(frames)) {
         const char *bytes;
         const struct jrc_frame *frame = jrc_frames_first(frames, &bytes);
-        uint64_t mask = engine->calls->capacity - 1;
-        struct jrc_call *call = &engine->calls->slots[frame->id & mask];
+        struct jrc_call *call = jrc_calls_slot(engine->calls, frame->id);
 
         jrc_calls_watch(engine->calls, call);
         if (engine->closing)

@@ -212,6 +212,33 @@ void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
                        now_us);
 }
 
+bool jrc_route_block(struct jrc_engine *engine, struct jrc_frames *frames,
+                     uint64_t now_us)
+{
+    int32_t sole = jrc_servers_sole(engine->servers, now_us);
+
+    if (sole < 0)
+        return false;
+    uint32_t i = (uint32_t)sole;
+    struct jrc_frames *out = &engine->conns[i].out;
+    if (engine->servers->list[i].group != engine->last_group ||
+        !jrc_frames_empty(out))
+        return false;
+    for (size_t n = frames->first; n < frames->last; n++) {
+        struct jrc_call *call =
+            jrc_calls_slot(engine->calls, frames->list[n].id);
+        jrc_calls_watch(engine->calls, call);
+        call->state = JRC_CALL_QUEUED;
+        call->server = sole;
+    }
+    engine->held_bytes += jrc_frames_size(frames);
+    struct jrc_frames empty = *out;
+    *out = *frames;
+    *frames = empty;
+    jrc_route_want(engine, i, JRC_WRITE);
+    return true;
+}
+
 /* Route every live frame of a queue that was taken out of the engine; returns
  * how many found a server. */
 static size_t route_all(struct jrc_engine *engine, struct jrc_frames *frames,

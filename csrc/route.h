@@ -20,6 +20,12 @@ void jrc_route_tell(struct jrc_engine *engine, jsonrpcc_event_kind kind,
 void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
                     const char *bytes, size_t len, uint64_t now_us);
 
+/* Give the frames of new calls to a server, all at once, if there is but one to
+ * give them to and it has nothing to send: no byte is copied.  False: do it one
+ * by one. */
+bool jrc_route_block(struct jrc_engine *engine, struct jrc_frames *frames,
+                     uint64_t now_us);
+
 /* Let waiting calls go on when what they wait for has changed. */
 void jrc_route_review(struct jrc_engine *engine, uint64_t now_us);
 

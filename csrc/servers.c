@@ -306,6 +306,18 @@ int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us)
     return (int32_t)servers->ready[servers->cursor];
 }
 
+static bool is_trial_due(const struct jrc_servers *servers, uint64_t now_us)
+{
+    return servers->suspects > 0 && now_us >= servers->trial_us;
+}
+
+int32_t jrc_servers_sole(const struct jrc_servers *servers, uint64_t now_us)
+{
+    return servers->ready_count > 1 || is_trial_due(servers, now_us)
+               ? JRC_NO_SERVER
+               : jrc_servers_peek(servers, now_us);
+}
+
 int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
                          uint64_t end_us, bool *trial)
 {
@@ -314,7 +326,7 @@ int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
     *trial = false;
     if (next < 0)
         return next;
-    if (servers->suspects > 0 && now_us >= servers->trial_us) {
+    if (is_trial_due(servers, now_us)) {
         int32_t suspect = pick_suspect(servers, now_us, end_us);
         *trial = suspect >= 0;
         if (*trial)

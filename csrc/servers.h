@@ -87,6 +87,10 @@ int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
 /* As pick would say, but a server index stands for any, and nothing moves. */
 int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us);
 
+/* The server that every pick at now_us gives, or one of the above: also
+ * JRC_NO_SERVER if there are several. */
+int32_t jrc_servers_sole(const struct jrc_servers *servers, uint64_t now_us);
+
 /* Whether a call that finds no server should wait for one all the same. */
 bool jrc_servers_hopeful(const struct jrc_servers *servers);
 

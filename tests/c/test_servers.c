@@ -30,9 +30,12 @@ static void start(struct jrc_servers *s, const char *text, int32_t attempts)
 
 static int32_t pick(struct jrc_servers *s, uint64_t now_us)
 {
+    int32_t sole = jrc_servers_sole(s, now_us);
     bool trial;
+    int32_t picked = jrc_servers_pick(s, now_us, now_us, &trial);
 
-    return jrc_servers_pick(s, now_us, now_us, &trial);
+    CHECK(sole == (s->ready_count > 1 || trial ? JRC_NO_SERVER : picked));
+    return picked;
 }
 
 /* ---- the list ------------------------------------------------------------ */
