@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from jsonrpcc._client import Client
     from jsonrpcc._fast import Ordered
 
-CHUNK = 256
+CHUNK = 512
+"""So many calls are encoded and submitted together at most."""
 
 
 class Bulk:
@@ -44,7 +45,8 @@ class Bulk:
         self._ms = ms
         self._flags = flags
         self._window = window
-        self._chunk = min(CHUNK, window)
+        # One half of the window is answered while the other is used up.
+        self._chunk = min(CHUNK, (window + 1) // 2)
         self._submitted = 0
         handle = client._handle  # noqa: SLF001
         queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EAGER)
