@@ -416,7 +416,8 @@ void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
                                  engine->limits.max_response, &payload, &len)) >
            0)
         handle(engine, i, payload, len, now_us);
-    if (got == 0 && jrc_input_keep(&conn->in, &engine->shared) == 0)
+    if (got == 0 && jrc_input_keep(&conn->in, &engine->shared,
+                                   engine->limits.max_response) == 0)
         return;
     if (got == 0) {
         drop(engine, i, ENOMEM, now_us);

@@ -8,6 +8,19 @@
 /* Free room that makes a recv() worth its system call. */
 #define LEAST_SPACE 4096
 
+/* The size of a buffer for a frame of which used bytes have arrived and need
+ * are announced: twice what has arrived and a bit, for frames are a bit larger
+ * than a power of two; the whole frame if that is less. */
+static size_t buffer_size(size_t used, size_t need, size_t max_payload)
+{
+    size_t size = used * 2 + LEAST_SPACE;
+
+    if (need > 0 && need <= jrc_netstring_frame_size(max_payload) &&
+        need < size)
+        size = need;
+    return size < used + LEAST_SPACE ? used + LEAST_SPACE : size;
+}
+
 char *jrc_input_space(struct jrc_input *input, struct jrc_shared_input *shared,
                       size_t max_payload, size_t *room)
 {
@@ -33,13 +46,7 @@ char *jrc_input_space(struct jrc_input *input, struct jrc_shared_input *shared,
         input->end = used;
     }
     if (input->room - used < LEAST_SPACE) {
-        /* Twice what has arrived; the whole frame if that is less. */
-        size_t most = jrc_netstring_frame_size(max_payload);
-        size_t size = used * 2;
-        if (need > 0 && need <= most && need < size)
-            size = need;
-        if (size < used + LEAST_SPACE)
-            size = used + LEAST_SPACE;
+        size_t size = buffer_size(used, need, max_payload);
         char *bytes = realloc(input->bytes, size);
         if (bytes == NULL)
             return NULL;
@@ -83,20 +90,24 @@ int jrc_input_next(struct jrc_input *input, struct jrc_shared_input *shared,
     return 1;
 }
 
-int jrc_input_keep(struct jrc_input *input, struct jrc_shared_input *shared)
+int jrc_input_keep(struct jrc_input *input, struct jrc_shared_input *shared,
+                   size_t max_payload)
 {
+    const char *bytes = shared->bytes + shared->start;
     size_t left = shared->end - shared->start;
 
     if (left > 0) {
         /* The buffer of a large frame goes with it. */
         if (input->room < left || input->room / 2 > left + LEAST_SPACE) {
+            size_t size =
+                buffer_size(left, jrc_netstring_need(bytes, left), max_payload);
             free(input->bytes);
-            input->bytes = malloc(left + LEAST_SPACE);
-            input->room = input->bytes == NULL ? 0 : left + LEAST_SPACE;
+            input->bytes = malloc(size);
+            input->room = input->bytes == NULL ? 0 : size;
             if (input->bytes == NULL)
                 return -1;
         }
-        memcpy(input->bytes, shared->bytes + shared->start, left);
+        memcpy(input->bytes, bytes, left);
         input->start = 0;
         input->end = left;
         shared->start = shared->end = 0;

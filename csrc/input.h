@@ -39,7 +39,8 @@ int jrc_input_next(struct jrc_input *input, struct jrc_shared_input *shared,
                    size_t max_payload, const char **payload, size_t *len);
 
 /* Keep what is left for later, after next() gave 0.  -1: out of memory. */
-int jrc_input_keep(struct jrc_input *input, struct jrc_shared_input *shared);
+int jrc_input_keep(struct jrc_input *input, struct jrc_shared_input *shared,
+                   size_t max_payload);
 
 void jrc_input_clear(struct jrc_input *input);
 

@@ -12,12 +12,14 @@ static struct jrc_input input;
 static struct jrc_shared_input shared;
 static char seen[1 << 17]; /* payloads, each with a bar behind it */
 static size_t seen_len;
+static unsigned receptions;
 
 static void start(size_t shared_room)
 {
     shared = (struct jrc_shared_input){.bytes = malloc(shared_room),
                                        .room = shared_room};
     seen_len = 0;
+    receptions = 0;
 }
 
 static void stop(void)
@@ -37,6 +39,7 @@ static int feed(const char *bytes, size_t len)
         char *space = jrc_input_space(&input, &shared, MAX_PAYLOAD, &room);
         size_t n = len < room ? len : room;
         CHECK(room > 0);
+        receptions++;
         memcpy(space, bytes, n);
         bytes += n;
         len -= n;
@@ -50,7 +53,7 @@ static int feed(const char *bytes, size_t len)
             seen[seen_len++] = '|';
         }
         if (got == 0)
-            CHECK(jrc_input_keep(&input, &shared) == 0);
+            CHECK(jrc_input_keep(&input, &shared, MAX_PAYLOAD) == 0);
         CHECK(shared.start == shared.end || got < 0);
     }
     return got;
@@ -94,6 +97,22 @@ static void test_every_chunk_size(void)
         CHECK(input.bytes == NULL);
         stop();
     }
+}
+
+/* Each is a system call, and a poll before it. */
+static void test_a_large_frame_takes_few_receptions(void)
+{
+    enum { SIZE = 100000, SHARED = 25000 };
+    static char frame[SIZE + 8];
+    size_t header = jrc_netstring_header(frame, SIZE);
+
+    memset(frame + header, 'x', SIZE);
+    frame[header + SIZE] = ',';
+    start(SHARED);
+    CHECK(feed(frame, header + SIZE + 1) == 0);
+    CHECK(seen_len == SIZE + 1);
+    CHECK(receptions == 3); /* of one, one and two quarters */
+    stop();
 }
 
 static void test_bad_streams(void)
@@ -172,6 +191,7 @@ int main(void)
 {
     test_every_cut();
     test_every_chunk_size();
+    test_a_large_frame_takes_few_receptions();
     test_bad_streams();
     test_room_follows_receipt();
     test_a_rest_keeps_the_room();
