@@ -49,6 +49,7 @@ void jrc_engine_clear(struct jrc_engine *engine)
     free(engine->conns);
     free(engine->shared.bytes);
     jrc_frames_clear(&engine->waiting);
+    jrc_frames_clear(&engine->spare);
     memset(engine, 0, sizeof *engine);
 }
 
@@ -486,6 +487,7 @@ void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
         commit(engine, i, frame.id, now_us);
     }
     conn->blocked = !jrc_frames_empty(out);
+    jrc_route_lend(engine, out);
     atomic_store_explicit(&conn->in_flight, conn->sent.count,
                           memory_order_relaxed);
 }

@@ -81,6 +81,7 @@ struct jrc_engine {
     struct jrc_sink sink;
     struct jrc_counters counters;
     struct jrc_frames waiting; /* for a server */
+    struct jrc_frames spare;   /* empty: memory for the next output */
     struct jrc_shared_input shared;
     uint32_t todo_first; /* chain of connections with actions */
     uint32_t last_group; /* that a call went to */

@@ -175,6 +175,22 @@ static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
     return picked;
 }
 
+void jrc_route_lend(struct jrc_engine *engine, struct jrc_frames *out)
+{
+    if (!jrc_frames_empty(out) || engine->spare.bytes != NULL)
+        return;
+    engine->spare = *out;
+    memset(out, 0, sizeof *out);
+}
+
+static void borrow(struct jrc_engine *engine, struct jrc_frames *out)
+{
+    if (out->bytes != NULL)
+        return;
+    *out = engine->spare;
+    memset(&engine->spare, 0, sizeof engine->spare);
+}
+
 void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
                     const char *bytes, size_t len, uint64_t now_us)
 {
@@ -192,7 +208,9 @@ void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
                            i, 0, now_us);
             engine->last_group = group;
         }
-        if (!jrc_frames_append(&engine->conns[i].out, call->id, bytes, len)) {
+        struct jrc_frames *out = &engine->conns[i].out;
+        borrow(engine, out);
+        if (!jrc_frames_append(out, call->id, bytes, len)) {
             jrc_route_fail(engine, call, JSONRPCC_ENOMEM, 0, now_us);
             return;
         }
@@ -232,6 +250,7 @@ bool jrc_route_block(struct jrc_engine *engine, struct jrc_frames *frames,
         call->server = sole;
     }
     engine->held_bytes += jrc_frames_size(frames);
+    borrow(engine, out);
     struct jrc_frames empty = *out;
     *out = *frames;
     *frames = empty;

@@ -26,6 +26,10 @@ void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
 bool jrc_route_block(struct jrc_engine *engine, struct jrc_frames *frames,
                      uint64_t now_us);
 
+/* Calls that go to one server after the other all use the same memory, which is
+ * in the cache: an output that has become empty gives its own to the next. */
+void jrc_route_lend(struct jrc_engine *engine, struct jrc_frames *out);
+
 /* Let waiting calls go on when what they wait for has changed. */
 void jrc_route_review(struct jrc_engine *engine, uint64_t now_us);
 

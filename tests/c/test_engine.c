@@ -404,6 +404,31 @@ static void test_blocked_ends_when_nothing_is_left_to_send(void)
 /* ---- 13: close ------------------------------------------------------------
  */
 
+/* Calls that go to one server after the other use the same memory. */
+static void test_outputs_lend_their_memory(void)
+{
+    const char *bytes = NULL;
+
+    rig_start(&rig, "a:1 b:2 c:3");
+    for (uint32_t i = 0; i < 6; i++) {
+        rig_call(&rig, i, 0, 1000);
+        struct jrc_frames *out = &rig.engine.conns[i % 3].out;
+        CHECK(!jrc_frames_empty(out));
+        CHECK(bytes == NULL || out->bytes == bytes);
+        bytes = out->bytes;
+        rig_send(&rig, i % 3, 1000);
+        CHECK(out->bytes == NULL);
+    }
+    /* Who still has something to send keeps its own. */
+    rig_call(&rig, 6, 0, 1000);
+    rig_call(&rig, 7, 0, 1000);
+    CHECK(rig.engine.conns[0].out.bytes == bytes);
+    CHECK(rig.engine.conns[1].out.bytes != bytes);
+    CHECK(rig_send(&rig, 0, 5) == 5);
+    CHECK(rig.engine.conns[0].out.bytes == bytes);
+    rig_stop(&rig);
+}
+
 static void test_close(void)
 {
     rig_start(&rig, "a:1");
@@ -502,6 +527,7 @@ int main(void)
     test_a_name_may_take_long();
     test_all_blocked();
     test_blocked_ends_when_nothing_is_left_to_send();
+    test_outputs_lend_their_memory();
     test_close();
     test_lost_while_closing();
     test_the_reason_is_the_best_servers();
