@@ -1,10 +1,7 @@
 #include "engine.h"
 
-#include "netstring.h"
-#include "response.h"
 #include "route.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,18 +80,6 @@ bool jrc_engine_next(struct jrc_engine *engine, struct jrc_action *action)
     return true;
 }
 
-/* Show other threads what the policy thinks of server i. */
-static void publish(struct jrc_engine *engine, uint32_t i)
-{
-    struct jrc_conn *conn = &engine->conns[i];
-    const struct jrc_server *server = &engine->servers->list[i];
-
-    atomic_store_explicit(&conn->state, (int32_t)server->state,
-                          memory_order_relaxed);
-    atomic_store_explicit(&conn->since_us, server->since_us,
-                          memory_order_relaxed);
-}
-
 void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
                        uint64_t now_us)
 {
@@ -139,7 +124,7 @@ static void expire(struct jrc_engine *engine, struct jrc_call *call,
     if (jrc_servers_timed_out(engine->servers, i, now_us, roll(engine))) {
         atomic_store_explicit(&engine->conns[i].reason, JSONRPCC_UNRESPONSIVE,
                               memory_order_relaxed);
-        publish(engine, i);
+        jrc_route_publish(engine, i);
         jrc_route_tell(engine, JSONRPCC_SUSPECT, i, JSONRPCC_UNRESPONSIVE,
                        now_us);
         jrc_route_unload(engine, i, now_us);
@@ -184,7 +169,7 @@ static void tick_conns(struct jrc_engine *engine, uint64_t now_us)
         if (server->state == JRC_SERVER_DOWN && server->next_us <= now_us) {
             jrc_servers_attempt(engine->servers, i, now_us);
             conn->deadline_us = JRC_NEVER;
-            publish(engine, i);
+            jrc_route_publish(engine, i);
             jrc_route_want(engine, i, JRC_OPEN);
         } else if (server->state == JRC_SERVER_CONNECTING &&
                    conn->deadline_us <= now_us) {
@@ -276,7 +261,7 @@ void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     jrc_add(&engine->conns[i].connects, 1);
     engine->conns[i].deadline_us = JRC_NEVER;
     jrc_servers_up(engine->servers, i, now_us);
-    publish(engine, i);
+    jrc_route_publish(engine, i);
     jrc_route_tell(engine, JSONRPCC_CONNECTED, i, 0, now_us);
     jrc_route_review(engine, now_us);
 }
@@ -304,7 +289,7 @@ static void let_go(struct jrc_engine *engine, uint32_t i, bool was_up,
 
     jrc_add(was_up ? &conn->losses : &conn->attempts_failed, 1);
     atomic_store_explicit(&conn->reason, reason, memory_order_relaxed);
-    publish(engine, i);
+    jrc_route_publish(engine, i);
     jrc_route_attend(engine, engine->servers->list[i].next_us);
     if (was_up)
         jrc_route_tell(engine, JSONRPCC_LOST, i, reason, now_us);
@@ -330,164 +315,4 @@ void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
 
     jrc_servers_down(engine->servers, i, now_us, roll(engine));
     let_go(engine, i, was_up, reason, now_us);
-}
-
-/* End a connection on our side. */
-static void drop(struct jrc_engine *engine, uint32_t i, int32_t reason,
-                 uint64_t now_us)
-{
-    jrc_route_want(engine, i, JRC_SHUT);
-    jrc_engine_lost(engine, i, reason, now_us);
-}
-
-/* The call that a response of connection i is for, or NULL. */
-static struct jrc_call *match(const struct jrc_engine *engine, uint32_t i,
-                              uint64_t id)
-{
-    struct jrc_call *call = jrc_calls_find(engine->calls, id);
-
-    if (call == NULL || call->server != (int32_t)i ||
-        (call->flags & JSONRPCC_NOTIFICATION) != 0)
-        return NULL;
-    /* A server may answer before the frame's last byte, say to refuse it. */
-    return call->state == JRC_CALL_SENT || jrc_route_has_begun(engine, call)
-               ? call
-               : NULL;
-}
-
-static void answered(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
-{
-    if (jrc_servers_answered(engine->servers, i, now_us)) {
-        engine->conns[i].deadline_us = JRC_NEVER; /* its trial has ended */
-        publish(engine, i);
-        jrc_route_tell(engine, JSONRPCC_TRUSTED, i, 0, now_us);
-    }
-}
-
-static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
-                   size_t len, uint64_t now_us)
-{
-    static const jsonrpcc_status statuses[] = {
-        [JRC_RESPONSE_RESULT] = JSONRPCC_OK,
-        [JRC_RESPONSE_ERROR] = JSONRPCC_EREMOTE,
-        [JRC_RESPONSE_INVALID] = JSONRPCC_EINVALID,
-    };
-    struct jrc_response response;
-
-    jrc_response_read(payload, len, engine->limits.max_depth, &response);
-    if (response.kind == JRC_RESPONSE_IGNORED) {
-        jrc_add(&engine->counters.ignored, 1);
-        return;
-    }
-    if (response.kind != JRC_RESPONSE_NOBODYS)
-        answered(engine, i, now_us); /* a late response is a sign of life */
-    struct jrc_call *call =
-        response.id == 0 ? NULL : match(engine, i, response.id);
-    if (call == NULL) {
-        jrc_add(&engine->counters.unmatched, 1);
-        return;
-    }
-    jrc_add(&engine->conns[i].responses, 1);
-    jsonrpcc_outcome outcome = {
-        .status = statuses[response.kind],
-        .fate = JSONRPCC_ANSWERED,
-        .json = response.json,
-        .json_len = response.json_len,
-    };
-    jrc_route_finish(engine, call, &outcome, now_us);
-}
-
-char *jrc_engine_space(struct jrc_engine *engine, uint32_t i, size_t *room)
-{
-    return jrc_input_space(&engine->conns[i].in, &engine->shared,
-                           engine->limits.max_response, room);
-}
-
-void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
-                         uint64_t now_us)
-{
-    struct jrc_conn *conn = &engine->conns[i];
-    const char *payload;
-    size_t len;
-    int got;
-
-    jrc_add(&conn->bytes_received, n);
-    jrc_input_received(&conn->in, &engine->shared, n);
-    while ((got = jrc_input_next(&conn->in, &engine->shared,
-                                 engine->limits.max_response, &payload, &len)) >
-           0)
-        handle(engine, i, payload, len, now_us);
-    if (got == 0 && jrc_input_keep(&conn->in, &engine->shared,
-                                   engine->limits.max_response) == 0)
-        return;
-    if (got == 0) {
-        drop(engine, i, ENOMEM, now_us);
-        return;
-    }
-    jrc_add(&engine->counters.bad_frames, 1);
-    drop(engine, i,
-         got == JRC_NETSTRING_TOO_BIG ? JSONRPCC_FRAME_TOO_BIG
-                                      : JSONRPCC_BAD_FRAME,
-         now_us);
-}
-
-const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
-                              size_t *len)
-{
-    struct jrc_frames *out = &engine->conns[i].out;
-
-    if (out->dead > 0)
-        jrc_route_purge(engine, out);
-    *len = jrc_frames_size(out) - out->written;
-    if (*len == 0) {
-        engine->conns[i].blocked = false; /* what blocked it has ended */
-        return NULL;
-    }
-    return out->bytes + out->start + out->written;
-}
-
-/* The frame's last byte went: from now on a server may have run it. */
-static void commit(struct jrc_engine *engine, uint32_t i, uint64_t id,
-                   uint64_t now_us)
-{
-    struct jrc_conn *conn = &engine->conns[i];
-    struct jrc_call *call = jrc_calls_find(engine->calls, id);
-
-    jrc_add(&conn->sends, 1);
-    if (call == NULL)
-        return;
-    call->sends++;
-    if ((call->flags & JSONRPCC_NOTIFICATION) != 0) {
-        jsonrpcc_outcome outcome = {.fate = JSONRPCC_UNKNOWN};
-        call->state = JRC_CALL_HELD;
-        jrc_route_finish(engine, call, &outcome, now_us);
-        return;
-    }
-    call->state = JRC_CALL_SENT;
-    jrc_call_list_append(engine->calls, &conn->sent, call);
-}
-
-void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
-                     uint64_t now_us)
-{
-    struct jrc_conn *conn = &engine->conns[i];
-    struct jrc_frames *out = &conn->out;
-
-    jrc_add(&conn->bytes_sent, n);
-    while (n > 0) {
-        struct jrc_frame frame = out->list[out->first];
-        size_t left = frame.len - out->written;
-        if (n < left) {
-            out->written += n;
-            break;
-        }
-        n -= left;
-        jrc_frames_drop_first(out);
-        engine->held_bytes -= frame.len;
-        commit(engine, i, frame.id, now_us);
-    }
-    conn->blocked = !jrc_frames_empty(out);
-    jrc_route_lend(engine, out);
-    atomic_store_explicit(&conn->in_flight, conn->sent.count,
-                          memory_order_relaxed);
 }

@@ -12,6 +12,9 @@ void jrc_route_want(struct jrc_engine *engine, uint32_t i, uint32_t todo);
 /* The soonest time at which a connection needs attention may be now. */
 void jrc_route_attend(struct jrc_engine *engine, uint64_t at_us);
 
+/* Show other threads what the policy thinks of server i. */
+void jrc_route_publish(struct jrc_engine *engine, uint32_t i);
+
 /* Tell the owner of an event. */
 void jrc_route_tell(struct jrc_engine *engine, jsonrpcc_event_kind kind,
                     uint32_t i, int32_t reason, uint64_t now_us);

@@ -42,7 +42,9 @@ FILES = [
     "netstring",
     "response",
     "route",
+    "server_list",
     "servers",
+    "traffic",
 ]
 # What a test program gets as arguments, so that a mutant takes seconds.
 TESTS = {
@@ -73,6 +75,8 @@ FIRST = {
     "response": ["test_response", "test_engine"],
     "engine": ["test_engine", "test_suspect"],
     "route": ["test_engine", "test_suspect"],
+    "server_list": ["test_servers", "fuzz_servers"],
+    "traffic": ["test_engine", "test_suspect"],
 }
 TIME_LIMIT = 120  # seconds for one program; the slowest takes five
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

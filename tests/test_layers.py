@@ -31,6 +31,7 @@ PURE = {
     "message": {"message", "decimal", "json_scan", "netstring"},
     "response": {"response", "json_scan"},
     "servers": {"servers"},
+    "server_list": {"servers"},
     "calls": {"calls", "jsonrpcc"},
     "frames": {"frames"},
     "input": {"input", "netstring", "decimal"},
@@ -38,12 +39,16 @@ PURE = {
     "bulk": {"bulk", "jsonrpcc", "json_scan"},
     "counters": {"counters", "jsonrpcc"},
     "engine": {
-        "calls", "counters", "decimal", "engine", "frames", "input", "jsonrpcc",
-        "netstring", "response", "route", "servers",
+        "calls", "counters", "engine", "frames", "input", "jsonrpcc", "route",
+        "servers",
     },
     "route": {
         "calls", "counters", "engine", "frames", "input", "jsonrpcc", "route",
         "servers",
+    },
+    "traffic": {
+        "calls", "counters", "decimal", "engine", "frames", "input", "jsonrpcc",
+        "netstring", "response", "route", "servers",
     },
 }  # fmt: skip
 

@@ -1,0 +1,202 @@
+/* The servers string: hosts, ports and priorities, and the groups they make. */
+
+#include "servers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Letters, digits, and what names and addresses have besides. */
+static bool is_host_char(char c, bool bracketed)
+{
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+    if (letter || is_digit(c) || c == '.' || c == '-' || c == '_')
+        return true;
+    return bracketed && (c == ':' || c == '%');
+}
+
+/* Where parsing stands, and where complaints go. */
+struct reader {
+    const char *text;
+    const char *at;
+    char *why;
+    size_t why_size;
+};
+
+static bool complain(const struct reader *reader, const char *rule)
+{
+    if (reader->why_size == 0)
+        return false;
+    /* At most 32 bytes of the caller's text, made printable. */
+    char seen[33];
+    size_t n = 0;
+    for (; n < sizeof seen - 1 && reader->at[n] != '\0'; n++) {
+        unsigned char c = (unsigned char)reader->at[n];
+        seen[n] = c < 0x20 || c > 0x7e ? '?' : (char)c;
+    }
+    seen[n] = '\0';
+    snprintf(reader->why, reader->why_size, "servers: %s at offset %zu: \"%s\"",
+             rule, (size_t)(reader->at - reader->text), seen);
+    return false;
+}
+
+static bool read_host(struct reader *reader, struct jrc_server *server)
+{
+    bool bracketed = *reader->at == '[';
+    const char *start = reader->at + bracketed;
+    const char *end = start;
+
+    while (is_host_char(*end, bracketed))
+        end++;
+    if (end == start)
+        return complain(reader, "a host is expected");
+    if (end - start > 253)
+        return complain(reader, "a host is longer than 253 bytes");
+    if (bracketed && *end != ']') {
+        reader->at = end;
+        return complain(reader, "']' is expected");
+    }
+    server->host = strndup(start, (size_t)(end - start));
+    reader->at = end + bracketed;
+    return server->host != NULL;
+}
+
+/* A decimal integer in [low, high], with an optional '-'. */
+static bool read_number(struct reader *reader, int64_t low, int64_t high,
+                        const char *rule, int64_t *number)
+{
+    const char *p = reader->at;
+    bool negative = *p == '-';
+    int64_t value = 0;
+
+    p += negative;
+    if (!is_digit(*p))
+        return complain(reader, rule);
+    for (; is_digit(*p); p++) {
+        value = value * 10 + (*p - '0');
+        if (value > INT32_MAX)
+            return complain(reader, rule);
+    }
+    if (negative)
+        value = -value;
+    if (value < low || value > high)
+        return complain(reader, rule);
+    reader->at = p;
+    *number = value;
+    return true;
+}
+
+static bool read_server(struct reader *reader, struct jrc_server *server)
+{
+    int64_t port = 0;
+    int64_t priority = 1;
+
+    if (!read_host(reader, server))
+        return false;
+    if (*reader->at != ':')
+        return complain(reader, "':' and a port are expected");
+    reader->at++;
+    if (!read_number(reader, 1, 65535, "a port from 1 to 65535 is expected",
+                     &port))
+        return false;
+    if (*reader->at == ',') {
+        reader->at++;
+        if (!read_number(reader, INT32_MIN + 1, INT32_MAX,
+                         "a priority (an integer) is expected", &priority))
+            return false;
+    }
+    if (*reader->at != '\0' && !is_space(*reader->at))
+        return complain(reader, "',' or a space is expected");
+    server->port = (uint16_t)port;
+    server->priority = (int32_t)priority;
+    return true;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a;
+    int32_t y = *(const int32_t *)b;
+
+    return (x < y) - (x > y);
+}
+
+/* Number the priorities from the best one, and make room for ready. */
+static bool make_groups(struct jrc_servers *servers)
+{
+    int32_t *priorities = calloc(servers->count, sizeof *priorities);
+    uint32_t groups = 0;
+
+    servers->ready = calloc(servers->count, sizeof *servers->ready);
+    if (priorities == NULL || servers->ready == NULL) {
+        free(priorities);
+        return false;
+    }
+    for (size_t i = 0; i < servers->count; i++)
+        priorities[i] = servers->list[i].priority;
+    qsort(priorities, servers->count, sizeof *priorities, larger_first);
+    for (size_t i = 0; i < servers->count; i++)
+        if (i == 0 || priorities[i] != priorities[groups - 1])
+            priorities[groups++] = priorities[i];
+    for (size_t i = 0; i < servers->count; i++) {
+        int32_t *found = bsearch(&servers->list[i].priority, priorities, groups,
+                                 sizeof *priorities, larger_first);
+        servers->list[i].group = (uint32_t)(found - priorities);
+    }
+    servers->group_count = groups;
+    free(priorities);
+    return true;
+}
+
+bool jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
+                       size_t why_size)
+{
+    struct reader reader = {text, text, why, why_size};
+
+    if (why_size > 0)
+        why[0] = '\0';
+    memset(servers, 0, sizeof *servers);
+    for (;;) {
+        while (is_space(*reader.at))
+            reader.at++;
+        if (*reader.at == '\0')
+            break;
+        struct jrc_server *list = reallocarray(
+            servers->list, servers->count + 1, sizeof *servers->list);
+        if (list == NULL)
+            goto failed;
+        servers->list = list;
+        memset(&list[servers->count], 0, sizeof *list);
+        servers->count++;
+        if (!read_server(&reader, &list[servers->count - 1]))
+            goto failed;
+    }
+    if (servers->count == 0) {
+        complain(&reader, "a server is expected");
+        goto failed;
+    }
+    if (make_groups(servers))
+        return true;
+failed:
+    jrc_servers_clear(servers);
+    return false;
+}
+
+void jrc_servers_clear(struct jrc_servers *servers)
+{
+    for (size_t i = 0; i < servers->count; i++)
+        free(servers->list[i].host);
+    free(servers->list);
+    free(servers->ready);
+    memset(servers, 0, sizeof *servers);
+}
