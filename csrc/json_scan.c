@@ -17,6 +17,13 @@ JRC_INLINE bool is_left(const struct jrc_json_reader *reader,
     return closed || p < reader->end;
 }
 
+/* The byte at p, or one that is expected nowhere. */
+JRC_INLINE unsigned char look(const struct jrc_json_reader *reader,
+                              const unsigned char *p, bool closed)
+{
+    return JRC_LIKELY(is_left(reader, p, closed)) ? *p : '\0';
+}
+
 /* The first byte from p on that is no white space, of which there is rarely
  * any; if so, mostly one. */
 JRC_INLINE const unsigned char *skip_space(const struct jrc_json_reader *reader,
@@ -54,28 +61,24 @@ JRC_INLINE const unsigned char *skip_digits(
     return p;
 }
 
-static const unsigned char *read_digits(struct jrc_json_reader *reader,
-                                        const unsigned char *p)
+JRC_INLINE const unsigned char *read_digits(struct jrc_json_reader *reader,
+                                            const unsigned char *p, bool closed)
 {
     const unsigned char *first = p;
 
-    p = skip_digits(reader, p, false);
-    return p > first ? p
-                     : jrc_json_refuse_syntax(reader, p, "expected a digit");
+    p = skip_digits(reader, p, closed);
+    return JRC_LIKELY(p > first)
+               ? p
+               : jrc_json_refuse_syntax(reader, p, "expected a digit");
 }
 
-/* p is at the dot or at the exponent's letter. */
-static const unsigned char *read_fraction(struct jrc_json_reader *reader,
+/* p is behind the exponent's letter. */
+static const unsigned char *read_exponent(struct jrc_json_reader *reader,
                                           const unsigned char *p)
 {
-    if (*p == '.')
-        p = read_digits(reader, p + 1);
-    if (!p || p == reader->end || (*p | 0x20) != 'e')
-        return p;
-    p++;
     if (p < reader->end && (*p == '+' || *p == '-'))
         p++;
-    return read_digits(reader, p);
+    return read_digits(reader, p, false);
 }
 
 /* p is behind the sign. */
@@ -84,15 +87,19 @@ JRC_INLINE const unsigned char *read_number(struct jrc_json_reader *reader,
 {
     const unsigned char *first = p;
 
-    p = skip_digits(reader, p, closed);
-    if (JRC_UNLIKELY(p == first))
-        return jrc_json_refuse_syntax(reader, p, "expected a digit");
+    p = read_digits(reader, p, closed);
+    if (JRC_UNLIKELY(!p))
+        return NULL;
     if (JRC_UNLIKELY(*first == '0' && p - first > 1))
         return jrc_json_refuse_syntax(reader, first + 1,
                                       "a number with a leading zero");
-    if (JRC_UNLIKELY(is_left(reader, p, closed) &&
-                     (*p == '.' || (*p | 0x20) == 'e')))
-        return read_fraction(reader, p);
+    if (look(reader, p, closed) == '.') {
+        p = read_digits(reader, p + 1, closed);
+        if (JRC_UNLIKELY(!p))
+            return NULL;
+    }
+    if (JRC_UNLIKELY((look(reader, p, closed) | 0x20) == 'e'))
+        return read_exponent(reader, p + 1);
     return p;
 }
 
@@ -112,7 +119,7 @@ JRC_INLINE const unsigned char *read_literal(struct jrc_json_reader *reader,
 JRC_INLINE const unsigned char *read_scalar(struct jrc_json_reader *reader,
                                             const unsigned char *p, bool closed)
 {
-    unsigned char byte = is_left(reader, p, closed) ? *p : '\0';
+    unsigned char byte = look(reader, p, closed);
 
     if (JRC_LIKELY(byte == '"'))
         return jrc_json_read_string(reader, p);
@@ -133,13 +140,6 @@ JRC_INLINE const unsigned char *read_scalar(struct jrc_json_reader *reader,
 }
 
 /* ---- Containers ---- */
-
-/* The byte at p, or one that is expected nowhere. */
-JRC_INLINE unsigned char look(const struct jrc_json_reader *reader,
-                              const unsigned char *p, bool closed)
-{
-    return JRC_LIKELY(is_left(reader, p, closed)) ? *p : '\0';
-}
 
 /* A name and its colon; p may be at white space before.  The name lies in its
  * quotes at *name. */

@@ -170,12 +170,17 @@ JRC_INLINE uint64_t jrc_json_bits(const struct jrc_json_reader *reader,
                                               : jrc_json_last_bits(reader, p);
 }
 
-/* A string; p is at its opening quote.  Most are short and plain. */
+/* A string; p is at its opening quote.  Most are plain, and shorter than two
+ * blocks. */
 JRC_INLINE const unsigned char *jrc_json_read_string(
     struct jrc_json_reader *reader, const unsigned char *p)
 {
     uint64_t bits = jrc_json_bits(reader, ++p);
 
+    if (bits == 0 && p < reader->blocks_end) {
+        p += JRC_JSON_BLOCK;
+        bits = jrc_json_bits(reader, p);
+    }
     if (JRC_LIKELY(bits != 0)) {
         p = jrc_json_first_special(p, bits);
         if (JRC_LIKELY(*p == '"'))
