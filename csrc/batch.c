@@ -14,9 +14,10 @@ bool jrc_batch_init(struct jrc_batch *batch, size_t capacity)
     batch->tokens = calloc(capacity, sizeof *batch->tokens);
     batch->starts = calloc(capacity, sizeof *batch->starts);
     batch->lens = calloc(capacity, sizeof *batch->lens);
+    batch->origins = calloc(capacity, sizeof *batch->origins);
     batch->failures = calloc(capacity, sizeof *batch->failures);
     if (batch->tokens != NULL && batch->starts != NULL && batch->lens != NULL &&
-        batch->failures != NULL)
+        batch->origins != NULL && batch->failures != NULL)
         return true;
     jrc_batch_clear(batch);
     return false;
@@ -27,6 +28,7 @@ void jrc_batch_clear(struct jrc_batch *batch)
     free(batch->tokens);
     free(batch->starts);
     free(batch->lens);
+    free(batch->origins);
     free(batch->failures);
     free(batch->text.bytes);
     free(batch->details.bytes);
@@ -60,8 +62,10 @@ static void put(struct jrc_text *text, const char *bytes, size_t len)
 }
 
 static bool add_result(struct jrc_batch *batch, uint64_t token,
-                       const char *json, size_t len)
+                       const jsonrpcc_outcome *outcome, const char *json)
 {
+    size_t len = outcome->json_len;
+
     if (!make_room(&batch->text, len + 2))
         return false;
     if (batch->text.len == 0)
@@ -69,6 +73,8 @@ static bool add_result(struct jrc_batch *batch, uint64_t token,
     batch->tokens[batch->count] = token;
     batch->starts[batch->count] = batch->text.len;
     batch->lens[batch->count] = len;
+    batch->origins[batch->count] =
+        (jsonrpcc_origin){outcome->server, outcome->elapsed_us};
     batch->count++;
     put(&batch->text, json, len);
     put(&batch->text, ",", 1);
@@ -99,7 +105,7 @@ static void add(struct jrc_batch *batch, uint64_t token,
         add_failure(batch, token, outcome, json);
         return;
     }
-    if (add_result(batch, token, json, outcome->json_len))
+    if (add_result(batch, token, outcome, json))
         return;
     jsonrpcc_outcome lost = *outcome;
     lost.status = JSONRPCC_ENOMEM;
@@ -134,7 +140,8 @@ void jrc_batch_append(struct jrc_batch *batch, struct jrc_batch *from)
     for (size_t i = 0; i < from->count; i++) {
         jsonrpcc_outcome outcome = {
             .fate = JSONRPCC_ANSWERED,
-            .server = -1,
+            .server = from->origins[i].server,
+            .elapsed_us = from->origins[i].elapsed_us,
             .json_len = from->lens[i],
         };
         add(batch, from->tokens[i], &outcome,
@@ -176,6 +183,7 @@ bool jrc_batch_slice(struct jrc_batch *batch, jsonrpcc_batch *slice)
         slice->results_len = close - open + 1;
         slice->starts = batch->starts + first;
         slice->lens = batch->lens + first;
+        slice->origins = batch->origins + first;
     }
     for (size_t i = 0; i < batch->failure_count; i++)
         batch->failures[i].outcome.json = detail(batch, &batch->failures[i]);

@@ -27,7 +27,8 @@ struct jrc_batch {
     size_t count, taken; /* of results; taken: by slices so far */
     uint64_t *tokens;
     size_t *starts, *lens; /* of the results in text */
-    struct jrc_text text;  /* "[" result "," result "," ... */
+    jsonrpcc_origin *origins;
+    struct jrc_text text; /* "[" result "," result "," ... */
     size_t failure_count;
     jsonrpcc_failure *failures; /* json holds an offset in details, plus one */
     struct jrc_text details;

@@ -408,6 +408,12 @@ typedef struct {
     jsonrpcc_outcome outcome; /* never OK */
 } jsonrpcc_failure;
 
+/* Where a result came from, and how long it took. */
+typedef struct {
+    int32_t server; /* index in the list of servers */
+    uint64_t elapsed_us;
+} jsonrpcc_origin;
+
 /* What a fetch gives: at most 256 results or some 64 KiB of them, and all
  * failures and events so far.  Everything in it is valid until the next fetch.
  */
@@ -418,6 +424,7 @@ typedef struct {
     size_t results_len;     /* with its brackets */
     const size_t *starts;   /* element i is results[starts[i] - starts[0] + 1 */
     const size_t *lens;     /* ...), lens[i] bytes long */
+    const jsonrpcc_origin *origins; /* origins[i] is that of result i */
     size_t failure_count;
     const jsonrpcc_failure *failures;
     size_t event_count;

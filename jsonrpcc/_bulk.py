@@ -146,7 +146,9 @@ class Bulk:
                 view(batch.results + start, batch.lens[i])
             )
         except Exception as cause:
-            error = client._outcomes.undecoded(self._method, cause)  # noqa: SLF001
+            error = client._outcomes.undecoded(  # noqa: SLF001
+                self._method, cause, batch.origins[i]
+            )
             outcomes.put(batch.tokens[i], error, True)
         else:
             outcomes.put(batch.tokens[i], result, False)

@@ -92,12 +92,12 @@ class Dispatcher:
     # SystemExit and asyncio.CancelledError too, must not end this thread: the
     # outcomes of all other calls come through it.
 
-    def _decode_one(self, entry: Entry, text: Any) -> None:
+    def _decode_one(self, entry: Entry, text: Any, origin: Any) -> None:
         on_result, _, method = entry
         try:
             result = self._decode(text)
         except Exception as cause:
-            self._end(entry, self._outcomes.undecodable(method, cause))
+            self._end(entry, self._outcomes.undecodable(method, cause, origin))
             return
         if on_result is None:
             return
@@ -114,10 +114,12 @@ class Dispatcher:
             bytes(ffi.buffer(batch.results + batch.starts[i] - first, batch.lens[i]))
             for i in range(len(tokens))
         ]
-        for token, text in zip(tokens, texts, strict=True):
+        origins = ffi.new("jsonrpcc_origin[]", batch.count)
+        ffi.memmove(origins, batch.origins, ffi.sizeof(origins))
+        for token, text, origin in zip(tokens, texts, origins, strict=True):
             entry = self.calls.take(token)
             if entry is not None:
-                self._decode_one(entry, text)
+                self._decode_one(entry, text, origin)
 
     def _fail(self, batch: Any) -> None:
         for i in range(batch.failure_count):

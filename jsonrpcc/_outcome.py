@@ -189,22 +189,26 @@ class Outcomes:
         )
 
     def undecoded(
-        self, method: str, cause: Exception, outcome: Any = None
+        self, method: str, cause: Exception, origin: Any
     ) -> InvalidResponse | MemoryError:
         """Return what to raise where somebody waits for a result like this."""
         if isinstance(cause, MemoryError):
             return cause  # which says nothing about the response
-        return self.undecodable(method, cause, outcome)
+        return self.undecodable(method, cause, origin)
 
     def undecodable(
-        self, method: str, cause: BaseException, outcome: Any = None
+        self, method: str, cause: BaseException, origin: Any
     ) -> InvalidResponse:
-        """Return the error of a result that the codec refused, for on_error."""
+        """
+        Return the error of a result that the codec refused, for on_error.
+
+        *origin* is a jsonrpcc_origin, or an outcome, which has the same two.
+        """
         error = InvalidResponse(
             f"invalid response: {method}: the result can not be decoded: {cause}",
             method=method,
-            server=self._address(outcome.server) if outcome is not None else None,
-            elapsed=outcome.elapsed_us / 1e6 if outcome is not None else None,
+            server=self._address(origin.server),
+            elapsed=origin.elapsed_us / 1e6,
             fate="answered",
         )
         error.__cause__ = cause

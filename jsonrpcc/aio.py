@@ -233,7 +233,8 @@ class AsyncClient(Base):
         try:
             result = self._codec.decode(text)
         except Exception as cause:
-            future.set_exception(self._outcomes.undecoded(method, cause))
+            origin = batch.origins[i]
+            future.set_exception(self._outcomes.undecoded(method, cause, origin))
         else:
             future.set_result(result)
 

@@ -11,8 +11,11 @@
 
 static void add(struct jrc_batch *batch, uint64_t token, const char *json)
 {
-    jsonrpcc_outcome outcome = {
-        .fate = JSONRPCC_ANSWERED, .json = json, .json_len = strlen(json)};
+    jsonrpcc_outcome outcome = {.fate = JSONRPCC_ANSWERED,
+                                .server = (int32_t)(token % 7),
+                                .elapsed_us = token * 3,
+                                .json = json,
+                                .json_len = strlen(json)};
 
     jrc_batch_add(batch, token, &outcome);
 }
@@ -52,6 +55,8 @@ static size_t fetch(struct jrc_batch *batch, uint64_t first)
             CHECK(slice.tokens[i] == first + total + i);
             CHECK(slice.lens[i] == strlen(text) &&
                   memcmp(slice.results + at, text, slice.lens[i]) == 0);
+            CHECK(slice.origins[i].server == (int32_t)(slice.tokens[i] % 7));
+            CHECK(slice.origins[i].elapsed_us == slice.tokens[i] * 3);
         }
         total += slice.count;
     }
@@ -177,12 +182,12 @@ static void test_out_of_memory(void)
         jrc_batch_clear(&more);
         free(big);
     }
-    for (unsigned n = 1; n < 6 && fault_has_memory(); n++) {
+    for (unsigned n = 1; n < 7 && fault_has_memory(); n++) {
         struct jrc_batch batch;
         fault_arm(FAULT_MEMORY, n, false);
         bool made = jrc_batch_init(&batch, 10);
         fault_disarm();
-        CHECK(made == (n == 5));
+        CHECK(made == (n == 6));
         jrc_batch_clear(&batch);
     }
 }
