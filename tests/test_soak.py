@@ -72,6 +72,24 @@ def test_leaks_with_a_frame_of_ours_count(soak):
                                         .replace("/csrc/", "/")) == []  # fmt: skip
 
 
+CRASH = """
+AddressSanitizer:DEADLYSIGNAL
+=================================================================
+==7==ERROR: AddressSanitizer: SEGV on unknown address 0x0 (pc 0x0 bp 0x0 sp 0x0 T0)
+    #0 0x1 in PyObject_Call (/usr/lib/libpython3.so)
+"""
+
+
+def test_an_error_counts_without_a_frame_of_ours(soak):
+    others = soak("sanitizers").errors_of_others
+    assert others(LEAKS) == []
+    (error,) = others(CRASH + LEAKS)
+    assert "SEGV" in error
+    through_us = CRASH + "    #1 0x2 in call csrc/python/blocking.c:9\n"
+    assert others(through_us) == []
+    assert len(soak("sanitizers").reports_of_ours(through_us)) == 1
+
+
 FRAMES = """
 Direct leak of 64 byte(s) in 1 object(s) allocated from:
     #0 0x1 in malloc
