@@ -366,13 +366,20 @@ class Ended:
         """Return what the program reported: the JSON on its last line."""
         assert self.code == 0, f"exit code {self.code}: {self.out}{self.err}"
         assert not self.err, self.err
+        # So does a program in which ASan finds an error, with exitcode=0 and log_path.
+        assert self.out, "it ended with code 0, and has said nothing"
         return json.loads(self.out.splitlines()[-1])
 
 
 def start_program(name, *args, env=(), before=(), **options):
-    """Start tests/programs/name, by the command *before* it if there is one."""
+    """
+    Start tests/programs/name, by the command *before* it if there is one.
+
+    By faulthandler a crash, and SIGABRT, say where all its threads were.
+    """
+    python = [sys.executable, "-X", "faulthandler", "-W", "error"]
     return subprocess.Popen(
-        [*before, sys.executable, "-W", "error", PROGRAMS / name, *map(str, args)],
+        [*before, *python, PROGRAMS / name, *map(str, args)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

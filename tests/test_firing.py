@@ -1,9 +1,19 @@
-"""The outcome checker catches what it is there to catch."""
+"""The outcome checker catches what it is there to catch, and programs say their end."""
 
 import copy
+import signal
 
 import pytest
-from firing import LATE, Entry, Healthy, Outcome, Seen, violations
+from firing import (
+    CHILD_LIMIT,
+    LATE,
+    Entry,
+    Healthy,
+    Outcome,
+    Seen,
+    run_program,
+    violations,
+)
 
 from jsonrpcc import ConnectionLost, RemoteError, RequestTimeout, ServerFailure
 
@@ -101,3 +111,23 @@ def test_a_failure_while_a_server_was_up_is_caught():
     error = ServerFailure(fate="not_sent")
     assert check([], error=error) == []
     assert len(check([], Healthy(2, 9, 11), error=error)) == 1
+
+
+HANGS = "import threading; threading.Event().wait()"
+CRASHES = "import os; os.abort()"
+ENDS = "import os; os._exit(0)"
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        (HANGS, "hangs: .*Aborted.*line 1 in"),
+        (CRASHES, f"exit code -{signal.SIGABRT:d}: .*Aborted.*line 1 in"),
+        (ENDS, "said nothing"),
+    ],
+)
+def test_a_program_that_comes_to_no_good_end_says_so(tmp_path, program, says):
+    path = tmp_path / "program.py"
+    path.write_text(program)
+    with pytest.raises(AssertionError, match=f"(?s){says}"):
+        run_program(path, limit=CHILD_LIMIT / 10).report()

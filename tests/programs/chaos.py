@@ -13,6 +13,7 @@ done and what came of it, as JSON; "broken" are the promises that were not kept.
 import asyncio
 import collections
 import contextlib
+import faulthandler
 import json
 import random
 import signal
@@ -37,6 +38,8 @@ STEPS = 10  # of faults between two calms
 CALM = 0.4
 THREADS = 8
 
+# Ended by "timeout", it says where it was.
+faulthandler.register(signal.SIGTERM, chain=True)
 seed, seconds = int(sys.argv[1]), float(sys.argv[2])
 faults = collections.Counter()
 
@@ -364,10 +367,12 @@ with tempfile.TemporaryDirectory() as folder:
     healthy = []
     steps = plan(seed, sorted(FAULTS), len(places))
     started = time.monotonic()  # four servers may take long to come up
-    while time.monotonic() < started + seconds:
-        wild(places, steps)
-        healthy += calm(places)
-    stop.set()
+    try:
+        while time.monotonic() < started + seconds:
+            wild(places, steps)
+            healthy += calm(places)
+    finally:
+        stop.set()  # else the threads would not let a failed run end
     for thread in threads:
         thread.join(LIMIT)
         assert not thread.is_alive(), "a thread of the load hangs"
