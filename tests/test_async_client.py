@@ -67,7 +67,8 @@ def test_gathered_calls_get_their_own_results(serve, run):
     server = serve()
 
     async def main():
-        async with AsyncClient(server.address) as client:
+        # The last answer comes when the server has done all the others.
+        async with AsyncClient(server.address, timeout=LIMIT) as client:
             got = await asyncio.gather(
                 *(client.call("first", [i]) for i in range(5000))
             )
