@@ -3,6 +3,7 @@
 #include "check.h"
 #include "loop.h"
 #include "rig.h"
+#include "socket.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -129,6 +130,34 @@ static void test_looks_at_one_socket_are_not_for_ever(void)
     rig_stop(&rig);
 }
 
+/* A look in place of a poll sees the end of a connection as a poll does. */
+static void test_a_look_sees_the_end_of_a_connection(void)
+{
+    struct rig rig;
+    char servers[32];
+    int listener = listen_somewhere(servers, sizeof servers);
+
+    rig_start_down(&rig, servers, -1);
+    struct jrc_loop *loop = jrc_loop_new(&rig.engine, &rig.servers);
+    if (loop == NULL)
+        abort();
+    int fd = connect_loop(loop, &rig, 0, listener);
+    for (uint64_t i = 1; i <= 2; i++) {
+        CHECK(send(fd, "2:{},", 5, 0) == 5);
+        jrc_loop_poll(loop, jrc_now_us() + SECOND_US);
+        CHECK(rig.engine.conns[0].bytes_received == 5 * i);
+    }
+    CHECK(loop->hot != NULL); /* so the next one is a look */
+    close(fd);
+    jrc_loop_poll(loop, 0);
+    CHECK(loop->hot == NULL);
+    CHECK(rig.servers.list[0].state == JRC_SERVER_DOWN);
+    CHECK(rig.engine.conns[0].reason == JSONRPCC_PEER_CLOSED);
+    jrc_loop_free(loop);
+    close(listener);
+    rig_stop(&rig);
+}
+
 static uint64_t poll_us(struct jrc_loop *loop, uint64_t wait_us)
 {
     uint64_t before = jrc_now_us();
@@ -170,5 +199,6 @@ int main(void)
     test_a_poll_reads_each_socket_once(0);
     test_a_poll_reads_each_socket_once(SECOND_US);
     test_looks_at_one_socket_are_not_for_ever();
+    test_a_look_sees_the_end_of_a_connection();
     return check_done();
 }
