@@ -255,12 +255,14 @@ def test_a_dispatcher_with_much_to_do_wakes_nobody_for_its_own_calls(server):
     """It comes for more all the time; what it submits until then goes out together."""
     calls, window = 20_000, 5000
     left, alive, done = calls - window, window, threading.Event()
+    times = []
 
     def on_result(_):
         nonlocal left, alive
         end = time.perf_counter() + 20e-6
         while time.perf_counter() < end:  # slower than responses come
             pass
+        times.append(end)
         if left > 0:
             left -= 1
             client.request("echo", [1], on_result)
@@ -274,7 +276,11 @@ def test_a_dispatcher_with_much_to_do_wakes_nobody_for_its_own_calls(server):
             client.request("echo", [1], on_result)
         before = client.stats().wakeups
         assert done.wait(LIMIT)
-        assert client.stats().wakeups - before < calls / 20
+        wakeups = client.stats().wakeups - before
+    # It comes for 256 at a time.  Who did not come for 40 ms, as on a busy machine, is
+    # not waited for: the event thread drives, and each call wakes it until he comes.
+    slow = sum(b - a > 0.03 for a, b in zip(times, times[256:], strict=False))
+    assert wakeups < calls / 20 + slow
 
 
 def test_a_call_that_ends_at_once_leaves_the_loop_attended(server):
