@@ -355,6 +355,8 @@ static void test_many_at_once(void)
                                       0) == -JSONRPCC_EINVAL);
     CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[]", 3, &at, 9, 0,
                                       0) == -JSONRPCC_EINVAL);
+    CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[],]", 5, &at, 9, 0,
+                                      0) == -JSONRPCC_EINVAL);
     CHECK(jsonrpcc_queue_fd(queue) == -1);
     at = 0;
     uint64_t token = 0;
