@@ -138,9 +138,9 @@ class Core:
                 return
             sock.setblocking(False)
             self._number += 1
-            self.records.connected(0, accepted=1)
             opening = self.plan.for_connection(already_open=False)
             if opening.end:
+                self.records.connected(0, accepted=1)
                 if opening.end == "reset":
                     reset_on_close(sock)
                 sock.close()
@@ -149,21 +149,31 @@ class Core:
             self.spawn(adopt(connection, sock)).add_done_callback(
                 # Cancelled before it began, nobody else has it.
                 lambda _, connection=connection, sock=sock: (  # type: ignore[misc]
-                    None if connection.made else sock.close()
+                    None if connection.made else self._give_up(sock)
                 )
             )
+
+    def _give_up(self, sock: socket.socket) -> None:
+        self.records.connected(0, accepted=1)
+        sock.close()
 
     def _accept_again(self, listener: socket.socket) -> None:
         if self._loop is not None and self._listener is listener:
             self._loop.add_reader(listener, self._accept)
 
     def opened(self, connection: Connection, age: int) -> bool:
-        """Take *connection* in; False if everything was closed meanwhile."""
+        """
+        Take *connection* in; False if everything was closed meanwhile.
+
+        It counts as accepted and as open at once: who waits for it to be accepted,
+        and then for its end, must not find it between the two.
+        """
         if age != self._age:
             self.ending.add(connection)
+            self.records.connected(0, accepted=1)
             return False
         self.connections[connection] = None
-        self.records.connected(1)
+        self.records.connected(1, accepted=1)
         return True
 
     def closing(self, connection: Connection) -> None:

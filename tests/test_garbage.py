@@ -29,7 +29,7 @@ def settled(count, baseline):
 def test_a_dropped_client_ends_its_calls_threads_and_descriptors():
     with Server(METHODS, fault=Drop()) as server:
         before = threads(), descriptors()
-        for _ in range(20):
+        for number in range(20):
             client = Client(server.address)
             wait_for_state(client, "up")
             history = History()
@@ -41,7 +41,9 @@ def test_a_dropped_client_ends_its_calls_threads_and_descriptors():
             history.wait()
             for future in futures:
                 assert isinstance(future.exception(LIMIT), ClientClosed)
-            # Only then has the server read all that this client sent it.
+            # Only then has the server read all that this client sent it; and it may
+            # not have accepted the connection yet, although the client is up.
+            server.wait_for_accepted(number + 1)
             server.wait_for_connections(0)
             history.check(server)
             del future, futures  # a call keeps what is left of its client

@@ -542,6 +542,23 @@ def test_waiting_has_a_limit():
             server.wait_for_accepted(2, 0.01)
 
 
+def test_an_accepted_connection_is_open():
+    """Or who waits for its end might see it before it has begun."""
+
+    async def main():
+        async with Server(METHODS) as server:
+            with socket.create_connection(("127.0.0.1", server.port)):
+                async with asyncio.timeout(LIMIT):
+                    while not server.accepted:  # noqa: ASYNC110
+                        await asyncio.sleep(0)
+                assert server.connections == 1
+            async with asyncio.timeout(LIMIT):
+                while server.connections:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
 # --- start and stop ---
 
 
