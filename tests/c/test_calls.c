@@ -1,4 +1,6 @@
 /* The table of calls: ids, ownership, deadlines, lists. */
+#include "fault_here.h"
+
 #include "calls.h"
 #include "check.h"
 
@@ -33,6 +35,19 @@ static void test_capacity(void)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         CHECK(jrc_calls_init(&calls, sizes[i][0]));
         CHECK(calls.capacity == sizes[i][1]);
+        jrc_calls_clear(&calls);
+    }
+}
+
+static void test_no_memory_for_a_table(void)
+{
+    struct jrc_calls calls;
+
+    for (unsigned n = 1; n < 4 && fault_has_memory(); n++) {
+        fault_arm(FAULT_MEMORY, n, false);
+        bool made = jrc_calls_init(&calls, 100);
+        fault_disarm();
+        CHECK(made == (n == 3));
         jrc_calls_clear(&calls);
     }
 }
@@ -290,6 +305,7 @@ static void test_nobody_is_cancelled(void)
 int main(void)
 {
     test_capacity();
+    test_no_memory_for_a_table();
     test_ids_are_never_reused();
     test_ids_stay_below_2_to_53();
     test_full_table();

@@ -429,6 +429,21 @@ static void test_outputs_lend_their_memory(void)
     rig_stop(&rig);
 }
 
+static void test_the_door_and_the_only_output_change_memory(void)
+{
+    const char *door = NULL;
+
+    rig_start(&rig, "a:1");
+    for (uint64_t token = 0; token < 6; token++) {
+        rig_call(&rig, token, 0, 1000);
+        CHECK(token == 0 || rig.door.bytes != NULL);
+        CHECK(token < 2 || rig.engine.conns[0].out.bytes == door);
+        door = rig.door.bytes;
+        rig_send(&rig, 0, 1000);
+    }
+    rig_stop(&rig);
+}
+
 static void test_close(void)
 {
     rig_start(&rig, "a:1");
@@ -528,6 +543,7 @@ int main(void)
     test_all_blocked();
     test_blocked_ends_when_nothing_is_left_to_send();
     test_outputs_lend_their_memory();
+    test_the_door_and_the_only_output_change_memory();
     test_close();
     test_lost_while_closing();
     test_the_reason_is_the_best_servers();

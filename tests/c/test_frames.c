@@ -154,6 +154,25 @@ static void test_large_empty_queue_gives_memory_back(void)
 }
 
 /* A queue that is always busy must not grow for ever. */
+static bool all_dead(const void *arg, uint64_t id)
+{
+    (void)arg;
+    (void)id;
+    return true;
+}
+
+static void test_a_purged_queue_gives_memory_back(void)
+{
+    struct jrc_frames f = {0};
+    static char bytes[1 << 16];
+
+    for (uint64_t id = 1; id <= 10; id++)
+        CHECK(jrc_frames_append(&f, id, bytes, sizeof bytes));
+    jrc_frames_purge(&f, all_dead, NULL);
+    CHECK(jrc_frames_empty(&f) && f.bytes == NULL);
+    jrc_frames_clear(&f);
+}
+
 static void test_steady_traffic_keeps_the_room(void)
 {
     struct jrc_frames f = {0};
@@ -208,6 +227,7 @@ int main(void)
     test_purge_spares_what_has_begun();
     test_space_then_added();
     test_large_empty_queue_gives_memory_back();
+    test_a_purged_queue_gives_memory_back();
     test_steady_traffic_keeps_the_room();
     test_any_order_against_the_model();
     return check_done();

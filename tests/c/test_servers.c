@@ -222,6 +222,11 @@ static void test_first_choice_is_waited_for(void)
     CHECK(pick(&s, 20) == 1);
     jrc_servers_clear(&s);
 
+    start(&s, "a:1 b:1", -1); /* an equal is not waited for */
+    jrc_servers_up(&s, 0, 10);
+    CHECK(pick(&s, 10) == 0);
+    jrc_servers_clear(&s);
+
     start(&s, "a:1 b:1", -1); /* down is only known when all were tried */
     jrc_servers_down(&s, 0, 20, MOST);
     CHECK(pick(&s, 20) == JRC_SERVER_PENDING);

@@ -57,6 +57,21 @@ static void test_a_suspect_is_unloaded(void)
     finish();
 }
 
+/* But not the frame that has begun to leave, which stays whole. */
+static void test_what_has_begun_stays(void)
+{
+    rig_start(&rig, "a:1 b:2");
+    for (uint64_t token = 0; token < 14; token++)
+        rig_call(&rig, token, 0, token % 2 == 0 && token < 10 ? 10 : 5000);
+    CHECK(rig_send(&rig, 0, 5 * FRAME + 5) == 5 * FRAME + 5);
+    rig_send(&rig, 1, ALL);
+    rig_wait(&rig, 10000);
+    CHECK(rig_events(&rig, JSONRPCC_SUSPECT, 0) == 1);
+    CHECK(rig_output(&rig, 0) == FRAME - 5 && rig_output(&rig, 1) == FRAME);
+    CHECK(rig_send(&rig, 0, ALL) == FRAME - 5);
+    finish();
+}
+
 /* ---- a connection that is dead without a word ---------------------------- */
 
 static enum jrc_server_state state(uint32_t i)
@@ -272,6 +287,7 @@ int main(void)
 {
     test_five_timeouts_make_a_suspect();
     test_a_suspect_is_unloaded();
+    test_what_has_begun_stays();
     test_a_silent_connection_is_renewed();
     test_renewed_once_for_each_trial();
     test_after_a_long_trial_others_have_their_turn();
