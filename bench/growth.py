@@ -28,6 +28,7 @@ LARGEST = 16 * 1024 * 1024 - 1024
 CURVES: dict[str, tuple[str, tuple[int, ...]]] = {
     "in-flight": ("calls in flight", (1, 10, 100, 1000, 10_000, 60_000)),
     "servers": ("servers, one call in flight", (1, 10, 100, 1000)),
+    "servers-raw": ("servers, send and recv alone", (1, 10, 100, 1000)),
     "servers-many": ("servers, 1000 calls in flight", (1, 10, 100, 1000)),
     "payload": (
         "bytes of a result",
@@ -44,6 +45,7 @@ CURVES: dict[str, tuple[str, tuple[int, ...]]] = {
 COLUMNS: dict[str, dict[str, str]] = {
     "in-flight": {"cpu_us": "CPU µs per call", "p50_us": "p50 µs", "p99_us": "p99 µs"},
     "servers": {"cpu_us": "CPU µs per call", "p50_us": "p50 µs"},
+    "servers-raw": {"cpu_us": "CPU µs per call", "p50_us": "p50 µs"},
     "servers-many": {
         "cpu_us": "CPU µs per call",
         "turns_per_call": "loop turns per call",
@@ -63,6 +65,9 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 
 
+Curves = dict[str, dict[int, list[dict[str, Any]]]]
+
+
 def main() -> None:
     """Measure all points, several times, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
@@ -72,7 +77,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, metavar="DIR")
     args = parser.parse_args()
 
-    raw: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    raw: Curves = {}
     for name in args.curve or CURVES:
         points = raw[name] = {value: [] for value in CURVES[name][1]}
         repeats = 1 if name == "idle" else args.repeats
@@ -90,8 +95,39 @@ def main() -> None:
     sys.stdout.write(page)
 
 
-def _page(raw: dict[str, dict[int, list[dict[str, Any]]]]) -> str:
+def _goals(raw: Curves) -> list[tuple[str, float, float]]:
+    """What is measured of the bars: what, how much, how much it may be."""
+
+    def median(curve: str, value: int, column: str = "cpu_us") -> float:
+        return statistics.median(run[column] for run in raw[curve][value])
+
+    goals = []
+    if "in-flight" in raw:
+        grown = median("in-flight", 60_000) / median("in-flight", 1000)
+        goals.append(("60,000 calls in flight to 1,000: CPU of a call", grown, 1.5))
+    for curve, what in {"servers": "", "servers-raw": ", send and recv alone"}.items():
+        if curve in raw:
+            grown = median(curve, 1000) / median(curve, 1)
+            goals.append((f"1,000 servers to one{what}: CPU of a call", grown, 1.2))
+    if "memory" in raw:
+        most = max(median("memory", n, "c_bytes_per_call") for n in raw["memory"])
+        goals.append(("bytes of C memory a small call in flight", most, 400))
+    for up in raw.get("idle", ()):
+        state = f"idle, {up or 'no'} servers up"
+        for column, bar in (("wakeups_per_second", 1), ("cpu_percent", 0.1)):
+            name = COLUMNS["idle"][column]
+            goals.append((f"{state}: {name}", median("idle", up, column), bar))
+    return goals
+
+
+def _page(raw: Curves) -> str:
+    rows = [
+        (what, f"{figure:.2f}", f"{bar:g}", "reached" if figure <= bar else "missed")
+        for what, figure, bar in _goals(raw)
+    ]
     parts = ["# How the cost grows\n"]
+    if rows:
+        parts += ["## Against the bars\n", table(("", "measured", "bar", ""), rows)]
     for name, points in raw.items():
         title, _ = CURVES[name]
         names = COLUMNS[name]
@@ -155,7 +191,9 @@ def _idle(up: int, seconds: float) -> dict[str, Any]:
         )
         assert client.stdout is not None
         client.stdout.readline()
-        time.sleep(1)  # what follows the connecting is not what we look for
+        # What follows the connecting is not what we look for, nor are attempts that
+        # come more often at first: their wait has grown to its bound by then.
+        time.sleep(1 if up else 15)
         wakeups, cpu, threads = _activity(client.pid)
         time.sleep(seconds)  # this is the measurement
         later, cpu_later, _ = _activity(client.pid)

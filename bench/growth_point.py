@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gc
 import json
+import socket
 import sys
 import threading
 import time
 import tracemalloc
+from contextlib import ExitStack
+from itertools import cycle, islice
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import jsonrpcc
 from bench.drive import GET_USER, Work, chains
 from bench.job import HOST, USER, Job, WrongResultError, status_kib
+from bench.rivals import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +91,30 @@ def in_flight(value: int, ports: list[int]) -> dict[str, Any]:
 def servers(_: int, ports: list[int]) -> dict[str, Any]:
     """As many servers as there are ports, each call sent and received alone."""
     return in_flight(1, ports)
+
+
+def servers_raw(_: int, ports: list[int]) -> dict[str, Any]:
+    """As many servers by send and recv of fixed bytes: the kernel's part of it."""
+    job = Job("growth", ports[0], CALLS // 10, 0, 1)
+    frame = wire.request(1, "get_user", USER)
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection((HOST, port)))
+            for port in ports
+        ]
+        for one in connections:
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        around = cycle((one.send, one.recv) for one in connections)
+        for send, recv in islice(around, job.calls // 10):
+            send(frame)
+            recv(4096)
+        with job.measure():
+            for send, recv in islice(around, job.calls):
+                begun = time.perf_counter()
+                send(frame)
+                recv(4096)
+                job.latencies.append(time.perf_counter() - begun)
+    return job.report()
 
 
 def servers_many(_: int, ports: list[int]) -> dict[str, Any]:
@@ -167,6 +195,7 @@ def idle(value: int, ports: list[int]) -> dict[str, Any]:
 KINDS = {
     "in-flight": in_flight,
     "servers": servers,
+    "servers-raw": servers_raw,
     "servers-many": servers_many,
     "payload": payload,
     "payload-many": payload_many,
