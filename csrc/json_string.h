@@ -94,9 +94,10 @@ JRC_INLINE uint64_t jrc_json_special_bits(const unsigned char *p)
 JRC_INLINE uint64_t jrc_json_last_bits(const struct jrc_json_reader *reader,
                                        const unsigned char *p)
 {
+    if (reader->blocks_end == reader->start)
+        return 0; /* there is no whole block */
     const unsigned char *last = reader->blocks_end - 1;
-
-    return last < reader->start ? 0 : jrc_json_special_bits(last) >> (p - last);
+    return jrc_json_special_bits(last) >> (p - last);
 }
 
 JRC_INLINE const unsigned char *jrc_json_first_special(const unsigned char *p,
