@@ -50,6 +50,7 @@ struct jsonrpcc_queue {
     /* The fetcher's. */
     struct jrc_batch *draining;
     size_t in_hand; /* bytes that it was given last */
+    bool is_known;  /* to the event thread, see introduce() */
 
     struct jrc_batch batches[3]; /* what the three point to */
 };
@@ -404,9 +405,21 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
     return true;
 }
 
+/* The event thread drives in the place of a dispatcher that is busy, but only
+ * until that is back.  Without one it drives for good, and each call wakes it.
+ * A dispatcher is known once it has driven or polled, which one that always
+ * finds something never has to. */
+static void introduce(jsonrpcc_queue *queue)
+{
+    if (!queue->is_known && (queue->flags & JSONRPCC_QUEUE_EAGER) == 0)
+        jsonrpcc_poll(queue->waiter);
+    queue->is_known = true;
+}
+
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
                                     jsonrpcc_batch *batch, int32_t timeout_ms)
 {
+    introduce(queue);
     for (;;) {
         if (jsonrpcc_queue_fetch(queue, batch))
             return JSONRPCC_OK;

@@ -94,6 +94,14 @@ bool jrc_seat_rouse(struct jrc_core *core)
     return false;
 }
 
+/* Under the lock: this thread comes to see what there is, and will again. */
+static void note_dispatcher(struct jrc_core *core)
+{
+    core->dispatcher = pthread_self();
+    core->has_dispatcher = true;
+    core->guard_turns = 0;
+}
+
 void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
                     bool (*may_stay)(const struct jrc_core *core,
                                      const void *arg),
@@ -102,11 +110,8 @@ void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
     core->rank = rank;
     core->driver = pthread_self();
     core->summoned = false;
-    if (rank == JRC_LAZY) {
-        core->dispatcher = core->driver;
-        core->has_dispatcher = true;
-        core->guard_turns = 0;
-    }
+    if (rank == JRC_LAZY)
+        note_dispatcher(core);
     /* When its time comes during a turn it leaves after the next one, which
      * waits for nothing. */
     while (jrc_turn(core, may_stay, arg, until_us) && core->now_us < until_us)
@@ -148,6 +153,7 @@ static bool poller_may_stay(const struct jrc_core *core, const void *arg)
 bool jrc_seat_poll(struct jrc_core *core)
 {
     pthread_mutex_lock(&core->lock);
+    note_dispatcher(core); /* even if it can not drive now */
     bool drives = is_free(core);
     bool sends = !jrc_frames_empty(&core->pending);
     if (drives) {

@@ -19,6 +19,7 @@ from jsonrpcc import (
     RequestTimeout,
     ServerFailure,
 )
+from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc.testing import Delay, Drop, Server
 
 THREADS = 8
@@ -281,6 +282,38 @@ def test_a_dispatcher_with_much_to_do_wakes_nobody_for_its_own_calls(server):
     # not waited for: the event thread drives, and each call wakes it until he comes.
     slow = sum(b - a > 0.03 for a, b in zip(times, times[256:], strict=False))
     assert wakeups < calls / 20 + slow
+
+
+def test_a_dispatcher_that_has_never_waited_wakes_nobody_either(server, monkeypatch):
+    """It came late, and found results ever since: the event thread knew of nobody."""
+    calls, window = 5000, 1000
+    left, done, come = calls, threading.Event(), threading.Event()
+    run = Dispatcher._run
+
+    def come_late(self):
+        assert come.wait(LIMIT)
+        run(self)
+
+    def on_result(_):
+        nonlocal left
+        end = time.perf_counter() + 50e-6
+        while time.perf_counter() < end:  # slower than responses come
+            pass
+        left -= 1
+        if left >= window:
+            client.request("echo", [1], on_result)
+        elif left == 0:
+            done.set()
+
+    monkeypatch.setattr(Dispatcher, "_run", come_late)
+    with Client(server.address, timeout=LIMIT) as client:
+        for _ in range(window):
+            client.request("echo", [1], on_result)
+        until(lambda: client.stats().ok == window)
+        before = client.stats().wakeups
+        come.set()
+        assert done.wait(LIMIT)
+        assert client.stats().wakeups - before < calls / 10
 
 
 def test_a_call_that_ends_at_once_leaves_the_loop_attended(server):
