@@ -204,10 +204,11 @@ def valgrind(stage):
     if shutil.which("valgrind") is None:
         return Result(0, "tests", 0, notes=["valgrind is not installed"])
     reports = OUT / "memcheck"
-    command = ("valgrind", "--leak-check=full", "--show-leak-kinds=definite",
-               "--errors-for-leak-kinds=definite", "--xml=yes",
-               f"--xml-file={reports}/%p.xml", "--child-silent-after-fork=yes",
-               "--num-callers=30")  # fmt: skip
+    # One thread runs at a time; unless the sharing is fair a busy one may go on alone.
+    command = ("valgrind", "--fair-sched=yes", "--leak-check=full",
+               "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite",
+               "--xml=yes", f"--xml-file={reports}/%p.xml",
+               "--child-silent-after-fork=yes", "--num-callers=30")  # fmt: skip
     env = {"PYTHONMALLOC": "malloc", "JSONRPCC_PATIENCE": str(SLOWER)}
     # First something that it must find.
     fresh(reports)
