@@ -167,8 +167,15 @@ def test_max_in_flight(serve, client_for, bound):
 def test_max_in_flight_counts_what_was_not_delivered(serve, client_for):
     """A slow callback holds back the batch it is in, and then callers."""
     client = client_for(serve(), max_in_flight=3)
-    held, accepted = threading.Event(), 0
-    client.request("echo", [], lambda _: held.wait(2 * LIMIT))
+    begun, held, accepted = threading.Event(), threading.Event(), 0
+
+    def hold(_):
+        begun.set()
+        held.wait(2 * LIMIT)
+
+    client.request("echo", [], hold)
+    # Before that, calls that time out are delivered and make room for others.
+    assert begun.wait(LIMIT)
     with pytest.raises(QueueFull):  # noqa: PT012
         for _ in range(10):
             client.request("echo", [], timeout=0.05)
