@@ -79,7 +79,12 @@ class Dispatcher:
             if batch.failure_count:
                 self._fail(batch)
             if batch.event_count:
-                self._tell(batch)
+                # An event that there is no memory to tell is missed; the thread goes
+                # on.  No suppress(): that would want memory, too.
+                try:  # noqa: SIM105
+                    self._tell(batch)
+                except MemoryError:
+                    pass
             self._delivering = False
             if self._drainers and not self.calls:
                 with self.idle:

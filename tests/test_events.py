@@ -6,6 +6,7 @@ import time
 import pytest
 from helpers import LIMIT, Told, until
 
+import jsonrpcc
 from jsonrpcc import (
     ConnectionLost,
     RequestTimeout,
@@ -78,6 +79,23 @@ def test_a_listener_that_raises_harms_nobody(serve, client_for, caplog):
     client.close()
     assert next(calls) >= 2
     assert "on_event" in caplog.text
+
+
+def test_no_memory_to_tell_an_event_ends_nothing(serve, client_for, monkeypatch):
+    """Nor to log that it could not be told: the callbacks' thread goes on."""
+
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(jsonrpcc._dispatcher.logger, "exception", fail)
+    server = serve()
+    client = client_for(server, on_event=fail, reconnect_delay=0.01)
+    told = Told()
+    client.request("first", [1], told.on_result, told.on_error)
+    assert told.result() == 1
+    server.drop_connections()
+    client.request("first", [2], told.on_result, told.on_error, wait_for_ready=True)
+    assert told.result() == 2
 
 
 def test_state_changes_are_logged_one_line_each(serve, client_for, caplog):
