@@ -238,18 +238,15 @@ member:
         return NULL;
 
 after_member:
-    if (JRC_LIKELY(look(reader, p, closed) == ',')) {
-        p++;
-        goto member;
+    if (look(reader, p, closed) != ',') {
+        p = skip_space(reader, p, closed);
+        if (JRC_LIKELY(look(reader, p, closed) == '}'))
+            goto close;
+        if (look(reader, p, closed) != ',')
+            return jrc_json_refuse_syntax(reader, p, "expected ',' or '}'");
     }
-    p = skip_space(reader, p, closed);
-    if (JRC_LIKELY(look(reader, p, closed) == '}'))
-        goto close;
-    if (JRC_LIKELY(look(reader, p, closed) == ',')) {
-        p++;
-        goto member;
-    }
-    return jrc_json_refuse_syntax(reader, p, "expected ',' or '}'");
+    p++;
+    goto member;
 
 element:
     if (JRC_UNLIKELY(!begins_plainly(look(reader, p, closed)))) {
@@ -262,18 +259,15 @@ element:
         return NULL;
 
 after_element:
-    if (JRC_LIKELY(look(reader, p, closed) == ',')) {
-        p++;
-        goto element;
+    if (look(reader, p, closed) != ',') {
+        p = skip_space(reader, p, closed);
+        if (JRC_LIKELY(look(reader, p, closed) == ']'))
+            goto close;
+        if (look(reader, p, closed) != ',')
+            return jrc_json_refuse_syntax(reader, p, "expected ',' or ']'");
     }
-    p = skip_space(reader, p, closed);
-    if (JRC_LIKELY(look(reader, p, closed) == ']'))
-        goto close;
-    if (JRC_LIKELY(look(reader, p, closed) == ',')) {
-        p++;
-        goto element;
-    }
-    return jrc_json_refuse_syntax(reader, p, "expected ',' or ']'");
+    p++;
+    goto element;
 
 close:
     p++;
