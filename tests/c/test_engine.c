@@ -401,7 +401,7 @@ static void test_blocked_ends_when_nothing_is_left_to_send(void)
     finish();
 }
 
-/* ---- 13: close ------------------------------------------------------------
+/* ---- memory of the outputs -------------------------------------------------
  */
 
 /* Calls that go to one server after the other use the same memory. */
@@ -443,6 +443,9 @@ static void test_the_door_and_the_only_output_change_memory(void)
     }
     rig_stop(&rig);
 }
+
+/* ---- 13: close ------------------------------------------------------------
+ */
 
 static void test_close(void)
 {

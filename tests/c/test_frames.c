@@ -153,7 +153,6 @@ static void test_large_empty_queue_gives_memory_back(void)
     jrc_frames_clear(&f);
 }
 
-/* A queue that is always busy must not grow for ever. */
 static bool all_dead(const void *arg, uint64_t id)
 {
     (void)arg;
@@ -173,6 +172,7 @@ static void test_a_purged_queue_gives_memory_back(void)
     jrc_frames_clear(&f);
 }
 
+/* A queue that is always busy must not grow for ever. */
 static void test_steady_traffic_keeps_the_room(void)
 {
     struct jrc_frames f = {0};

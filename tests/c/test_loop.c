@@ -30,6 +30,15 @@ static int listen_somewhere(char *servers, size_t size)
     return fd;
 }
 
+static struct jrc_loop *new_loop(struct rig *rig)
+{
+    struct jrc_loop *loop = jrc_loop_new(&rig->engine, &rig->servers);
+
+    if (loop == NULL)
+        abort();
+    return loop;
+}
+
 /* Connect one of the rig's connections; returns the server's end. */
 static int connect_loop(struct jrc_loop *loop, struct rig *rig, size_t i,
                         int listener)
@@ -46,6 +55,18 @@ static int connect_loop(struct jrc_loop *loop, struct rig *rig, size_t i,
     if (fd < 0)
         abort();
     return fd;
+}
+
+/* A loop with one server, connected; fd is the server's end. */
+static struct jrc_loop *start_connected(struct rig *rig, int *listener, int *fd)
+{
+    char servers[32];
+
+    *listener = listen_somewhere(servers, sizeof servers);
+    rig_start_down(rig, servers, -1);
+    struct jrc_loop *loop = new_loop(rig);
+    *fd = connect_loop(loop, rig, 0, *listener);
+    return loop;
 }
 
 /* Put as much as goes into the kernel's buffers, in frames of nobody's. */
@@ -70,14 +91,9 @@ static size_t fill(int fd, size_t most)
 static void test_a_poll_reads_each_socket_once(uint64_t wait_us)
 {
     struct rig rig;
-    char servers[32];
-    int listener = listen_somewhere(servers, sizeof servers);
+    int listener, fd;
+    struct jrc_loop *loop = start_connected(&rig, &listener, &fd);
 
-    rig_start_down(&rig, servers, -1);
-    struct jrc_loop *loop = jrc_loop_new(&rig.engine, &rig.servers);
-    if (loop == NULL)
-        abort();
-    int fd = connect_loop(loop, &rig, 0, listener);
     CHECK(fill(fd, MIB) > 4 * rig.engine.shared.room);
     for (int i = 0; i < 3; i++) {
         uint64_t before = rig.engine.conns[0].bytes_received;
@@ -104,9 +120,7 @@ static void test_looks_at_one_socket_are_not_for_ever(void)
 
     snprintf(servers, sizeof servers, "%s %s", first, second);
     rig_start_down(&rig, servers, -1);
-    struct jrc_loop *loop = jrc_loop_new(&rig.engine, &rig.servers);
-    if (loop == NULL)
-        abort();
+    struct jrc_loop *loop = new_loop(&rig);
     int busy = connect_loop(loop, &rig, 0, listeners[0]);
     int rare = connect_loop(loop, &rig, 1, listeners[1]);
     for (int i = 0; i < 3; i++) {
@@ -134,14 +148,9 @@ static void test_looks_at_one_socket_are_not_for_ever(void)
 static void test_a_look_sees_the_end_of_a_connection(void)
 {
     struct rig rig;
-    char servers[32];
-    int listener = listen_somewhere(servers, sizeof servers);
+    int listener, fd;
+    struct jrc_loop *loop = start_connected(&rig, &listener, &fd);
 
-    rig_start_down(&rig, servers, -1);
-    struct jrc_loop *loop = jrc_loop_new(&rig.engine, &rig.servers);
-    if (loop == NULL)
-        abort();
-    int fd = connect_loop(loop, &rig, 0, listener);
     for (uint64_t i = 1; i <= 2; i++) {
         CHECK(send(fd, "2:{},", 5, 0) == 5);
         jrc_loop_poll(loop, jrc_now_us() + SECOND_US);
@@ -173,9 +182,7 @@ static void test_a_wait_ends_when_it_shall(void)
     struct rig rig;
 
     rig_start_down(&rig, "127.0.0.1:1", -1);
-    struct jrc_loop *loop = jrc_loop_new(&rig.engine, &rig.servers);
-    if (loop == NULL)
-        abort();
+    struct jrc_loop *loop = new_loop(&rig);
     jrc_loop_set_asleep(loop);
     jrc_loop_wake(loop);
     CHECK(poll_us(loop, 600 * (uint64_t)SECOND_US) < 10 * SECOND_US);
