@@ -7,14 +7,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._base import SLICE_MS, logger, tell_event
-from jsonrpcc._errors import Cancelled, JsonRpcError, RemoteError
+from jsonrpcc._errors import Cancelled, RemoteError
 from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._rest import PAUSE, Rest
 from jsonrpcc._submit import Submitter, callbacks_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jsonrpcc._codec import Codec
+    from jsonrpcc._errors import JsonRpcError
     from jsonrpcc._outcome import Event, Outcomes
     from jsonrpcc._texts import Texts
 
@@ -59,100 +61,80 @@ class Dispatcher:
         self._drainers = 0
         self._delivering = False  # what has left `calls` may still run
         self._outcomes = outcomes
-        self._decode = codec.decode
         self._on_event = on_event
-        self.thread = threading.Thread(target=self._run, name="jsonrpcc", daemon=True)
+        batch = ffi.new("jsonrpcc_batch *")
+        # Not an attribute: it knows us.
+        rest = Rest(
+            batch,
+            self.calls,
+            codec,
+            outcomes,
+            undecoded=outcomes.undecodable,
+            guarded=BaseException,
+            finish=self._finish,
+            tell=self._tell,
+        )
+        self.thread = threading.Thread(
+            target=self._run, args=(batch, rest), name="jsonrpcc", daemon=True
+        )
         submitter.thread = self.thread
         self.thread.start()
 
-    def _run(self) -> None:
+    def _run(self, batch: Any, rest: Rest) -> None:
         """Fetch and deliver until the client is closed and all is delivered."""
-        batch = ffi.new("jsonrpcc_batch *")
         address = int(ffi.cast("uintptr_t", batch))
         queue = self.queue
         wait = lib.jsonrpcc_queue_wait
         deliver = self.calls.deliver
+        deliver_rest = rest.deliver
         while wait(queue, batch, -1) == lib.JSONRPCC_OK:
             self._delivering = True
-            if batch.count and not deliver(address):
-                self._deliver_each(batch)
-            if batch.failure_count:
-                self._fail(batch)
-            if batch.event_count:
-                # An event that there is no memory to tell is missed; the thread goes
-                # on.  No suppress(): that would want memory, too.
-                try:  # noqa: SIM105
-                    self._tell(batch)
+            if batch.count and deliver(address):
+                batch.count = 0
+            while batch.count or batch.failure_count or batch.event_count:
+                # The outcomes of all calls come through this thread: nothing may
+                # end it, and none of them may be lost.
+                try:
+                    deliver_rest()
                 except MemoryError:
-                    pass
+                    time.sleep(PAUSE)
             self._delivering = False
             if self._drainers and not self.calls:
-                with self.idle:
-                    self.idle.notify_all()
-        with self.idle:
-            self.idle.notify_all()
+                self._tell_drainers()
+        self._tell_drainers()
 
-    # No local of _run() may hold on to a callback until the next batch, so each
-    # of these ends with the frame that knew it.  Whatever a callback raises,
-    # SystemExit and asyncio.CancelledError too, must not end this thread: the
-    # outcomes of all other calls come through it.
-
-    def _decode_one(self, entry: Entry, text: Any, origin: Any) -> None:
-        on_result, _, method = entry
-        try:
-            result = self._decode(text)
-        except Exception as cause:
-            self._end(entry, self._outcomes.undecodable(method, cause, origin))
-            return
-        if on_result is None:
-            return
-        try:
-            on_result(result)
-        except BaseException as error:
-            report(method, error)
-
-    def _deliver_each(self, batch: Any) -> None:
-        """One of the results can not be decoded: that is its call's matter alone."""
-        tokens = ffi.unpack(batch.tokens, batch.count)
-        first = batch.starts[0] - 1
-        texts = [
-            bytes(ffi.buffer(batch.results + batch.starts[i] - first, batch.lens[i]))
-            for i in range(len(tokens))
-        ]
-        origins = ffi.new("jsonrpcc_origin[]", batch.count)
-        ffi.memmove(origins, batch.origins, ffi.sizeof(origins))
-        for token, text, origin in zip(tokens, texts, origins, strict=True):
-            entry = self.calls.take(token)
-            if entry is not None:
-                self._decode_one(entry, text, origin)
-
-    def _fail(self, batch: Any) -> None:
-        for i in range(batch.failure_count):
-            failure = batch.failures[i]
-            entry = self.calls.take(failure.token)
-            if entry is not None:
-                self._end(entry, self._outcomes.error(failure.outcome, entry[2]))
-
-    def _tell(self, batch: Any) -> None:
-        for i in range(batch.event_count):
-            try:
-                tell_event(self._outcomes, batch.events[i], self._on_event)
-            except BaseException:
-                logger.exception("on_event %r failed", self._on_event)
+    # Whatever a callback raises, SystemExit and asyncio.CancelledError too, must
+    # not end that thread either.
 
     @staticmethod
-    def _end(entry: Entry, error: JsonRpcError) -> None:
-        _, on_error, method = entry
-        if on_error is None:
-            if not isinstance(error, Cancelled):
+    def _finish(entry: Entry, result: Any, error: JsonRpcError | None) -> None:
+        on_result, on_error, method = entry
+        try:
+            if error is None:
+                if on_result is not None:
+                    on_result(result)
+            elif on_error is not None:
+                on_error(error)
+            elif not isinstance(error, Cancelled):
                 # str() of a remote error is the server's message and no more.
                 what = repr(error) if isinstance(error, RemoteError) else error
                 logger.error("%s (no on_error was given)", what)
-            return
-        try:
-            on_error(error)
         except BaseException as raised:
             report(method, raised)
+
+    def _tell(self, event: Any) -> None:
+        try:
+            tell_event(self._outcomes, event, self._on_event)
+        except BaseException:
+            logger.exception("on_event %r failed", self._on_event)
+
+    def _tell_drainers(self) -> None:
+        # They look again after a slice.  No suppress(): that would want memory, too.
+        try:
+            with self.idle:
+                self.idle.notify_all()
+        except MemoryError:
+            pass
 
     def drain(self, deadline: float) -> bool:
         """Wait until no call is in flight, or the deadline or the end comes."""

@@ -84,7 +84,7 @@ class Submitter:
             args = (token, name, text, ms)
             call_id = self._submit(callbacks, method, args, flags, block=block)
         except BaseException:
-            callbacks.take(token)
+            callbacks.discard(token)
             raise
         return callbacks.call(method, call_id)
 

@@ -7,13 +7,14 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from jsonrpcc._base import Base, pointer, tell_event, view
+from jsonrpcc._base import Base, pointer, tell_event
 from jsonrpcc._errors import ClientClosed, JsonRpcError
 from jsonrpcc._fast import Futures, Pending
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import remaining
 from jsonrpcc._outcome import Event, refusal
 from jsonrpcc._proxy import Proxy
+from jsonrpcc._rest import PAUSE, Rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,7 @@ class AsyncClient(Base):
         self._pid = 0
         self._batch = ffi.new("jsonrpcc_batch *")
         self._futures: Any = None
+        self._rest: Any = None
         self._fds: list[int] = []
 
     def _open(self) -> None:
@@ -85,6 +87,16 @@ class AsyncClient(Base):
             call_soon=loop.call_soon,
             otherwise=self._call,
             pending=Pending,
+        )
+        self._rest = Rest(
+            self._batch,
+            self._futures,
+            self._codec,
+            self._outcomes,
+            undecoded=self._outcomes.undecoded,
+            guarded=Exception,
+            finish=self._finish,
+            tell=self._tell,
         )
         # On this object the name stands for what it would call, a frame less;
         # not where a subclass has a method of its own by this name.
@@ -149,7 +161,7 @@ class AsyncClient(Base):
         try:
             call_id = await self._submit(method, (token, name, text, ms), flags)
         except BaseException:
-            futures.take(token)
+            futures.discard(token)
             raise
         try:
             return await future
@@ -199,44 +211,36 @@ class AsyncClient(Base):
         self._futures.cork()
         return result
 
-    def _deliver_rest(self, delivered: bool) -> None:
-        """Deliver what is in the batch beside good results."""
-        batch, futures = self._batch, self._futures
-        if not delivered:
-            for i in range(batch.count):
-                self._deliver_one(i)
-        for i in range(batch.failure_count):
-            failure = batch.failures[i]
-            entry = futures.take(failure.token)
-            if entry is not None and not entry[0].done():
-                error = self._outcomes.error(failure.outcome, entry[1])
-                entry[0].set_exception(error)
-        for i in range(batch.event_count):
-            try:
-                tell_event(self._outcomes, batch.events[i], self._on_event)
-            except Exception as error:
-                # As with any callback of the loop's; what follows must not miss
-                # its turn.
-                message = f"on_event {self._on_event!r} failed"
-                context = {"message": message, "exception": error}
-                self._loop.call_exception_handler(context)
-
-    def _deliver_one(self, i: int) -> None:
-        """One of the results can not be decoded: that is its call's matter alone."""
-        batch, futures = self._batch, self._futures
-        entry = futures.take(batch.tokens[i])
-        if entry is None or entry[0].done():
-            return
-        future, method = entry
-        start = batch.starts[i] - batch.starts[0] + 1
-        text = view(batch.results + start, batch.lens[i])
+    def _deliver_rest(self) -> bool:
+        """Deliver what is in the batch beside good results; whether all of it."""
         try:
-            result = self._codec.decode(text)
-        except Exception as cause:
-            origin = batch.origins[i]
-            future.set_exception(self._outcomes.undecoded(method, cause, origin))
-        else:
+            self._rest.deliver()
+        except MemoryError:
+            self._loop.call_later(PAUSE, self._futures.fetch)
+            return False
+        return True
+
+    @staticmethod
+    def _finish(
+        entry: tuple[asyncio.Future[Any], str], result: Any, error: Exception | None
+    ) -> None:
+        future, _ = entry
+        if future.done():
+            return
+        if error is None:
             future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def _tell(self, event: Any) -> None:
+        try:
+            tell_event(self._outcomes, event, self._on_event)
+        except Exception as error:
+            # As with any callback of the loop's; what follows must not miss its
+            # turn.
+            message = f"on_event {self._on_event!r} failed"
+            context = {"message": message, "exception": error}
+            self._loop.call_exception_handler(context)
 
     @property
     def proxy(self) -> Proxy:

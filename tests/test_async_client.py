@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import logging
 import os
 import shutil
@@ -24,6 +25,7 @@ from jsonrpcc import (
     RequestTimeout,
     ServerFailure,
 )
+from jsonrpcc._outcome import Outcomes
 from jsonrpcc.testing import Close, Delay, Drop, Server
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -300,6 +302,49 @@ def test_events_run_in_the_loop(serve, run, caplog):
     errors = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert len(errors) == len(seen)
     assert "listeners may fail" in caplog.text
+
+
+def test_no_memory_to_make_an_error_delays_it(serve, run, monkeypatch):
+    """And that of all outcomes behind it; each comes once."""
+    server = serve(Drop())
+    make_error, made = Outcomes.error, itertools.count()
+
+    def fail_at_first(*args):
+        if next(made) in (2, 3, 5):
+            raise MemoryError
+        return make_error(*args)
+
+    monkeypatch.setattr(Outcomes, "error", fail_at_first)
+
+    async def main():
+        async with AsyncClient(server.address, timeout=0.05) as client:
+            calls = (client.call("echo", [i]) for i in range(10))
+            for error in await asyncio.gather(*calls, return_exceptions=True):
+                assert isinstance(error, RequestTimeout)
+                assert error.method == "echo"
+
+    run(main())
+    assert next(made) == 10 + 3
+
+
+def test_a_listener_may_deliver_what_is_left(serve, run):
+    """As an eager task does that finds the client full: nothing is told twice."""
+    server = serve()
+    told = []
+
+    async def main():
+        def on_event(event):
+            told.append(event.kind)
+            client._futures.fetch()
+
+        client = AsyncClient(server.address, on_event=on_event, reconnect_delay=0.01)
+        async with client:
+            assert await client.call("first", [1]) == 1
+            server.drop_connections()
+            await until(lambda: len(told) == 3)
+
+    run(main())
+    assert told == ["connected", "lost", "connected"]
 
 
 def test_local_failures_are_raised(serve, run):

@@ -145,6 +145,25 @@ def test_a_codec_that_fails_fails_one_call(serve, client_for):
     assert all(isinstance(each, InvalidResponse) for each in got[1::2])
 
 
+def test_a_codec_that_exits_ends_no_thread(serve, client_for):
+    """SystemExit ends a thread without a word, and this one runs all callbacks."""
+
+    class Exiting:
+        dumps = json.dumps
+
+        @staticmethod
+        def loads(text):
+            if b"exit" in text:
+                raise SystemExit
+            return json.loads(text)
+
+    client = client_for(serve(), codec=Exiting)
+    for _ in range(2):
+        with pytest.raises(InvalidResponse, match="can not be decoded"):
+            client.submit("first", ["exit"]).result(LIMIT)
+    assert client.submit("first", [1]).result(LIMIT) == 1
+
+
 @pytest.mark.parametrize("style", [each for each in STYLES if each != "request"])
 def test_no_memory_for_a_result_is_no_fault_of_the_response(serve, style):
     class Full:

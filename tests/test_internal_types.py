@@ -21,9 +21,11 @@ def test_callbacks(serve, client_for):
     client = client_for(serve())
     assert client.call("echo", [1]) == [1]
     calls = client._dispatcher.calls
-    refuse(calls, put=(1,), take=("x",), submit=(), call=(), deliver=("x",))
+    refuse(
+        calls, put=(1,), get=("x",), discard=("x",), submit=(), call=(), deliver=("x",)
+    )
     refuse(client._waiting.short_cut())
-    assert calls.take(1 << 40) is None
+    assert calls.get(1 << 40) is None
     assert client.submit("echo", [1]).result(5) == [1]
 
 
@@ -60,8 +62,8 @@ def test_futures(serve):
                 pending.send(None)
             assert stop.value.value == [1]
             futures = client._futures
-            refuse(futures, put=(1,), take=("x",))
-            assert futures.take(1 << 40) is None
+            refuse(futures, put=(1,), get=("x",), discard=("x",))
+            assert futures.get(1 << 40) is None
             # Of a kind of its own, among those of the loop; and one that is done.
             future = asyncio.get_running_loop().create_future()
             pending = client.call("echo", [2])
@@ -70,6 +72,6 @@ def test_futures(serve):
             assert await client.call("echo", [3]) == [3]
             token = futures.put(future, "echo")
             assert futures.take_all() == [(future, "echo")]
-            assert futures.take(token) is None
+            assert futures.get(token) is None
 
     asyncio.run(main())

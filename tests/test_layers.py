@@ -212,12 +212,14 @@ IMPORTS = {
 }
 CLIENT = {
     "_base", "_blocking", "_bulk", "_codec", "_dispatcher", "_errors", "_fast",
-    "_jsonrpcc", "_options", "_outcome", "_proxy", "_stats", "_submit", "_texts",
+    "_jsonrpcc", "_options", "_outcome", "_proxy", "_rest", "_stats", "_submit",
+    "_texts",
 }  # fmt: skip
 IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
 IMPORTS |= dict.fromkeys(
     ["_base", "_blocking", "_bulk", "_dispatcher", "_client", "_submit", "aio"], CLIENT
 )
+IMPORTS["_rest"] = {"_base"}
 IMPORTS["_texts"] = {"_codec", "_jsonrpcc", "_options"}
 FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
 

@@ -290,9 +290,9 @@ def test_a_dispatcher_that_has_never_waited_wakes_nobody_either(server, monkeypa
     left, done, come = calls, threading.Event(), threading.Event()
     run = Dispatcher._run
 
-    def come_late(self):
+    def come_late(self, *args):
         assert come.wait(LIMIT)
-        run(self)
+        run(self, *args)
 
     def on_result(_):
         nonlocal left

@@ -120,22 +120,23 @@ static PyObject *make_call(PyObject *object, PyObject *args)
 
 /* ---- delivering ---- */
 
-/* take(token) -> (on_result, on_error, method), or None */
-static PyObject *take_entry(PyObject *object, PyObject *token)
+/* get(token) -> (on_result, on_error, method), or None */
+static PyObject *get_entry(PyObject *object, PyObject *token)
 {
-    unsigned long long number = PyLong_AsUnsignedLongLong(token);
     struct fast_entry entry;
 
-    if (PyErr_Occurred())
+    if (!fast_calls_get(&((struct callbacks *)object)->calls, token, &entry))
         return NULL;
-    if (!fast_entries_take(&((struct callbacks *)object)->calls.entries, number,
-                           &entry))
+    if (entry.method == NULL)
         Py_RETURN_NONE;
-    PyObject *tuple = PyTuple_Pack(
-        3, entry.on_result != NULL ? entry.on_result : Py_None,
-        entry.on_error != NULL ? entry.on_error : Py_None, entry.method);
-    fast_entry_drop(&entry);
-    return tuple;
+    return PyTuple_Pack(3, entry.on_result != NULL ? entry.on_result : Py_None,
+                        entry.on_error != NULL ? entry.on_error : Py_None,
+                        entry.method);
+}
+
+static PyObject *discard_entry(PyObject *object, PyObject *token)
+{
+    return fast_calls_discard(&((struct callbacks *)object)->calls, token);
 }
 
 /* A callback raised: tell, and go on.  If even that raises, it is Python's
@@ -256,8 +257,9 @@ static PyMethodDef methods[] = {
      "See jsonrpcc.Client.notification."},
     {"put", put_entry, METH_VARARGS,
      "put(on_result, on_error, method): the token of a new entry."},
-    {"take", take_entry, METH_O,
-     "take(token): its (on_result, on_error, method), or None."},
+    {"get", get_entry, METH_O,
+     "get(token): its (on_result, on_error, method), or None."},
+    {"discard", discard_entry, METH_O, "discard(token): forget its entry."},
     {"submit", submit_texts, METH_VARARGS,
      "submit(token, method, params, ms, flags): id, or negated status."},
     {"call", make_call, METH_VARARGS, "call(method, id): a Call."},

@@ -32,6 +32,27 @@ void fast_calls_clear(struct fast_calls *calls)
     Py_CLEAR(calls->handle);
 }
 
+bool fast_calls_get(const struct fast_calls *calls, PyObject *token,
+                    struct fast_entry *entry)
+{
+    unsigned long long number = PyLong_AsUnsignedLongLong(token);
+
+    if (PyErr_Occurred())
+        return false;
+    fast_entries_get(&calls->entries, number, entry);
+    return true;
+}
+
+PyObject *fast_calls_discard(struct fast_calls *calls, PyObject *token)
+{
+    unsigned long long number = PyLong_AsUnsignedLongLong(token);
+
+    if (PyErr_Occurred())
+        return NULL;
+    fast_entries_discard(&calls->entries, number);
+    Py_RETURN_NONE;
+}
+
 void fast_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);

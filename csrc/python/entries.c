@@ -53,6 +53,13 @@ bool fast_entries_take(struct fast_entries *entries, uint64_t token,
     return true;
 }
 
+void fast_entries_get(const struct fast_entries *entries, uint64_t token,
+                      struct fast_entry *entry)
+{
+    *entry = token < entries->used ? entries->list[token]
+                                   : (struct fast_entry){.method = NULL};
+}
+
 void fast_entry_drop(struct fast_entry *entry)
 {
     Py_XDECREF(entry->on_result);

@@ -123,6 +123,10 @@ void fast_entries_init(struct fast_entries *entries);
 uint32_t fast_entries_put(struct fast_entries *entries, PyObject *on_result,
                           PyObject *on_error, PyObject *method);
 
+/* Look at an entry, borrowed; its method is NULL if there is none. */
+void fast_entries_get(const struct fast_entries *entries, uint64_t token,
+                      struct fast_entry *entry);
+
 /* Take an entry out: its references are the caller's.  False: there is none. */
 bool fast_entries_take(struct fast_entries *entries, uint64_t token,
                        struct fast_entry *entry);
@@ -149,6 +153,12 @@ bool fast_calls_init(struct fast_calls *calls, PyObject *client,
 int fast_calls_visit(const struct fast_calls *calls, visitproc visit,
                      void *arg);
 void fast_calls_clear(struct fast_calls *calls);
+
+/* As of entries, for a token that is an int.  False or NULL: an exception is
+ * set. */
+bool fast_calls_get(const struct fast_calls *calls, PyObject *token,
+                    struct fast_entry *entry);
+PyObject *fast_calls_discard(struct fast_calls *calls, PyObject *token);
 
 /* tp_dealloc of objects that their tp_clear leaves nothing in. */
 void fast_dealloc(PyObject *object);

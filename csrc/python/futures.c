@@ -12,8 +12,8 @@ struct futures {
     PyObject *create_future; /* the loop's */
     PyObject *call_soon;     /* the loop's */
     PyObject *flush;         /* what it shall call once a turn: ours */
-    PyObject *rest;          /* (delivered): all of the batch but its results,
-                              * and these too if they are not delivered */
+    PyObject *rest;          /* deliver what is left of the batch: whether it
+                              * could, and set its counts to 0 */
     PyObject *future_type, *set_result; /* as create_future() makes them */
     bool corked;                        /* flush() will be called */
 };
@@ -104,20 +104,21 @@ static PyObject *put_entry(PyObject *object, PyObject *args)
     return token == FAST_NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
 }
 
-/* take(token) -> (future, method), or None */
-static PyObject *take_entry(PyObject *object, PyObject *token)
+/* get(token) -> (future, method), or None */
+static PyObject *get_entry(PyObject *object, PyObject *token)
 {
-    struct futures *self = (struct futures *)object;
-    unsigned long long number = PyLong_AsUnsignedLongLong(token);
     struct fast_entry entry;
 
-    if (PyErr_Occurred())
+    if (!fast_calls_get(&((struct futures *)object)->calls, token, &entry))
         return NULL;
-    if (!fast_entries_take(&self->calls.entries, number, &entry))
+    if (entry.method == NULL)
         Py_RETURN_NONE;
-    PyObject *tuple = PyTuple_Pack(2, entry.on_result, entry.method);
-    fast_entry_drop(&entry);
-    return tuple;
+    return PyTuple_Pack(2, entry.on_result, entry.method);
+}
+
+static PyObject *discard_entry(PyObject *object, PyObject *token)
+{
+    return fast_calls_discard(&((struct futures *)object)->calls, token);
 }
 
 /* take_all() -> list of (future, method) */
@@ -175,6 +176,12 @@ static void set_result(struct futures *self, PyObject *future, PyObject *result)
     Py_XDECREF(is_done);
 }
 
+static bool is_delivered(const jsonrpcc_batch *batch)
+{
+    return batch->count == 0 && batch->failure_count == 0 &&
+           batch->event_count == 0;
+}
+
 /* Set the futures of a batch's results.  False, and all is left as it was: they
  * could not be decoded, or an exception is set. */
 static bool deliver(struct futures *self)
@@ -196,24 +203,32 @@ static bool deliver(struct futures *self)
     return true;
 }
 
-/* fetch(): deliver all that is there.  The last fetch finds nothing, and has
- * the queue's descriptor tell of the next outcome. */
+/* fetch(): deliver all that is there, and first what is left of the batch
+ *
+ * The last fetch finds nothing, and has the queue's descriptor tell of the next
+ * outcome. */
 static PyObject *fetch(PyObject *object, PyObject *unused)
 {
     struct futures *self = (struct futures *)object;
     jsonrpcc_batch *batch = self->batch;
+    bool go_on = true;
 
     (void)unused;
-    while (fast_core.queue_fetch(self->calls.queue, batch)) {
-        bool delivered = batch->count == 0 || deliver(self);
-        if (!delivered && PyErr_Occurred())
-            return NULL;
-        if (delivered && batch->failure_count == 0 && batch->event_count == 0)
+    while (go_on) {
+        if (is_delivered(batch)) {
+            if (!fast_core.queue_fetch(self->calls.queue, batch))
+                break;
+            if (batch->count > 0 && deliver(self))
+                batch->count = 0;
+            else if (PyErr_Occurred())
+                return NULL;
+        }
+        if (is_delivered(batch))
             continue;
-        PyObject *done = PyObject_CallFunctionObjArgs(
-            self->rest, delivered ? Py_True : Py_False, NULL);
+        PyObject *done = PyObject_CallFunctionObjArgs(self->rest, NULL);
         if (done == NULL)
             return NULL;
+        go_on = done == Py_True;
         Py_DECREF(done);
     }
     Py_RETURN_NONE;
@@ -314,7 +329,8 @@ static PyMethodDef methods[] = {
      "See jsonrpcc.AsyncClient.call."},
     {"put", put_entry, METH_VARARGS,
      "put(future, method): the token of a new entry."},
-    {"take", take_entry, METH_O, "take(token): its (future, method), or None."},
+    {"get", get_entry, METH_O, "get(token): its (future, method), or None."},
+    {"discard", discard_entry, METH_O, "discard(token): forget its entry."},
     {"take_all", take_all, METH_NOARGS,
      "take_all(): all entries' (future, method)."},
     {"cork", cork_now, METH_NOARGS, "cork(): have flush called this turn."},

@@ -1,0 +1,120 @@
+"""What C code leaves of a batch: failures, events, results it could not decode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jsonrpcc._base import view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jsonrpcc._codec import Codec
+    from jsonrpcc._errors import JsonRpcError
+    from jsonrpcc._outcome import Outcomes
+
+PAUSE = 0.01
+"""Seconds until memory is asked for again, where there was none."""
+
+
+class Calls(Protocol):
+    """Whom to tell the outcome of which call: `Callbacks` or `Futures`."""
+
+    def get(self, token: int, /) -> Any:
+        """Return the entry, whose last item is the method, or None."""
+
+    def discard(self, token: int, /) -> None:
+        """Forget the entry; takes no memory."""
+
+
+class Rest:
+    """
+    Delivers one outcome after the other, and none twice.
+
+    What an outcome takes of memory is made before its call is let go of.  So where
+    there is none, nothing is lost: the batch itself tells what is left of it, and
+    the next deliver() goes on there.
+    """
+
+    def __init__(
+        self,
+        batch: Any,
+        calls: Calls,
+        codec: Codec,
+        outcomes: Outcomes,
+        *,
+        undecoded: Callable[[str, Any, Any], Exception],
+        guarded: type[BaseException],
+        finish: Callable[[Any, Any, Any], None],
+        tell: Callable[[Any], None],
+    ) -> None:
+        """*guarded* is what a codec may raise and is taken for a refusal."""
+        self._batch = batch
+        self._at = 0
+        self._calls = calls
+        self._decode = codec.decode
+        self._outcomes = outcomes
+        self._undecoded = undecoded
+        self._guarded = guarded
+        self._finish = finish
+        self._tell = tell
+
+    # Each of these ends with the frame that knew a callback, or the loop would
+    # hold on to the last one until the next batch.
+
+    def _deliver_result(self, i: int) -> None:
+        """One of the results can not be decoded: that is its call's matter alone."""
+        batch, calls = self._batch, self._calls
+        token, following = batch.tokens[i], i + 1
+        start = batch.starts[i] - batch.starts[0] + 1
+        text = view(batch.results + start, batch.lens[i])
+        entry = calls.get(token)
+        result: Any = None
+        error: Exception | None = None
+        if entry is not None:
+            try:
+                result = self._decode(text)
+            except self._guarded as cause:
+                error = self._undecoded(entry[-1], cause, batch.origins[i])
+        self._at = following
+        calls.discard(token)
+        if entry is not None:
+            self._finish(entry, result, error)
+
+    def _deliver_failure(self, i: int) -> None:
+        calls = self._calls
+        failure, following = self._batch.failures[i], i + 1
+        token = failure.token
+        entry = calls.get(token)
+        error: JsonRpcError | None = None
+        if entry is not None:
+            error = self._outcomes.error(failure.outcome, entry[-1])
+        self._at = following
+        calls.discard(token)
+        if entry is not None:
+            self._finish(entry, None, error)
+
+    def _deliver_event(self, i: int) -> None:
+        self._at = i + 1  # one that there is no memory to tell is missed
+        self._tell(self._batch.events[i])
+
+    def deliver(self) -> None:
+        """
+        Deliver what is left of the batch.
+
+        Raises:
+            MemoryError: Call it again, later.
+        """
+        batch = self._batch
+        while self._at < batch.count:
+            self._deliver_result(self._at)
+        if batch.count:
+            batch.count = self._at = 0
+        while self._at < batch.failure_count:
+            self._deliver_failure(self._at)
+        if batch.failure_count:
+            batch.failure_count = self._at = 0
+        # A listener may come here again, and then leaves nothing.
+        while self._at < batch.event_count:
+            self._deliver_event(self._at)
+        batch.event_count = self._at = 0
