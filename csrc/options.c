@@ -1,0 +1,66 @@
+#include "options.h"
+
+#include <stdio.h>
+
+struct range {
+    const char *name;
+    int64_t low, high;
+};
+
+static bool in_range(int64_t value, const struct range *range, char *why,
+                     size_t why_size)
+{
+    if (value >= range->low && value <= range->high)
+        return true;
+    if (why_size > 0)
+        snprintf(why, why_size, "%s must be from %lld to %lld, not %lld",
+                 range->name, (long long)range->low, (long long)range->high,
+                 (long long)value);
+    return false;
+}
+
+void jrc_options_default(jsonrpcc_options *o)
+{
+    const size_t mib = 1024 * 1024;
+
+#define DEFAULT(field, value) o->field = o->field != 0 ? o->field : (value)
+    DEFAULT(timeout_ms, 5000);
+    DEFAULT(connect_timeout_ms, 1000);
+    DEFAULT(reconnect_ms, 1000);
+    DEFAULT(reconnect_max_ms, 10000);
+    DEFAULT(max_depth, 512);
+    DEFAULT(max_in_flight, 65536);
+    DEFAULT(max_response, 16 * mib);
+    DEFAULT(max_request, 16 * mib);
+    DEFAULT(max_queued_bytes, 64 * mib);
+    DEFAULT(max_undelivered_bytes, 64 * mib);
+#undef DEFAULT
+}
+
+bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
+{
+    const int64_t ms = INT32_MAX;
+    const int64_t gib2 = INT32_MAX;
+    const struct {
+        int64_t value;
+        struct range range;
+    } checks[] = {
+        {o->timeout_ms, {"timeout_ms", 1, ms}},
+        {o->connect_timeout_ms, {"connect_timeout_ms", 1, ms}},
+        {o->reconnect_ms, {"reconnect_ms", 1, ms}},
+        {o->reconnect_max_ms, {"reconnect_max_ms", o->reconnect_ms, ms}},
+        {o->reconnect_attempts, {"reconnect_attempts", -1, ms}},
+        {o->max_depth, {"max_depth", 1, 4096}},
+        {o->max_in_flight, {"max_in_flight", 1, 1 << 24}},
+        {(int64_t)o->max_response, {"max_response", 64, gib2}},
+        {(int64_t)o->max_request, {"max_request", 64, gib2}},
+        {(int64_t)o->max_queued_bytes, {"max_queued_bytes", 1, INT64_MAX}},
+        {(int64_t)o->max_undelivered_bytes,
+         {"max_undelivered_bytes", 1, INT64_MAX}},
+    };
+
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+        if (!in_range(checks[i].value, &checks[i].range, why, why_size))
+            return false;
+    return true;
+}

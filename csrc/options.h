@@ -1,0 +1,15 @@
+/* What a client may be told: what zero stands for, and what is too much. */
+
+#ifndef JRC_OPTIONS_H
+#define JRC_OPTIONS_H
+
+#include "jsonrpcc.h"
+
+/* Every field that is 0 gets its default; servers has none. */
+void jrc_options_default(jsonrpcc_options *o);
+
+/* False: why says which is out of range, and what the range is.  servers is
+ * not looked at. */
+bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size);
+
+#endif

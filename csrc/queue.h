@@ -1,0 +1,51 @@
+/* What a completion queue is made of: queue.c fills it and hands it out,
+ * queue_submit.c lets calls in. */
+
+#ifndef JRC_QUEUE_H
+#define JRC_QUEUE_H
+
+#include "jsonrpcc.h"
+
+#include "batch.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* As in the client: what callbacks may submit beyond the bound. */
+enum { JRC_QUEUE_RESERVE = 256 };
+
+struct jsonrpcc_queue {
+    jsonrpcc_client *client;
+    jsonrpcc_waiter *waiter;
+    uint32_t flags;
+    int fd; /* an eventfd, or -1 */
+    uint64_t bound;
+    _Atomic uint64_t accepted; /* calls that will have an outcome here */
+    _Atomic uint64_t fetched;  /* outcomes handed out */
+
+    /* The driver's. */
+    struct jrc_batch *filling;
+    jsonrpcc_deferred deferred;
+    atomic_bool is_deferred; /* publish() will run, or runs */
+
+    pthread_mutex_t lock;
+    struct jrc_batch *ready;
+    uint64_t published; /* outcomes that went through the driver's hands */
+    bool armed;         /* fd: the fetcher found nothing and polls */
+    bool rung;          /* fd: it was written to, and not read since */
+    bool freed;
+    unsigned room_waiters;
+    pthread_cond_t room;
+
+    /* The fetcher's. */
+    struct jrc_batch *draining;
+    size_t in_hand; /* bytes that it was given last */
+    bool is_known;  /* to the event thread, see introduce() */
+
+    struct jrc_batch batches[3]; /* what the three point to */
+};
+
+/* The done of every call: its outcome goes into the queue, which is arg. */
+void jrc_queue_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome);
+
+#endif

@@ -1,0 +1,159 @@
+/* Calls whose outcomes go into a completion queue: one, or a bulk of them, and
+ * the wait for room.  On top of the public API but for bulk. */
+
+#include "queue.h"
+
+#include "bulk.h"
+#include "json_scan.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* How many of the calls counted last are more than there may be unfetched. */
+static uint64_t excess(jsonrpcc_queue *queue, uint64_t accepted, uint32_t flags)
+{
+    uint64_t unfetched =
+        accepted - atomic_load_explicit(&queue->fetched, memory_order_relaxed);
+    uint64_t most = queue->bound +
+                    ((flags & JSONRPCC_RESERVE) != 0 ? JRC_QUEUE_RESERVE : 0);
+
+    return unfetched > most ? unfetched - most : 0;
+}
+
+/* Count calls before they are submitted: an outcome may be fetched before that
+ * has returned; and by adding, not by looking, as the batches have room for
+ * that many.  How many may be submitted. */
+static size_t claim(jsonrpcc_queue *queue, size_t count, uint32_t flags)
+{
+    uint64_t over =
+        excess(queue, atomic_fetch_add(&queue->accepted, count) + count, flags);
+
+    if (over == 0)
+        return count;
+    over = over < count ? over : count;
+    atomic_fetch_sub(&queue->accepted, over);
+    jsonrpcc_refused(queue->client);
+    return count - (size_t)over;
+}
+
+static bool is_full(jsonrpcc_queue *queue)
+{
+    return excess(queue, atomic_load(&queue->accepted) + 1, 0) > 0;
+}
+
+int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
+                               const char *method, size_t method_len,
+                               const char *params, size_t params_len,
+                               int32_t timeout_ms, uint32_t flags)
+{
+    bool told = (flags & JSONRPCC_NOTIFICATION) == 0;
+    jsonrpcc_call call = {
+        .size = sizeof call,
+        .method = method,
+        .method_len = method_len,
+        .params = params,
+        .params_len = params_len,
+        .timeout_ms = timeout_ms,
+        .flags = flags,
+        .done = told ? jrc_queue_done : NULL,
+        .arg = queue,
+        .token = token,
+    };
+    uint64_t id;
+
+    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+        return -JSONRPCC_ECLOSED;
+    if (told && claim(queue, 1, flags) == 0)
+        return -JSONRPCC_EFULL;
+    jsonrpcc_status status = jsonrpcc_request(queue->client, &call, &id);
+    if (status == JSONRPCC_OK)
+        return (int64_t)id;
+    if (told)
+        atomic_fetch_sub(&queue->accepted, 1);
+    return -(int64_t)status;
+}
+
+/* Submit them; *fault is set where one was refused.  How many were not. */
+static size_t submit_some(jsonrpcc_queue *queue, const struct jrc_some *some,
+                          jsonrpcc_status *fault)
+{
+    uint32_t flags = some->calls[0].flags;
+    bool told = (flags & JSONRPCC_NOTIFICATION) == 0;
+    size_t claimed = told ? claim(queue, some->count, flags) : some->count;
+    size_t accepted = jrc_some_submit(some, claimed, queue->client, fault);
+
+    if (told)
+        atomic_fetch_sub(&queue->accepted, claimed - accepted);
+    if (*fault == JSONRPCC_OK && claimed < some->count)
+        *fault = JSONRPCC_EFULL;
+    return accepted;
+}
+
+int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
+                                    const char *method, size_t method_len,
+                                    const char *params, size_t params_len,
+                                    size_t *at, uint32_t count,
+                                    int32_t timeout_ms, uint32_t flags)
+{
+    jsonrpcc_call like = {
+        .size = sizeof like,
+        .method = method,
+        .method_len = method_len,
+        .timeout_ms = timeout_ms,
+        .flags = flags | JSONRPCC_CORKED,
+        .done = (flags & JSONRPCC_NOTIFICATION) == 0 ? jrc_queue_done : NULL,
+        .arg = queue,
+        .token = token,
+    };
+    const char *end = params + params_len;
+    const char *p = params + *at;
+    size_t accepted = 0, some_accepted = JRC_SOME_CALLS;
+    jsonrpcc_status fault = JSONRPCC_OK;
+    struct jrc_some some;
+
+    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+        return -JSONRPCC_ECLOSED;
+    if (*at == 0) {
+        p = jrc_json_skip(p, end);
+        if (p == end || *p++ != '[')
+            return -JSONRPCC_EINVAL;
+    }
+    while (fault == JSONRPCC_OK && some_accepted == JRC_SOME_CALLS) {
+        like.token = token + accepted;
+        jrc_some_read(&some, p, end, count - accepted, &like);
+        some_accepted = some.count == 0 ? 0 : submit_some(queue, &some, &fault);
+        accepted += some_accepted;
+        if (some_accepted > 0) {
+            p = some.ends[some_accepted - 1];
+            *at = (size_t)(p - params);
+        }
+        if (fault == JSONRPCC_OK)
+            fault = some.fault;
+    }
+    if (accepted > 0 && (flags & JSONRPCC_CORKED) == 0)
+        jsonrpcc_flush(queue->client);
+    return accepted > 0 ? (int64_t)accepted : -(int64_t)fault;
+}
+
+bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms)
+{
+    struct timespec until;
+    int error = 0;
+
+    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+        return true;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&queue->lock);
+    queue->room_waiters++;
+    while (is_full(queue) && error != ETIMEDOUT)
+        error = pthread_cond_timedwait(&queue->room, &queue->lock, &until);
+    queue->room_waiters--;
+    pthread_mutex_unlock(&queue->lock);
+    return !is_full(queue) && jsonrpcc_room(queue->client, timeout_ms);
+}
