@@ -89,13 +89,13 @@ class Dispatcher:
         deliver_rest = rest.deliver
         while wait(queue, batch, -1) == lib.JSONRPCC_OK:
             self._delivering = True
-            if batch.count and deliver(address):
-                batch.count = 0
-            while batch.count or batch.failure_count or batch.event_count:
-                # The outcomes of all calls come through this thread: nothing may
-                # end it, and none of them may be lost.
+            done = deliver(address)
+            # The outcomes of all calls come through this thread: nothing may end
+            # it, and none of them may be lost.  Outside of the try there is
+            # nothing that takes memory, not even an int above 256.
+            while not done:
                 try:
-                    deliver_rest()
+                    done = deliver_rest()
                 except MemoryError:
                     time.sleep(PAUSE)
             self._delivering = False

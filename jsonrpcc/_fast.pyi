@@ -74,6 +74,7 @@ class Callbacks:
     def discard(self, token: int, /) -> None: ...
     def submit(
         self,
+        call: Call | None,
         token: int,
         method: bytes,
         params: bytes | None,
@@ -81,7 +82,7 @@ class Callbacks:
         flags: int,
         /,
     ) -> int: ...
-    def call(self, method: str, call_id: int, /) -> Call: ...
+    def call(self, method: str, /) -> Call: ...
     def deliver(self, batch: int, /) -> bool: ...
 
 @final

@@ -60,22 +60,25 @@ class Rest:
         self._tell = tell
 
     # Each of these ends with the frame that knew a callback, or the loop would
-    # hold on to the last one until the next batch.
+    # hold on to the last one until the next batch.  And each is short: to handle an
+    # error behind its first 256 instructions Python itself wants memory.
+
+    def _decoded(self, i: int, method: str) -> tuple[Any, Exception | None]:
+        """Return a result and None, or None and why it can not be decoded."""
+        batch = self._batch
+        start = batch.starts[i] - batch.starts[0] + 1
+        text = view(batch.results + start, batch.lens[i])
+        try:
+            return self._decode(text), None
+        except self._guarded as cause:
+            return None, self._undecoded(method, cause, batch.origins[i])
 
     def _deliver_result(self, i: int) -> None:
         """One of the results can not be decoded: that is its call's matter alone."""
-        batch, calls = self._batch, self._calls
-        token, following = batch.tokens[i], i + 1
-        start = batch.starts[i] - batch.starts[0] + 1
-        text = view(batch.results + start, batch.lens[i])
+        calls = self._calls
+        token, following = self._batch.tokens[i], i + 1
         entry = calls.get(token)
-        result: Any = None
-        error: Exception | None = None
-        if entry is not None:
-            try:
-                result = self._decode(text)
-            except self._guarded as cause:
-                error = self._undecoded(entry[-1], cause, batch.origins[i])
+        result, error = (None, None) if entry is None else self._decoded(i, entry[-1])
         self._at = following
         calls.discard(token)
         if entry is not None:
@@ -98,9 +101,9 @@ class Rest:
         self._at = i + 1  # one that there is no memory to tell is missed
         self._tell(self._batch.events[i])
 
-    def deliver(self) -> None:
+    def deliver(self) -> bool:
         """
-        Deliver what is left of the batch.
+        Deliver what is left of the batch; True: that was all.
 
         Raises:
             MemoryError: Call it again, later.
@@ -118,3 +121,4 @@ class Rest:
         while self._at < batch.event_count:
             self._deliver_event(self._at)
         batch.event_count = self._at = 0
+        return True

@@ -78,15 +78,17 @@ class Submitter:
             idempotent=idempotent,
             wait_for_ready=wait_for_ready,
         )
-        # Before the call into C: the answer may come first.
+        # All memory is taken before the call is submitted; and the callbacks are
+        # there, for the answer may come first.
+        call = callbacks.call(method)
         token = callbacks.put(on_result, on_error, method)
         try:
-            args = (token, name, text, ms)
-            call_id = self._submit(callbacks, method, args, flags, block=block)
+            args = (call, token, name, text, ms)
+            self._submit(callbacks, method, args, flags, block=block)
         except BaseException:
             callbacks.discard(token)
             raise
-        return callbacks.call(method, call_id)
+        return call
 
     def notification(
         self,
@@ -102,34 +104,33 @@ class Submitter:
         name, text, ms, flags = self._texts.call(
             method, params, timeout, wait_for_ready=wait_for_ready
         )
-        args = (0, name, text, ms)
+        args = (None, 0, name, text, ms)
         self._submit(callbacks, method, args, flags | NOTIFICATION, block=block)
 
     def _submit(
         self,
         callbacks: Callbacks,
         method: str,
-        args: tuple[int, bytes, bytes | None, int],
+        args: tuple[Call | None, int, bytes, bytes | None, int],
         flags: int,
         *,
         block: bool,
-    ) -> int:
-        """Submit, where there is no room wait for it, or raise; return the id."""
-        token, name, text, ms = args
+    ) -> None:
+        """Submit, where there is no room wait for it, or raise."""
+        call, token, name, text, ms = args
         if self.thread is threading.current_thread():
             # Waiting here would wait for ourselves; there is a reserve.
             flags |= lib.JSONRPCC_RESERVE
             block = False
-        result = callbacks.submit(*args, flags)
         deadline = time.monotonic() + (ms / 1000 or self._timeout)
-        while block and result == -EFULL and (left := remaining(deadline)):
+        status = callbacks.submit(*args, flags)
+        while block and status == EFULL and (left := remaining(deadline)):
             lib.jsonrpcc_queue_room(self._queue, min(left, SLICE_MS))
             # What was spent on waiting is gone from the call's time.
-            args = (token, name, text, remaining(deadline) or 1)
-            result = callbacks.submit(*args, flags)
-        if result > 0:
-            return result
-        raise refusal(-result, method, text, flags)
+            args = (call, token, name, text, remaining(deadline) or 1)
+            status = callbacks.submit(*args, flags)
+        if status != lib.JSONRPCC_OK:
+            raise refusal(status, method, text, flags)
 
 
 def callbacks_for(

@@ -84,38 +84,39 @@ static PyObject *put_entry(PyObject *object, PyObject *args)
     return token == FAST_NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
 }
 
-/* submit(token, method, params or None, ms, flags) -> id or negated status */
+/* submit(call or None, token, method, params or None, ms, flags) -> status
+ *
+ * It takes no memory once the call is accepted: the id is the call's. */
 static PyObject *submit_texts(PyObject *object, PyObject *args)
 {
     struct callbacks *self = (struct callbacks *)object;
+    PyObject *call;
     unsigned long long token;
     const char *method, *params;
     Py_ssize_t method_len, params_len;
     int ms;
     unsigned flags;
 
-    if (!PyArg_ParseTuple(args, "Ky#z#iI", &token, &method, &method_len,
+    if (!PyArg_ParseTuple(args, "OKy#z#iI", &call, &token, &method, &method_len,
                           &params, &params_len, &ms, &flags))
         return NULL;
-    return PyLong_FromLongLong(fast_core.queue_request(
-        self->calls.queue, token, method, (size_t)method_len, params,
-        (size_t)params_len, ms, flags));
+    int64_t id = fast_core.queue_request(self->calls.queue, token, method,
+                                         (size_t)method_len, params,
+                                         (size_t)params_len, ms, flags);
+    if (id <= 0)
+        return PyLong_FromLongLong(-id);
+    if (call != Py_None)
+        fast_call_set_id(call, (uint64_t)id);
+    return PyLong_FromLong(JSONRPCC_OK);
 }
 
-/* call(method, id) -> Call */
-static PyObject *make_call(PyObject *object, PyObject *args)
+/* call(method) -> Call, which submit() may be given */
+static PyObject *make_call(PyObject *object, PyObject *method)
 {
     struct callbacks *self = (struct callbacks *)object;
-    PyObject *method;
-    unsigned long long id;
 
-    if (!PyArg_ParseTuple(args, "UK", &method, &id))
-        return NULL;
-    PyObject *call = fast_call_new(self->call_type, self->calls.handle,
-                                   self->calls.client, method);
-    if (call != NULL)
-        fast_call_set_id(call, id);
-    return call;
+    return fast_call_new(self->call_type, self->calls.handle,
+                         self->calls.client, method);
 }
 
 /* ---- delivering ---- */
@@ -159,17 +160,19 @@ static void tell_exception(struct callbacks *self, PyObject *method)
     Py_XDECREF(traceback);
 }
 
-/* deliver(address of a batch) -> whether its results could be decoded
+/* deliver(address of a batch) -> whether that was all
  *
- * If not, all is left as it was. */
+ * Results that can be decoded; no more.  The counts tell what is left. */
 static PyObject *deliver(PyObject *object, PyObject *address)
 {
     struct callbacks *self = (struct callbacks *)object;
-    const jsonrpcc_batch *batch = PyLong_AsVoidPtr(address);
+    jsonrpcc_batch *batch = PyLong_AsVoidPtr(address);
     struct fast_entry entry;
 
     if (batch == NULL)
         return NULL;
+    if (batch->count == 0)
+        Py_RETURN_FALSE;
     PyObject *results = fast_decode_many(&self->calls.codec, batch);
     if (results == NULL) {
         PyErr_Clear();
@@ -188,7 +191,8 @@ static PyObject *deliver(PyObject *object, PyObject *address)
         fast_entry_drop(&entry);
     }
     Py_DECREF(results);
-    Py_RETURN_TRUE;
+    batch->count = 0;
+    return PyBool_FromLong(fast_is_delivered(batch));
 }
 
 /* ---- the object ---- */
@@ -261,10 +265,10 @@ static PyMethodDef methods[] = {
      "get(token): its (on_result, on_error, method), or None."},
     {"discard", discard_entry, METH_O, "discard(token): forget its entry."},
     {"submit", submit_texts, METH_VARARGS,
-     "submit(token, method, params, ms, flags): id, or negated status."},
-    {"call", make_call, METH_VARARGS, "call(method, id): a Call."},
+     "submit(call, token, method, params, ms, flags): status."},
+    {"call", make_call, METH_O, "call(method): a Call for submit()."},
     {"deliver", deliver, METH_O,
-     "deliver(batch): run the callbacks of its results; whether it could."},
+     "deliver(batch): run the callbacks of its results; whether that was all."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -85,6 +85,14 @@ PyObject *fast_decode(const struct fast_codec *codec, const char *json,
 PyObject *fast_decode_many(const struct fast_codec *codec,
                            const jsonrpcc_batch *batch);
 
+/* Whether nothing is left of a batch, whose counts are set to 0 as it is
+ * delivered. */
+static inline bool fast_is_delivered(const jsonrpcc_batch *batch)
+{
+    return batch->count == 0 && batch->failure_count == 0 &&
+           batch->event_count == 0;
+}
+
 /* function(self, *args, **kwargs) for the arguments of a vectorcall; self may
  * be NULL. */
 PyObject *fast_otherwise(PyObject *function, PyObject *self,

@@ -176,12 +176,6 @@ static void set_result(struct futures *self, PyObject *future, PyObject *result)
     Py_XDECREF(is_done);
 }
 
-static bool is_delivered(const jsonrpcc_batch *batch)
-{
-    return batch->count == 0 && batch->failure_count == 0 &&
-           batch->event_count == 0;
-}
-
 /* Set the futures of a batch's results.  False, and all is left as it was: they
  * could not be decoded, or an exception is set. */
 static bool deliver(struct futures *self)
@@ -215,7 +209,7 @@ static PyObject *fetch(PyObject *object, PyObject *unused)
 
     (void)unused;
     while (go_on) {
-        if (is_delivered(batch)) {
+        if (fast_is_delivered(batch)) {
             if (!fast_core.queue_fetch(self->calls.queue, batch))
                 break;
             if (batch->count > 0 && deliver(self))
@@ -223,7 +217,7 @@ static PyObject *fetch(PyObject *object, PyObject *unused)
             else if (PyErr_Occurred())
                 return NULL;
         }
-        if (is_delivered(batch))
+        if (fast_is_delivered(batch))
             continue;
         PyObject *done = PyObject_CallFunctionObjArgs(self->rest, NULL);
         if (done == NULL)

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import sys
+from functools import partial
 
 from firing import LIMIT
 
@@ -71,10 +72,11 @@ def callbacks():
     with Client(address, timeout=60) as client:
         settle(client)
         client.request("silence", [1], ignore)
-        before = client.stats().requests
-        each_fails("request", lambda: client.request("silence", [1], ignore, ignore))
-        # An accepted call has not ended in an error, and a refused one is none.
-        report["request"]["counted"] = client.stats().requests - before
+        for name, params in ("request", [1]), ("request of text", "[1]"):
+            before = client.stats().requests
+            each_fails(name, partial(client.request, "silence", params, ignore, ignore))
+            # An accepted call has not ended in an error, and a refused one is none.
+            report[name]["counted"] = client.stats().requests - before
         each_fails("notification", lambda: client.notification("silence", [1]))
         calls = [client.request("silence", [1]) for _ in range(3)]
         each_fails("repr", lambda: repr(calls[0]))
