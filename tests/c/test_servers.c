@@ -1,5 +1,7 @@
 /* The server list and the policy of who gets the next call: the clock and the
  * dice are arguments, so all of this is arithmetic. */
+#include "fault_here.h"
+
 #include "check.h"
 #include "servers.h"
 
@@ -121,12 +123,14 @@ static void test_list_prefixes(void)
 
     for (size_t len = 0; len < sizeof text; len++) {
         char *copy = strndup(text, len);
+        bool is_good = parse(&s, copy);
+        if (is_good)
+            jrc_servers_clear(&s);
         for (size_t room = 0; room < 80; room += 7) {
             char *place = malloc(room + (room == 0));
-            if (jrc_servers_parse(&s, copy, place, room))
-                jrc_servers_clear(&s);
-            else
-                CHECK(room == 0 || strlen(place) < room);
+            CHECK(jrc_servers_parse(&s, copy, place, room) == is_good);
+            CHECK(room == 0 || strlen(place) < room);
+            jrc_servers_clear(&s);
             free(place);
         }
         free(copy);
@@ -143,6 +147,22 @@ static void test_list_prefixes(void)
     CHECK(!parse(&s, "a:~ \x7f") && strstr(why, "\"~ ?\"") != NULL);
     CHECK(parse(&s, "a:1") && why[0] == '\0'); /* nothing to complain of */
     jrc_servers_clear(&s);
+}
+
+/* Nothing is left allocated, and the text is not blamed. */
+static void test_no_memory_for_a_list(void)
+{
+    enum { ALLOCATIONS = 6 }; /* twice the list, two hosts, the groups */
+    struct jrc_servers s;
+
+    for (unsigned n = 1; n <= ALLOCATIONS + 1 && fault_has_memory(); n++) {
+        fault_arm(FAULT_MEMORY, n, false);
+        bool made = jrc_servers_parse(&s, "a:1 b:2", why, sizeof why);
+        fault_disarm();
+        CHECK(made == (n > ALLOCATIONS) && why[0] == '\0');
+        CHECK(made || (s.list == NULL && s.ready == NULL));
+        jrc_servers_clear(&s);
+    }
 }
 
 static void test_larger_priority_is_better(void)
@@ -478,6 +498,7 @@ int main(void)
 {
     test_list();
     test_list_prefixes();
+    test_no_memory_for_a_list();
     test_larger_priority_is_better();
     test_round_robin_differs_by_one();
     test_failover_and_back();
