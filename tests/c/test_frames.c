@@ -172,6 +172,20 @@ static void test_a_purged_queue_gives_memory_back(void)
     jrc_frames_clear(&f);
 }
 
+/* Doubled when it is full, and from little on. */
+static void test_room_is_at_most_twice_the_need(void)
+{
+    struct jrc_frames f = {0};
+    char bytes[100] = {0};
+
+    for (uint64_t id = 1; id <= 1000; id++) {
+        CHECK(jrc_frames_append(&f, id, bytes, sizeof bytes));
+        CHECK(f.room < 2 * jrc_frames_size(&f) + 4096);
+        CHECK(f.list_room < 2 * id + 64);
+    }
+    jrc_frames_clear(&f);
+}
+
 /* A queue that is always busy must not grow for ever. */
 static void test_steady_traffic_keeps_the_room(void)
 {
@@ -228,6 +242,7 @@ int main(void)
     test_space_then_added();
     test_large_empty_queue_gives_memory_back();
     test_a_purged_queue_gives_memory_back();
+    test_room_is_at_most_twice_the_need();
     test_steady_traffic_keeps_the_room();
     test_any_order_against_the_model();
     return check_done();

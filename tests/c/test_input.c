@@ -167,6 +167,29 @@ static void test_room_follows_receipt(void)
     stop();
 }
 
+/* A large frame gets room for itself, not for twice what is there; and at its
+ * end there is enough to receive what follows in the same go. */
+static void test_room_for_a_large_frame(void)
+{
+    enum { SIZE = 100000, LEAST = 4096 };
+    static char frame[SIZE + 8];
+    size_t header = jrc_netstring_header(frame, SIZE);
+    size_t room;
+
+    memset(frame + header, 'x', SIZE);
+    frame[header + SIZE] = ',';
+    start(65536);
+    CHECK(feed(frame, 60000) == 0);
+    CHECK(input.room <= sizeof frame + LEAST);
+    for (size_t at = 60000; at < sizeof frame; at += 8) {
+        CHECK(jrc_input_space(&input, &shared, MAX_PAYLOAD, &room) != NULL);
+        CHECK(room >= LEAST && input.room <= sizeof frame + LEAST);
+        CHECK(feed(frame + at, 8) == 0);
+    }
+    CHECK(seen_len == SIZE + 1 && input.bytes == NULL);
+    stop();
+}
+
 /* What is left of an unfinished frame does not make the next reception small,
  * and the room of a large frame goes with it. */
 static void test_a_rest_keeps_the_room(void)
@@ -194,6 +217,7 @@ int main(void)
     test_a_large_frame_takes_few_receptions();
     test_bad_streams();
     test_room_follows_receipt();
+    test_room_for_a_large_frame();
     test_a_rest_keeps_the_room();
     return check_done();
 }
