@@ -120,6 +120,22 @@ static void test_full_table(void)
     jrc_calls_clear(&calls);
 }
 
+/* Whoever had its slot before. */
+static void test_a_new_call_is_on_no_server(void)
+{
+    struct jrc_calls calls;
+
+    jrc_calls_init(&calls, 16);
+    struct jrc_call *first = submit(&calls, 0, 1);
+    CHECK(first->server == -1 && first->sends == 0);
+    first->server = 3;
+    first->sends = 1;
+    end(&calls, first);
+    struct jrc_call *next = submit(&calls, 0, 1);
+    CHECK(next == first && next->server == -1 && next->sends == 0);
+    jrc_calls_clear(&calls);
+}
+
 /* A slot is free only when its end was handed back. */
 static void test_reclaim(void)
 {
@@ -309,6 +325,7 @@ int main(void)
     test_ids_are_never_reused();
     test_ids_stay_below_2_to_53();
     test_full_table();
+    test_a_new_call_is_on_no_server();
     test_reclaim();
     test_cancel_chain();
     test_expiry_sweep();

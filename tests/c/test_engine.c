@@ -47,6 +47,18 @@ static void test_not_sent_until_the_last_byte(void)
     finish();
 }
 
+/* Of what has begun to leave the rest must follow, be it all but a byte. */
+static void test_one_byte_is_a_beginning(void)
+{
+    rig_start(&rig, "a:1");
+    uint64_t id = rig_call(&rig, 1, 0, 1000);
+    rig_send(&rig, 0, 1);
+    jrc_engine_cancel(&rig.engine, id, rig.now_us);
+    IS(1, ECANCELLED, UNKNOWN);
+    CHECK(rig_send(&rig, 0, ALL) == FRAME - 1);
+    finish();
+}
+
 static void test_notification_ends_with_its_last_byte(void)
 {
     rig_start(&rig, "a:1");
@@ -151,6 +163,7 @@ static void test_no_server(void)
     jrc_engine_lost(&rig.engine, 1, 113, rig.now_us);
     IS(1, EFAILURE, NOT_SENT);
     CHECK(rig_outcome(&rig, 1)->reason == 111);
+    CHECK(rig_outcome(&rig, 1)->server == -1);
     CHECK(rig.outcome_count == 1);
     rig_call(&rig, 3, 0, 5000); /* known to be down: at once */
     IS(3, EFAILURE, NOT_SENT);
@@ -509,6 +522,9 @@ static void test_what_is_counted(void)
     CHECK(jrc_read(&rig.engine.conns[0].bytes_sent) == sent && sent > 0);
     rig_reply(&rig, 0, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":1}",
               (unsigned long long)id);
+    uint64_t received = jrc_read(&rig.engine.conns[0].bytes_received);
+    rig_bytes(&rig, 0, "2:{},");
+    CHECK(jrc_read(&rig.engine.conns[0].bytes_received) == received + 5);
     for (int i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
         answers += jrc_read(&rig.engine.counters.latency[i]);
     CHECK(answers == 1);
@@ -528,6 +544,7 @@ static void test_what_is_counted(void)
 int main(void)
 {
     test_not_sent_until_the_last_byte();
+    test_one_byte_is_a_beginning();
     test_notification_ends_with_its_last_byte();
     test_lost_connection();
     test_idempotent_is_sent_three_times_at_most();
