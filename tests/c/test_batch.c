@@ -192,6 +192,25 @@ static void test_out_of_memory(void)
     }
 }
 
+/* What no memory can hold costs its own text, and nothing else. */
+static void test_a_length_beyond_all_memory(void)
+{
+    const jsonrpcc_outcome outcome = {
+        .status = JSONRPCC_EREMOTE, .json = "{}", .json_len = SIZE_MAX};
+    struct jrc_batch batch;
+    jsonrpcc_batch slice;
+
+    CHECK(jrc_batch_init(&batch, 8));
+    fail(&batch, 1, JSONRPCC_EREMOTE, "{}");
+    jrc_batch_add(&batch, 2, &outcome);
+    CHECK(jrc_batch_slice(&batch, &slice) && slice.failure_count == 2);
+    CHECK(slice.failures[0].outcome.json_len == 2);
+    CHECK(slice.failures[1].token == 2 &&
+          slice.failures[1].outcome.json == NULL &&
+          slice.failures[1].outcome.json_len == 0);
+    jrc_batch_clear(&batch);
+}
+
 /* A slice ends with the result that fills it, be it the first. */
 static void test_a_large_result_is_alone(void)
 {
@@ -281,6 +300,7 @@ int main(void)
     test_failures_and_events();
     test_append();
     test_out_of_memory();
+    test_a_length_beyond_all_memory();
     test_a_large_result_is_alone();
     test_results_that_just_fit();
     test_events_are_appended();

@@ -1,5 +1,6 @@
 #include "check.h"
 #include "json_scan.h"
+#include "json_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,25 @@ static void names_of_any_ascii(void)
     CHECK(members[3].count == 0);
 }
 
+/* Any bytes may be looked for: these are nobody's, and not read beyond. */
+static void names_cut_within_an_escape(void)
+{
+    static const char *const names[] = {"\\", "\\u", "id\\", "i\\u006",
+                                        "\\u0069\\"};
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct jrc_json_member members[MEMBERS];
+        size_t len = strlen(names[i]);
+        unsigned char *copy = malloc(len);
+        if (!copy)
+            abort();
+        memcpy(copy, names[i], len);
+        memcpy(members, wanted, sizeof wanted);
+        CHECK(!jrc_json_members_find(members, MEMBERS, copy, len));
+        free(copy);
+    }
+}
+
 /* Even if what was read before was right. */
 static void no_members_of_what_is_refused(void)
 {
@@ -259,6 +279,7 @@ int main(void)
 {
     members_of_what_is_accepted();
     names_of_any_ascii();
+    names_cut_within_an_escape();
     no_members_of_what_is_refused();
     salvage_agrees_with_the_scan();
     salvage_finds_what_is_plain_to_see();
