@@ -72,6 +72,25 @@ def test_leaks_with_a_frame_of_ours_count(soak):
                                         .replace("/csrc/", "/")) == []  # fmt: skip
 
 
+OBJECT = """
+Direct leak of 48 byte(s) in 1 object(s) allocated from:
+    #0 0x1 in malloc
+    #1 0x2 in _PyObject_New Objects/object.c:176
+    #2 0x3 in request csrc/python/callbacks.c:29
+"""
+ENDED = """
+Direct leak of 32 byte(s) in 1 object(s) allocated from:
+    #0 0x1 in malloc
+    #1 0x2 in thread_PyThread_start_new_thread Modules/_threadmodule.c:1184
+"""
+
+
+def test_what_a_thread_had_in_hand_as_the_interpreter_ended_it_does_not(soak):
+    ours = soak("sanitizers").reports_of_ours
+    assert len(ours(LEAKS + OBJECT)) == 3
+    assert len(ours(LEAKS + OBJECT + ENDED)) == 2
+
+
 CRASH = """
 AddressSanitizer:DEADLYSIGNAL
 =================================================================
