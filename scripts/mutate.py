@@ -53,6 +53,7 @@ TESTS = {
     "test_input": [],
     "test_calls": [],
     "test_batch": [],
+    "test_server_list": [],
     "test_servers": [],
     "test_json_members": [],
     "test_json_scan": [],
@@ -75,7 +76,7 @@ FIRST = {
     "response": ["test_response", "test_engine"],
     "engine": ["test_engine", "test_suspect"],
     "route": ["test_engine", "test_suspect"],
-    "server_list": ["test_servers", "fuzz_servers"],
+    "server_list": ["fuzz_servers"],
     "traffic": ["test_engine", "test_suspect"],
 }
 TIME_LIMIT = 120  # seconds for one program; the slowest takes five
