@@ -73,52 +73,60 @@ class Rest:
         except self._guarded as cause:
             return None, self._undecoded(method, cause, batch.origins[i])
 
-    def _deliver_result(self, i: int) -> None:
+    def _deliver_result(self) -> None:
         """One of the results can not be decoded: that is its call's matter alone."""
-        calls = self._calls
-        token, following = self._batch.tokens[i], i + 1
+        batch, calls, i = self._batch, self._calls, self._at
+        token, following = batch.tokens[i], i + 1
         entry = calls.get(token)
         result, error = (None, None) if entry is None else self._decoded(i, entry[-1])
+        is_last = following == batch.count
         self._at = following
+        if is_last:
+            batch.count = self._at = 0
         calls.discard(token)
         if entry is not None:
             self._finish(entry, result, error)
 
-    def _deliver_failure(self, i: int) -> None:
-        calls = self._calls
-        failure, following = self._batch.failures[i], i + 1
+    def _deliver_failure(self) -> None:
+        batch, calls, i = self._batch, self._calls, self._at
+        failure, following = batch.failures[i], i + 1
         token = failure.token
         entry = calls.get(token)
         error: JsonRpcError | None = None
         if entry is not None:
             error = self._outcomes.error(failure.outcome, entry[-1])
+        is_last = following == batch.failure_count
         self._at = following
+        if is_last:
+            batch.failure_count = self._at = 0
         calls.discard(token)
         if entry is not None:
             self._finish(entry, None, error)
 
-    def _deliver_event(self, i: int) -> None:
-        self._at = i + 1  # one that there is no memory to tell is missed
-        self._tell(self._batch.events[i])
+    def _deliver_event(self) -> None:
+        """Tell an event; one that there is no memory to tell is missed."""
+        batch, i = self._batch, self._at
+        self._at = i + 1
+        if self._at == batch.event_count:
+            batch.event_count = self._at = 0
+        self._tell(batch.events[i])
 
     def deliver(self) -> bool:
         """
         Deliver what is left of the batch; True: that was all.
 
+        A listener may come here again, and then leaves nothing.
+
         Raises:
             MemoryError: Call it again, later.
         """
         batch = self._batch
-        while self._at < batch.count:
-            self._deliver_result(self._at)
-        if batch.count:
-            batch.count = self._at = 0
-        while self._at < batch.failure_count:
-            self._deliver_failure(self._at)
-        if batch.failure_count:
-            batch.failure_count = self._at = 0
-        # A listener may come here again, and then leaves nothing.
-        while self._at < batch.event_count:
-            self._deliver_event(self._at)
-        batch.event_count = self._at = 0
-        return True
+        while True:
+            if batch.count:
+                self._deliver_result()
+            elif batch.failure_count:
+                self._deliver_failure()
+            elif batch.event_count:
+                self._deliver_event()
+            else:
+                return True

@@ -24,6 +24,7 @@ def test_callbacks(serve, client_for):
     refuse(
         calls, put=(1,), get=("x",), discard=("x",), submit=(), call=(), deliver=("x",)
     )
+    refuse(calls, submit=("no Call", 0, b"echo", b"[1]", 0, 0), call=(1,))
     refuse(client._waiting.short_cut())
     assert calls.get(1 << 40) is None
     assert client.submit("echo", [1]).result(5) == [1]

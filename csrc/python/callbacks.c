@@ -100,6 +100,10 @@ static PyObject *submit_texts(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "OKy#z#iI", &call, &token, &method, &method_len,
                           &params, &params_len, &ms, &flags))
         return NULL;
+    if (call != Py_None && (PyObject *)Py_TYPE(call) != self->call_type) {
+        PyErr_SetString(PyExc_TypeError, "not a Call");
+        return NULL;
+    }
     int64_t id = fast_core.queue_request(self->calls.queue, token, method,
                                          (size_t)method_len, params,
                                          (size_t)params_len, ms, flags);
@@ -115,6 +119,10 @@ static PyObject *make_call(PyObject *object, PyObject *method)
 {
     struct callbacks *self = (struct callbacks *)object;
 
+    if (!PyUnicode_Check(method)) {
+        PyErr_SetString(PyExc_TypeError, "method is not a str");
+        return NULL;
+    }
     return fast_call_new(self->call_type, self->calls.handle,
                          self->calls.client, method);
 }
