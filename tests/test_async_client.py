@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 import pytest
@@ -345,6 +346,60 @@ def test_a_listener_may_deliver_what_is_left(serve, run):
 
     run(main())
     assert told == ["connected", "lost", "connected"]
+
+
+def test_many_results_come_in_several_turns_of_the_loop(serve, run):
+    """Their tasks, and whoever else uses the loop, have a turn in between."""
+    server = serve()
+    calls = 2000
+    turns = [0]
+
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        def count():
+            if turns[-1] < calls:
+                turns.append(sum(task.done() for task in tasks))
+                loop.call_soon(count)
+
+        async with AsyncClient(server.address, timeout=20) as client:
+            await client.call("first", [0])
+            tasks = [loop.create_task(client.call("first", [i])) for i in range(calls)]
+            await asyncio.sleep(0)  # submitted
+            await asyncio.sleep(0)  # and sent
+            deadline = time.monotonic() + 20
+            while client.stats().in_flight and time.monotonic() < deadline:
+                time.sleep(0.01)  # noqa: ASYNC251  (the loop is not to take them)
+            count()
+            assert await asyncio.gather(*tasks) == list(range(calls))
+
+    run(main())
+    steps = [after - before for before, after in itertools.pairwise(turns)]
+    assert max(steps) <= 128 + 256
+    assert len([step for step in steps if step]) >= calls / (128 + 256)
+
+
+def test_no_memory_to_come_back_for_more_delivers_all_at_once(serve):
+    server = serve()
+    refused = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        call_soon = loop.call_soon
+
+        def refuse(callback, *args, context=None):
+            if getattr(callback, "__name__", "") == "go_on":
+                refused.append(callback)
+                raise MemoryError
+            return call_soon(callback, *args, context=context)
+
+        loop.call_soon = refuse
+        async with AsyncClient(server.address, timeout=20) as client:
+            calls = [client.call("first", [i]) for i in range(2000)]
+            assert await asyncio.gather(*calls) == list(range(2000))
+
+    asyncio.run(main())
+    assert refused
 
 
 def test_local_failures_are_raised(serve, run):

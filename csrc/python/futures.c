@@ -4,6 +4,12 @@
 
 #include "fast.h"
 
+/* What one turn of the event loop delivers, a batch more or less.  Then the
+ * tasks have their turn: results that wait for their tasks crowd the caches,
+ * the garbage collector walks over them again and again, and whoever else uses
+ * the loop waits. */
+enum { ENOUGH_RESULTS = 128, ENOUGH_BYTES = 65536 };
+
 struct futures {
     PyObject_HEAD struct fast_calls calls; /* its keep keeps batch as well */
     jsonrpcc_batch *batch;
@@ -11,30 +17,34 @@ struct futures {
     PyObject *otherwise;     /* call() for unusual arguments: a coroutine */
     PyObject *create_future; /* the loop's */
     PyObject *call_soon;     /* the loop's */
-    PyObject *flush;         /* what it shall call once a turn: ours */
+    PyObject *flush, *go_on; /* what it shall call in its next turn: ours */
     PyObject *rest;          /* deliver what is left of the batch: whether it
                               * could, and set its counts to 0 */
     PyObject *future_type, *set_result; /* as create_future() makes them */
-    bool corked;                        /* flush() will be called */
+    bool corked, comes_back;            /* flush(), go_on() will be called */
 };
+
+/* Have the event loop call a method of ours, kept in *method, in its next turn.
+ * False: an exception is set. */
+static bool call_soon(struct futures *self, PyObject **method, const char *name)
+{
+    if (*method == NULL)
+        *method = PyObject_GetAttrString((PyObject *)self, name);
+    PyObject *handle =
+        *method == NULL
+            ? NULL
+            : PyObject_CallFunctionObjArgs(self->call_soon, *method, NULL);
+    Py_XDECREF(handle);
+    return handle != NULL;
+}
 
 /* Whatever is submitted in one turn of the event loop goes out together: have
  * it call flush(). */
 static bool cork(struct futures *self)
 {
-    if (self->corked)
-        return true;
-    if (self->flush == NULL)
-        self->flush = PyObject_GetAttrString((PyObject *)self, "flush");
-    PyObject *handle =
-        self->flush == NULL
-            ? NULL
-            : PyObject_CallFunctionObjArgs(self->call_soon, self->flush, NULL);
-    if (handle == NULL)
-        return false;
-    Py_DECREF(handle);
-    self->corked = true;
-    return true;
+    if (!self->corked)
+        self->corked = call_soon(self, &self->flush, "flush");
+    return self->corked;
 }
 
 /* Remember how to set the result of futures of this kind. */
@@ -197,35 +207,76 @@ static bool deliver(struct futures *self)
     return true;
 }
 
-/* fetch(): deliver all that is there, and first what is left of the batch
+/* Have what C code can not deliver delivered.  False: an exception is set, or
+ * some is left, for which rest() has us called again. */
+static bool deliver_rest(struct futures *self)
+{
+    PyObject *done = PyObject_CallFunctionObjArgs(self->rest, NULL);
+
+    Py_XDECREF(done);
+    return done == Py_True;
+}
+
+/* Deliver what the batch has.  False: an exception is set, or the rest is for
+ * later. */
+static bool deliver_batch(struct futures *self)
+{
+    jsonrpcc_batch *batch = self->batch;
+
+    if (batch->count > 0 && deliver(self))
+        batch->count = 0;
+    else if (PyErr_Occurred())
+        return false;
+    return fast_is_delivered(batch) || deliver_rest(self);
+}
+
+/* Deliver what is there, and first what is left of the batch: all of it, or
+ * enough for one turn of the event loop, which then comes back for more.
  *
  * The last fetch finds nothing, and has the queue's descriptor tell of the next
  * outcome. */
-static PyObject *fetch(PyObject *object, PyObject *unused)
+static PyObject *deliver_some(struct futures *self, bool all)
 {
-    struct futures *self = (struct futures *)object;
     jsonrpcc_batch *batch = self->batch;
-    bool go_on = true;
+    size_t results = 0, bytes = 0;
 
-    (void)unused;
-    while (go_on) {
-        if (fast_is_delivered(batch)) {
-            if (!fast_core.queue_fetch(self->calls.queue, batch))
+    if (!fast_is_delivered(batch) && !deliver_rest(self))
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    for (;;) {
+        if (!all && (results >= ENOUGH_RESULTS || bytes >= ENOUGH_BYTES)) {
+            self->comes_back = call_soon(self, &self->go_on, "go_on");
+            if (self->comes_back)
                 break;
-            if (batch->count > 0 && deliver(self))
-                batch->count = 0;
-            else if (PyErr_Occurred())
+            if (!PyErr_ExceptionMatches(PyExc_Exception))
                 return NULL;
+            PyErr_Clear(); /* no memory for that: all at once, then */
+            all = true;
         }
-        if (fast_is_delivered(batch))
-            continue;
-        PyObject *done = PyObject_CallFunctionObjArgs(self->rest, NULL);
-        if (done == NULL)
-            return NULL;
-        go_on = done == Py_True;
-        Py_DECREF(done);
+        if (!fast_core.queue_fetch(self->calls.queue, batch))
+            break;
+        results += batch->count;
+        bytes += batch->results_len;
+        if (!deliver_batch(self))
+            return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
     Py_RETURN_NONE;
+}
+
+/* fetch(): deliver all that is there */
+static PyObject *fetch(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    return deliver_some((struct futures *)object, true);
+}
+
+/* go_on(): deliver more of what is there */
+static PyObject *go_on(PyObject *object, PyObject *unused)
+{
+    struct futures *self = (struct futures *)object;
+
+    (void)unused;
+    self->comes_back = false;
+    return deliver_some(self, false);
 }
 
 /* Callbacks of others' may run in there, and wait for whom they like. */
@@ -238,11 +289,19 @@ static bool poll(struct futures *self)
     return drove;
 }
 
+static PyObject *begin_to_deliver(struct futures *self)
+{
+    if (self->comes_back)
+        Py_RETURN_NONE;
+    return deliver_some(self, false);
+}
+
 /* on_ready(): a descriptor of the client's, or of the queue's, is readable */
 static PyObject *on_ready(PyObject *object, PyObject *unused)
 {
+    (void)unused;
     poll((struct futures *)object);
-    return fetch(object, unused);
+    return begin_to_deliver((struct futures *)object);
 }
 
 /* flush(): send what this turn of the event loop submitted */
@@ -250,10 +309,11 @@ static PyObject *flush(PyObject *object, PyObject *unused)
 {
     struct futures *self = (struct futures *)object;
 
+    (void)unused;
     self->corked = false;
     if (!poll(self))
         fast_core.flush(self->calls.client);
-    return fetch(object, unused);
+    return begin_to_deliver(self);
 }
 
 /* ---- the object ---- */
@@ -296,6 +356,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->create_future);
     Py_VISIT(self->call_soon);
     Py_VISIT(self->flush);
+    Py_VISIT(self->go_on);
     Py_VISIT(self->rest);
     Py_VISIT(self->future_type);
     Py_VISIT(self->set_result);
@@ -309,6 +370,7 @@ static int clear(PyObject *object)
     Py_CLEAR(self->create_future);
     Py_CLEAR(self->call_soon);
     Py_CLEAR(self->flush);
+    Py_CLEAR(self->go_on);
     Py_CLEAR(self->rest);
     Py_CLEAR(self->future_type);
     Py_CLEAR(self->set_result);
@@ -333,6 +395,7 @@ static PyMethodDef methods[] = {
     {"flush", flush, METH_NOARGS,
      "flush(): send what this turn of the event loop submitted."},
     {"fetch", fetch, METH_NOARGS, "fetch(): deliver all that is there."},
+    {"go_on", go_on, METH_NOARGS, "go_on(): deliver more of what is there."},
     {NULL, NULL, 0, NULL},
 };
 
