@@ -290,7 +290,8 @@ static void let_go(struct jrc_engine *engine, uint32_t i, bool was_up,
     jrc_add(was_up ? &conn->losses : &conn->attempts_failed, 1);
     atomic_store_explicit(&conn->reason, reason, memory_order_relaxed);
     jrc_route_publish(engine, i);
-    jrc_route_attend(engine, engine->servers->list[i].next_us);
+    /* The deadline of an attempt that is over is no reason to wake up. */
+    jrc_route_attend(engine, now_us);
     if (was_up)
         jrc_route_tell(engine, JSONRPCC_LOST, i, reason, now_us);
     else if (!conn->unreachable)

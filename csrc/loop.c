@@ -177,14 +177,17 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
     }
 }
 
+/* A timer may go off so much too early. */
+enum { EARLY_US = 100000 };
+
 /* Have the next wait end at until_us at the latest.  False: it is past.
  *
- * A timer that goes off earlier is left alone: at worst we look once too early.
- * So a thread that calls and waits, again and again, sets it once and not for
- * every wait, which is why it is no timeout of the poll's. */
+ * A timer that goes off a bit earlier is left alone: at worst we look once too
+ * early.  So a thread that calls and waits, again and again, sets it now and
+ * then and not for every wait, which is why it is no timeout of the poll's. */
 static bool set_timer(struct jrc_loop *loop, uint64_t until_us)
 {
-    if (until_us >= loop->timer_us && until_us != 0)
+    if (until_us >= loop->timer_us && until_us - loop->timer_us < EARLY_US)
         return true;
     if (until_us <= jrc_now_us())
         return false;

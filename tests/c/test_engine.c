@@ -212,11 +212,15 @@ static void test_reconnects(void)
     CHECK(rig_todo(&rig, 0) == JRC_NEXT_ADDRESS);
     jrc_engine_lost(&rig.engine, 0, JSONRPCC_CONNECT_TIMEOUT, rig.now_us);
     for (int n = 1; n < 8; n++) {
-        uint64_t due = jrc_engine_next_us(&rig.engine);
         uint64_t bound = n < 5 ? (uint64_t)S << (n - 1) : 10 * S;
+        rig_wait(&rig, 0);
+        /* And not when the attempt that failed at once would have ended. */
+        uint64_t due = jrc_engine_next_us(&rig.engine);
+        CHECK(due == rig.servers.list[0].next_us);
         CHECK(due <= rig.now_us + bound);
         rig_wait(&rig, due - rig.now_us);
         CHECK(rig_todo(&rig, 0) == JRC_OPEN);
+        jrc_engine_connecting(&rig.engine, 0, rig.now_us);
         jrc_engine_lost(&rig.engine, 0, 111, rig.now_us);
     }
     CHECK(rig_events(&rig, JSONRPCC_UNREACHABLE, 0) == 1);
