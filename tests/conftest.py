@@ -1,12 +1,14 @@
 """Fixtures: servers and clients that end with the test, and every call style."""
 
+import asyncio
 import contextlib
 import signal
 import time
 
 import firing
 import pytest
-from helpers import STYLES, Wire
+import uvloop
+from helpers import LIMIT, STYLES, Wire
 
 from jsonrpcc import Client
 from jsonrpcc.testing import Error, Server
@@ -70,6 +72,17 @@ def wire():
     """A `Wire` server."""
     with Wire() as server:
         yield server
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop])
+def run(request):
+    """Run a coroutine to its end on a new loop, of asyncio and of uvloop."""
+
+    def run_it(coroutine):
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            return runner.run(asyncio.wait_for(coroutine, 2 * LIMIT))
+
+    return run_it
 
 
 @pytest.fixture(params=STYLES)

@@ -28,6 +28,13 @@ def until(condition, limit=LIMIT):
     return value
 
 
+async def until_then(condition):
+    """The same for a coroutine; *condition* runs in the event loop."""
+    async with asyncio.timeout(LIMIT):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 def rss():
     """This process's memory in bytes."""
     pages = Path("/proc/self/statm").read_text().split()[1]

@@ -2,19 +2,11 @@
 
 import asyncio
 import gc
-import itertools
-import logging
 import os
-import shutil
-import subprocess
-import sys
-import sysconfig
-import time
 from pathlib import Path
 
 import pytest
-import uvloop
-from helpers import LIMIT
+from helpers import LIMIT, until_then
 
 from jsonrpcc import (
     AsyncClient,
@@ -26,27 +18,9 @@ from jsonrpcc import (
     RequestTimeout,
     ServerFailure,
 )
-from jsonrpcc._outcome import Outcomes
-from jsonrpcc.testing import Close, Delay, Drop, Server
+from jsonrpcc.testing import Close, Delay, Drop
 
 PROGRAMS = Path(__file__).parent / "programs"
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop])
-def run(request):
-    """Run a coroutine to its end on a new loop, of asyncio and of uvloop."""
-
-    def run_it(coroutine):
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            return runner.run(asyncio.wait_for(coroutine, 2 * LIMIT))
-
-    return run_it
-
-
-async def until(condition):
-    async with asyncio.timeout(LIMIT):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 def test_call_gives_the_result_or_raises_the_error(serve, run):
@@ -100,13 +74,13 @@ def test_cancelling_the_task_cancels_the_call(serve, run):
     async def main():
         async with AsyncClient(server.address) as client:
             task = asyncio.create_task(client.call("never", timeout=60))
-            await until(lambda: server.requests)
+            await until_then(lambda: server.requests)
             assert client.stats().in_flight == 1
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await until(lambda: client.stats().cancelled == 1)
-            await until(lambda: client.stats().in_flight == 0)
+            await until_then(lambda: client.stats().cancelled == 1)
+            await until_then(lambda: client.stats().in_flight == 0)
             assert await client.call("add", [1, 2]) == 3
 
     run(main())
@@ -120,7 +94,7 @@ def test_asyncio_timeout_cancels_the_call(serve, run):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.02):
                     await client.call("never", timeout=60)
-            await until(lambda: client.stats().cancelled == 1)
+            await until_then(lambda: client.stats().cancelled == 1)
 
     run(main())
 
@@ -141,7 +115,7 @@ def test_a_task_cancelled_before_its_call_is_flushed_ends_alone(serve, run):
             got = await asyncio.gather(*tasks, return_exceptions=True)
             assert got[1::2] == list(range(1, 100, 2))
             assert all(isinstance(each, asyncio.CancelledError) for each in got[::2])
-            await until(lambda: client.stats().in_flight == 0)
+            await until_then(lambda: client.stats().in_flight == 0)
 
     run(main())
 
@@ -178,7 +152,7 @@ def test_close_ends_pending_calls_with_client_closed(serve, run):
     async def main():
         client = AsyncClient(server.address)
         tasks = [asyncio.create_task(client.call("never")) for _ in range(3)]
-        await until(lambda: len(server.requests) == 3)
+        await until_then(lambda: len(server.requests) == 3)
         await client.close()
         for task in tasks:
             with pytest.raises(ClientClosed) as caught:
@@ -280,128 +254,6 @@ def test_two_loops_in_two_threads(serve, run):
     assert run(both()) == [list(range(500))] * 3
 
 
-def test_events_run_in_the_loop(serve, run, caplog):
-    caplog.set_level(logging.INFO, "jsonrpcc")
-    server = serve()
-    seen = []
-
-    async def main():
-        loop = asyncio.get_running_loop()
-
-        def on_event(event):
-            assert asyncio.get_running_loop() is loop
-            seen.append(event.kind)
-            raise RuntimeError("listeners may fail")
-
-        async with AsyncClient(server.address, on_event=on_event) as client:
-            await client.call("add", [1, 2])
-            server.drop_connections()
-            await until(lambda: "lost" in seen)
-        assert seen[:2] == ["connected", "lost"]
-
-    run(main())
-    errors = [each for each in caplog.records if each.levelno == logging.ERROR]
-    assert len(errors) == len(seen)
-    assert "listeners may fail" in caplog.text
-
-
-def test_no_memory_to_make_an_error_delays_it(serve, run, monkeypatch):
-    """And that of all outcomes behind it; each comes once."""
-    server = serve(Drop())
-    make_error, made = Outcomes.error, itertools.count()
-
-    def fail_at_first(*args):
-        if next(made) in (2, 3, 5):
-            raise MemoryError
-        return make_error(*args)
-
-    monkeypatch.setattr(Outcomes, "error", fail_at_first)
-
-    async def main():
-        async with AsyncClient(server.address, timeout=0.05) as client:
-            calls = (client.call("echo", [i]) for i in range(10))
-            for error in await asyncio.gather(*calls, return_exceptions=True):
-                assert isinstance(error, RequestTimeout)
-                assert error.method == "echo"
-
-    run(main())
-    assert next(made) == 10 + 3
-
-
-def test_a_listener_may_deliver_what_is_left(serve, run):
-    """As an eager task does that finds the client full: nothing is told twice."""
-    server = serve()
-    told = []
-
-    async def main():
-        def on_event(event):
-            told.append(event.kind)
-            client._futures.fetch()
-
-        client = AsyncClient(server.address, on_event=on_event, reconnect_delay=0.01)
-        async with client:
-            assert await client.call("first", [1]) == 1
-            server.drop_connections()
-            await until(lambda: len(told) == 3)
-
-    run(main())
-    assert told == ["connected", "lost", "connected"]
-
-
-def test_many_results_come_in_several_turns_of_the_loop(serve, run):
-    """Their tasks, and whoever else uses the loop, have a turn in between."""
-    server = serve()
-    calls = 2000
-    turns = [0]
-
-    async def main():
-        loop = asyncio.get_running_loop()
-
-        def count():
-            if turns[-1] < calls:
-                turns.append(sum(task.done() for task in tasks))
-                loop.call_soon(count)
-
-        async with AsyncClient(server.address, timeout=20) as client:
-            await client.call("first", [0])
-            tasks = [loop.create_task(client.call("first", [i])) for i in range(calls)]
-            await asyncio.sleep(0)  # submitted
-            await asyncio.sleep(0)  # and sent
-            deadline = time.monotonic() + 20
-            while client.stats().in_flight and time.monotonic() < deadline:
-                time.sleep(0.01)  # noqa: ASYNC251  (the loop is not to take them)
-            count()
-            assert await asyncio.gather(*tasks) == list(range(calls))
-
-    run(main())
-    steps = [after - before for before, after in itertools.pairwise(turns)]
-    assert max(steps) <= 128 + 256
-    assert len([step for step in steps if step]) >= calls / (128 + 256)
-
-
-def test_no_memory_to_come_back_for_more_delivers_all_at_once(serve):
-    server = serve()
-    refused = []
-
-    async def main():
-        loop = asyncio.get_running_loop()
-        call_soon = loop.call_soon
-
-        def refuse(callback, *args, context=None):
-            if getattr(callback, "__name__", "") == "go_on":
-                refused.append(callback)
-                raise MemoryError
-            return call_soon(callback, *args, context=context)
-
-        loop.call_soon = refuse
-        async with AsyncClient(server.address, timeout=20) as client:
-            calls = [client.call("first", [i]) for i in range(2000)]
-            assert await asyncio.gather(*calls) == list(range(2000))
-
-    asyncio.run(main())
-    assert refused
-
-
 def test_local_failures_are_raised(serve, run):
     broken, stopped = serve(Close(0)), serve()
     stopped.stop()
@@ -435,12 +287,12 @@ def test_a_full_client_is_waited_for_until_the_timeout(serve, run):
     async def main():
         async with AsyncClient(server.address, max_in_flight=1) as client:
             task = asyncio.create_task(client.call("first", [1], timeout=60))
-            await until(lambda: server.requests)
+            await until_then(lambda: server.requests)
             with pytest.raises(QueueFull) as caught:
                 await client.call("first", [2], timeout=0.05)
             assert caught.value.fate == "not_sent"
             task.cancel()
-            await until(lambda: client.stats().in_flight == 0)
+            await until_then(lambda: client.stats().in_flight == 0)
 
     run(main())
 
@@ -452,7 +304,7 @@ def test_cancelled_is_never_seen_by_others(serve, run):
     async def main():
         async with AsyncClient(server.address) as client:
             task = asyncio.create_task(client.call("first"))
-            await until(lambda: server.requests)
+            await until_then(lambda: server.requests)
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
@@ -473,24 +325,3 @@ def test_a_forgotten_client_is_collected_without_a_word(serve, run, uses):
     run(main())
     gc.collect()
     server.wait_for_connections(0)
-
-
-def test_no_wake_up_is_lost_between_fetching_and_polling(tmp_path):
-    """An outcome that came while the descriptor was being emptied hung its call."""
-    compiler = shutil.which(sysconfig.get_config_var("CC").split()[0])
-    compiler = compiler or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    slow_read = tmp_path / "slow_read.so"
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-o", slow_read, PROGRAMS / "slow_read.c"],
-        check=True,
-    )
-    preload = " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(slow_read)]))
-    with Server({"first": lambda value: value}) as server:
-        subprocess.run(
-            [sys.executable, PROGRAMS / "await_calls.py", server.address],
-            env={**os.environ, "LD_PRELOAD": preload},
-            check=True,
-            timeout=30,
-        )

@@ -2,48 +2,14 @@
  *
  * Belongs to the thread of that loop. */
 
-#include "fast.h"
-
-/* What one turn of the event loop delivers, a batch more or less.  Then the
- * tasks have their turn: results that wait for their tasks crowd the caches,
- * the garbage collector walks over them again and again, and whoever else uses
- * the loop waits. */
-enum { ENOUGH_RESULTS = 128, ENOUGH_BYTES = 65536 };
-
-struct futures {
-    PyObject_HEAD struct fast_calls calls; /* its keep keeps batch as well */
-    jsonrpcc_batch *batch;
-    PyObject *pending_type;  /* Pending */
-    PyObject *otherwise;     /* call() for unusual arguments: a coroutine */
-    PyObject *create_future; /* the loop's */
-    PyObject *call_soon;     /* the loop's */
-    PyObject *flush, *go_on; /* what it shall call in its next turn: ours */
-    PyObject *rest;          /* deliver what is left of the batch: whether it
-                              * could, and set its counts to 0 */
-    PyObject *future_type, *set_result; /* as create_future() makes them */
-    bool corked, comes_back;            /* flush(), go_on() will be called */
-};
-
-/* Have the event loop call a method of ours, kept in *method, in its next turn.
- * False: an exception is set. */
-static bool call_soon(struct futures *self, PyObject **method, const char *name)
-{
-    if (*method == NULL)
-        *method = PyObject_GetAttrString((PyObject *)self, name);
-    PyObject *handle =
-        *method == NULL
-            ? NULL
-            : PyObject_CallFunctionObjArgs(self->call_soon, *method, NULL);
-    Py_XDECREF(handle);
-    return handle != NULL;
-}
+#include "futures.h"
 
 /* Whatever is submitted in one turn of the event loop goes out together: have
  * it call flush(). */
 static bool cork(struct futures *self)
 {
     if (!self->corked)
-        self->corked = call_soon(self, &self->flush, "flush");
+        self->corked = fast_futures_call_soon(self, &self->flush, "flush");
     return self->corked;
 }
 
@@ -159,114 +125,11 @@ static PyObject *cork_now(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* A future that was cancelled meanwhile refuses its result, rightly. */
-static void set_result(struct futures *self, PyObject *future, PyObject *result)
-{
-    PyObject *done =
-        (PyObject *)Py_TYPE(future) == self->future_type
-            ? PyObject_CallFunctionObjArgs(self->set_result, future, result,
-                                           NULL)
-            : PyObject_CallMethod(future, "set_result", "O", result);
-
-    if (done != NULL) {
-        Py_DECREF(done);
-        return;
-    }
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyObject *is_done = PyObject_CallMethod(future, "done", NULL);
-    if (is_done != Py_True) {
-        PyErr_Restore(type, value, traceback);
-        PyErr_WriteUnraisable(future);
-    } else {
-        Py_XDECREF(type);
-        Py_XDECREF(value);
-        Py_XDECREF(traceback);
-    }
-    Py_XDECREF(is_done);
-}
-
-/* Set the futures of a batch's results.  False, and all is left as it was: they
- * could not be decoded, or an exception is set. */
-static bool deliver(struct futures *self)
-{
-    const jsonrpcc_batch *batch = self->batch;
-    PyObject *results = fast_decode_many(&self->calls.codec, batch);
-    struct fast_entry entry;
-
-    if (results == NULL)
-        return false;
-    for (size_t i = 0; i < batch->count; i++) {
-        if (!fast_entries_take(&self->calls.entries, batch->tokens[i], &entry))
-            continue;
-        set_result(self, entry.on_result,
-                   PyList_GetItem(results, (Py_ssize_t)i));
-        fast_entry_drop(&entry);
-    }
-    Py_DECREF(results);
-    return true;
-}
-
-/* Have what C code can not deliver delivered.  False: an exception is set, or
- * some is left, for which rest() has us called again. */
-static bool deliver_rest(struct futures *self)
-{
-    PyObject *done = PyObject_CallFunctionObjArgs(self->rest, NULL);
-
-    Py_XDECREF(done);
-    return done == Py_True;
-}
-
-/* Deliver what the batch has.  False: an exception is set, or the rest is for
- * later. */
-static bool deliver_batch(struct futures *self)
-{
-    jsonrpcc_batch *batch = self->batch;
-
-    if (batch->count > 0 && deliver(self))
-        batch->count = 0;
-    else if (PyErr_Occurred())
-        return false;
-    return fast_is_delivered(batch) || deliver_rest(self);
-}
-
-/* Deliver what is there, and first what is left of the batch: all of it, or
- * enough for one turn of the event loop, which then comes back for more.
- *
- * The last fetch finds nothing, and has the queue's descriptor tell of the next
- * outcome. */
-static PyObject *deliver_some(struct futures *self, bool all)
-{
-    jsonrpcc_batch *batch = self->batch;
-    size_t results = 0, bytes = 0;
-
-    if (!fast_is_delivered(batch) && !deliver_rest(self))
-        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    for (;;) {
-        if (!all && (results >= ENOUGH_RESULTS || bytes >= ENOUGH_BYTES)) {
-            self->comes_back = call_soon(self, &self->go_on, "go_on");
-            if (self->comes_back)
-                break;
-            if (!PyErr_ExceptionMatches(PyExc_Exception))
-                return NULL;
-            PyErr_Clear(); /* no memory for that: all at once, then */
-            all = true;
-        }
-        if (!fast_core.queue_fetch(self->calls.queue, batch))
-            break;
-        results += batch->count;
-        bytes += batch->results_len;
-        if (!deliver_batch(self))
-            return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    }
-    Py_RETURN_NONE;
-}
-
 /* fetch(): deliver all that is there */
 static PyObject *fetch(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    return deliver_some((struct futures *)object, true);
+    return fast_futures_deliver((struct futures *)object, true);
 }
 
 /* go_on(): deliver more of what is there */
@@ -276,7 +139,7 @@ static PyObject *go_on(PyObject *object, PyObject *unused)
 
     (void)unused;
     self->comes_back = false;
-    return deliver_some(self, false);
+    return fast_futures_deliver(self, false);
 }
 
 /* Callbacks of others' may run in there, and wait for whom they like. */
@@ -293,7 +156,7 @@ static PyObject *begin_to_deliver(struct futures *self)
 {
     if (self->comes_back)
         Py_RETURN_NONE;
-    return deliver_some(self, false);
+    return fast_futures_deliver(self, false);
 }
 
 /* on_ready(): a descriptor of the client's, or of the queue's, is readable */

@@ -204,8 +204,9 @@ SLOWER = 20  # times, under valgrind
 # of its own, which memcheck does not follow; what measures time; and hundreds of
 # payloads one by one, which ASan sees at a tenth of the time.
 MEMCHECKED = [
-    "test_client", "test_async_client", "test_cancel", "test_close", "test_errors",
-    "test_events", "test_map", "test_short_cuts", "test_stats",
+    "test_client", "test_async_client", "test_async_delivery", "test_cancel",
+    "test_close", "test_errors", "test_events", "test_map", "test_short_cuts",
+    "test_stats",
 ]  # fmt: skip
 
 
