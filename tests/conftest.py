@@ -42,6 +42,13 @@ def serve():
 
 
 @pytest.fixture
+def server():
+    """A server for a `firing.History`."""
+    with Server(firing.METHODS) as server:
+        yield server
+
+
+@pytest.fixture
 def servers():
     """Make so many servers for a `firing.History`; they stop when the test ends."""
     with contextlib.ExitStack() as stack:

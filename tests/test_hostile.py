@@ -43,12 +43,6 @@ QUICK = {"reconnect_delay": 0.02, "reconnect_delay_max": 0.05}
 
 
 @pytest.fixture
-def server():
-    with Server(METHODS) as server:
-        yield server
-
-
-@pytest.fixture
 def client(server):
     with Client(server.address, **QUICK) as client:
         wait_for_state(client, "up")

@@ -41,12 +41,6 @@ def resolver(tmp_path_factory):
     return {"LD_PRELOAD": preload, "NAMES_FILE": str(folder / "names.txt")}
 
 
-@pytest.fixture
-def server():
-    with Server(METHODS) as server:
-        yield server
-
-
 @ipv6
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_localhost_with_one_of_its_addresses_listening(host):

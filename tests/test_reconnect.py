@@ -6,17 +6,10 @@ import threading
 import time
 from collections import Counter
 
-import pytest
 from firing import METHODS, History, until, wait_for_state
 
 from jsonrpcc import Client, ServerFailure
 from jsonrpcc.testing import Server
-
-
-@pytest.fixture
-def server():
-    with Server(METHODS) as server:
-        yield server
 
 
 class Doorman:
