@@ -1,4 +1,4 @@
-"""What the client's tests share: waiting, callbacks that remember, call styles."""
+"""What the client's tests share: waiting, threads, callbacks that remember, styles."""
 
 import asyncio
 import os
@@ -33,6 +33,27 @@ async def until_then(condition):
     async with asyncio.timeout(LIMIT):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
+
+
+def in_threads(*functions):
+    """Run each function in a thread of its own; fail if one raises or hangs."""
+    failures = []
+
+    def run(function):
+        try:
+            function()
+        except BaseException as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(f,), daemon=True) for f in functions]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 30 * PATIENCE
+    for thread in threads:
+        thread.join(max(0, end - time.monotonic()))
+        assert not thread.is_alive(), "a thread hangs"
+    if failures:
+        raise failures[0]
 
 
 def rss():

@@ -14,8 +14,7 @@ from firing import (
     until,
     wait_for_state,
 )
-from helpers import rss
-from test_threads import in_threads
+from helpers import in_threads, rss
 
 from jsonrpcc import Client, ClientClosed
 from jsonrpcc.testing import Drop, Server
