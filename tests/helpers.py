@@ -1,4 +1,8 @@
-"""What the client's tests share: waiting, threads, callbacks that remember, styles."""
+"""
+What the client's tests share.
+
+Waiting, threads, what this process takes, callbacks that remember, call styles.
+"""
 
 import asyncio
 import os
@@ -60,6 +64,16 @@ def rss():
     """This process's memory in bytes."""
     pages = Path("/proc/self/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def descriptors():
+    """Return how many descriptors this process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def threads():
+    """Return how many threads the kernel knows of this process."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
 
 
 class Told:

@@ -7,7 +7,7 @@ A failing seed is repeated by "python tests/programs/chaos.py SEED SECONDS".
 from itertools import islice
 
 import pytest
-from firing import run_program
+from children import run_program
 from misbehaviour import RATES, Misbehaviour, plan
 from witness import Frame, netstring, take_payloads
 

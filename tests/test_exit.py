@@ -5,7 +5,8 @@ import os
 import signal
 
 import pytest
-from firing import METHODS, run_program
+from children import run_program
+from firing import METHODS
 from patience import SANITIZED
 
 from jsonrpcc.testing import Server

@@ -4,14 +4,8 @@ import threading
 import time
 
 import pytest
-from firing import (
-    History,
-    ServerProcess,
-    servers_string,
-    shares,
-    until,
-    wait_for_state,
-)
+from children import ServerProcess
+from firing import History, servers_string, shares, until, wait_for_state
 
 from jsonrpcc import Client, ConnectionLost, RequestTimeout, ServerFailure
 from jsonrpcc.testing import Close, NeverRead, Reset

@@ -4,16 +4,8 @@ import copy
 import signal
 
 import pytest
-from firing import (
-    CHILD_LIMIT,
-    LATE,
-    Entry,
-    Healthy,
-    Outcome,
-    Seen,
-    run_program,
-    violations,
-)
+from children import CHILD_LIMIT, run_program
+from promises import LATE, Entry, Healthy, Outcome, Seen, violations
 
 from jsonrpcc import ConnectionLost, RemoteError, RequestTimeout, ServerFailure
 

@@ -4,7 +4,8 @@ import os
 import time
 
 import pytest
-from firing import METHODS, run_program
+from children import run_program
+from firing import METHODS
 
 from jsonrpcc.testing import Drop, Server
 

@@ -5,16 +5,8 @@ import os
 import weakref
 
 import pytest
-from firing import (
-    LIMIT,
-    METHODS,
-    History,
-    descriptors,
-    threads,
-    until,
-    wait_for_state,
-)
-from helpers import in_threads, rss
+from firing import LIMIT, METHODS, History, until, wait_for_state
+from helpers import descriptors, in_threads, rss, threads
 
 from jsonrpcc import Client, ClientClosed
 from jsonrpcc.testing import Drop, Server

@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 import pytest
-from firing import LIMIT, PROGRAMS, until
+from children import PROGRAMS
+from firing import LIMIT, until
 from patience import ASAN, TSAN
 
 from jsonrpcc.testing import Server

@@ -4,7 +4,8 @@ import contextlib
 import itertools
 
 import pytest
-from firing import METHODS, run_program
+from children import run_program
+from firing import METHODS
 from patience import SANITIZED
 
 from jsonrpcc.testing import (

@@ -6,7 +6,8 @@ import socket
 import subprocess
 
 import pytest
-from firing import METHODS, PROGRAMS, History, run_program, start_program
+from children import PROGRAMS, run_program, start_program
+from firing import METHODS, History
 from patience import THREADS_OF_TSAN
 
 from jsonrpcc import Client, ServerFailure

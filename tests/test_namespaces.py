@@ -6,7 +6,7 @@ Each program runs in a namespace that ends with it; nothing else is touched.
 
 import kernel
 import pytest
-from firing import run_program
+from children import run_program
 
 pytestmark = pytest.mark.skipif(
     bool(kernel.why_no_packet_filter()), reason=kernel.why_no_packet_filter()

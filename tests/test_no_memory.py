@@ -3,7 +3,8 @@
 import importlib.util
 
 import pytest
-from firing import METHODS, run_program
+from children import run_program
+from firing import METHODS
 
 from jsonrpcc.testing import Delay, Drop, Payload, Server
 

@@ -3,7 +3,8 @@
 import sys
 
 import pytest
-from firing import METHODS, run_program
+from children import run_program
+from firing import METHODS
 from patience import PATIENCE, THREADS_OF_TSAN
 
 from jsonrpcc import Client

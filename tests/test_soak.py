@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from firing import CHILD_LIMIT, run_program
+from children import CHILD_LIMIT, run_program
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tests" / "soak"

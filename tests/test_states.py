@@ -9,7 +9,7 @@ import gc
 import os
 from collections import Counter
 
-from firing import METHODS, History, Seen, until, violations
+from firing import METHODS, History, until
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     invariant,
     rule,
 )
+from promises import Seen, violations
 
 from jsonrpcc import Client, QueueFull
 from jsonrpcc.testing import (

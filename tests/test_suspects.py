@@ -2,16 +2,9 @@
 
 import contextlib
 
-from firing import (
-    History,
-    Seen,
-    ServerProcess,
-    servers_string,
-    shares,
-    until,
-    violations,
-    wait_for_state,
-)
+from children import ServerProcess
+from firing import History, servers_string, shares, until, wait_for_state
+from promises import Seen, violations
 from witness import Witness, echo
 
 from jsonrpcc import Client, ConnectionLost, RequestTimeout

@@ -26,9 +26,11 @@ import time
 from pathlib import Path
 
 import kernel
-from firing import LATE, LIMIT, Healthy, History, Seen, start_program, until, violations
+from children import start_program
+from firing import LIMIT, History, until
 from misbehaviour import plan
 from patience import PATIENCE
+from promises import LATE, Healthy, Seen, violations
 
 from jsonrpcc import AsyncClient, Client, QueueFull
 

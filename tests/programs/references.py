@@ -19,8 +19,10 @@ import signal
 import sys
 from array import array
 
+from children import ServerProcess
 from entry_points import AWAITING, BLOCKING, SLOW
-from firing import LIMIT, ServerProcess, descriptors, threads, until
+from firing import LIMIT, until
+from helpers import descriptors, threads
 
 from jsonrpcc import AsyncClient, Client
 
