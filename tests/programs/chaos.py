@@ -17,20 +17,17 @@ import faulthandler
 import json
 import random
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 
-import kernel
-from children import start_program
+from faults import FAULTS, skipped
 from firing import LIMIT, History, until
 from misbehaviour import plan
 from patience import PATIENCE
-from promises import LATE, Healthy, Seen, violations
+from places import Place
+from promises import LATE, Healthy, violations
 
 from jsonrpcc import AsyncClient, Client, QueueFull
 
@@ -44,184 +41,6 @@ THREADS = 8
 faulthandler.register(signal.SIGTERM, chain=True)
 seed, seconds = int(sys.argv[1]), float(sys.argv[2])
 faults = collections.Counter()
-
-
-class Place:
-    """A server's port, and the process that serves there."""
-
-    def __init__(self, number, folder):
-        self.number = number
-        self.log = Path(folder, f"witness-{number}")
-        self.log.touch()
-        # Bound and not listening: the port stays ours when the server is killed.
-        self.holder = socket.socket()
-        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.holder.bind(("127.0.0.1", 0))
-        self.port = self.holder.getsockname()[1]
-        self.answers = collections.Counter()
-        self.lives = 0
-        self.start()
-
-    def start(self):
-        self.lives += 1
-        self.child = start_program(
-            "wild_server.py", f"{seed}-{self.number}-{self.lives}", self.log, self.port,
-            stdin=subprocess.PIPE,
-        )  # fmt: skip
-        assert int(self.child.stdout.readline()) == self.port
-
-    def tell(self, *command):
-        self.child.stdin.write(json.dumps(command) + "\n")
-        self.child.stdin.flush()
-        return json.loads(self.child.stdout.readline())
-
-    def kill(self):
-        self.child.kill()
-        self.child.communicate()
-
-    def send(self, number):
-        self.child.send_signal(number)
-
-    def end(self):
-        """End it, and note how it has answered."""
-        counts = self.tell("counts")
-        self.answers.update(counts["faults"])
-        garbage.append(counts["garbage"])
-        _, err = self.child.communicate(timeout=LIMIT)
-        self.holder.close()
-        assert not err, err
-
-    def seen(self):
-        for line in self.log.read_text().splitlines():
-            yield Seen(int(line.split()[0]), self.number)
-
-
-class Impostor:
-    """Another service where a server was: speaks HTTP first, and closes."""
-
-    def __init__(self, port):
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", port))
-        self.listener.listen(64)
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        with contextlib.suppress(OSError):
-            while True:
-                with self.listener.accept()[0] as sock:
-                    sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    def end(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.listener.close()
-
-
-# ---- faults: each does something and returns what undoes it -------------------------
-
-
-def settings(**values):
-    def apply(place, _):
-        place.tell("set", values)
-        return lambda: place.tell("set", dict.fromkeys(values, 0))
-
-    return apply
-
-
-def stall(*directions):
-    def apply(place, _):
-        place.tell("stall", *directions)
-        return lambda: place.tell("stall")
-
-    return apply
-
-
-def once(*command):
-    def apply(place, _):
-        place.tell(*command)
-
-    return apply
-
-
-def cut(direction, how):
-    def apply(place, at):
-        place.tell("cut", direction, at, how)
-
-    return apply
-
-
-def welcome(how):
-    def apply(place, _):
-        place.tell("set", {"welcome": how})
-        place.tell("each", "reset")
-        return lambda: place.tell("calm") or place.tell("wild")
-
-    return apply
-
-
-def refuse(place, _):
-    place.tell("refuse")
-    place.tell("each", "end")
-    return lambda: place.tell("listen")
-
-
-def refuse_new(place, _):
-    place.tell("refuse")
-    return lambda: place.tell("listen")
-
-
-def pause_process(place, _):
-    place.send(signal.SIGSTOP)
-    return lambda: place.send(signal.SIGCONT)
-
-
-def kill_and_restart(place, _):
-    place.kill()
-    return place.start
-
-
-def kill_and_replace(place, _):
-    place.kill()
-    impostor = Impostor(place.port)
-    return lambda: impostor.end() or place.start()
-
-
-def kernel_kill(place, _):
-    kernel.kill_connections(place.port)
-
-
-FAULTS = {
-    "reset": once("each", "reset"),
-    "FIN": once("each", "end"),
-    "half close": once("each", "half_close"),
-    "reset in a reply": cut("to client", "reset"),
-    "FIN in a reply": cut("to client", "end"),
-    "half close in a reply": cut("to client", "half_close"),
-    "reset in a request": cut("to server", "reset"),
-    "FIN in a request": cut("to server", "end"),
-    "stalled to server": stall("to server"),
-    "stalled to client": stall("to client"),
-    "stalled": stall("to server", "to client"),
-    "delay 20 ms": settings(delay=0.02),
-    "1 byte at a time": settings(chunk=1),
-    "7 bytes at a time": settings(chunk=7),
-    "32 kB/s": settings(rate=32_000),
-    "refused": refuse,
-    "new ones refused": refuse_new,
-    "accepted and closed": welcome("close"),
-    "accepted and reset": welcome("reset"),
-    "accepted and silent": welcome("silence"),
-    "SIGSTOP": pause_process,
-    "SIGKILL, back on the port": kill_and_restart,
-    "another service on the port": kill_and_replace,
-}
-skipped = {}
-if kernel.why_no_kill():
-    skipped["ss --kill"] = kernel.why_no_kill()
-else:
-    FAULTS["ss --kill"] = kernel_kill
 
 
 # ---- the load -----------------------------------------------------------------------
@@ -353,9 +172,8 @@ def calm(places):
 
 
 RECONNECT = {"reconnect_delay": 0.02, "reconnect_delay_max": 0.1}
-garbage = []
 with tempfile.TemporaryDirectory() as folder:
-    places = [Place(number, folder) for number in range(4)]
+    places = [Place(number, folder, seed) for number in range(4)]
     servers = " ".join(
         f"127.0.0.1:{place.port},{priority}"
         for place, priority in zip(places, PRIORITIES, strict=True)
@@ -416,7 +234,7 @@ report = {
     "misbehaved": misbehaved,
     "lives": sum(place.lives for place in places),
     "frames_seen": len(seen),
-    "garbage": sum(garbage),
+    "garbage": sum(place.garbage for place in places),
     "resent": stats.resent,
     "moved": stats.moved,
     "unmatched": stats.unmatched,
