@@ -265,7 +265,7 @@ STAGES = {
     "forks": forks,
     "signals": _tests("signals"),
     "threads": _tests("threads", "callbacks", "cancel", "close", "garbage",
-                      "async_client", "map"),
+                      "async_client", "async_delivery", "map"),
     "memory": memory,
     "injection": injection,
     "states": states,
