@@ -26,30 +26,30 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar
 
+from jsonrpcc._connection_faults import (
+    Banner,
+    Close,
+    Early,
+    NeverRead,
+    Reject,
+    Reset,
+    SlowRead,
+)
 from jsonrpcc._faults import (
     Around,
-    Banner,
-    Chaos,
-    Close,
     Delay,
     Drip,
     Drop,
     Duplicate,
-    Early,
     Fault,
     FaultLike,
     Flood,
     Frame,
     Merge,
-    NeverRead,
     Payload,
-    Plan,
     Raw,
-    Reject,
     Reply,
     Request,
-    Reset,
-    SlowRead,
     Split,
     WrongId,
 )
@@ -60,6 +60,7 @@ from jsonrpcc._netstring import (
     netstring,
     split_netstrings,
 )
+from jsonrpcc._plan import Chaos, Plan
 from jsonrpcc._serving import Core, Records
 
 __all__ = [
