@@ -62,6 +62,7 @@ from jsonrpcc._netstring import (
 )
 from jsonrpcc._plan import Chaos, Plan
 from jsonrpcc._serving import Core, Records
+from jsonrpcc._sockets import bound, fill_queue
 
 __all__ = [
     "Around",
@@ -468,14 +469,7 @@ class Server:
         The kernel drops SYNs when a listener's queue is full, as firewalls do.
         """
         self.refuse()
-        hole = self._bound()
-        self._hole.append(hole)
-        hole.listen(0)
-        for _ in range(2):
-            filler = socket.socket(hole.family, socket.SOCK_STREAM)
-            self._hole.append(filler)
-            filler.setblocking(False)
-            filler.connect_ex(hole.getsockname())
+        fill_queue(self._bound(), self._hole)
 
     def accept(self) -> None:
         """Accept connections again after `refuse` or `blackhole`."""
@@ -528,17 +522,7 @@ class Server:
         return listener
 
     def _bound(self) -> socket.socket:
-        family, _, _, _, address = socket.getaddrinfo(
-            self.host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        # asyncio sets TCP_NODELAY on sockets that name their protocol only.
-        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-        except BaseException:
-            sock.close()
-            raise
+        sock = bound(self.host, self._port)
         self._port = sock.getsockname()[1]
         return sock
 

@@ -255,7 +255,7 @@ def test_every_line_of_the_log_is_explained():
     lines = headings("docs/troubleshooting.md")
     servers = {
         "testing", "_serving", "_connection", "_methods", "_faults",
-        "_connection_faults", "_plan",
+        "_connection_faults", "_plan", "_sockets",
     }  # fmt: skip
     source = "".join(
         path.read_text(encoding="utf-8")

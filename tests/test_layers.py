@@ -203,6 +203,7 @@ IMPORTS = {
     "_codec": set(),
     "_proxy": set(),
     "_netstring": set(),
+    "_sockets": set(),
     "_options": {"_jsonrpcc"},
     "_stats": {"_jsonrpcc"},
     "_outcome": {"_errors", "_jsonrpcc"},
@@ -210,10 +211,11 @@ IMPORTS = {
     "_connection_faults": {"_faults"},
     "_plan": {"_faults"},
     "_methods": {"_faults"},
-    "_connection": {"_faults", "_methods", "_netstring"},
-    "_serving": {"_connection", "_faults", "_methods", "_plan"},
+    "_connection": {"_faults", "_methods", "_netstring", "_sockets"},
+    "_serving": {"_connection", "_faults", "_methods", "_plan", "_sockets"},
     "testing": {
         "_connection_faults", "_faults", "_methods", "_netstring", "_plan", "_serving",
+        "_sockets",
     },
 }  # fmt: skip
 CLIENT = {
@@ -223,7 +225,7 @@ CLIENT = {
 }  # fmt: skip
 SERVER = {
     "_connection", "_connection_faults", "_faults", "_methods", "_netstring", "_plan",
-    "_serving", "testing",
+    "_serving", "_sockets", "testing",
 }  # fmt: skip
 IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
 IMPORTS |= dict.fromkeys(
