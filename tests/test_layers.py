@@ -213,9 +213,13 @@ IMPORTS = {
     "_methods": {"_faults"},
     "_connection": {"_faults", "_methods", "_netstring", "_sockets"},
     "_serving": {"_connection", "_faults", "_methods", "_plan", "_sockets"},
+    "_loop_thread": set(),
+    "_server": {
+        "_faults", "_loop_thread", "_netstring", "_plan", "_serving", "_sockets",
+    },
     "testing": {
-        "_connection_faults", "_faults", "_methods", "_netstring", "_plan", "_serving",
-        "_sockets",
+        "_connection_faults", "_faults", "_loop_thread", "_methods", "_netstring",
+        "_plan", "_server",
     },
 }  # fmt: skip
 CLIENT = {
@@ -224,8 +228,8 @@ CLIENT = {
     "_texts",
 }  # fmt: skip
 SERVER = {
-    "_connection", "_connection_faults", "_faults", "_methods", "_netstring", "_plan",
-    "_serving", "_sockets", "testing",
+    "_connection", "_connection_faults", "_faults", "_loop_thread", "_methods",
+    "_netstring", "_plan", "_server", "_serving", "_sockets", "testing",
 }  # fmt: skip
 IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
 IMPORTS |= dict.fromkeys(
