@@ -8,14 +8,7 @@ fault wants more than one write, a task of its own delivers it.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import math
-import re
-import socket
-import struct
-import sys
-import termios
-import time
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,12 +17,14 @@ from msgspec.json import encode
 from jsonrpcc._faults import Opening, Reply, Request, piece, response
 from jsonrpcc._methods import (
     close_unstarted,
+    early_id,
     logger,
     outcome_of,
     read_message,
     result_outcome,
 )
 from jsonrpcc._netstring import Reader, netstring
+from jsonrpcc._sockets import all_sent, narrow_window, reset_on_close
 
 if TYPE_CHECKING:
     from jsonrpcc._serving import Core
@@ -37,12 +32,6 @@ if TYPE_CHECKING:
 READ_SIZE = 65536
 WRITE_LIMIT = 16 * 1024 * 1024  # unsent bytes at which a connection is not read
 LINGER = 1.0  # seconds that a peer has to answer our FIN with its own
-EARLY_ID = re.compile(rb'"id"\s*:\s*(\d+|"[^"\\]*")[\s,}]')
-
-
-def reset_on_close(sock: Any) -> None:
-    """Make the socket's close send RST instead of FIN."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -165,14 +154,9 @@ class Connection(asyncio.BufferedProtocol):
             return
         frame = self._frames
         _, _, payload = bytes(frame.rest).partition(b":")
-        if len(frame.rest) + 1 == frame.need:
-            entry = read_message(payload, self._number)[0][0]
-            if not isinstance(entry, Request) or entry.notification:
-                return
-            id_text = encode(entry.id)
-        elif match := EARLY_ID.search(payload):
-            id_text = match[1]
-        else:
+        whole = len(frame.rest) + 1 == frame.need
+        id_text = early_id(payload, self._number, whole=whole)
+        if id_text is None:
             return
         self._answered_early = True
         self.send(netstring(response(id_text, result_outcome(None))))
@@ -306,7 +290,8 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.set_write_buffer_limits(WRITE_LIMIT)
         if reply.end:
             if reply.end == "reset":
-                await self._sent()
+                # The rest would be discarded.
+                await all_sent(self._transport.get_extra_info("socket"), LINGER)
             self.end(reset=reply.end == "reset")
         else:
             self._flush()
@@ -338,23 +323,6 @@ class Connection(asyncio.BufferedProtocol):
             await asyncio.sleep(0)
             await self._writable.wait()
 
-    async def _sent(self) -> None:
-        """
-        Wait until the peer's kernel has everything: a reset discards the rest.
-
-        Not for a peer that has stopped reading.
-        """
-        sock = self._transport.get_extra_info("socket")
-        end = time.monotonic() + LINGER
-        before = b""
-        while sys.platform == "linux" and time.monotonic() < end:
-            unsent = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
-            if not any(unsent):
-                break
-            if unsent != before:
-                before, end = unsent, time.monotonic() + LINGER
-            await asyncio.sleep(0.001)
-
     # --- state ---
 
     def open(self, opening: Opening) -> None:
@@ -363,8 +331,7 @@ class Connection(asyncio.BufferedProtocol):
         self._rate = opening.read_rate
         if self._slow():
             # A small window soon fills: the peer shall notice.
-            sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            narrow_window(self._transport.get_extra_info("socket"))
         self._set_reading()
 
     def _slow(self) -> bool:

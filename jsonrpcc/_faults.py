@@ -4,13 +4,14 @@ The ways in which a `jsonrpcc.testing.Server` misbehaves on demand.
 A fault changes the `Reply` to one request before it is sent, or the `Opening` of
 one connection.  Each sets parts of its own, so faults can be combined freely and
 their order does not matter.  Nothing here knows a socket or a clock.
+
+Here is what faults change, and those of the reply alone.
 """
 
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -187,21 +188,6 @@ class Merge(Fault):
         reply.merge = self
 
 
-@dataclass(frozen=True)
-class Early(Fault):
-    """
-    Answer a request before it has arrived whole, with the result null.
-
-    That is as soon as its id can be seen in what has come, or only the comma is
-    missing.  The method is not called.
-    """
-
-    of_connection = lasting = True
-
-    def open(self, opening: Opening) -> None:
-        opening.early = True
-
-
 # --- in which pieces -----------------------------------------------------------
 
 
@@ -233,13 +219,14 @@ class Drip(Fault):
     bytes_per_second: float
 
     def __post_init__(self) -> None:
-        _check_rate(self.bytes_per_second)
+        check_rate(self.bytes_per_second)
 
     def apply(self, reply: Reply) -> None:
         reply.sizes, reply.pause = piece(self.bytes_per_second)
 
 
-def _check_rate(rate: float) -> None:
+def check_rate(rate: float) -> None:
+    """Raise ValueError unless it is a rate."""
     if not rate > 0:
         raise ValueError("the rate must be more than 0 bytes a second")
 
@@ -338,199 +325,3 @@ class Flood(Fault):
 
     def apply(self, reply: Reply) -> None:
         reply.flood = self
-
-
-# --- what becomes of the connection --------------------------------------------
-
-
-@dataclass(frozen=True)
-class Close(Fault):
-    """
-    Close the connection (FIN) in the middle of the response.
-
-    *after_bytes* is a slice's end: 0 sends nothing of it, -1 all but the comma,
-    a number past the end all of it; None sends half.
-    """
-
-    after_bytes: int | None = None
-
-    def apply(self, reply: Reply) -> None:
-        reply.end, reply.end_after = "close", self.after_bytes
-
-
-@dataclass(frozen=True)
-class Reset(Fault):
-    """Reset the connection (RST) in the middle of the response; as `Close`."""
-
-    after_bytes: int | None = None
-
-    def apply(self, reply: Reply) -> None:
-        reply.end, reply.end_after = "reset", self.after_bytes
-
-
-@dataclass(frozen=True)
-class Reject(Fault):
-    """Accept a connection and reset it at once, or close it."""
-
-    reset: bool = True
-
-    of_connection = True
-
-    def open(self, opening: Opening) -> None:
-        opening.end = "reset" if self.reset else "close"
-
-    def apply(self, reply: Reply) -> None:
-        reply.end, reply.end_after = "reset" if self.reset else "close", 0
-
-
-@dataclass(frozen=True)
-class Banner(Fault):
-    """Speak first: send *data* on each new connection."""
-
-    data: bytes
-
-    of_connection = True
-
-    def open(self, opening: Opening) -> None:
-        opening.banner += self.data
-
-    def apply(self, reply: Reply) -> None:
-        reply.before += self.data
-
-
-@dataclass(frozen=True)
-class SlowRead(Fault):
-    """Read slowly from connections, from now on."""
-
-    bytes_per_second: float
-
-    of_connection = lasting = True
-
-    def __post_init__(self) -> None:
-        _check_rate(self.bytes_per_second)
-
-    def open(self, opening: Opening) -> None:
-        opening.read_rate = min(opening.read_rate, self.bytes_per_second)
-
-    def apply(self, reply: Reply) -> None:
-        reply.read_rate = min(reply.read_rate, self.bytes_per_second)
-
-
-@dataclass(frozen=True)
-class NeverRead(Fault):
-    """
-    Keep connections and never read from them again, nor answer.
-
-    Chosen for one request it leaves that one without an answer.
-    """
-
-    of_connection = lasting = True
-
-    def open(self, opening: Opening) -> None:
-        opening.read_rate = 0
-
-    def apply(self, reply: Reply) -> None:
-        reply.read_rate = 0
-        reply.copies = 0
-
-
-# --- choosing them -------------------------------------------------------------
-
-
-class Chaos:
-    """
-    Choose faults at random, the same ones for the same *seed*.
-
-    *rates* gives each fault its share, ``{Drop(): 0.01, Delay(0.1): 0.2}``: of the
-    requests, and for faults of connections of the connections.  The n-th request
-    that a server sees gets the n-th choice.  Each server needs one of its own.
-    """
-
-    def __init__(self, seed: int, rates: Mapping[Fault, float]) -> None:
-        self._rates: dict[bool, dict[Fault, float]] = {False: {}, True: {}}
-        for fault, rate in rates.items():
-            self._rates[fault.of_connection][fault] = rate
-        for shares in self._rates.values():
-            if min(shares.values(), default=0) < 0 or sum(shares.values()) > 1 + 1e-9:
-                raise ValueError("rates must be shares of one")
-        self._dice = {
-            of_connection: random.Random(f"{seed} {of_connection}")  # noqa: S311
-            for of_connection in self._rates
-        }
-        self._text = f"Chaos({seed!r}, {rates!r})"
-
-    def __repr__(self) -> str:
-        return self._text
-
-    def __call__(self, request: Request) -> Fault | None:
-        """Choose for a request."""
-        del request
-        return self._pick(of_connection=False)
-
-    def for_connection(self) -> Fault | None:
-        """Choose for a new connection."""
-        return self._pick(of_connection=True)
-
-    def _pick(self, *, of_connection: bool) -> Fault | None:
-        dice = self._dice[of_connection].random()
-        for fault, rate in self._rates[of_connection].items():
-            if dice < rate:
-                return fault
-            dice -= rate
-        return None
-
-
-class Plan:
-    """The faults in force for a server or a method, and how often each still is."""
-
-    def __init__(self, faults: FaultLike = ()) -> None:
-        chosen = list(faults) if isinstance(faults, Iterable) else [faults]
-        for choice in chosen:
-            if not isinstance(choice, Fault) and (
-                isinstance(choice, type) or not callable(choice)
-            ):
-                raise TypeError(f"{choice!r} is neither a fault nor a function")
-        self._choices: list[FaultChoice] = chosen
-        self._left = [getattr(choice, "times", None) for choice in chosen]
-
-    def __bool__(self) -> bool:
-        return bool(self._choices)
-
-    def _take(self, wanted: Callable[[Fault], bool]) -> Iterator[Fault]:
-        for i, choice in enumerate(self._choices):
-            left = self._left[i]
-            if isinstance(choice, Fault) and left != 0 and wanted(choice):
-                self._left[i] = None if left is None else left - 1
-                yield choice
-
-    def for_request(self, request: Request, *, server_wide: bool) -> list[Fault]:
-        """Choose for a request."""
-        found = list(
-            self._take(lambda fault: not (server_wide and fault.of_connection))
-        )
-        for choice in self._choices:
-            if not isinstance(choice, Fault):
-                chosen = choice(request)
-                if isinstance(chosen, Fault):
-                    found.append(chosen)
-                elif chosen is not None:
-                    found.extend(chosen)
-        return found
-
-    def for_connection(self, *, already_open: bool) -> Opening:
-        """Choose for a connection."""
-        opening = Opening()
-        found = list(
-            self._take(
-                lambda fault: (
-                    fault.of_connection and (fault.lasting or not already_open)
-                )
-            )
-        )
-        if not already_open:
-            for choice in self._choices:
-                fault = choice.for_connection() if isinstance(choice, Chaos) else None
-                found += [fault] if fault is not None else []
-        for fault in found:
-            fault.open(opening)
-        return opening

@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import logging
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -20,6 +21,8 @@ from msgspec.json import decode, encode
 from jsonrpcc._faults import Request, response
 
 logger = logging.getLogger("jsonrpcc.testing")
+
+EARLY_ID = re.compile(rb'"id"\s*:\s*(\d+|"[^"\\]*")[\s,}]')
 
 
 class Error(Exception):
@@ -167,6 +170,22 @@ def _read_request(message: Any, raw: bytes, number: int, now: float) -> Request 
     else:
         id_text = b"null"
     return response(id_text, INVALID_REQUEST.outcome())
+
+
+def early_id(payload: bytes, connection: int, *, whole: bool) -> bytes | None:
+    """
+    Return the id, as JSON text, of a request that has not arrived whole.
+
+    None if it can not be seen yet, or if there is none.  *whole* says that only
+    the frame's comma is missing.
+    """
+    if whole:
+        entry = read_message(payload, connection)[0][0]
+        if not isinstance(entry, Request) or entry.notification:
+            return None
+        return encode(entry.id)
+    match = EARLY_ID.search(payload)
+    return match[1] if match else None
 
 
 async def outcome_of(outcome: bytes | Awaitable[Any]) -> bytes:

@@ -1,0 +1,273 @@
+"""
+What the commands of the command line do, with their output and exit codes.
+
+Each takes the parsed arguments and returns the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import importlib
+import inspect
+import json
+import queue
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import msgspec
+
+import jsonrpcc
+from jsonrpcc.testing import Error, Server
+
+OK, REMOTE, USAGE, TIMEOUT, FAILURE, INVALID, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+EXIT_CODES = """\
+exit codes:
+  0    done; for "servers": all are up
+  1    the server answered with an error
+  2    the command line, a servers string or the params are wrong
+  3    no answer came in time
+  4    no server can be reached, or the connection was lost
+  5    the response is invalid
+  130  Ctrl-C
+"""
+
+CODES: dict[type[jsonrpcc.JsonRpcError], int] = {
+    jsonrpcc.RemoteError: REMOTE,
+    jsonrpcc.RequestTimeout: TIMEOUT,
+    jsonrpcc.ServerFailure: FAILURE,
+    jsonrpcc.ConnectionLost: FAILURE,
+    jsonrpcc.InvalidResponse: INVALID,
+}
+
+
+class TextCodec:
+    """Leaves JSON as text, so that every number is printed as it came."""
+
+    @staticmethod
+    def encode(value: Any) -> bytes:
+        """Encode; nothing here is sent but text."""
+        return msgspec.json.encode(value)
+
+    @staticmethod
+    def decode(text: bytes) -> bytes:
+        """Leave as it is."""
+        return text
+
+
+# --- output ----------------------------------------------------------------------
+
+
+def show(text: bytes, *, pretty: bool) -> None:
+    """Print JSON text on stdout: one line, or indented."""
+    sys.stdout.write(msgspec.json.format(text, indent=2 if pretty else -1).decode())
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def complain(message: str) -> None:
+    """Say on stderr what is wrong, in one line."""
+    print("jsonrpcc:", " ".join(message.splitlines()), file=sys.stderr)
+
+
+def complain_of(error: jsonrpcc.JsonRpcError, *, as_json: bool) -> int:
+    """Say on stderr how a call failed; return the exit code."""
+    members: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
+    if isinstance(error, jsonrpcc.RemoteError):
+        members |= {"code": error.code, "data": error.data}
+    if as_json:
+        members |= {
+            name: getattr(error, name)
+            for name in ("method", "server", "elapsed", "fate")
+        }
+        print(json.dumps(members), file=sys.stderr)
+    elif "code" in members:
+        text = f"remote error {json.dumps(members['code'])}: {members['message']}"
+        if members["data"] is not None:
+            text += f": {json.dumps(members['data'], ensure_ascii=False)}"
+        complain(text)
+    else:
+        complain(str(error))
+    return CODES.get(type(error), FAILURE)
+
+
+# --- call and notify ---------------------------------------------------------------
+
+
+def read_params(text: str | None) -> str | None:
+    """Return the params' text; "-" is on stdin."""
+    return sys.stdin.read() if text == "-" else text
+
+
+def call(args: argparse.Namespace) -> int:
+    """Call a method and print its result."""
+    params = read_params(args.params)
+    with jsonrpcc.Client(args.servers, codec=TextCodec) as client:
+        try:
+            text = client.call(
+                args.method,
+                params,
+                timeout=args.timeout,
+                idempotent=args.idempotent,
+                wait_for_ready=args.wait,
+            )
+        except jsonrpcc.JsonRpcError as error:
+            return complain_of(error, as_json=args.json_errors)
+    show(text, pretty=args.pretty)
+    return OK
+
+
+def notify(args: argparse.Namespace) -> int:
+    """Send a notification and wait until it is with a server, or will not be."""
+    params = read_params(args.params)
+    with jsonrpcc.Client(args.servers) as client:
+        client.notification(
+            args.method, params, timeout=args.timeout, wait_for_ready=args.wait
+        )
+        # Nobody is told how a notification ends; its own deadline bounds this.
+        while not (
+            (stats := client.stats()).ok
+            or stats.timeouts
+            or stats.failures
+            or stats.out_of_memory
+        ):
+            time.sleep(0.002)
+        if stats.ok:
+            return OK
+        reasons = [
+            f"{server.address} {server.last_error or server.state}"
+            for server in client.servers()
+        ]
+    what = "timeout" if stats.timeouts else "failure: no server can be reached"
+    complain(f"{what}: {args.method} (not sent): {'; '.join(reasons)}")
+    return TIMEOUT if stats.timeouts else FAILURE
+
+
+# --- servers -----------------------------------------------------------------------
+
+
+def servers(args: argparse.Namespace) -> int:
+    """Connect to all servers and print how that went."""
+    events: queue.SimpleQueue[jsonrpcc.Event] = queue.SimpleQueue()
+    with jsonrpcc.Client(
+        args.servers,
+        connect_timeout=args.timeout,
+        max_conn_attempts=0,
+        on_event=events.put,
+    ) as client:
+        deadline = time.monotonic() + args.timeout
+        seen = client.servers()
+        while any(each.state != "up" and not each.attempts_failed for each in seen):
+            try:
+                events.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            seen = client.servers()
+    if args.json:
+        show(
+            msgspec.json.encode([dataclasses.asdict(each) for each in seen]),
+            pretty=args.pretty,
+        )
+    else:
+        rows = [
+            (each.address, str(each.priority), each.state, each.last_error or "")
+            for each in seen
+        ]
+        print_table([("SERVER", "PRIORITY", "STATE", "LAST ERROR"), *rows])
+    return OK if all(each.state == "up" for each in seen) else FAILURE
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows of texts in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+# --- serve -------------------------------------------------------------------------
+
+
+def echo(*positional: Any, **named: Any) -> Any:
+    """Return the params."""
+    return named or list(positional)
+
+
+def add(a: Any, b: Any) -> Any:
+    """Return a + b."""
+    return a + b
+
+
+async def sleep(seconds: float) -> float:
+    """Answer after so many seconds."""
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+def now() -> float:
+    """Return the seconds since 1970."""
+    return time.time()
+
+
+def fail(code: int = -32000, message: str = "failed", data: Any = None) -> NoReturn:
+    """Answer with that error."""
+    raise Error(code, message, data)
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "echo": echo,
+    "add": add,
+    "sleep": sleep,
+    "time": now,
+    "fail": fail,
+}
+
+
+def functions_of(name: str) -> dict[str, Callable[..., Any]]:
+    """
+    Return the public functions of a module: those it defines, or its __all__.
+
+    Raises:
+        ImportError: It can not be imported.
+        ValueError: It has none.
+    """
+    sys.path.insert(0, "")  # the script jsonrpcc does not look where one stands
+    module = importlib.import_module(name)
+    names = getattr(module, "__all__", None)
+    found = {
+        each: function
+        for each, function in inspect.getmembers(module, callable)
+        if (
+            each in names
+            if names is not None
+            else inspect.isfunction(function)
+            and function.__module__ == name
+            and not each.startswith("_")
+        )
+    }
+    if not found:
+        raise ValueError(f"{name} has no public functions")
+    return found
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    try:
+        methods = functions_of(args.methods) if args.methods else METHODS
+    except ImportError as error:
+        raise ValueError(f"--methods: {error}") from error
+    server = Server(methods, host=args.host, port=args.port, keep=0)
+
+    def ready(server: Server) -> None:
+        print(server.address, flush=True)
+
+    try:
+        server.serve_forever(ready)
+    except OSError as error:
+        complain(f"can not listen at {server.address}: {error.strerror or error}")
+        return USAGE
+    return OK

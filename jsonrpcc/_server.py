@@ -1,0 +1,374 @@
+"""
+`jsonrpcc.testing.Server`: starts, stops and is controlled from any thread.
+
+What the server does on its event loop is a `Core`, reached by `Home.call` only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from jsonrpcc._faults import Fault, FaultLike, Request
+from jsonrpcc._loop_thread import CALL_LIMIT, Home, LoopThread
+from jsonrpcc._netstring import MAX_PAYLOAD
+from jsonrpcc._plan import Plan
+from jsonrpcc._serving import Core, Records
+from jsonrpcc._sockets import bound, fill_queue
+
+
+class Server:
+    """
+    A JSON-RPC 2.0 server that does what a test wants.
+
+    *methods* are functions, sync or async, by their names; a sync one runs on the
+    loop's thread, so the server does nothing else meanwhile; an async one is
+    cancelled when its connection ends.  What one raises is answered with -32603,
+    `Error` with its own code.  Port 0 takes any free one; the
+    server keeps its port when it is stopped and started again, until the with block
+    ends.
+
+    *fault* is in force for all requests and connections, *faults* for methods; see
+    `misbehave`.  *keep* is how many of the latest requests are remembered, None for
+    all.
+
+    All methods may be called from any thread.
+
+    Raises:
+        OSError: When it is started: the port is in use, or the host is not ours.
+    """
+
+    def __init__(
+        self,
+        methods: Mapping[str, Callable[..., Any]] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        fault: FaultLike = (),
+        faults: Mapping[str, FaultLike] | None = None,
+        max_frame: int = MAX_PAYLOAD,
+        keep: int | None = None,
+        thread: LoopThread | None = None,
+    ) -> None:
+        self.host = host
+        self._port = port
+        self._records = Records(keep)
+        self._core = Core(
+            methods or {},
+            Plan(fault),
+            {name: Plan(each) for name, each in (faults or {}).items()},
+            max_frame,
+            self._records,
+        )
+        self._shared = thread
+        self._home: Home | None = None
+        self._thread: LoopThread | None = None  # our own
+        self._release_port: weakref.finalize[[], Server] | None = None
+        self._hole: list[socket.socket] = []
+        self._thaw = threading.Event()
+        self._when_stopped: Callable[[], None] | None = None
+
+    def __repr__(self) -> str:
+        seen = self._records
+        return f"<Server {self.address} {seen.open} connections, {seen.seen} requests>"
+
+    # --- start and stop ---
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+        self._free_port()
+
+    async def __aenter__(self) -> Self:
+        """Start inside the running loop; the controls may be called from it."""
+        self._home = Home(asyncio.get_running_loop(), threading.get_ident())
+        try:
+            return self.start()
+        except BaseException:
+            self._home = None
+            raise
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.stop()
+        await self._core.settle(1.0)
+        self._home = None
+        self._free_port()
+
+    def start(self) -> Self:
+        """
+        Listen, after `stop` on the same port as before.
+
+        Raises:
+            OSError: The port is in use, or the host is not ours.
+        """
+        if self._home is not None and self._core.listening():
+            return self
+        listener = self._listener()
+        if self._home is None:
+            self._home = self._shared
+        if self._home is None:
+            self._home = self._thread = LoopThread().start()
+        self._home.call(self._core.listen, listener)
+        return self
+
+    def stop(self) -> None:
+        """
+        Close the listener and all connections at once, as if killed.
+
+        What was not sent is not sent any more, functions that run are cancelled.
+        From another thread it waits until they have ended, 2 s at most.
+        """
+        self._thaw.set()
+        self._fill_hole()
+        home = self._home
+        if home is None:
+            return
+        if not home.here():
+            home.loop.call_soon_threadsafe(self._core.shut)
+            settling = asyncio.run_coroutine_threadsafe(
+                self._core.settle(1.0), home.loop
+            )
+            with contextlib.suppress(TimeoutError):
+                settling.result(1.5)
+            if self._thread is not None:
+                self._thread.stop(0.4)
+            if self._thread is not None or self._shared is not None:
+                self._home = self._thread = None
+        else:
+            self._core.shut()
+        if self._when_stopped is not None:
+            home.loop.call_soon_threadsafe(self._when_stopped)
+
+    def serve_forever(self, ready: Callable[[Server], object] | None = None) -> None:
+        """
+        Serve in this thread until SIGINT, SIGTERM or `stop`.
+
+        *ready* is called with the server once it listens.
+        """
+        asyncio.run(self._serve(ready))
+
+    async def _serve(self, ready: Callable[[Server], object] | None) -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, stopped.set)
+        self._when_stopped = stopped.set
+        try:
+            async with self:
+                if ready is not None:
+                    ready(self)
+                await stopped.wait()
+        finally:
+            self._when_stopped = None
+
+    # --- what there is and was ---
+
+    @property
+    def port(self) -> int:
+        """The port; 0 if any free one is wanted and it never started."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """``host:port`` or ``[host]:port``, as in the client's servers string."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self._port}"
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return self._records.open
+
+    @property
+    def accepted(self) -> int:
+        """How many connections were ever accepted."""
+        return self._records.accepted
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests and notifications seen so far, in order of arrival."""
+        with self._records.changed:
+            return list(self._records.requests)
+
+    @property
+    def invalid(self) -> list[bytes]:
+        """Payloads that were no valid request, and what was no netstring."""
+        with self._records.changed:
+            return list(self._records.invalid)
+
+    def clear(self) -> None:
+        """Forget the requests seen so far."""
+        self._records.clear()
+
+    def wait_for_requests(self, count: int, timeout: float = 5.0) -> list[Request]:
+        """
+        Wait until *count* requests and notifications were seen; return all.
+
+        Raises:
+            TimeoutError: There were fewer after *timeout* seconds.
+        """
+        seen = self._records
+        self._wait(
+            lambda: seen.seen >= count,
+            timeout,
+            lambda: f"{seen.seen} of {count} requests",
+        )
+        return self.requests
+
+    def wait_for_connections(self, count: int, timeout: float = 5.0) -> None:
+        """
+        Wait until exactly *count* connections are open.
+
+        Raises:
+            TimeoutError: There was another number after *timeout* seconds.
+        """
+        seen = self._records
+        self._wait(
+            lambda: seen.open == count,
+            timeout,
+            lambda: f"{seen.open} connections instead of {count}",
+        )
+
+    def wait_for_accepted(self, count: int, timeout: float = 5.0) -> None:
+        """
+        Wait until *count* connections were accepted, open or not.
+
+        Raises:
+            TimeoutError: There were fewer after *timeout* seconds.
+        """
+        seen = self._records
+        self._wait(
+            lambda: seen.accepted >= count,
+            timeout,
+            lambda: f"{seen.accepted} of {count} connections accepted",
+        )
+
+    def _wait(
+        self, done: Callable[[], bool], timeout: float, text: Callable[[], str]
+    ) -> None:
+        if self._home is not None and self._home.here():
+            raise RuntimeError("this would block the loop: use asyncio.to_thread")
+        with self._records.changed:
+            if not self._records.changed.wait_for(done, timeout):
+                raise TimeoutError(f"{text()} after {timeout} s")
+
+    # --- misbehaviour ---
+
+    def misbehave(self, *faults: FaultLike, method: str | None = None) -> None:
+        """
+        Have these faults from now on, for all requests or those of *method*.
+
+        They replace the ones before.  A function is asked for each request and
+        returns a fault, several, or None.  A request has the faults of its method
+        and those for all, a batch those of its first request.  Notifications and
+        invalid requests have none.
+        """
+        flat = [
+            each
+            for fault in faults
+            for each in (
+                [fault] if callable(fault) or isinstance(fault, Fault) else fault
+            )
+        ]
+        self._call(self._core.misbehave, Plan(flat), method)
+
+    def behave(self) -> None:
+        """End all faults."""
+        self._call(self._core.behave)
+
+    def drop_connections(self, *, reset: bool = False) -> None:
+        """Close all connections, or reset them; new ones are welcome."""
+        self._call(lambda: self._core.drop(reset=reset))
+
+    def send(self, data: bytes) -> None:
+        """Send *data*, unframed, on all connections, though nobody asked."""
+        self._call(self._core.send, data)
+
+    def refuse(self) -> None:
+        """Refuse new connections and keep those that are open, until `accept`."""
+        self._fill_hole()
+        self._call(self._core.refuse)
+
+    def blackhole(self) -> None:
+        """
+        Let new connections neither succeed nor fail, until `accept` (Linux).
+
+        The kernel drops SYNs when a listener's queue is full, as firewalls do.
+        """
+        self.refuse()
+        fill_queue(self._bound(), self._hole)
+
+    def accept(self) -> None:
+        """Accept connections again after `refuse` or `blackhole`."""
+        self.start()
+
+    def freeze(self) -> None:
+        """
+        Do nothing at all until `thaw`, as a process after SIGSTOP.
+
+        The kernel still accepts connections and bytes.  Other controls but `stop`
+        and `thaw` block.  Servers on the same `LoopThread` freeze, too.
+        """
+        home = self._home
+        if home is None or home.here() or not isinstance(home, LoopThread):
+            raise RuntimeError("only a server in another thread can freeze")
+        frozen = threading.Event()
+        self._thaw.clear()
+
+        def freeze() -> None:
+            frozen.set()
+            self._thaw.wait()
+
+        home.loop.call_soon_threadsafe(freeze)
+        frozen.wait(CALL_LIMIT)
+
+    def thaw(self) -> None:
+        """Go on after `freeze`."""
+        self._thaw.set()
+
+    # --- inside ---
+
+    def _call(self, function: Callable[..., None], *args: Any) -> None:
+        if self._home is None:
+            function(*args)
+        else:
+            self._home.call(function, *args)
+
+    def _listener(self) -> socket.socket:
+        self._fill_hole()
+        if self._release_port is None and sys.platform == "linux":
+            # Bound and not listening, it keeps the port ours while we are stopped:
+            # any outgoing connection on this machine might get it otherwise.
+            self._release_port = weakref.finalize(self, self._bound().close)
+        listener = self._bound()
+        try:
+            listener.listen(4096)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
+    def _bound(self) -> socket.socket:
+        sock = bound(self.host, self._port)
+        self._port = sock.getsockname()[1]
+        return sock
+
+    def _fill_hole(self) -> None:
+        for sock in self._hole:
+            sock.close()
+        self._hole.clear()
+
+    def _free_port(self) -> None:
+        if self._release_port is not None:
+            self._release_port()
+            self._release_port = None

@@ -1,0 +1,79 @@
+"""
+What `jsonrpcc.testing.Server` asks of sockets that asyncio has no words for.
+
+`bound` gives its socket away; the others borrow theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import socket
+import struct
+import sys
+import termios
+import time
+from typing import Any
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """
+    Return a socket that is bound there and does not listen.
+
+    Raises:
+        OSError: The port is in use, or the host is not ours.
+    """
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    # asyncio sets TCP_NODELAY on sockets that name their protocol only.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def fill_queue(hole: socket.socket, kept: list[socket.socket]) -> None:
+    """
+    Have *hole* listen, and its queue full for as long as all in *kept* are open.
+
+    It is added to *kept* as well.
+    """
+    kept.append(hole)
+    hole.listen(0)
+    for _ in range(2):
+        filler = socket.socket(hole.family, socket.SOCK_STREAM)
+        kept.append(filler)
+        filler.setblocking(False)
+        filler.connect_ex(hole.getsockname())
+
+
+def reset_on_close(sock: Any) -> None:
+    """Make the socket's close send RST instead of FIN."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def narrow_window(sock: Any) -> None:
+    """Have the kernel take little that was not read yet."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+
+async def all_sent(sock: Any, limit: float) -> None:
+    """
+    Wait until the peer's kernel has everything that was written.
+
+    Not for a peer that has stopped reading: *limit* seconds without any progress.
+    """
+    end = time.monotonic() + limit
+    before = b""
+    while sys.platform == "linux" and time.monotonic() < end:
+        unsent = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+        if not any(unsent):
+            break
+        if unsent != before:
+            before, end = unsent, time.monotonic() + limit
+        await asyncio.sleep(0.001)
