@@ -54,8 +54,6 @@ class LoopThread(Home):
     thread=thread) as server``.
     """
 
-    __module__ = "jsonrpcc.testing"  # for its repr
-
     def __init__(self) -> None:
         super().__init__(asyncio.new_event_loop(), None)
         self._thread = threading.Thread(
