@@ -60,6 +60,8 @@ TESTS = {
     "test_message": [],
     "test_response": [],
     "test_engine": [],
+    "test_engine_output": [],
+    "test_engine_servers": [],
     "test_suspect": [],
     "fuzz_netstring": ["4000"],
     "fuzz_json_scan": ["20000"],
@@ -68,16 +70,17 @@ TESTS = {
     "fuzz_engine": ["500"],
     "test_simulator": ["400"],
 }
+ENGINE = ["test_engine", "test_engine_output", "test_engine_servers", "test_suspect"]
 FIRST = {
     "json_string": ["test_json_scan", "fuzz_json_scan"],
     "json_text": ["test_json_members", "test_json_scan"],
     "json_salvage": ["test_json_members"],
     "json_scan": ["test_json_scan", "test_json_members", "fuzz_json_scan"],
     "response": ["test_response", "test_engine"],
-    "engine": ["test_engine", "test_suspect"],
-    "route": ["test_engine", "test_suspect"],
+    "engine": ENGINE,
+    "route": ENGINE,
     "server_list": ["fuzz_servers"],
-    "traffic": ["test_engine", "test_suspect"],
+    "traffic": ENGINE,
 }
 TIME_LIMIT = 120  # seconds for one program; the slowest takes five
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

@@ -1,23 +1,11 @@
 /* What the engine does with a server that leaves calls unanswered: its calls go
  * elsewhere, it is tried now and then, and at last its connection is renewed.
  */
-#include "check.h"
-#include "rig.h"
+#include "rig_check.h"
 
 #include <string.h>
 
-enum { ALL = 1 << 20, S = 1000000, FRAME = 44, CAP = 10 * S, AT_ONCE = 10000 };
-
-static struct rig rig;
-
-#define IS(token, status, fate) \
-    CHECK(rig_is(&rig, token, JSONRPCC_##status, JSONRPCC_##fate))
-
-static void finish(void)
-{
-    CHECK(rig_sound(&rig.engine));
-    rig_stop(&rig);
-}
+enum { CAP = 10 * S, AT_ONCE = 10000 };
 
 static void test_five_timeouts_make_a_suspect(void)
 {

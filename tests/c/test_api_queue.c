@@ -1,0 +1,163 @@
+/* The public functions on a queue: what it takes, how long it is full, and how
+ * its results are fetched. */
+#include "peer_client.h"
+
+#include <poll.h>
+#include <string.h>
+
+static void test_many_at_once(void)
+{
+    static const char many[] =
+        " [ [1,\"a]\\\"\"] , {\"x\":[2,{}]},[3],[4]\n,[5] ] ";
+    jsonrpcc_client *client =
+        new_client((jsonrpcc_options){.max_in_flight = 4});
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_EAGER);
+    jsonrpcc_batch batch;
+    size_t at = 0;
+    unsigned seen = 0, outcomes = 0;
+
+    /* An element that is no container is refused when it is its turn. */
+    CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[7]", 3, &at, 9, 0,
+                                      0) == -JSONRPCC_EINVAL);
+    at = 0;
+    CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[],7]", 6, &at, 9, 1,
+                                      JSONRPCC_NOTIFICATION) == 1);
+    at = 0;
+    CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "{}", 2, &at, 9, 0,
+                                      0) == -JSONRPCC_EINVAL);
+    CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[}", 3, &at, 9, 0,
+                                      0) == -JSONRPCC_EINVAL);
+    /* What follows an element is part of what makes it one. */
+    CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[] []]", 7, &at, 9, 0,
+                                      0) == -JSONRPCC_EINVAL);
+    CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[]", 3, &at, 9, 0,
+                                      0) == -JSONRPCC_EINVAL);
+    CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[],]", 5, &at, 9, 0,
+                                      0) == -JSONRPCC_EINVAL);
+    CHECK(jsonrpcc_queue_fd(queue) == -1);
+    at = 0;
+    uint64_t token = 0;
+    for (unsigned n = 0; outcomes < 5 && n < 5000; n++) {
+        int64_t some = jsonrpcc_queue_request_many(
+            queue, token, "echo", 4, many, sizeof many - 1, &at, 9, 5000,
+            JSONRPCC_WAIT_FOR_READY);
+        CHECK(some >= 0 || some == -JSONRPCC_EFULL);
+        token += some > 0 ? (uint64_t)some : 0;
+        jsonrpcc_queue_room(queue, 1);
+        if (jsonrpcc_queue_wait(queue, &batch, 100) != JSONRPCC_OK)
+            continue;
+        for (size_t i = 0; i < batch.count; i++)
+            seen |= 1U << batch.tokens[i];
+        outcomes += (unsigned)(batch.count + batch.failure_count);
+    }
+    CHECK(token == 5 && outcomes == 5 && seen == 31);
+    CHECK(jsonrpcc_queue_wait(queue, &batch, 1) == JSONRPCC_EPENDING);
+    CHECK(jsonrpcc_client_close(client, 5000));
+    CHECK(jsonrpcc_queue_wait(queue, &batch, 1000) == JSONRPCC_ECLOSED);
+    jsonrpcc_queue_free(queue);
+    jsonrpcc_queue_free(NULL);
+    end_client(client);
+}
+
+/* Results that wait are made room for by none but the fetcher. */
+static void test_a_queue_is_full_of_what_is_not_fetched(void)
+{
+    jsonrpcc_client *client =
+        new_client((jsonrpcc_options){.max_in_flight = 2});
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_FD);
+    struct pollfd ready = {.fd = jsonrpcc_queue_fd(queue), .events = POLLIN};
+    jsonrpcc_batch batch;
+
+    CHECK(!jsonrpcc_queue_fetch(queue, &batch)); /* and so it will ring */
+    for (uint64_t i = 0; i < 2; i++) {
+        const char *text = params();
+        CHECK(jsonrpcc_queue_request(queue, i, "echo", 4, text, strlen(text),
+                                     5000, JSONRPCC_WAIT_FOR_READY) > 0);
+    }
+    CHECK(poll(&ready, 1, 5000) == 1);
+    const char *text = params();
+    CHECK(jsonrpcc_queue_request(queue, 2, "echo", 4, text, strlen(text), 5000,
+                                 0) == -JSONRPCC_EFULL);
+    CHECK(!jsonrpcc_queue_room(queue, 1100));
+    size_t fetched = 0;
+    for (unsigned n = 0; fetched < 2 && n < 5000; n++, nap())
+        while (jsonrpcc_queue_fetch(queue, &batch))
+            fetched += batch.count;
+    CHECK(fetched == 2);
+    CHECK(jsonrpcc_queue_room(queue, 900));
+    jsonrpcc_queue_free(queue);
+    end_client(client);
+}
+
+/* A caller with an event loop of its own drives ours by poll(). */
+static void test_polled(void)
+{
+    jsonrpcc_client *client = new_client((jsonrpcc_options){0});
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_FD);
+    struct pollfd fds[2] = {
+        {.fd = jsonrpcc_queue_poll_fd(queue), .events = POLLIN},
+        {.fd = jsonrpcc_queue_fd(queue), .events = POLLIN},
+    };
+    jsonrpcc_batch batch;
+    size_t fetched = 0;
+
+    CHECK(fds[0].fd >= 0 && fds[1].fd >= 0);
+    for (uint64_t i = 0; i < 20; i++) {
+        const char *text = params();
+        CHECK(jsonrpcc_queue_request(queue, i, "echo", 4, text, strlen(text),
+                                     5000, JSONRPCC_WAIT_FOR_READY) > 0);
+        for (unsigned n = 0; fetched <= i && n < 1000; n++) {
+            jsonrpcc_queue_poll(queue);
+            while (jsonrpcc_queue_fetch(queue, &batch))
+                fetched += batch.count;
+            if (fetched <= i)
+                poll(fds, 2, 10);
+        }
+    }
+    CHECK(fetched == 20); /* by polls, or by the event thread if it was first */
+    CHECK(jsonrpcc_client_close(client, 5000));
+    CHECK(!jsonrpcc_queue_poll(queue));
+    jsonrpcc_queue_free(queue);
+    end_client(client);
+}
+
+/* The buffers of large results are given back. */
+static void test_large_results(void)
+{
+    jsonrpcc_client *client = new_client((jsonrpcc_options){0});
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, 0);
+    jsonrpcc_batch batch;
+    size_t got = 0, right = 0;
+    uint64_t first = number;
+
+    for (uint64_t i = 1; i <= 5; i++) {
+        const char *text = params();
+        CHECK(jsonrpcc_queue_request(queue, i, "big", 3, text, strlen(text),
+                                     5000, JSONRPCC_WAIT_FOR_READY) > 0);
+    }
+    for (int n = 0; got < 5 && n < 100; n++) {
+        if (jsonrpcc_queue_wait(queue, &batch, 1000) != JSONRPCC_OK)
+            continue;
+        for (size_t i = 0; i < batch.count; i++)
+            right +=
+                peer_says("big", first + batch.tokens[i],
+                          batch.results + batch.starts[i] - batch.starts[0] + 1,
+                          batch.lens[i]);
+        got += batch.count;
+    }
+    CHECK(got == 5 && right == 5);
+    jsonrpcc_queue_free(queue);
+    end_client(client);
+}
+
+int main(void)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    begin_peer();
+    test_many_at_once();
+    test_a_queue_is_full_of_what_is_not_fetched();
+    test_polled();
+    test_large_results();
+    peer_stop(&peer);
+    return check_done();
+}
