@@ -293,7 +293,7 @@ class Bench:
 
     def order(self, file: str) -> list[str]:
         """Return the tests, those most likely to notice first."""
-        first = [f"test_{file}", f"fuzz_{file}", *FIRST.get(file, [])]
+        first = dict.fromkeys([f"test_{file}", f"fuzz_{file}", *FIRST.get(file, [])])
         return [n for n in first if n in self.tests] + [
             n for n in self.tests if n not in first
         ]

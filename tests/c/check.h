@@ -2,10 +2,12 @@
 #ifndef JRC_CHECK_H
 #define JRC_CHECK_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
-static unsigned check_count, check_failures;
+/* Callbacks check as well, on whatever thread they run. */
+static atomic_uint check_count, check_failures;
 
 /* Count a check; say file, line and the condition if it fails, and go on. */
 #define CHECK(condition) \

@@ -3,8 +3,6 @@
  */
 #include "rig_check.h"
 
-#include <string.h>
-
 enum { CAP = 10 * S, AT_ONCE = 10000 };
 
 static void test_five_timeouts_make_a_suspect(void)
