@@ -119,10 +119,11 @@ def test_many_results_come_in_several_turns_of_the_loop(serve, run):
 
 def test_no_memory_to_come_back_for_more_delivers_all_at_once(serve):
     server = serve()
-    refused = []
+    refused, raised = [], []
 
     async def main():
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: raised.append(context))
         call_soon = loop.call_soon
 
         def refuse(callback, *args, context=None):
@@ -138,6 +139,7 @@ def test_no_memory_to_come_back_for_more_delivers_all_at_once(serve):
 
     asyncio.run(main())
     assert refused
+    assert not raised
 
 
 def test_no_wake_up_is_lost_between_fetching_and_polling(tmp_path):
