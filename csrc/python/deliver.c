@@ -9,19 +9,6 @@
  * the loop waits. */
 enum { ENOUGH_RESULTS = 128, ENOUGH_BYTES = 65536 };
 
-bool fast_futures_call_soon(struct futures *self, PyObject **method,
-                            const char *name)
-{
-    if (*method == NULL)
-        *method = PyObject_GetAttrString((PyObject *)self, name);
-    PyObject *handle =
-        *method == NULL
-            ? NULL
-            : PyObject_CallFunctionObjArgs(self->call_soon, *method, NULL);
-    Py_XDECREF(handle);
-    return handle != NULL;
-}
-
 /* A future that was cancelled meanwhile refuses its result, rightly. */
 static void set_result(struct futures *self, PyObject *future, PyObject *result)
 {

@@ -4,6 +4,19 @@
 
 #include "futures.h"
 
+bool fast_futures_call_soon(struct futures *self, PyObject **method,
+                            const char *name)
+{
+    if (*method == NULL)
+        *method = PyObject_GetAttrString((PyObject *)self, name);
+    PyObject *handle =
+        *method == NULL
+            ? NULL
+            : PyObject_CallFunctionObjArgs(self->call_soon, *method, NULL);
+    Py_XDECREF(handle);
+    return handle != NULL;
+}
+
 /* Whatever is submitted in one turn of the event loop goes out together: have
  * it call flush(). */
 static bool cork(struct futures *self)
