@@ -1,10 +1,10 @@
 """Servers under load of which one sends all the time, or all misbehave at random."""
 
-import threading
 import time
 
 import pytest
 from firing import METHODS, History, servers_string, until, wait_for_state
+from helpers import in_threads
 
 from jsonrpcc import Client, JsonRpcError
 from jsonrpcc.testing import (
@@ -90,11 +90,7 @@ def test_chaos(seed):
                         history.request(client, timeout=0.3, idempotent=idempotent)
                     history.call(client, timeout=0.3, idempotent=idempotent)
 
-            threads = [threading.Thread(target=work) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            in_threads(work, work, work, work)
             history.wait()
             stats = client.stats()
             assert stats.in_flight == 0
