@@ -36,8 +36,9 @@ SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) -fno-omit-f
 
 comma = ,
 OUT = build/$(if $(SAN),$(subst $(comma),-,$(subst address$(comma)undefined,asan,$(SAN))),plain)
-CORE = $(notdir $(basename $(wildcard csrc/*.c)))
-C_FILES = $(wildcard csrc/*.[ch] tests/c/*.[ch] tests/programs/adding.c examples/c/*.[ch])
+LAYERS = wire engine io client api
+CORE = $(patsubst csrc/%.c,%,$(wildcard csrc/*.c $(LAYERS:%=csrc/%/*.c)))
+C_FILES = $(wildcard csrc/*.[ch] $(LAYERS:%=csrc/%/*.[ch]) tests/c/*.[ch] tests/programs/adding.c examples/c/*.[ch])
 PY_C_FILES = $(wildcard csrc/python/*.[ch] tests/consumer/consumer/*.[ch])
 
 # Programs in tests/c: test_*.c, fuzz_*.c with fuzz_driver.c, jsontestsuite.c.
@@ -203,7 +204,7 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 	    echo "jsontestsuite: skipped, no ../shared/jsontestsuite/test_parsing"; \
 	else $< ../shared/jsontestsuite/test_parsing; fi
 
--include $(wildcard build/lib/*.d $(OUT)/*.d $(OUT)/c/*.d)
+-include $(wildcard build/lib/*.d build/lib/*/*.d $(OUT)/*.d $(OUT)/*/*.d)
 
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -24,6 +24,7 @@ from setuptools.command.build_ext import build_ext as setuptools_build_ext
 
 ROOT = Path(__file__).resolve().parent
 CSRC = ROOT / "csrc"
+LAYERS = ["wire", "engine", "io", "client", "api"]  # folders of the core
 HEADER = (CSRC / "jsonrpcc.h").read_text(encoding="utf-8")
 LIBRARIES = ["libevent_core >= 2.1", "json-c >= 0.15"]
 INSTALL = (
@@ -140,7 +141,11 @@ class build_ext(setuptools_build_ext):  # noqa: N801
         self.force = True
         extension = self.extensions[0]
         extension.sources = [
-            *(f"csrc/{path.name}" for path in sorted(CSRC.glob("*.c"))),
+            *(
+                str(path.relative_to(ROOT))
+                for layer in [".", *LAYERS]
+                for path in sorted(CSRC.glob(f"{layer}/*.c"))
+            ),
             "csrc/python/table.c",
         ]
         extension.depends = [

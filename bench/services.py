@@ -35,14 +35,14 @@ def build(source: str) -> Path:
     sources = [path]
     ours = path.name == "ours.c"
     if ours:
-        sources += sorted(CSRC.glob("*.c"))
+        sources += sorted(p for p in CSRC.rglob("*.c") if p.parent.name != "python")
     newest = max(
         file.stat().st_mtime
         for file in (
             *sources,
             *HERE.glob("*.h"),
             *path.parent.glob("*.h"),
-            *CSRC.glob("*.h"),
+            *CSRC.rglob("*.h"),
         )
     )
     if program.exists() and program.stat().st_mtime > newest:

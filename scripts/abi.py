@@ -36,6 +36,11 @@ ABIDW = (
 def describe(soname: str) -> Path:
     """Build the library, with nothing optimized away; return its description."""
     BUILD.mkdir(parents=True, exist_ok=True)
+    sources = sorted(
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "csrc").rglob("*.c")
+        if path.parent.name != "python"
+    )
     library = BUILD / soname
     libs = subprocess.check_output(
         ["pkg-config", "--cflags", "--libs", "libevent_core", "json-c"],
@@ -46,7 +51,7 @@ def describe(soname: str) -> Path:
             *shlex.split(os.environ.get("CC") or "cc"),
             "-std=gnu11", "-g", "-O0", "-fPIC", "-shared", "-pthread",
             "-fvisibility=hidden", "-Icsrc", f"-Wl,-soname,{soname}",
-            *(f"csrc/{path.name}" for path in sorted((ROOT / "csrc").glob("*.c"))),
+            *sources,
             *shlex.split(libs), "-o", library,
         ],
         cwd=ROOT,

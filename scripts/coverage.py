@@ -76,14 +76,14 @@ def build() -> list[Path]:
     BUILD.mkdir(parents=True)
     command = ["gcc", "-std=gnu11", "-pthread", "-I../../../csrc", "-O0", "-g"]
     command += flags("--cflags")
-    cores = sorted((ROOT / "csrc").glob("*.c"))
+    cores = sorted(p for p in CSRC.rglob("*.c") if p.parent.name != "python")
     for path in cores:
         run(
             *command,
             "--coverage",
             "-fprofile-update=atomic",
             "-c",
-            f"../../../csrc/{path.name}",
+            f"../../../{path.relative_to(ROOT)}",
             where=BUILD,
         )
     tests = sorted((ROOT / "tests" / "c").glob("*.c"))

@@ -165,9 +165,21 @@ def changes(line: str, mask: str) -> Iterator[str]:
         yield re.match(r"\s*", line)[0] + ";"  # type: ignore[index]
 
 
+def core_files() -> list[Path]:
+    """All files of the core, whose names differ in any folder."""
+    found = (ROOT / "csrc").rglob("*.c")
+    return sorted(path for path in found if path.parent.name != "python")
+
+
+def source_of(file: str) -> Path:
+    """Return where FILE.c is."""
+    (path,) = (path for path in core_files() if path.stem == file)
+    return path
+
+
 def mutants_of(file: str) -> list[Mutant]:
-    """All mutants of csrc/FILE.c, in order."""
-    text = (ROOT / "csrc" / f"{file}.c").read_text()
+    """All mutants of FILE.c, in order."""
+    text = source_of(file).read_text()
     pairs = zip(text.split("\n"), masked(text).split("\n"), strict=True)
     return [
         Mutant(file, number, line, new)
@@ -226,7 +238,7 @@ class Bench:
         cflags = flags("--cflags")
         self.libs = flags("--libs")
         objects = []
-        for path in sorted((ROOT / "csrc").glob("*.c")):
+        for path in core_files():
             target = BUILD / "core" / f"{path.stem}.o"
             self.must("gcc", *COMPILE, *cflags, "-c", str(path), "-o", str(target))
             objects.append(target)
@@ -300,7 +312,7 @@ class Bench:
 
     def judge(self, mutant: Mutant, folder: Path) -> str:
         """Which test kills it; "same", "broken" or "survived"."""
-        source = ROOT / "csrc" / f"{mutant.file}.c"
+        source = source_of(mutant.file)
         lines = source.read_text().split("\n")
         lines[mutant.line] = mutant.new
         folder.mkdir(exist_ok=True)
