@@ -1,6 +1,6 @@
 #include "bulk.h"
 
-#include "json_scan.h"
+#include "wire/json_scan.h"
 
 /* The element of an array that begins at or behind p: where it lies, and p is
  * set to the next one or the end.  0: there is none left, -1: it is no params.

@@ -3,8 +3,8 @@
 #include "client.h"
 
 #include "bulk.h"
-#include "message.h"
 #include "options.h"
+#include "wire/request.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "core.h"
 
-#include "message.h"
+#include "wire/request.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "input.h"
 
-#include "netstring.h"
+#include "wire/netstring.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "queue.h"
 
 #include "bulk.h"
-#include "json_scan.h"
+#include "wire/json_scan.h"
 
 #include <errno.h>
 #include <time.h>

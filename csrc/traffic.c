@@ -3,9 +3,9 @@
 
 #include "engine.h"
 
-#include "netstring.h"
-#include "response.h"
 #include "route.h"
+#include "wire/netstring.h"
+#include "wire/response.h"
 
 #include <errno.h>
 

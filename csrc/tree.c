@@ -3,7 +3,7 @@
 
 #include "jsonrpcc.h"
 
-#include "json_scan.h"
+#include "wire/json_scan.h"
 
 #include <json-c/json.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* Whatever the bytes, and wherever the stream is cut, the frames found are
  * those that a naive reading of the whole stream finds. */
-#include "netstring.h"
+#include "wire/netstring.h"
 
 #include <stdint.h>
 #include <stdio.h>

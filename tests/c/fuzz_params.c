@@ -3,10 +3,10 @@
  * that we wrote; and lenient params mean what json-c makes of them.
  *
  * The input: a byte of flags, the length of the method, the method, params. */
-#include "message.h"
+#include "wire/request.h"
 
-#include "json_scan.h"
-#include "netstring.h"
+#include "wire/json_scan.h"
+#include "wire/netstring.h"
 
 #include <json-c/json.h>
 #include <stdint.h>

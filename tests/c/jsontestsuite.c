@@ -1,6 +1,6 @@
 /* The scanner against JSONTestSuite: jsontestsuite DIRECTORY, where y_*.json
  * must be accepted, n_*.json refused, and i_*.json may be either. */
-#include "json_scan.h"
+#include "wire/json_scan.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef JRC_PORTABLE_SCAN_H
 #define JRC_PORTABLE_SCAN_H
 
-#include "json_scan.h"
+#include "wire/json_scan.h"
 
 bool portable_scan(const char *text, size_t len, unsigned max_depth,
                    struct jrc_json_member *members, size_t member_count,
@@ -22,7 +22,7 @@ bool portable_is_plain(const char *text, size_t len);
 #define jrc_json_set_error portable_set_error
 #define jrc_json_string_rest portable_string_rest
 #define jrc_json_is_special portable_is_special
-#include "json_scan.c"
-#include "json_string.c"
+#include "wire/json_scan.c"
+#include "wire/json_string.c"
 
 #endif

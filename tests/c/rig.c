@@ -1,7 +1,7 @@
 #include "rig.h"
 
-#include "message.h"
-#include "netstring.h"
+#include "wire/netstring.h"
+#include "wire/request.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* One run: the application, the loop around the engine, and what must hold when
  * the faults are gone. */
-#include "message.h"
 #include "rig.h"
 #include "sim.h"
+#include "wire/request.h"
 
 #include <stdio.h>
 #include <stdlib.h>

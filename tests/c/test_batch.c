@@ -3,7 +3,7 @@
 
 #include "batch.h"
 #include "check.h"
-#include "json_scan.h"
+#include "wire/json_scan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Bytes in, payloads out, wherever TCP cuts them. */
 #include "check.h"
 #include "input.h"
-#include "netstring.h"
+#include "wire/netstring.h"
 
 #include <stdlib.h>
 #include <string.h>

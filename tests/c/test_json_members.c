@@ -1,6 +1,6 @@
 #include "check.h"
-#include "json_scan.h"
-#include "json_text.h"
+#include "wire/json_scan.h"
+#include "wire/json_text.h"
 
 #include <stdlib.h>
 #include <string.h>

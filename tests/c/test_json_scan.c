@@ -1,5 +1,5 @@
 #include "check.h"
-#include "json_scan.h"
+#include "wire/json_scan.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Requests byte for byte, and params that try to break out. */
 #include "check.h"
-#include "json_scan.h"
-#include "message.h"
-#include "netstring.h"
+#include "wire/json_scan.h"
+#include "wire/netstring.h"
+#include "wire/request.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 #include "check.h"
-#include "netstring.h"
+#include "wire/netstring.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* What becomes of every shape of response. */
-#include "response.h"
+#include "wire/response.h"
 
 #include "check.h"
 

@@ -1,8 +1,8 @@
-#include "message.h"
+#include "wire/request.h"
 
-#include "decimal.h"
-#include "json_scan.h"
-#include "netstring.h"
+#include "wire/decimal.h"
+#include "wire/json_scan.h"
+#include "wire/netstring.h"
 
 #include <stdlib.h>
 #include <string.h>

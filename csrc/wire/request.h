@@ -4,8 +4,8 @@
  * one message with that method and our id: params are scanned before they are
  * spliced in. */
 
-#ifndef JRC_MESSAGE_H
-#define JRC_MESSAGE_H
+#ifndef JRC_REQUEST_H
+#define JRC_REQUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>

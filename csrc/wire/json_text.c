@@ -1,4 +1,4 @@
-#include "json_text.h"
+#include "wire/json_text.h"
 
 #include <stdint.h>
 #include <string.h>

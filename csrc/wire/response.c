@@ -1,6 +1,6 @@
-#include "response.h"
+#include "wire/response.h"
 
-#include "json_scan.h"
+#include "wire/json_scan.h"
 
 #include <stdbool.h>
 #include <string.h>

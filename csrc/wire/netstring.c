@@ -1,6 +1,6 @@
-#include "netstring.h"
+#include "wire/netstring.h"
 
-#include "decimal.h"
+#include "wire/decimal.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 #ifndef JRC_JSON_TEXT_H
 #define JRC_JSON_TEXT_H
 
-#include "json_scan.h"
+#include "wire/json_scan.h"
 
 /* For the few branches per byte that the scanner's speed hangs on. */
 #define JRC_INLINE static inline __attribute__((always_inline))

@@ -1,4 +1,4 @@
-#include "json_string.h"
+#include "wire/json_string.h"
 
 const bool jrc_json_is_special[256] = {
     [0 ... 0x1F] = true,

@@ -1,7 +1,7 @@
-#include "json_scan.h"
+#include "wire/json_scan.h"
 
-#include "json_string.h"
-#include "json_text.h"
+#include "wire/json_string.h"
+#include "wire/json_text.h"
 
 #include <stdint.h>
 #include <string.h>

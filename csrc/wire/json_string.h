@@ -6,7 +6,7 @@
 #ifndef JRC_JSON_STRING_H
 #define JRC_JSON_STRING_H
 
-#include "json_text.h"
+#include "wire/json_text.h"
 
 #include <stdint.h>
 #include <string.h>
