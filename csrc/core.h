@@ -10,12 +10,12 @@
 #ifndef JRC_CORE_H
 #define JRC_CORE_H
 
-#include "calls.h"
-#include "engine.h"
-#include "frames.h"
+#include "engine/call_table.h"
+#include "engine/engine.h"
+#include "engine/outbox.h"
+#include "engine/servers.h"
 #include "jsonrpcc.h"
 #include "loop.h"
-#include "servers.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

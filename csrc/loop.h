@@ -7,7 +7,7 @@
 #ifndef JRC_LOOP_H
 #define JRC_LOOP_H
 
-#include "engine.h"
+#include "engine/engine.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -30,10 +30,10 @@ KNOWN = ROOT / "tests" / "c" / "survivors.txt"
 
 FILES = [
     "batch",
-    "calls",
+    "call_table",
     "engine",
-    "frames",
-    "input",
+    "outbox",
+    "inbox",
     "json_recover",
     "json_scan",
     "json_string",
@@ -41,10 +41,10 @@ FILES = [
     "request",
     "netstring",
     "response",
-    "route",
-    "server_list",
+    "dispatch",
+    "servers_parse",
     "servers",
-    "traffic",
+    "connection",
 ]
 # What a test program gets as arguments, so that a mutant takes seconds.
 TESTS = {
@@ -78,9 +78,9 @@ FIRST = {
     "json_scan": ["test_json_scan", "test_json_members", "fuzz_json_scan"],
     "response": ["test_response", "test_engine"],
     "engine": ENGINE,
-    "route": ENGINE,
-    "server_list": ["fuzz_servers"],
-    "traffic": ENGINE,
+    "dispatch": ENGINE,
+    "servers_parse": ["fuzz_servers"],
+    "connection": ENGINE,
 }
 TIME_LIMIT = 120  # seconds for one program; the slowest takes five
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

@@ -32,24 +32,24 @@ PURE = {
     "request": {"request", "decimal", "json_scan", "netstring"},
     "response": {"response", "json_scan"},
     "servers": {"servers"},
-    "server_list": {"servers"},
-    "calls": {"calls", "jsonrpcc"},
-    "frames": {"frames"},
-    "input": {"input", "netstring", "decimal"},
+    "servers_parse": {"servers"},
+    "call_table": {"call_table", "jsonrpcc"},
+    "outbox": {"outbox"},
+    "inbox": {"inbox", "netstring", "decimal"},
     "batch": {"batch", "jsonrpcc"},
     "bulk": {"bulk", "jsonrpcc", "json_scan"},
     "counters": {"counters", "jsonrpcc"},
     "engine": {
-        "calls", "counters", "engine", "frames", "input", "jsonrpcc", "route",
+        "call_table", "counters", "engine", "outbox", "inbox", "jsonrpcc", "dispatch",
         "servers",
     },
-    "route": {
-        "calls", "counters", "engine", "frames", "input", "jsonrpcc", "route",
+    "dispatch": {
+        "call_table", "counters", "engine", "outbox", "inbox", "jsonrpcc", "dispatch",
         "servers",
     },
-    "traffic": {
-        "calls", "counters", "decimal", "engine", "frames", "input", "jsonrpcc",
-        "netstring", "response", "route", "servers",
+    "connection": {
+        "call_table", "counters", "decimal", "engine", "outbox", "inbox", "jsonrpcc",
+        "netstring", "response", "dispatch", "servers",
     },
 }  # fmt: skip
 

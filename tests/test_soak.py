@@ -179,7 +179,7 @@ def test_errors_in_our_code_count(soak):
         "==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1\n"
         "    #0 0x1 in publish /x/csrc/queue.c:120\n"
     )
-    undefined = "csrc/engine.c:9:3: runtime error: signed integer overflow\n"
+    undefined = "csrc/engine/engine.c:9:3: runtime error: signed integer overflow\n"
     assert len(soak("sanitizers").reports_of_ours(error)) == 1
     assert len(soak("sanitizers").reports_of_ours(undefined)) == 1
 

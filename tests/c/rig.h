@@ -4,7 +4,7 @@
 #ifndef RIG_H
 #define RIG_H
 
-#include "engine.h"
+#include "engine/engine.h"
 
 enum { RIG_LOG = 4096, RIG_REQUEST = 64 };
 

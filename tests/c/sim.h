@@ -7,7 +7,7 @@
 #ifndef SIM_H
 #define SIM_H
 
-#include "engine.h"
+#include "engine/engine.h"
 #include "sim_check.h"
 
 enum { SIM_SERVERS = 5, SIM_CAPACITY = 64 };

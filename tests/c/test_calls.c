@@ -1,8 +1,8 @@
 /* The table of calls: ids, ownership, deadlines, lists. */
 #include "fault_here.h"
 
-#include "calls.h"
 #include "check.h"
+#include "engine/call_table.h"
 
 #include <stdlib.h>
 #include <string.h>

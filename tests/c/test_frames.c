@@ -1,6 +1,6 @@
 /* The queue of frames, against a plain model of it: a list of copies. */
 #include "check.h"
-#include "frames.h"
+#include "engine/outbox.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Bytes in, payloads out, wherever TCP cuts them. */
 #include "check.h"
-#include "input.h"
+#include "engine/inbox.h"
 #include "wire/netstring.h"
 
 #include <stdlib.h>

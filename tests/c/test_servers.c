@@ -1,7 +1,7 @@
 /* The policy of who gets the next call: the clock and the dice are arguments,
  * so all of this is arithmetic. */
 #include "check.h"
-#include "servers.h"
+#include "engine/servers.h"
 
 #define BASE 1000000
 #define CAP 10000000

@@ -1,4 +1,4 @@
-#include "route.h"
+#include "engine/dispatch.h"
 
 #include <string.h>
 

@@ -7,8 +7,8 @@
  *
  * Not thread-safe; whoever owns the queue guards it. */
 
-#ifndef JRC_FRAMES_H
-#define JRC_FRAMES_H
+#ifndef JRC_OUTBOX_H
+#define JRC_OUTBOX_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "frames.h"
+#include "engine/outbox.h"
 
 #include <stdlib.h>
 #include <string.h>

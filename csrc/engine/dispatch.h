@@ -1,10 +1,10 @@
 /* The way of a call through the engine: to a server's output, to wait for one,
  * or to its end.  The engine's own; times are monotonic microseconds. */
 
-#ifndef JRC_ROUTE_H
-#define JRC_ROUTE_H
+#ifndef JRC_DISPATCH_H
+#define JRC_DISPATCH_H
 
-#include "engine.h"
+#include "engine/engine.h"
 
 /* Have jrc_engine_next() tell that todo is to be done for connection i. */
 void jrc_route_want(struct jrc_engine *engine, uint32_t i, uint32_t todo);

@@ -1,6 +1,6 @@
 /* The servers string: hosts, ports and priorities, and the groups they make. */
 
-#include "servers.h"
+#include "engine/servers.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,8 +11,8 @@
  * jrc_calls_new() and jrc_calls_reclaim(); all else belongs to the engine's
  * thread, which hands ended slots back in one chain. */
 
-#ifndef JRC_CALLS_H
-#define JRC_CALLS_H
+#ifndef JRC_CALL_TABLE_H
+#define JRC_CALL_TABLE_H
 
 #include "jsonrpcc.h"
 

@@ -1,9 +1,9 @@
 /* The bytes of a connection: what it is to send, what of that went, and what it
  * received. */
 
-#include "engine.h"
+#include "engine/engine.h"
 
-#include "route.h"
+#include "engine/dispatch.h"
 #include "wire/netstring.h"
 #include "wire/response.h"
 

@@ -1,4 +1,4 @@
-#include "input.h"
+#include "engine/inbox.h"
 
 #include "wire/netstring.h"
 

@@ -5,8 +5,8 @@
  * connections cost nothing, and memory follows the bytes received, at most
  * twice over, never the length announced. */
 
-#ifndef JRC_INPUT_H
-#define JRC_INPUT_H
+#ifndef JRC_INBOX_H
+#define JRC_INBOX_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "calls.h"
+#include "engine/call_table.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-#include "engine.h"
+#include "engine/engine.h"
 
-#include "route.h"
+#include "engine/dispatch.h"
 
 #include <stdlib.h>
 #include <string.h>

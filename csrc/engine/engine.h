@@ -11,12 +11,12 @@
 #ifndef JRC_ENGINE_H
 #define JRC_ENGINE_H
 
-#include "calls.h"
-#include "counters.h"
-#include "frames.h"
-#include "input.h"
+#include "engine/call_table.h"
+#include "engine/counters.h"
+#include "engine/inbox.h"
+#include "engine/outbox.h"
+#include "engine/servers.h"
 #include "jsonrpcc.h"
-#include "servers.h"
 
 enum jrc_todo {
     JRC_OPEN = 1,         /* begin an attempt: its first address */

@@ -1,6 +1,6 @@
 /* The policy: who gets the next call, and when to try a server again. */
 
-#include "servers.h"
+#include "engine/servers.h"
 
 /* Fill ready with the servers in that state of the best group that has any. */
 static bool take_rotation(struct jrc_servers *servers,
