@@ -14,8 +14,8 @@
 #include "engine/engine.h"
 #include "engine/outbox.h"
 #include "engine/servers.h"
+#include "io/loop.h"
 #include "jsonrpcc.h"
-#include "loop.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

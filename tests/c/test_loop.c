@@ -1,9 +1,9 @@
 /* The loop on real sockets, as far as the engine can not show it. */
 
 #include "check.h"
-#include "loop.h"
+#include "io/loop.h"
+#include "io/socket.h"
 #include "rig.h"
-#include "socket.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

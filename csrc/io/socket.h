@@ -3,8 +3,8 @@
 #ifndef JRC_SOCKET_H
 #define JRC_SOCKET_H
 
-#include "loop.h"
-#include "resolver.h"
+#include "io/loop.h"
+#include "io/resolver.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>

@@ -1,4 +1,4 @@
-#include "resolver.h"
+#include "io/resolver.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
-#include "loop.h"
+#include "io/loop.h"
 
-#include "socket.h"
+#include "io/socket.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "socket.h"
+#include "io/socket.h"
 
 #include <errno.h>
 #include <netinet/in.h>
