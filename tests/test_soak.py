@@ -59,7 +59,7 @@ Direct leak of 64 byte(s) in 1 object(s) allocated from:
 
 Indirect leak of 9 byte(s) in 1 object(s) allocated from:
     #0 0x1 in strdup
-    #1 0x2 in jsonrpcc_client_new /x/csrc/client.c:5
+    #1 0x2 in jsonrpcc_client_new /x/csrc/client/client.c:5
 """
 
 

@@ -11,7 +11,7 @@
  * So the loop is never unattended for longer than that, however long Python
  * stays in a callback; and in an idle or a busy process the guard sleeps. */
 
-#include "core.h"
+#include "client/core.h"
 
 #include <dlfcn.h>
 #include <errno.h>

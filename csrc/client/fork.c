@@ -5,7 +5,7 @@
  * no lock is held by a thread that the child does not have.  The child closes
  * its copies of the descriptors and never touches the rest. */
 
-#include "core.h"
+#include "client/core.h"
 
 #include <unistd.h>
 

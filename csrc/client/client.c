@@ -1,9 +1,9 @@
 /* The public API of a client: checks what callers pass, and finds the core. */
 
-#include "client.h"
+#include "client/client.h"
 
 #include "bulk.h"
-#include "options.h"
+#include "client/options.h"
 #include "wire/request.h"
 
 #include <stdio.h>

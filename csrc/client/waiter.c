@@ -1,8 +1,8 @@
 /* A signal whose waiter drives the loop while it waits: public API over the
  * seat. */
 
-#include "client.h"
-#include "core.h"
+#include "client/client.h"
+#include "client/core.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "core.h"
+#include "client/core.h"
 
 #include <string.h>
 
