@@ -29,7 +29,7 @@ BUILD = ROOT / "build" / "mutate"
 KNOWN = ROOT / "tests" / "c" / "survivors.txt"
 
 FILES = [
-    "batch",
+    "completions",
     "call_table",
     "engine",
     "outbox",

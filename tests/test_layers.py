@@ -36,7 +36,7 @@ PURE = {
     "call_table": {"call_table", "jsonrpcc"},
     "outbox": {"outbox"},
     "inbox": {"inbox", "netstring", "decimal"},
-    "batch": {"batch", "jsonrpcc"},
+    "completions": {"completions", "jsonrpcc"},
     "bulk": {"bulk", "jsonrpcc", "json_scan"},
     "counters": {"counters", "jsonrpcc"},
     "engine": {
@@ -145,7 +145,7 @@ def test_python_is_in_one_folder_only():
 def test_who_stands_on_the_public_header_includes_nothing_deeper():
     for part in ("sync", "queue", "queue_submit", "bulk", "tree"):
         ours = {name for name in all_includes(part) if name in FILES}
-        known = {"jsonrpcc.h", "queue.h", "batch.h", "bulk.h", "json_scan.h"}
+        known = {"jsonrpcc.h", "queue.h", "completions.h", "bulk.h", "json_scan.h"}
         assert ours <= known, part
 
 

@@ -177,7 +177,7 @@ def test_files_left_out_by_the_sanitizers_exist(soak):
 def test_errors_in_our_code_count(soak):
     error = (
         "==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1\n"
-        "    #0 0x1 in publish /x/csrc/queue.c:120\n"
+        "    #0 0x1 in publish /x/csrc/api/queue.c:120\n"
     )
     undefined = "csrc/engine/engine.c:9:3: runtime error: signed integer overflow\n"
     assert len(soak("sanitizers").reports_of_ours(error)) == 1

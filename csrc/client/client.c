@@ -2,7 +2,7 @@
 
 #include "client/client.h"
 
-#include "bulk.h"
+#include "api/bulk.h"
 #include "client/options.h"
 #include "wire/request.h"
 

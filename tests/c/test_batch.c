@@ -1,7 +1,7 @@
 /* Outcomes in batches: every slice is one JSON array of its own results. */
 #include "fault_here.h"
 
-#include "batch.h"
+#include "api/completions.h"
 #include "check.h"
 #include "wire/json_scan.h"
 

@@ -4,8 +4,8 @@
  * Room for every record stands from the start; only the texts allocate, and
  * without memory for its text a call's outcome becomes ENOMEM: none is lost. */
 
-#ifndef JRC_BATCH_H
-#define JRC_BATCH_H
+#ifndef JRC_COMPLETIONS_H
+#define JRC_COMPLETIONS_H
 
 #include "jsonrpcc.h"
 

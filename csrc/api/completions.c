@@ -1,4 +1,4 @@
-#include "batch.h"
+#include "api/completions.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  * under the lock, once a turn and once a fetch, and so there is one wake a
  * turn at most. */
 
-#include "queue.h"
+#include "api/queue.h"
 
 #include <stdlib.h>
 #include <sys/eventfd.h>

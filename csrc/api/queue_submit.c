@@ -1,9 +1,9 @@
 /* Calls whose outcomes go into a completion queue: one, or a bulk of them, and
  * the wait for room.  On top of the public API but for bulk. */
 
-#include "queue.h"
+#include "api/queue.h"
 
-#include "bulk.h"
+#include "api/bulk.h"
 #include "wire/json_scan.h"
 
 #include <errno.h>

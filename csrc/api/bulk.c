@@ -1,4 +1,4 @@
-#include "bulk.h"
+#include "api/bulk.h"
 
 #include "wire/json_scan.h"
 

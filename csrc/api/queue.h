@@ -6,7 +6,7 @@
 
 #include "jsonrpcc.h"
 
-#include "batch.h"
+#include "api/completions.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
