@@ -37,7 +37,7 @@ SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) -fno-omit-f
 comma = ,
 OUT = build/$(if $(SAN),$(subst $(comma),-,$(subst address$(comma)undefined,asan,$(SAN))),plain)
 LAYERS = wire engine io client api
-CORE = $(patsubst csrc/%.c,%,$(wildcard csrc/*.c $(LAYERS:%=csrc/%/*.c)))
+CORE = $(patsubst csrc/%.c,%,$(wildcard $(LAYERS:%=csrc/%/*.c)))
 C_FILES = $(wildcard csrc/*.[ch] $(LAYERS:%=csrc/%/*.[ch]) tests/c/*.[ch] tests/programs/adding.c examples/c/*.[ch])
 PY_C_FILES = $(wildcard csrc/python/*.[ch] tests/consumer/consumer/*.[ch])
 
@@ -155,7 +155,7 @@ venv-%: system
 define compile
 @mkdir -p $(@D)
 @echo "  CC  $@"
-$(Q)$(CC) $(STD) $1 -MMD $(PKG_CFLAGS) -c $< -o $@
+$(Q)$(CC) $(STD) $1 -MMD -MP $(PKG_CFLAGS) -c $< -o $@
 endef
 
 build/lib/%.o: csrc/%.c Makefile | system

@@ -143,7 +143,7 @@ class build_ext(setuptools_build_ext):  # noqa: N801
         extension.sources = [
             *(
                 str(path.relative_to(ROOT))
-                for layer in [".", *LAYERS]
+                for layer in LAYERS
                 for path in sorted(CSRC.glob(f"{layer}/*.c"))
             ),
             "csrc/python/table.c",
@@ -153,7 +153,7 @@ class build_ext(setuptools_build_ext):  # noqa: N801
             *(str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.h"))),
         ]
         for each in self.extensions:
-            each.include_dirs = ["csrc", "csrc/python"]
+            each.include_dirs = ["csrc"]
             each.extra_compile_args, each.extra_link_args = compile_flags()
         # What cffi's own setuptools hook would do (cffi/setuptools_ext.py).
         if sysconfig.get_config_var("Py_GIL_DISABLED"):

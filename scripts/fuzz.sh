@@ -39,7 +39,7 @@ install_clang() {
 build_used() {
     rm -rf "$out/used" "$out/used.a"
     mkdir "$out/used"
-    for file in $helpers $(ls csrc/*.c csrc/*/*.c | grep -v /python/); do
+    for file in $helpers $(ls csrc/*/*.c | grep -v /python/); do
         # shellcheck disable=SC2046,SC2086
         clang $flags -fsanitize=fuzzer-no-link,address,undefined $(pkg-config --cflags $libraries) \
             -c "$file" -o "$out/used/$(basename "$file" .c).o"

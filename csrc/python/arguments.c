@@ -1,6 +1,6 @@
 /* The arguments of a call, as far as they are the usual ones. */
 
-#include "fast.h"
+#include "python/module.h"
 
 #include <math.h>
 #include <string.h>

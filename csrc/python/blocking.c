@@ -3,7 +3,7 @@
  * Each waiting thread has a sync of its own; those not in use are kept.  The
  * GIL is given up while waiting, and signals are looked at between slices. */
 
-#include "fast.h"
+#include "python/module.h"
 
 enum { KEPT = 16 };
 

@@ -1,6 +1,6 @@
 /* jsonrpcc._fast.Callbacks: calls whose outcomes go to callbacks. */
 
-#include "fast.h"
+#include "python/module.h"
 
 struct callbacks {
     PyObject_HEAD struct fast_calls calls;

@@ -1,4 +1,4 @@
-#include "fast.h"
+#include "python/module.h"
 
 bool fast_calls_init(struct fast_calls *calls, PyObject *client,
                      PyObject *queue, PyObject *handle, PyObject *keep,

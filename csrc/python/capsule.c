@@ -8,7 +8,7 @@
 #endif
 #include <Python.h>
 
-#include "jsonrpcc_capi.h"
+#include "python/jsonrpcc_capi.h"
 
 /* A callable that gives the address of a Python client, or raises. */
 static PyObject *address_of;

@@ -1,7 +1,7 @@
 /* What came for the futures of an event loop: their results, and in portions
  * that leave the loop its turns. */
 
-#include "futures.h"
+#include "python/futures.h"
 
 /* What one turn of the event loop delivers, a batch more or less.  Then the
  * tasks have their turn: results that wait for their tasks crowd the caches,

@@ -2,7 +2,7 @@
  *
  * Belongs to the thread of that loop. */
 
-#include "futures.h"
+#include "python/futures.h"
 
 bool fast_futures_call_soon(struct futures *self, PyObject **method,
                             const char *name)

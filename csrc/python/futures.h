@@ -4,7 +4,7 @@
 #ifndef JRC_FUTURES_H
 #define JRC_FUTURES_H
 
-#include "fast.h"
+#include "python/module.h"
 
 struct futures {
     PyObject_HEAD struct fast_calls calls; /* its keep keeps batch as well */

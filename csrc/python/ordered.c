@@ -4,7 +4,7 @@
  * outcomes are put where their numbers belong, whenever they come, and more()
  * is called where the next one has not come yet. */
 
-#include "fast.h"
+#include "python/module.h"
 
 #include <stddef.h>
 #include <stdlib.h>

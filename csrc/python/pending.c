@@ -5,7 +5,7 @@
  * its future.  Only what is thrown into it, most likely a cancellation, it
  * takes as a sign that nobody waits for the call any more. */
 
-#include "fast.h"
+#include "python/module.h"
 
 #include <stddef.h>
 #include <structmember.h>

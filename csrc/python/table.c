@@ -2,7 +2,7 @@
  * core, so that the compiler checks each of its pointers; client_from_object is
  * filled in by capsule.c, which knows Python. */
 
-#include "table.h"
+#include "python/table.h"
 
 #include <json-c/json.h>
 #include <json-c/json_visit.h>

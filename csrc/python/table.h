@@ -3,7 +3,7 @@
 #ifndef JRC_PYTHON_TABLE_H
 #define JRC_PYTHON_TABLE_H
 
-#include "jsonrpcc_capi.h"
+#include "python/jsonrpcc_capi.h"
 
 /* For the life of the process. */
 jsonrpcc_capi *jrc_capi(void);

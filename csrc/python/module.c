@@ -1,4 +1,4 @@
-#include "fast.h"
+#include "python/module.h"
 
 struct fast_core fast_core;
 

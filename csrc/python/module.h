@@ -5,8 +5,8 @@
  * calls it.  The usual arguments only: whatever is unusual, and every error,
  * is left to Python code that does the same at its leisure. */
 
-#ifndef JRC_FAST_H
-#define JRC_FAST_H
+#ifndef JRC_MODULE_H
+#define JRC_MODULE_H
 
 #define Py_LIMITED_API 0x030b0000
 #define PY_SSIZE_T_CLEAN
