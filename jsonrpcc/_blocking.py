@@ -6,16 +6,16 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._base import SLICE_MS, pointer, view
 from jsonrpcc._fast import Blocking
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import remaining
-from jsonrpcc._outcome import refusal
+from jsonrpcc._records import refusal
+from jsonrpcc._session import SLICE_MS, pointer, view
 
 if TYPE_CHECKING:
     from jsonrpcc._codec import Codec
-    from jsonrpcc._outcome import Outcomes
-    from jsonrpcc._texts import Texts
+    from jsonrpcc._params import Texts
+    from jsonrpcc._records import Outcomes
 
 OK: int = lib.JSONRPCC_OK
 EPENDING: int = lib.JSONRPCC_EPENDING

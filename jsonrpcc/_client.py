@@ -10,23 +10,23 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from jsonrpcc._base import SLICE_MS, Base
 from jsonrpcc._blocking import Waiting
-from jsonrpcc._bulk import Bulk
 from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc._errors import JsonRpcError
 from jsonrpcc._fast import Call, Ordered
 from jsonrpcc._jsonrpcc import lib
+from jsonrpcc._map import Bulk
 from jsonrpcc._options import milliseconds
-from jsonrpcc._outcome import Event
+from jsonrpcc._params import option_flags
 from jsonrpcc._proxy import Proxy
-from jsonrpcc._texts import option_flags
+from jsonrpcc._records import Event
+from jsonrpcc._session import SLICE_MS, Base
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from jsonrpcc._base import OptionArgs
     from jsonrpcc._dispatcher import OnError, OnResult
+    from jsonrpcc._session import OptionArgs
 
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()

@@ -6,10 +6,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._base import SLICE_MS, logger, tell_event
+from jsonrpcc._delivery import PAUSE, Rest
 from jsonrpcc._errors import Cancelled, RemoteError
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._rest import PAUSE, Rest
+from jsonrpcc._session import SLICE_MS, logger, tell_event
 from jsonrpcc._submit import Submitter, callbacks_for
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from jsonrpcc._codec import Codec
     from jsonrpcc._errors import JsonRpcError
-    from jsonrpcc._outcome import Event, Outcomes
-    from jsonrpcc._texts import Texts
+    from jsonrpcc._params import Texts
+    from jsonrpcc._records import Event, Outcomes
 
     OnResult = Callable[[Any], object]
     OnError = Callable[[JsonRpcError], object]

@@ -11,15 +11,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._base import SLICE_MS
 from jsonrpcc._fast import Call, Callbacks, bind
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import remaining
-from jsonrpcc._outcome import refusal
+from jsonrpcc._records import refusal
+from jsonrpcc._session import SLICE_MS
 
 if TYPE_CHECKING:
     from jsonrpcc._codec import Codec
-    from jsonrpcc._texts import Texts
+    from jsonrpcc._params import Texts
 
 NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
 EFULL: int = lib.JSONRPCC_EFULL

@@ -7,19 +7,19 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from jsonrpcc._base import Base, pointer, tell_event
+from jsonrpcc._delivery import PAUSE, Rest
 from jsonrpcc._errors import ClientClosed, JsonRpcError
 from jsonrpcc._fast import Futures, Pending
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import remaining
-from jsonrpcc._outcome import Event, refusal
 from jsonrpcc._proxy import Proxy
-from jsonrpcc._rest import PAUSE, Rest
+from jsonrpcc._records import Event, refusal
+from jsonrpcc._session import Base, pointer, tell_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jsonrpcc._base import OptionArgs
+    from jsonrpcc._session import OptionArgs
 
 NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
 CORKED: int = lib.JSONRPCC_CORKED

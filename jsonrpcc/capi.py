@@ -27,8 +27,8 @@ from __future__ import annotations
 from typing import Any
 
 from jsonrpcc import _capsule
-from jsonrpcc._base import Base
 from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._session import Base
 
 __all__ = [
     "client_pointer",

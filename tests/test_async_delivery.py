@@ -14,7 +14,7 @@ import pytest
 from helpers import LIMIT, until, until_then
 
 from jsonrpcc import AsyncClient, RequestTimeout
-from jsonrpcc._outcome import Outcomes
+from jsonrpcc._records import Outcomes
 from jsonrpcc.testing import Drop, Server
 
 PROGRAMS = Path(__file__).parent / "programs"

@@ -28,7 +28,7 @@ from snippets import (
 from test_gunicorn import NO_GUNICORN
 
 import jsonrpcc
-from jsonrpcc import _outcome, testing
+from jsonrpcc import _records, testing
 from jsonrpcc._jsonrpcc import ffi, lib
 
 PAGES = sorted(
@@ -235,16 +235,16 @@ def test_every_reason_is_explained():
         errno.ENETUNREACH, errno.EMFILE,
     ]  # fmt: skip
     for reason in reasons:
-        text = _outcome.reason_text(reason)
+        text = _records.reason_text(reason)
         assert any(f"`{text}`" in line for line in lines), text
-    resolver = _outcome.reason_text(lib.JSONRPCC_RESOLVE - 2)
+    resolver = _records.reason_text(lib.JSONRPCC_RESOLVE - 2)
     assert resolver.startswith("name resolution: ")
     assert "`name resolution: <why>`" in lines
 
 
 def test_every_error_text_is_explained():
     lines = headings("docs/troubleshooting.md")
-    for error, text in _outcome._ERRORS.values():
+    for error, text in _records._ERRORS.values():
         if error is not jsonrpcc.JsonRpcError:
             assert any(line.startswith(f"`{text}") for line in lines), text
     assert "`out of memory`" in read("docs/reference/errors.md")
@@ -253,14 +253,8 @@ def test_every_error_text_is_explained():
 def test_every_line_of_the_log_is_explained():
     """Events are above; these are what else the client writes."""
     lines = headings("docs/troubleshooting.md")
-    servers = {
-        "testing", "_server", "_serving", "_connection", "_methods", "_faults",
-        "_connection_faults", "_loop_thread", "_plan", "_sockets",
-    }  # fmt: skip
     source = "".join(
-        path.read_text(encoding="utf-8")
-        for path in (ROOT / "jsonrpcc").glob("*.py")
-        if path.stem not in servers
+        path.read_text(encoding="utf-8") for path in (ROOT / "jsonrpcc").glob("*.py")
     )
     found = re.findall(
         r'logger\.(?:info|warning|error|exception)\(\s*"([^"]*)"', source

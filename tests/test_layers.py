@@ -1,6 +1,5 @@
-"""The house of DESIGN §2: who may include and import whom, and what is exported."""
+"""The layers of the core: who may include whom, and what is exported."""
 
-import ast
 import re
 import shutil
 import subprocess
@@ -16,102 +15,99 @@ ROOT = Path(__file__).resolve().parent.parent
 CSRC = ROOT / "csrc"
 PACKAGE = Path(jsonrpcc.__file__).parent
 
+# The folders of the core from the ground up, and which of the others each may include.
+LAYERS = {
+    "wire": set(),
+    "engine": {"wire"},
+    "io": {"engine", "wire"},
+    "client": {"io", "engine", "wire"},
+    "api": {"wire"},
+    "python": set(),
+}
+# The public header carries the types that engine counts in; wire needs none.
+WITHOUT_PUBLIC_HEADER = {"wire"}
+# One way past the public functions: what has no function there yet.
+EXCEPTIONS = {("client/client.c", "api/bulk.h")}
+
 FREESTANDING = {
     "assert.h", "emmintrin.h", "errno.h", "limits.h", "stdatomic.h", "stdbool.h",
     "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "sys/types.h",
 }  # fmt: skip
-
-# Our own headers that a part may see, by whatever way.
-PURE = {
-    "options": {"options", "jsonrpcc"},
-    "netstring": {"netstring", "decimal"},
-    "json_text": {"json_text", "json_scan"},
-    "json_string": {"json_string", "json_text", "json_scan"},
-    "json_scan": {"json_scan", "json_string", "json_text"},
-    "json_recover": {"json_scan", "json_text"},
-    "request": {"request", "decimal", "json_scan", "netstring"},
-    "response": {"response", "json_scan"},
-    "servers": {"servers"},
-    "servers_parse": {"servers"},
-    "call_table": {"call_table", "jsonrpcc"},
-    "outbox": {"outbox"},
-    "inbox": {"inbox", "netstring", "decimal"},
-    "completions": {"completions", "jsonrpcc"},
-    "bulk": {"bulk", "jsonrpcc", "json_scan"},
-    "counters": {"counters", "jsonrpcc"},
-    "engine": {
-        "call_table", "counters", "engine", "outbox", "inbox", "jsonrpcc", "dispatch",
-        "servers",
-    },
-    "dispatch": {
-        "call_table", "counters", "engine", "outbox", "inbox", "jsonrpcc", "dispatch",
-        "servers",
-    },
-    "connection": {
-        "call_table", "counters", "decimal", "engine", "outbox", "inbox", "jsonrpcc",
-        "netstring", "response", "dispatch", "servers",
-    },
-}  # fmt: skip
+FILES = sorted(CSRC.rglob("*.[ch]"))
+CORE = [path for path in FILES if path.parent.name != "python"]
+PURE = [path for path in FILES if path.parent.name in ("wire", "engine")]
 
 
-# All files of the core by name, which differ in any folder.
-FILES = {
-    path.name: path for path in CSRC.rglob("*.[ch]") if path.parent.name != "python"
-}
+def name_of(path):
+    return str(path.relative_to(CSRC))
 
 
 def includes(path):
-    """The headers that a file includes; ours without their folder."""
+    """The headers that a file includes: ours, and others."""
     found = re.findall(
         r'^\s*#\s*include\s+([<"])([^>"]+)', path.read_text(), re.MULTILINE
     )
-    return [Path(name).name if mark == '"' else name for mark, name in found]
-
-
-def all_includes(part):
-    """What csrc/part.c and part.h include, directly and by headers of ours."""
-    pending = [FILES[name] for name in (f"{part}.c", f"{part}.h") if name in FILES]
-    assert pending, f"there is no {part}.c"
-    found = set()
-    while pending:
-        for name in includes(pending.pop()):
-            if name not in found:
-                found.add(name)
-                if name in FILES:
-                    pending.append(FILES[name])
-    return found
+    return (
+        {name for mark, name in found if mark == '"'},
+        {name for mark, name in found if mark == "<"},
+    )
 
 
 def including(pattern):
-    """The files that include such a header themselves."""
+    """The files that include such a header of others themselves."""
     return {
-        path.name
-        for path in FILES.values()
-        if any(re.fullmatch(pattern, name) for name in includes(path))
+        name_of(path)
+        for path in CORE
+        if any(re.fullmatch(pattern, name) for name in includes(path)[1])
     }
 
 
-@pytest.mark.parametrize("part", PURE)
-def test_pure_parts_know_libc_only(part):
-    """No socket, no thread, no clock, no library; and nobody who has them."""
-    allowed = FREESTANDING | {f"{name}.h" for name in PURE[part]}
-    assert all_includes(part) <= allowed
+def code_of(path):
+    return re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("part", PURE)
-def test_pure_parts_never_print_or_read_a_clock_or_roll_dice(part):
+def test_the_folders_are_the_layers():
+    assert {path.parent.name for path in FILES} == LAYERS.keys() | {CSRC.name}
+    assert [path.name for path in CSRC.glob("*.[ch]")] == ["jsonrpcc.h"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_file_includes_what_its_layer_may(path):
+    layer = path.parent.name
+    for name in includes(path)[0]:
+        if (name_of(path), name) in EXCEPTIONS:
+            continue
+        assert (CSRC / name).exists(), f"{name} is not named from csrc"
+        if name == "jsonrpcc.h":
+            assert layer not in WITHOUT_PUBLIC_HEADER
+        else:
+            assert Path(name).parent.name in {layer, *LAYERS[layer]}, name
+
+
+def test_every_exception_is_still_needed():
+    for file, name in EXCEPTIONS:
+        assert name in includes(CSRC / file)[0]
+
+
+@pytest.mark.parametrize("path", PURE, ids=name_of)
+def test_pure_parts_know_libc_only(path):
+    """No socket, no thread, no clock, no library."""
+    assert includes(path)[1] <= FREESTANDING
+
+
+@pytest.mark.parametrize("path", PURE, ids=name_of)
+def test_pure_parts_never_print_or_read_a_clock_or_roll_dice(path):
     banned = (
         r"\b(printf|fprintf|puts|time|clock_gettime|gettimeofday|rand|random|getenv"
         r"|exit|abort)\s*\("
     )
-    for path in (FILES[n] for n in (f"{part}.c", f"{part}.h") if n in FILES):
-        code = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
-        assert not re.findall(banned, code), path.name
+    assert not re.findall(banned, code_of(path))
 
 
 def test_libevent_is_in_the_loop_only():
-    assert including(r"event2?/.*|event\.h|evutil\.h") == {"socket.h"}
-    assert including(r"socket\.h") == {"loop.c", "socket.c"}
+    assert including(r"event2?/.*|event\.h|evutil\.h") == {"io/socket.h"}
+    users = {name_of(p) for p in CORE if "io/socket.h" in includes(p)[0]}
+    assert users == {"io/loop.c", "io/socket.c"}
 
 
 def test_of_libevent_only_the_core_is_used():
@@ -123,16 +119,16 @@ def test_of_libevent_only_the_core_is_used():
 
 def test_threads_are_where_they_belong():
     assert including(r"pthread\.h|threads\.h") == {
-        "core.h", "queue.h", "resolver.c", "socket.h",
+        "api/queue.h", "client/core.h", "io/resolver.c", "io/socket.h",
     }  # fmt: skip
 
 
 def test_sockets_are_in_the_loop_only():
-    assert including(r"sys/socket\.h|netinet/.*|arpa/.*") == {"socket.c"}
+    assert including(r"sys/socket\.h|netinet/.*|arpa/.*") == {"io/socket.c"}
 
 
 def test_json_c_is_where_trees_are_made_only():
-    assert including(r"json-c/.*") == {"tree.c"}
+    assert including(r"json-c/.*") == {"api/tree.c"}
 
 
 def test_python_is_in_one_folder_only():
@@ -142,35 +138,28 @@ def test_python_is_in_one_folder_only():
     assert not re.search(r"\bPy[A-Z_]\w*\(", table)
 
 
-def test_who_stands_on_the_public_header_includes_nothing_deeper():
-    for part in ("sync", "queue", "queue_submit", "bulk", "tree"):
-        ours = {name for name in all_includes(part) if name in FILES}
-        known = {"jsonrpcc.h", "queue.h", "completions.h", "bulk.h", "json_scan.h"}
-        assert ours <= known, part
-
-
 def test_the_public_header_needs_no_other():
-    assert set(includes(CSRC / "jsonrpcc.h")) == {"stdbool.h", "stddef.h", "stdint.h"}
+    ours, others = includes(CSRC / "jsonrpcc.h")
+    assert ours == set()
+    assert others == {"stdbool.h", "stddef.h", "stdint.h"}
 
 
 def test_no_file_includes_its_way_in_a_circle():
     def visit(name, way):
         assert name not in way, " -> ".join([*way, name])
-        for each in includes(FILES[name]):
-            if each in FILES:
-                visit(each, [*way, name])
+        for each in includes(CSRC / name)[0]:
+            visit(each, [*way, name])
 
-    for name in FILES:
-        visit(name, [])
+    for path in FILES:
+        visit(name_of(path), [])
 
 
 def test_dangerous_functions_are_banned():
     banned = (
         r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|alloca|signal)\s*\("
     )
-    for path in FILES.values():
-        code = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
-        assert not re.findall(banned, code), path.name
+    for path in CORE:
+        assert not re.findall(banned, code_of(path)), path
 
 
 def output_of(tool, *args):
@@ -201,93 +190,3 @@ def test_each_public_function_is_exported():
     declared = set(re.findall(r"^[a-z].*?\b(jsonrpcc_[a-z_]+)\(", code, re.MULTILINE))
     exported = {name for name in symbols(_jsonrpcc) if name.startswith("jsonrpcc_")}
     assert declared == exported
-
-
-# ---- Python ---------------------------------------------------------------------
-
-# Modules of the package that a module may import when it is loaded.
-IMPORTS = {
-    "_errors": set(),
-    "_codec": set(),
-    "_proxy": set(),
-    "_netstring": set(),
-    "_sockets": set(),
-    "_options": {"_jsonrpcc"},
-    "_stats": {"_jsonrpcc"},
-    "_outcome": {"_errors", "_jsonrpcc"},
-    "_faults": {"_netstring"},
-    "_connection_faults": {"_faults"},
-    "_plan": {"_faults"},
-    "_methods": {"_faults"},
-    "_connection": {"_faults", "_methods", "_netstring", "_sockets"},
-    "_serving": {"_connection", "_faults", "_methods", "_plan", "_sockets"},
-    "_loop_thread": set(),
-    "_server": {
-        "_faults", "_loop_thread", "_netstring", "_plan", "_serving", "_sockets",
-    },
-    "testing": {
-        "_connection_faults", "_faults", "_loop_thread", "_methods", "_netstring",
-        "_plan", "_server",
-    },
-}  # fmt: skip
-CLIENT = {
-    "_base", "_blocking", "_bulk", "_codec", "_dispatcher", "_errors", "_fast",
-    "_jsonrpcc", "_options", "_outcome", "_proxy", "_rest", "_stats", "_submit",
-    "_texts",
-}  # fmt: skip
-SERVER = {
-    "_connection", "_connection_faults", "_faults", "_loop_thread", "_methods",
-    "_netstring", "_plan", "_server", "_serving", "_sockets", "testing",
-}  # fmt: skip
-IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
-IMPORTS |= dict.fromkeys(
-    ["_base", "_blocking", "_bulk", "_dispatcher", "_client", "_submit", "aio"], CLIENT
-)
-IMPORTS["_rest"] = {"_base"}
-IMPORTS["_texts"] = {"_codec", "_jsonrpcc", "_options"}
-FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
-
-
-def imports(module):
-    """Names of modules that a module imports; those for types alone are left out."""
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
-    ours, others = set(), set()
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            others |= {each.name.split(".")[0] for each in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "jsonrpcc":
-            ours |= {each.name for each in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module.startswith("jsonrpcc."):
-            ours.add(node.module.removeprefix("jsonrpcc."))
-        elif isinstance(node, ast.ImportFrom):
-            others.add(node.module.split(".")[0])
-    return ours, others
-
-
-@pytest.mark.parametrize("module", IMPORTS)
-def test_a_module_imports_what_it_may(module):
-    assert imports(module)[0] <= IMPORTS[module]
-
-
-@pytest.mark.parametrize(
-    "module",
-    ["_client", "_dispatcher", "_blocking", "_bulk", "_base", "_submit", "aio"],
-)
-def test_the_client_leaves_protocol_and_sockets_to_the_core(module):
-    assert not imports(module)[1] & FOREIGN
-
-
-def test_the_server_for_tests_stands_alone():
-    """A broken client must not break what it is tested with."""
-    for module in SERVER:
-        assert not imports(module)[0] & (CLIENT | {"_client", "aio"}), module
-
-
-def test_the_package_re_exports_and_no_more():
-    tree = ast.parse((PACKAGE / "__init__.py").read_text())
-    assert not any(
-        isinstance(node, ast.FunctionDef | ast.ClassDef | ast.If) for node in tree.body
-    )
-    public = {name for name in vars(jsonrpcc) if not name.startswith("_")}
-    modules = {"aio", "capi", "testing"}
-    assert set(jsonrpcc.__all__) - {"__version__"} == public - modules

@@ -16,12 +16,12 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from jsonrpcc._faults import Fault, FaultLike, Request
-from jsonrpcc._loop_thread import CALL_LIMIT, Home, LoopThread
-from jsonrpcc._netstring import MAX_PAYLOAD
-from jsonrpcc._plan import Plan
-from jsonrpcc._serving import Core, Records
-from jsonrpcc._sockets import bound, fill_queue
+from jsonrpcc.testing._faults import Fault, FaultLike, Request
+from jsonrpcc.testing._loop_thread import CALL_LIMIT, Home, LoopThread
+from jsonrpcc.testing._netstring import MAX_PAYLOAD
+from jsonrpcc.testing._schedule import Plan
+from jsonrpcc.testing._service import Core, Records
+from jsonrpcc.testing._sockets import bound, fill_queue
 
 
 class Server:

@@ -12,7 +12,7 @@ requests, for one method, for n times, by a function of the request, or at rando
 with `Chaos`.
 """
 
-from jsonrpcc._connection_faults import (
+from jsonrpcc.testing._connection_faults import (
     Banner,
     Close,
     Early,
@@ -21,7 +21,7 @@ from jsonrpcc._connection_faults import (
     Reset,
     SlowRead,
 )
-from jsonrpcc._faults import (
+from jsonrpcc.testing._faults import (
     Around,
     Delay,
     Drip,
@@ -39,11 +39,15 @@ from jsonrpcc._faults import (
     Split,
     WrongId,
 )
-from jsonrpcc._loop_thread import LoopThread
-from jsonrpcc._methods import Error
-from jsonrpcc._netstring import BrokenNetstringError, netstring, split_netstrings
-from jsonrpcc._plan import Chaos
-from jsonrpcc._server import Server
+from jsonrpcc.testing._loop_thread import LoopThread
+from jsonrpcc.testing._methods import Error
+from jsonrpcc.testing._netstring import (
+    BrokenNetstringError,
+    netstring,
+    split_netstrings,
+)
+from jsonrpcc.testing._schedule import Chaos
+from jsonrpcc.testing._server import Server
 
 __all__ = [
     "Around",

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.json import encode
 
-from jsonrpcc._faults import Opening, Reply, Request, piece, response
-from jsonrpcc._methods import (
+from jsonrpcc.testing._faults import Opening, Reply, Request, piece, response
+from jsonrpcc.testing._methods import (
     close_unstarted,
     early_id,
     logger,
@@ -23,11 +23,11 @@ from jsonrpcc._methods import (
     read_message,
     result_outcome,
 )
-from jsonrpcc._netstring import Reader, netstring
-from jsonrpcc._sockets import all_sent, narrow_window, reset_on_close
+from jsonrpcc.testing._netstring import Reader, netstring
+from jsonrpcc.testing._sockets import all_sent, narrow_window, reset_on_close
 
 if TYPE_CHECKING:
-    from jsonrpcc._serving import Core
+    from jsonrpcc.testing._service import Core
 
 READ_SIZE = 65536
 WRITE_LIMIT = 16 * 1024 * 1024  # unsent bytes at which a connection is not read

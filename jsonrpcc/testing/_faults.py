@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from msgspec.json import encode
 
-from jsonrpcc._netstring import netstring
+from jsonrpcc.testing._netstring import netstring
 
 Text = str | bytes
 

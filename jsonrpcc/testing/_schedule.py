@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from jsonrpcc._faults import Fault, FaultChoice, FaultLike, Opening, Request
+from jsonrpcc.testing._faults import Fault, FaultChoice, FaultLike, Opening, Request
 
 
 class Chaos:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jsonrpcc._faults import Fault, Opening, Reply, check_rate
+from jsonrpcc.testing._faults import Fault, Opening, Reply, check_rate
 
 # --- how it ends -----------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec.json import decode, encode
 
-from jsonrpcc._faults import Request, response
+from jsonrpcc.testing._faults import Request, response
 
 logger = logging.getLogger("jsonrpcc.testing")
 

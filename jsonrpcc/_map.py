@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._base import SLICE_MS, pointer, view
 from jsonrpcc._fast import take
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._outcome import refusal
+from jsonrpcc._records import refusal
+from jsonrpcc._session import SLICE_MS, pointer, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

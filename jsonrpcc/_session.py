@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from jsonrpcc import _options
 from jsonrpcc._codec import resolve
 from jsonrpcc._jsonrpcc import ffi
-from jsonrpcc._outcome import Event, Outcomes, ServerInfo, read_servers
+from jsonrpcc._params import Texts
+from jsonrpcc._records import Event, Outcomes, ServerInfo, read_servers
 from jsonrpcc._stats import Stats, read_stats
-from jsonrpcc._texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

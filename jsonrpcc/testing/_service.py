@@ -21,11 +21,16 @@ from typing import Any, cast
 
 from msgspec.json import encode
 
-from jsonrpcc._connection import Connection
-from jsonrpcc._faults import Opening, Reply, Request
-from jsonrpcc._methods import METHOD_NOT_FOUND, Method, error_outcome, result_outcome
-from jsonrpcc._plan import Plan
-from jsonrpcc._sockets import reset_on_close
+from jsonrpcc.testing._connection import Connection
+from jsonrpcc.testing._faults import Opening, Reply, Request
+from jsonrpcc.testing._methods import (
+    METHOD_NOT_FOUND,
+    Method,
+    error_outcome,
+    result_outcome,
+)
+from jsonrpcc.testing._schedule import Plan
+from jsonrpcc.testing._sockets import reset_on_close
 
 
 class Records:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jsonrpcc._base import view
+from jsonrpcc._session import view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jsonrpcc._codec import Codec
     from jsonrpcc._errors import JsonRpcError
-    from jsonrpcc._outcome import Outcomes
+    from jsonrpcc._records import Outcomes
 
 PAUSE = 0.01
 """Seconds until memory is asked for again, where there was none."""

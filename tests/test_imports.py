@@ -1,0 +1,103 @@
+"""The modules of the package: who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import jsonrpcc
+
+PACKAGE = Path(jsonrpcc.__file__).parent
+
+# Modules of the package that a module may import when it is loaded.
+IMPORTS = {
+    "_errors": set(),
+    "_codec": set(),
+    "_proxy": set(),
+    "_options": {"_jsonrpcc"},
+    "_stats": {"_jsonrpcc"},
+    "_records": {"_errors", "_jsonrpcc"},
+    "testing._netstring": set(),
+    "testing._sockets": set(),
+    "testing._faults": {"testing._netstring"},
+    "testing._connection_faults": {"testing._faults"},
+    "testing._schedule": {"testing._faults"},
+    "testing._methods": {"testing._faults"},
+    "testing._connection": {
+        "testing._faults", "testing._methods", "testing._netstring",
+        "testing._sockets",
+    },
+    "testing._service": {
+        "testing._connection", "testing._faults", "testing._methods",
+        "testing._schedule", "testing._sockets",
+    },
+    "testing._loop_thread": set(),
+    "testing._server": {
+        "testing._faults", "testing._loop_thread", "testing._netstring",
+        "testing._schedule", "testing._service", "testing._sockets",
+    },
+    "testing.__init__": {
+        "testing._connection_faults", "testing._faults", "testing._loop_thread",
+        "testing._methods", "testing._netstring", "testing._schedule",
+        "testing._server",
+    },
+}  # fmt: skip
+CLIENT = {
+    "_session", "_blocking", "_map", "_codec", "_dispatcher", "_errors", "_fast",
+    "_jsonrpcc", "_options", "_records", "_proxy", "_delivery", "_stats", "_submit",
+    "_params",
+}  # fmt: skip
+SERVER = [name for name in IMPORTS if name.startswith("testing.")]
+IMPORTS["capi"] = {"_session", "_capsule", "_jsonrpcc"}
+IMPORTS |= dict.fromkeys(
+    ["_session", "_blocking", "_map", "_dispatcher", "_client", "_submit", "aio"],
+    CLIENT,
+)
+IMPORTS["_delivery"] = {"_session"}
+IMPORTS["_params"] = {"_codec", "_jsonrpcc", "_options"}
+FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
+
+
+def imports(module):
+    """Names of modules that a module imports; those for types alone are left out."""
+    tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text())
+    ours, others = set(), set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            others |= {each.name.split(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "jsonrpcc":
+            ours |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module.startswith("jsonrpcc."):
+            ours.add(node.module.removeprefix("jsonrpcc."))
+        elif isinstance(node, ast.ImportFrom):
+            others.add(node.module.split(".")[0])
+    return ours, others
+
+
+@pytest.mark.parametrize("module", IMPORTS)
+def test_a_module_imports_what_it_may(module):
+    assert imports(module)[0] <= IMPORTS[module]
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["_client", "_dispatcher", "_blocking", "_map", "_session", "_submit", "aio"],
+)
+def test_the_client_leaves_protocol_and_sockets_to_the_core(module):
+    assert not imports(module)[1] & FOREIGN
+
+
+def test_the_server_for_tests_stands_alone():
+    """A broken client must not break what it is tested with."""
+    for module in SERVER:
+        assert not imports(module)[0] & (CLIENT | {"_client", "aio"}), module
+
+
+def test_the_package_re_exports_and_no_more():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    assert not any(
+        isinstance(node, ast.FunctionDef | ast.ClassDef | ast.If) for node in tree.body
+    )
+    public = {name for name in vars(jsonrpcc) if not name.startswith("_")}
+    modules = {"aio", "capi", "testing"}
+    assert set(jsonrpcc.__all__) - {"__version__"} == public - modules
