@@ -117,7 +117,7 @@ instructions: venv-bench ## count the instructions of a call, by valgrind, again
 	@scripts/setup.sh command valgrind valgrind
 	$(PY) -m bench.instructions $(ARGS)
 
-soak: venv soak-tools ## the long tests in stages; writes RELIABILITY.md
+soak: venv soak-tools ## the long tests in stages; writes docs/reliability.md
 	$(RUN) -m tests.soak $(ARGS)
 
 docs: venv-docs ## the documentation site, in build/docs
@@ -134,7 +134,7 @@ dist: venv-dist ## sdist, and the wheel built from it, repaired and checked, in 
 	.venv/bin/abi3audit --strict dist/*.whl
 
 test-dist: dist venv ## the wheel in empty environments, and packages built on it
-	JSONRPCC_WHEEL="$$(ls $(CURDIR)/dist/*.whl)" $(PY) -m pytest tests/test_wheel.py tests/test_consumer.py $(ARGS)
+	JSONRPCC_WHEEL="$$(ls $(CURDIR)/dist/*.whl)" $(PY) -m pytest tests/packaging/test_wheel.py tests/packaging/test_consumer.py $(ARGS)
 
 clean: ## remove all that make made, .venv included
 	rm -rf build dist .venv *.egg-info .*_cache .hypothesis .eggs jsonrpcc/_*.so jsonrpcc/include jsonrpcc/share

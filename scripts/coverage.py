@@ -142,7 +142,7 @@ def run_python_tests() -> bool:
         timeout=TIME_LIMIT,
         env={**os.environ, "JSONRPCC_COVERAGE": "yes"},
     )
-    files = sorted((COPY / "tests").glob("test_*.py"))
+    files = sorted((COPY / "tests").glob("*/test_*.py"))
     pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "timeout=300"]
     pytest += [str(path) for path in files if path.stem not in ELSEWHERE]
     passed = True
@@ -153,7 +153,7 @@ def run_python_tests() -> bool:
             check=False,
             stdout=subprocess.PIPE,
             timeout=PYTHON_LIMIT,
-            env={**os.environ, "JSONRPCC_PATIENCE": "5", "PYTHONPATH": "tests"},
+            env={**os.environ, "JSONRPCC_PATIENCE": "5", "PYTHONPATH": "tests/support"},
         )
         if done.returncode != 0:
             print(done.stdout.decode(errors="replace"))

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import time
 
-import firing
+import history
 import pytest
 import uvloop
 from helpers import LIMIT, STYLES, Wire
@@ -43,19 +43,19 @@ def serve():
 
 @pytest.fixture
 def server():
-    """A server for a `firing.History`."""
-    with Server(firing.METHODS) as server:
+    """A server for a `history.History`."""
+    with Server(history.METHODS) as server:
         yield server
 
 
 @pytest.fixture
 def servers():
-    """Make so many servers for a `firing.History`; they stop when the test ends."""
+    """Make so many servers for a `history.History`; they stop when the test ends."""
     with contextlib.ExitStack() as stack:
 
         def make(count, **options):
             return [
-                stack.enter_context(Server(firing.METHODS, **options))
+                stack.enter_context(Server(history.METHODS, **options))
                 for _ in range(count)
             ]
 

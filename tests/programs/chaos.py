@@ -22,12 +22,12 @@ import tempfile
 import threading
 import time
 
+from chaos_servers import Place
+from checker import LATE, Healthy, violations
 from faults import FAULTS, skipped
-from firing import LIMIT, History, until
+from history import LIMIT, History, until
 from misbehaviour import plan
-from patience import PATIENCE
-from places import Place
-from promises import LATE, Healthy, violations
+from time_limits import PATIENCE
 
 from jsonrpcc import AsyncClient, Client, QueueFull
 

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-from firing import LIMIT, until
+from history import LIMIT, until
 
 from jsonrpcc import AsyncClient, Client, JsonRpcError
 

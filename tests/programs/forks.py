@@ -23,7 +23,7 @@ import traceback
 import warnings
 from collections import Counter
 
-from firing import LIMIT, History, until
+from history import LIMIT, History, until
 
 from jsonrpcc import AsyncClient, Client, ClientClosed
 

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from firing import History, until, wait_for_state
+from history import History, until, wait_for_state
 
 from jsonrpcc import Client, JsonRpcError
 

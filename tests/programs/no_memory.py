@@ -15,7 +15,7 @@ import json
 import sys
 from functools import partial
 
-from firing import LIMIT
+from history import LIMIT
 
 from jsonrpcc import AsyncClient, Client
 

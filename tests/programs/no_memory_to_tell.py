@@ -13,7 +13,7 @@ import json
 import sys
 import threading
 
-from firing import LIMIT
+from history import LIMIT
 
 from jsonrpcc import Client, InvalidResponse, RequestTimeout
 

@@ -6,7 +6,7 @@ import sys
 import threading
 import warnings
 
-from firing import LIMIT, History
+from history import LIMIT, History
 
 from jsonrpcc import Client
 

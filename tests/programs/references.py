@@ -21,8 +21,8 @@ from array import array
 
 from children import ServerProcess
 from entry_points import AWAITING, BLOCKING, SLOW
-from firing import LIMIT, until
 from helpers import descriptors, threads
+from history import LIMIT, until
 
 from jsonrpcc import AsyncClient, Client
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from firing import METHODS
+from history import METHODS
 
 from jsonrpcc.testing import Drop, Payload, Server
 

@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from firing import LIMIT, History, until
+from history import LIMIT, History, until
 
 from jsonrpcc import AsyncClient, Client, JsonRpcError, QueueFull
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import kernel
-from firing import METHODS, History, servers_string, state_of, until, wait_for_state
+from history import METHODS, History, servers_string, state_of, until, wait_for_state
 
 from jsonrpcc import Client, RequestTimeout, ServerFailure
 from jsonrpcc.testing import Server

@@ -3,7 +3,7 @@ The long tests, in stages with a time budget each, and the report on them.
 
     python -m tests.soak                        all stages, 5 minutes each
     python -m tests.soak --stage chaos --minutes 20
-    python -m tests.soak --report               only write RELIABILITY.md anew
+    python -m tests.soak --report               only write docs/reliability.md anew
 
 What a stage found out is kept in build/soak/STAGE.json, so stages may be run one
 at a time.  Nothing here imports jsonrpcc: a stage may rebuild the extension.

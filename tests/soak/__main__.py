@@ -1,4 +1,4 @@
-"""Run the stages, one after another, and write RELIABILITY.md."""
+"""Run the stages, one after another, and write docs/reliability.md."""
 
 import argparse
 import dataclasses
@@ -63,8 +63,8 @@ def main():
     options = parser.parse_args()
     names = [] if options.report else options.stage or list(STAGES)
     failures = sum(run(name, options.minutes) for name in names)
-    report.write(ROOT / "RELIABILITY.md", OUT, list(STAGES))
-    print("soak: RELIABILITY.md is written", flush=True)
+    report.write(ROOT / "docs/reliability.md", OUT, list(STAGES))
+    print("soak: docs/reliability.md is written", flush=True)
     return 1 if failures else 0
 
 

@@ -1,4 +1,4 @@
-"""RELIABILITY.md: what was tried, how often, and what came out."""
+"""docs/reliability.md: what was tried, how often, and what came out."""
 
 import json
 import os
@@ -80,7 +80,7 @@ def head(records):
     yield ""
     yield (
         "What can not be promised, such as exactly once and order, stands in the "
-        "[README](README.md#what-can-not-be-promised)."
+        'README under "What can not be promised".'
     )
     yield ""
 

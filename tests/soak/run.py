@@ -13,6 +13,12 @@ OUT = ROOT / "build" / "soak"
 SPARE = 300  # seconds that a single command may take beyond its budget
 
 
+def path_of(name):
+    """Where the file of tests of that name is, in any folder of tests."""
+    (path,) = (ROOT / "tests").glob(f"*/{name}.py")
+    return str(path.relative_to(ROOT))
+
+
 @dataclass
 class Result:
     """What came of a stage."""

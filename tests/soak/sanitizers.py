@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 
-from .run import OUT, ROOT, Result
+from .run import OUT, ROOT, Result, path_of
 
 # Where the sanitized extension does not run, or is another thing than it should be.
 LEFT_OUT = {
@@ -29,7 +29,7 @@ OURS = re.compile(r"\b_(?:jsonrpcc|fast|capsule)\.abi3\.so\b|\bcsrc/")
 
 def test_files():
     """All files of tests but those left out."""
-    names = sorted(path.stem for path in (ROOT / "tests").glob("test_*.py"))
+    names = sorted(path.stem for path in (ROOT / "tests").glob("*/test_*.py"))
     return [name for name in names if name not in LEFT_OUT]
 
 
@@ -69,7 +69,7 @@ def each_file(stage, names, **options):
     for name in names:
         # So slow that the testing server's thread does not stop in its 2 s.
         patience = ("-W", "ignore:a function still blocks:ResourceWarning")
-        result = stage.pytest(*patience, f"tests/{name}.py", **options)
+        result = stage.pytest(*patience, path_of(name), **options)
         total.add(result)
         if result.failures:
             total.notes.append(f"{name} failed")
@@ -227,7 +227,7 @@ def valgrind(stage):
     planted = "".join(ours_of_memcheck(read(reports))[0])
     missed = [name for name in ("_jsonrpcc", "_fast") if f"/{name}.abi3" not in planted]
     fresh(reports)
-    tests = [f"tests/{name}.py" for name in MEMCHECKED]
+    tests = [path_of(name) for name in MEMCHECKED]
     result = stage.pytest(*tests, before=command, env=env)
     ours, others = ours_of_memcheck(read(reports))
     (OUT / "valgrind.reports").write_text("\n\n".join(ours))
@@ -272,7 +272,7 @@ def references(stage):
     def once(_):
         code, text = stage.command(
             python, "tests/programs/references.py", 200, cwd=folder,
-            env={"PYTHONPATH": "tests", "JSONRPCC_PATIENCE": "5"},
+            env={"PYTHONPATH": "tests/support", "JSONRPCC_PATIENCE": "5"},
         )  # fmt: skip
         try:
             report = json.loads(text.splitlines()[-1])

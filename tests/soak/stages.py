@@ -4,7 +4,7 @@ import json
 import re
 import sys
 
-from .run import ROOT, Result
+from .run import ROOT, Result, path_of
 from .sanitizers import asan, references, tsan, valgrind
 
 PROGRAMS = ROOT / "tests" / "programs"
@@ -136,7 +136,7 @@ def chaos(stage):
         seed = 1000 + number
         code, text = stage.command(
             sys.executable, PROGRAMS / "chaos.py", seed, 30,
-            env={"PYTHONPATH": str(ROOT / "tests")},
+            env={"PYTHONPATH": str(ROOT / "tests" / "support")},
         )  # fmt: skip
         try:
             report = json.loads(text.splitlines()[-1])
@@ -162,7 +162,7 @@ def _tests(*names, unit="tests", env=()):
     """A stage that runs some of the Python tests over and over."""
 
     def run(stage):
-        files = [f"tests/test_{name}.py" for name in names]
+        files = [path_of(f"test_{name}") for name in names]
         return stage.rounds(
             lambda _: stage.pytest("-m", "", *files, unit=unit, env=env)
         )
@@ -175,7 +175,9 @@ def exits(stage):
     each = 8
 
     def once(_):
-        result = stage.pytest("tests/test_exit.py", env={"JSONRPCC_EXITS": str(each)})
+        result = stage.pytest(
+            "tests/client/test_exit.py", env={"JSONRPCC_EXITS": str(each)}
+        )
         result.figures = {"endings": result.trials}
         result.trials *= each
         result.unit = "exits"
@@ -190,12 +192,12 @@ def forks(stage):
 
     def once(_):
         result = stage.pytest(
-            "tests/test_fork.py", "-m", "slow", env={"JSONRPCC_FORKS": str(each)}
+            "tests/client/test_fork.py", "-m", "slow", env={"JSONRPCC_FORKS": str(each)}
         )
         result.trials *= each
         result.unit = "forks"
-        more = stage.pytest("tests/test_fork.py", "tests/test_gunicorn.py", "-m",
-                            "not slow")  # fmt: skip
+        files = ("tests/client/test_fork.py", "tests/client/test_gunicorn.py")
+        more = stage.pytest(*files, "-m", "not slow")
         result.failures += more.failures
         result.figures = {"tests of fork() and gunicorn": more.trials}
         return result
@@ -207,7 +209,7 @@ def memory(stage):
     """Hostile servers and full queues against the stated formula."""
 
     def once(_):
-        result = stage.pytest("tests/test_memory.py", "-s")
+        result = stage.pytest("tests/hostile/test_memory.py", "-s")
         text = stage.log.read_text()
         for line in re.findall(r"everything (\{.*\})", text):
             report = json.loads(line.replace("'", '"'))
@@ -226,7 +228,7 @@ def injection(stage):
 
     def once(_):
         result = stage.pytest(
-            "tests/test_injection.py", env={"JSONRPCC_EXAMPLES": str(each)}
+            "tests/hostile/test_injection.py", env={"JSONRPCC_EXAMPLES": str(each)}
         )
         result.figures = {"properties": 6}
         result.trials += 6 * (each - 1)
@@ -242,7 +244,7 @@ def states(stage):
 
     def once(_):
         result = stage.pytest(
-            "tests/test_states.py", env={"JSONRPCC_STATES": str(each)}
+            "tests/client/test_states.py", env={"JSONRPCC_STATES": str(each)}
         )
         result.trials *= each
         result.unit = "runs"

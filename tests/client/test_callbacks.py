@@ -1,0 +1,210 @@
+"""What a callback may do, and that it harms and delays nobody else."""
+
+import asyncio
+import itertools
+import logging
+import threading
+import time
+
+import pytest
+from history import LIMIT, until, wait_for_state
+
+from jsonrpcc import Client, RequestTimeout
+from jsonrpcc._dispatcher import Dispatcher
+from jsonrpcc.testing import Drop
+
+
+def test_every_method_works_in_a_callback(server):
+    """A blocking call, too: it drives the loop itself."""
+    got = []
+    done = threading.Event()
+
+    def on_result(_):
+        try:
+            got.append(client.call("echo", [1]))
+            got.append(client.submit("echo", [2]))
+            got.append(client.request("echo", [3], got.append))
+            got.append(client.request("echo", [4], got.append, got.append))
+            got[-1].cancel()
+            got.extend(client.map("echo", [[5], [6]]))
+            client.notification("note")
+            client.stats()
+            client.servers()
+            with pytest.raises(RuntimeError, match="wait for itself"):
+                client.drain()
+        except BaseException as error:  # noqa: BLE001
+            got.append(error)
+        finally:
+            done.set()
+
+    with Client(server.address) as client:
+        client.request("echo", [0], on_result)
+        assert done.wait(LIMIT)
+        assert client.drain(LIMIT)
+        assert got[0] == [1]
+        assert got[1].result(LIMIT) == [2]
+        assert [5] in got
+        assert [6] in got
+        assert [3] in got
+        assert not [each for each in got if isinstance(each, AssertionError)]
+
+
+def test_a_blocking_call_in_a_callback_at_full_load(server):
+    """Callbacks may exceed the bound: waiting there would wait for themselves."""
+    count = itertools.count()
+    done = threading.Event()
+
+    def on_result(_):
+        client.request("echo", [0], lambda _: None)
+        client.call("echo", [0])
+        if next(count) == 199:
+            done.set()
+
+    with Client(server.address, max_in_flight=16) as client:
+        for _ in range(200):
+            client.request("echo", [0], on_result)
+        assert done.wait(LIMIT)
+        assert client.drain(LIMIT)
+
+
+class Unusual(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), SystemExit(), asyncio.CancelledError(), Unusual()]
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_callback_that_raises_harms_nobody_else(server, caplog, error, fails):
+    def raise_it(_):
+        raise error
+
+    with Client(server.address) as client:
+        if fails:
+            client.request("nobody knows", None, None, raise_it)
+        else:
+            client.request("echo", [0], raise_it)
+        for _ in range(5):
+            client.request("echo", [0], raise_it)
+        assert client.submit("echo", [1]).result(LIMIT) == [1]
+        assert client.drain(LIMIT)
+    failed = [r for r in caplog.records if r.exc_info and r.exc_info[1] is error]
+    assert len(failed) == 6
+    assert all(record.levelno == logging.ERROR for record in failed)
+
+
+def test_an_event_listener_that_raises_harms_nobody(server, caplog):
+    def raise_it(_):
+        raise SystemExit
+
+    with Client(server.address, on_event=raise_it) as client:
+        assert client.submit("echo", [1]).result(LIMIT) == [1]
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_a_blocked_callback_delays_nobody_elses_outcome(server):
+    """Neither a timeout nor a blocking call nor bulk waits for the dispatcher."""
+    with Client(server.address) as client:
+        wait_for_state(client, "up")
+        blocked = threading.Event()
+        release = threading.Event()
+
+        def block(_):
+            blocked.set()
+            release.wait(LIMIT)
+
+        client.request("echo", [0], block)
+        assert blocked.wait(LIMIT)
+        end = time.monotonic() + 0.3
+        calls = 0
+        while time.monotonic() < end:
+            began = time.monotonic()
+            assert client.call("echo", [1]) == [1]
+            assert time.monotonic() - began < 0.15
+            calls += 1
+        assert calls > 20
+        assert list(client.map("echo", [[i] for i in range(100)])) == [
+            [i] for i in range(100)
+        ]
+        server.misbehave(Drop())
+        began = time.monotonic()
+        with pytest.raises(RequestTimeout):
+            client.call("echo", [1], timeout=0.1)
+        assert 0.095 < time.monotonic() - began < 0.2
+        release.set()
+
+
+def test_a_deadline_passes_in_time_while_a_callback_blocks(server):
+    """The core's clock does not wait for Python: elapsed says when it was."""
+    errors = []
+    with Client(server.address) as client:
+        wait_for_state(client, "up")
+        server.misbehave(Drop(), method="echo")
+        client.request("nobody", None, None, lambda _: threading.Event().wait(0.3))
+        client.request("echo", [1], None, errors.append, timeout=0.1)
+        assert client.drain(LIMIT)
+    assert 0.099 < errors[0].elapsed < 0.15
+
+
+def test_a_dispatcher_with_much_to_do_wakes_nobody_for_its_own_calls(server):
+    """It comes for more all the time; what it submits until then goes out together."""
+    calls, window = 20_000, 5000
+    left, alive, done = calls - window, window, threading.Event()
+    times = []
+
+    def on_result(_):
+        nonlocal left, alive
+        end = time.perf_counter() + 20e-6
+        while time.perf_counter() < end:  # slower than responses come
+            pass
+        times.append(end)
+        if left > 0:
+            left -= 1
+            client.request("echo", [1], on_result)
+            return
+        alive -= 1
+        if alive == 0:
+            done.set()
+
+    with Client(server.address, timeout=LIMIT) as client:
+        for _ in range(window):
+            client.request("echo", [1], on_result)
+        before = client.stats().wakeups
+        assert done.wait(LIMIT)
+        wakeups = client.stats().wakeups - before
+    # It comes for 256 at a time.  Who did not come for 40 ms, as on a busy machine, is
+    # not waited for: the event thread drives, and each call wakes it until he comes.
+    slow = sum(b - a > 0.03 for a, b in zip(times, times[256:], strict=False))
+    assert wakeups < calls / 20 + slow
+
+
+def test_a_dispatcher_that_has_never_waited_wakes_nobody_either(server, monkeypatch):
+    """It came late, and found results ever since: the event thread knew of nobody."""
+    calls, window = 5000, 1000
+    left, done, come = calls, threading.Event(), threading.Event()
+    run = Dispatcher._run
+
+    def come_late(self, *args):
+        assert come.wait(LIMIT)
+        run(self, *args)
+
+    def on_result(_):
+        nonlocal left
+        end = time.perf_counter() + 50e-6
+        while time.perf_counter() < end:  # slower than responses come
+            pass
+        left -= 1
+        if left >= window:
+            client.request("echo", [1], on_result)
+        elif left == 0:
+            done.set()
+
+    monkeypatch.setattr(Dispatcher, "_run", come_late)
+    with Client(server.address, timeout=LIMIT) as client:
+        for _ in range(window):
+            client.request("echo", [1], on_result)
+        until(lambda: client.stats().ok == window)
+        before = client.stats().wakeups
+        come.set()
+        assert done.wait(LIMIT)
+        assert client.stats().wakeups - before < calls / 10

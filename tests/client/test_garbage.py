@@ -1,0 +1,181 @@
+"""What is dropped is cleaned up, and no call is forgotten over it."""
+
+import gc
+import os
+import weakref
+
+import pytest
+from helpers import descriptors, in_threads, rss, threads
+from history import LIMIT, METHODS, History, until, wait_for_state
+
+from jsonrpcc import Client, ClientClosed
+from jsonrpcc.testing import Drop, Server
+
+
+def settled(count, baseline):
+    """Whether no more than baseline are left; the event thread ends in its own time."""
+    return until(lambda: count() <= baseline, what=f"{count.__name__} {baseline}")
+
+
+def test_a_dropped_client_ends_its_calls_threads_and_descriptors():
+    with Server(METHODS, fault=Drop()) as server:
+        before = threads(), descriptors()
+        for number in range(20):
+            client = Client(server.address)
+            wait_for_state(client, "up")
+            history = History()
+            futures = [history.submit(client, timeout=30)[1] for _ in range(10)]
+            gone = weakref.ref(client)
+            del client
+            gc.collect()
+            until(lambda gone=gone: gone() is None)
+            history.wait()
+            for future in futures:
+                assert isinstance(future.exception(LIMIT), ClientClosed)
+            # Only then has the server read all that this client sent it; and it may
+            # not have accepted the connection yet, although the client is up.
+            server.wait_for_accepted(number + 1)
+            server.wait_for_connections(0)
+            history.check(server)
+            del future, futures  # a call keeps what is left of its client
+            server.clear()
+        gc.collect()
+        settled(threads, before[0])
+        settled(descriptors, before[1])
+
+
+def test_a_client_dropped_by_its_own_callback():
+    """The last reference may go on the dispatcher's own thread."""
+    with Server(METHODS) as server:
+        before = threads()
+        for _ in range(50):
+            box = [Client(server.address)]
+            box[0].request("echo", [1], lambda _, box=box: box.clear())
+            until(lambda box=box: not box)
+        gc.collect()
+        settled(threads, before)
+        server.wait_for_connections(0)
+
+
+def test_a_client_in_a_cycle_is_collected():
+    class Owner:
+        def __init__(self, address):
+            self.results = []
+            self.client = Client(address)
+            self.client.request("echo", [1], self.on_result)
+
+        def on_result(self, result):
+            self.results.append(result)
+
+    with Server(METHODS) as server:
+        before = threads()
+        for _ in range(20):
+            owner = Owner(server.address)
+            until(lambda owner=owner: owner.results)
+            owner.itself = owner
+            del owner
+        gc.collect()
+        settled(threads, before)
+
+
+def test_callbacks_are_let_go_with_their_outcome():
+    class Ballast:
+        pass
+
+    with Server(METHODS) as server, Client(server.address) as client:
+        gone = []
+        for _ in range(20):
+            ballast = Ballast()
+            gone.append(weakref.ref(ballast))
+            client.request("echo", [1], lambda _, ballast=ballast: None)
+            client.request("nobody", None, None, lambda _, ballast=ballast: None)
+            del ballast
+        assert client.drain(LIMIT)
+        until(lambda: not any(ref() for ref in gone), what="the end of callbacks")
+
+
+def test_three_hundred_cycles_leak_nothing():
+    with Server(METHODS) as server:
+        with Client(server.address) as client:
+            client.call("echo", [1])
+        gc.collect()
+        before = threads(), descriptors()
+        for i in range(300):
+            client = Client(server.address)
+            if i % 3:
+                assert client.submit("echo", [1]).result(LIMIT) == [1]
+            if i % 2:
+                client.close()
+            del client
+        gc.collect()
+        settled(threads, before[0])
+        server.wait_for_connections(0)
+        settled(descriptors, before[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_thousands_of_cycles_keep_memory_flat():
+    """Clients come and go; the second half takes no more memory than the first."""
+    count = int(os.environ.get("JSONRPCC_CYCLES", "3000"))
+
+    def cycle(i):
+        client = Client(server.address)
+        assert client.call("echo", [1]) == [1]
+        if i % 3:
+            assert client.submit("echo", [1]).result(LIMIT) == [1]
+        if i % 2:
+            client.close()
+
+    with Server(METHODS, keep=1) as server:
+        before = threads(), descriptors()
+        for i in range(count // 2):
+            cycle(i)
+        gc.collect()
+        settled(threads, before[0])
+        middle = rss()
+        for i in range(count // 2):
+            cycle(i)
+        gc.collect()
+        settled(threads, before[0])
+        server.wait_for_connections(0)
+        settled(descriptors, before[1])
+    # A hundred bytes a cycle would be seen.
+    assert rss() - middle < 100 * count // 2 + 512 * 1024
+
+
+def test_bulk_dropped_in_the_middle():
+    """Its queue goes while others drive, and outcomes still come in for it."""
+    with Server(METHODS) as server, Client(server.address) as client:
+        wait_for_state(client, "up")
+        server.wait_for_connections(1)
+        baseline = descriptors()
+
+        def work():
+            for i in range(100):
+                results = client.map("echo", [[n] for n in range(40)], window=16)
+                for _ in range(i % 40):
+                    next(results)
+                del results
+
+        def load():
+            for _ in range(300):
+                client.call("echo", [1])
+
+        in_threads(work, work, work, load)
+        assert client.drain(LIMIT)
+        until(lambda: client.stats().in_flight == 0)
+        assert client.stats().undelivered_bytes == 0
+        settled(descriptors, baseline)
+
+
+def test_bulk_that_ends_with_its_last_result():
+    """It is freed while the driver still rings for that result."""
+    with Server(METHODS) as server, Client(server.address) as client:
+
+        def work():
+            for i in range(400):
+                assert list(client.map("echo", [[i]])) == [[i]]
+
+        in_threads(work, work, work, work)
+        assert client.stats().ok == 1600

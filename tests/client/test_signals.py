@@ -1,0 +1,103 @@
+"""Signals reach the program as if the client were not there."""
+
+import sys
+
+import pytest
+from children import run_program
+from history import METHODS
+from time_limits import PATIENCE, THREADS_OF_TSAN
+
+from jsonrpcc import Client
+from jsonrpcc.testing import Drop, NeverRead, Server
+
+
+@pytest.fixture
+def server():
+    methods = {
+        **METHODS,
+        "silence": lambda: None,
+        "stop_reading": lambda: server.misbehave(NeverRead()),
+    }
+    with Server(methods, faults={"silence": Drop()}, keep=10) as server:
+        yield server
+
+
+def test_interrupted_system_calls_are_invisible(server):
+    """1000 signals a second without SA_RESTART cost no call anything."""
+    report = run_program("signals.py", "timer", server.address).report()
+    assert report["ticks"] > 500
+    assert report["calls"] > 100
+    assert report["errors"] == []
+
+
+def test_no_signal_finds_what_waits_for_a_call_without_an_owner(server):
+    """Handlers run where Python code goes on: none may raise there and leak it."""
+    seen = set()
+
+    def note(frame, event, function):
+        if event == "c_return":
+            seen.add(function.__name__)
+
+    with Client(server.address) as client:
+        sys.setprofile(note)
+        try:
+            assert client.call("echo", [1]) == [1]
+        finally:
+            sys.setprofile(None)
+    assert "jsonrpcc_client_new" not in seen, "only the call is looked at"
+    assert "cast" in seen, "the call made what waits for it, by Python code"
+    assert "jsonrpcc_sync_new" not in seen
+
+
+def test_ctrl_c_ends_a_blocking_call_within_200_ms(server):
+    """And gives that call up; the client goes on."""
+    report = run_program("signals.py", "interrupt", server.address).report()
+    assert report["interrupts"] == 40
+    assert report["longest"] < 0.2 * PATIENCE
+
+
+BLOCKING = [
+    "call",
+    "call waiting for a server",
+    "proxy",
+    "map",
+    "drain",
+    "drain with a limit",
+    "future",
+    "future with a limit",
+    "close",
+    "close lingers",
+    "full: call",
+    "full: request",
+    "full: submit",
+    "full: notification",
+    "full: map",
+    "asyncio.run",
+]
+
+
+@pytest.mark.parametrize("kind", BLOCKING)
+def test_ctrl_c_ends_whatever_blocks(server, kind):
+    """Within 200 ms each of 5 times, and the client is of use afterwards."""
+    report = run_program("signals.py", kind, server.address).report()
+    assert report["longest"] < 0.2 * PATIENCE
+
+
+def test_a_handler_that_raises_in_request_hurts_no_other_call(server):
+    report = run_program("signals.py", "raise", server.address).report()
+    assert report["raised"] > 100
+    assert report["accepted"] > 1000
+
+
+def test_sigpipe_and_all_dispositions_are_untouched(server):
+    """Writing to connections that the server closes raises no signal."""
+
+    def close():
+        server.drop_connections(reset=True)
+
+    server._core.methods["close"] = type(next(iter(server._core.methods.values())))(
+        close
+    )
+    report = run_program("signals.py", "pipe", server.address).report()
+    # The event thread blocks all of them.
+    assert report["blocking"] == 1 + THREADS_OF_TSAN

@@ -1,0 +1,70 @@
+"""The check of the ABI lets pass what is compatible, and nothing else."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SONAME = "libjsonrpcc.so.0"
+
+pytestmark = [
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("abidw", "abidiff", "cc", "pkg-config"))),
+        reason="no libabigail (make abi), or no compiler",
+    ),
+    pytest.mark.skipif(
+        "JSONRPCC_SAN" in os.environ, reason="children would inherit the LD_PRELOAD"
+    ),
+]
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Change the public header in a copy of the sources, and check that."""
+    for name in ("abi", "csrc", "scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+
+    def check(pattern, replacement):
+        header = tmp_path / "csrc/jsonrpcc.h"
+        text, n = re.subn(
+            pattern, replacement, header.read_text(), count=1, flags=re.DOTALL
+        )
+        assert n == 1
+        header.write_text(text)
+        done = subprocess.run(
+            [sys.executable, tmp_path / "scripts/abi.py", "check", SONAME],
+            capture_output=True, text=True, timeout=50, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return check
+
+
+def test_an_appended_field_and_status_are_compatible(changed):
+    done = changed(
+        r"JSONRPCC_EDEADLK(.*?)(size_t max_undelivered_bytes;.*?\n)",
+        r"JSONRPCC_EDEADLK, JSONRPCC_ENEW\1\2    uint32_t another;\n",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "compatible" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [
+        (r"int32_t timeout_ms; /\* from now", "int64_t timeout_ms; /* from now"),
+        (r"    const char \*method;", "    void *extra;\n    const char *method;"),
+        (r"JSONRPCC_UNKNOWN = 1", "JSONRPCC_UNKNOWN = 7"),
+    ],
+    ids=["type", "place", "number"],
+)
+def test_a_change_is_a_break(changed, pattern, replacement):
+    done = changed(pattern, replacement)
+    assert done.returncode == 1, done.stdout
+    assert "would break" in done.stderr

@@ -1,0 +1,104 @@
+"""Programs that tests run in processes of their own, and how they ended."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from history import until
+from time_limits import ASAN, PATIENCE, TSAN
+
+SUPPORT = Path(__file__).parent
+PROGRAMS = SUPPORT.parent / "programs"
+CHILD_LIMIT = 30.0 * PATIENCE
+
+# TSan puts a signal off until its thread does what TSan knows to block.  ASan's
+# malloc() keeps a lock that another thread held at a fork: the child waits for ever.
+NO_GUNICORN = pytest.mark.skipif(
+    ASAN or TSAN,
+    reason="gunicorn's workers do not see SIGTERM under TSan, client or not"
+    if TSAN
+    else "a worker may hang in ASan's malloc(), whose locks are not made for fork()",
+)
+
+
+@dataclass
+class Ended:
+    """How a child program ended."""
+
+    code: int
+    out: str
+    err: str
+    time: float  # time.monotonic() when its end was seen
+
+    def report(self):
+        """Return what the program reported: the JSON on its last line."""
+        assert self.code == 0, f"exit code {self.code}: {self.out}{self.err}"
+        assert not self.err, self.err
+        # So does a program in which ASan finds an error, with exitcode=0 and log_path.
+        assert self.out, "it ended with code 0, and has said nothing"
+        return json.loads(self.out.splitlines()[-1])
+
+
+def start_program(name, *args, env=(), before=(), **options):
+    """
+    Start tests/programs/name, by the command *before* it if there is one.
+
+    By faulthandler a crash, and SIGABRT, say where all its threads were.
+    """
+    python = [sys.executable, "-X", "faulthandler", "-W", "error"]
+    return subprocess.Popen(
+        [*before, *python, PROGRAMS / name, *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SUPPORT), **dict(env)},
+        **options,
+    )
+
+
+def run_program(name, *args, limit=CHILD_LIMIT, **options):
+    """Run tests/programs/name to its end; one that hangs fails the test."""
+    with start_program(name, *args, **options) as child:
+        try:
+            out, err = child.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGABRT)
+            out, err = child.communicate()
+            raise AssertionError(f"{name} {args} hangs: {out}{err}") from None
+        return Ended(child.returncode, out, err, time.monotonic())
+
+
+class ServerProcess:
+    """A testing server in a process of its own, to be stopped and killed."""
+
+    def __init__(self):
+        self.child = start_program("server.py", stdin=subprocess.PIPE)
+        self.address = self.child.stdout.readline().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(ProcessLookupError):
+            self.child.send_signal(signal.SIGCONT)
+            self.child.kill()
+        self.child.communicate()
+
+    def kill(self):
+        self.child.kill()
+
+    def stop(self):
+        """Stop it, and wait until it has stopped."""
+        self.child.send_signal(signal.SIGSTOP)
+        status = Path(f"/proc/{self.child.pid}/stat")
+        until(lambda: status.read_text().rpartition(")")[2].split()[0] == "T")
+
+    def go_on(self):
+        self.child.send_signal(signal.SIGCONT)

@@ -1,0 +1,192 @@
+"""The layers of the core: who may include whom, and what is exported."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from time_limits import TOOLS
+
+import jsonrpcc
+from jsonrpcc import _capsule, _fast, _jsonrpcc
+
+ROOT = Path(__file__).resolve().parents[2]
+CSRC = ROOT / "csrc"
+PACKAGE = Path(jsonrpcc.__file__).parent
+
+# The folders of the core from the ground up, and which of the others each may include.
+LAYERS = {
+    "wire": set(),
+    "engine": {"wire"},
+    "io": {"engine", "wire"},
+    "client": {"io", "engine", "wire"},
+    "api": {"wire"},
+    "python": set(),
+}
+# The public header carries the types that engine counts in; wire needs none.
+WITHOUT_PUBLIC_HEADER = {"wire"}
+# One way past the public functions: what has no function there yet.
+EXCEPTIONS = {("client/client.c", "api/bulk.h")}
+
+FREESTANDING = {
+    "assert.h", "emmintrin.h", "errno.h", "limits.h", "stdatomic.h", "stdbool.h",
+    "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "sys/types.h",
+}  # fmt: skip
+FILES = sorted(CSRC.rglob("*.[ch]"))
+CORE = [path for path in FILES if path.parent.name != "python"]
+PURE = [path for path in FILES if path.parent.name in ("wire", "engine")]
+
+
+def name_of(path):
+    return str(path.relative_to(CSRC))
+
+
+def includes(path):
+    """The headers that a file includes: ours, and others."""
+    found = re.findall(
+        r'^\s*#\s*include\s+([<"])([^>"]+)', path.read_text(), re.MULTILINE
+    )
+    return (
+        {name for mark, name in found if mark == '"'},
+        {name for mark, name in found if mark == "<"},
+    )
+
+
+def including(pattern):
+    """The files that include such a header of others themselves."""
+    return {
+        name_of(path)
+        for path in CORE
+        if any(re.fullmatch(pattern, name) for name in includes(path)[1])
+    }
+
+
+def code_of(path):
+    return re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+
+
+def test_the_folders_are_the_layers():
+    assert {path.parent.name for path in FILES} == LAYERS.keys() | {CSRC.name}
+    assert [path.name for path in CSRC.glob("*.[ch]")] == ["jsonrpcc.h"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_file_includes_what_its_layer_may(path):
+    layer = path.parent.name
+    for name in includes(path)[0]:
+        if (name_of(path), name) in EXCEPTIONS:
+            continue
+        assert (CSRC / name).exists(), f"{name} is not named from csrc"
+        if name == "jsonrpcc.h":
+            assert layer not in WITHOUT_PUBLIC_HEADER
+        else:
+            assert Path(name).parent.name in {layer, *LAYERS[layer]}, name
+
+
+def test_every_exception_is_still_needed():
+    for file, name in EXCEPTIONS:
+        assert name in includes(CSRC / file)[0]
+
+
+@pytest.mark.parametrize("path", PURE, ids=name_of)
+def test_pure_parts_know_libc_only(path):
+    """No socket, no thread, no clock, no library."""
+    assert includes(path)[1] <= FREESTANDING
+
+
+@pytest.mark.parametrize("path", PURE, ids=name_of)
+def test_pure_parts_never_print_or_read_a_clock_or_roll_dice(path):
+    banned = (
+        r"\b(printf|fprintf|puts|time|clock_gettime|gettimeofday|rand|random|getenv"
+        r"|exit|abort)\s*\("
+    )
+    assert not re.findall(banned, code_of(path))
+
+
+def test_libevent_is_in_the_loop_only():
+    assert including(r"event2?/.*|event\.h|evutil\.h") == {"io/socket.h"}
+    users = {name_of(p) for p in CORE if "io/socket.h" in includes(p)[0]}
+    assert users == {"io/loop.c", "io/socket.c"}
+
+
+def test_of_libevent_only_the_core_is_used():
+    assert including(r"event2/.*(buffer|dns|http|listener|rpc|tag|thread).*") == set()
+    linked = output_of("ldd", _jsonrpcc.__file__)
+    assert "libevent_core" in linked
+    assert not re.search(r"libevent(_extra|_pthreads)?-", linked)
+
+
+def test_threads_are_where_they_belong():
+    assert including(r"pthread\.h|threads\.h") == {
+        "api/queue.h", "client/core.h", "io/resolver.c", "io/socket.h",
+    }  # fmt: skip
+
+
+def test_sockets_are_in_the_loop_only():
+    assert including(r"sys/socket\.h|netinet/.*|arpa/.*") == {"io/socket.c"}
+
+
+def test_json_c_is_where_trees_are_made_only():
+    assert including(r"json-c/.*") == {"api/tree.c"}
+
+
+def test_python_is_in_one_folder_only():
+    """And there only where it must be: the table of functions does not use it."""
+    assert including(r"Python\.h") == set()
+    table = (CSRC / "python/table.c").read_text()
+    assert not re.search(r"\bPy[A-Z_]\w*\(", table)
+
+
+def test_the_public_header_needs_no_other():
+    ours, others = includes(CSRC / "jsonrpcc.h")
+    assert ours == set()
+    assert others == {"stdbool.h", "stddef.h", "stdint.h"}
+
+
+def test_no_file_includes_its_way_in_a_circle():
+    def visit(name, way):
+        assert name not in way, " -> ".join([*way, name])
+        for each in includes(CSRC / name)[0]:
+            visit(each, [*way, name])
+
+    for path in FILES:
+        visit(name_of(path), [])
+
+
+def test_dangerous_functions_are_banned():
+    banned = (
+        r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|alloca|signal)\s*\("
+    )
+    for path in CORE:
+        assert not re.findall(banned, code_of(path)), path
+
+
+def output_of(tool, *args):
+    path = shutil.which(tool)
+    if path is None:
+        pytest.skip(f"{tool} is missing")
+    return subprocess.check_output([path, *args], text=True, env=TOOLS)
+
+
+def symbols(module):
+    """What a shared object exports; what sanitizers and gcov add is left out."""
+    lines = output_of("nm", "-D", "--defined-only", "--format=posix", module.__file__)
+    names = {line.split()[0] for line in lines.splitlines()}
+    gcov = {"mangle_path"}
+    return {name for name in names if not name.startswith("__")} - gcov
+
+
+def test_a_shared_object_exports_only_what_is_public():
+    public = re.compile(r"jsonrpcc_[a-z_]+|PyInit__jsonrpcc|_cffi_pypyinit__jsonrpcc")
+    assert {name for name in symbols(_jsonrpcc) if not public.fullmatch(name)} == set()
+    assert symbols(_fast) == {"PyInit__fast"}
+    assert symbols(_capsule) == {"PyInit__capsule"}
+
+
+def test_each_public_function_is_exported():
+    header = (CSRC / "jsonrpcc.h").read_text()
+    code = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    declared = set(re.findall(r"^[a-z].*?\b(jsonrpcc_[a-z_]+)\(", code, re.MULTILINE))
+    exported = {name for name in symbols(_jsonrpcc) if name.startswith("jsonrpcc_")}
+    assert declared == exported
