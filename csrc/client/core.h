@@ -103,19 +103,18 @@ struct jrc_core {
     struct jrc_core *next, *prev; /* in fork.c's list */
 };
 
-/* ---- core.c: life and door ---- */
+/* ---- lifecycle.c ---- */
 
 /* options: complete.  EINVAL with why, ENOMEM.  Starts the event thread. */
 jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
                              struct jrc_core **core, char *why,
                              size_t why_size);
 
-/* Whether this process made it.  One inherited by fork() is a corpse: its
- * threads are not here, and its memory is left alone. */
-bool jrc_core_is_ours(const struct jrc_core *core);
-
 void jrc_core_ref(struct jrc_core *core);
 void jrc_core_unref(struct jrc_core *core);
+bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms);
+
+/* ---- submit.c: the submission queue ---- */
 
 jsonrpcc_status jrc_core_submit(struct jrc_core *core,
                                 const jsonrpcc_call *call, uint64_t *id);
@@ -128,8 +127,15 @@ size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
 void jrc_core_cancel(struct jrc_core *core, uint64_t id);
 void jrc_core_flush(struct jrc_core *core);
 bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms);
+
+/* ---- core.c ---- */
+
+/* Whether this process made it.  One inherited by fork() is a corpse: its
+ * threads are not here, and its memory is left alone. */
+bool jrc_core_is_ours(const struct jrc_core *core);
+
 void jrc_core_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg);
-void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats);
+void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats); /* stats.c */
 void jrc_core_undelivered(struct jrc_core *core, int64_t bytes);
 
 /* An absolute time for pthread_cond_timedwait() on our conditions, which run
@@ -137,7 +143,11 @@ void jrc_core_undelivered(struct jrc_core *core, int64_t bytes);
 struct timespec jrc_timespec(uint64_t us);
 void jrc_cond_init(pthread_cond_t *cond);
 
-/* ---- seat.c: who drives ---- */
+/* ---- leader.c: who drives ---- */
+
+/* Under the lock: have the event thread look at the seat delay_us from now. */
+void jrc_seat_set_alarm(struct jrc_core *core, uint64_t now_us,
+                        uint64_t delay_us);
 
 /* Open the alarm and start the event thread, which owns a reference. */
 bool jrc_seat_start(struct jrc_core *core);
@@ -167,9 +177,7 @@ enum jrc_rank jrc_seat_wanted(const struct jrc_core *core);
 /* Whether this thread is driving: it is inside a callback. */
 bool jrc_seat_is_mine(const struct jrc_core *core);
 
-bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms);
-
-/* ---- turn.c: what the driver does ---- */
+/* ---- iteration.c: what the driver does ---- */
 
 /* Under the lock, which it gives up meanwhile.  One turn: take what was
  * submitted, let the engine work, wait for events until until_us, tell outcomes

@@ -24,8 +24,8 @@
 /* What the event thread uses itself is far less. */
 enum { EVENT_STACK = 256 * 1024 };
 
-/* Under the lock: have the event thread look at the seat delay_us from now. */
-static void set_alarm(struct jrc_core *core, uint64_t now_us, uint64_t delay_us)
+void jrc_seat_set_alarm(struct jrc_core *core, uint64_t now_us,
+                        uint64_t delay_us)
 {
     if (core->alarm_us <= now_us + delay_us)
         return;
@@ -66,7 +66,7 @@ void jrc_seat_decline(struct jrc_core *core)
     if (wanted != JRC_NOBODY)
         offer(core, wanted);
     else
-        set_alarm(core, jrc_now_us(), JRC_UNATTENDED_US);
+        jrc_seat_set_alarm(core, jrc_now_us(), JRC_UNATTENDED_US);
 }
 
 bool jrc_seat_is_mine(const struct jrc_core *core)
@@ -90,7 +90,8 @@ bool jrc_seat_rouse(struct jrc_core *core)
     if (mine && core->alarm_us != JRC_NEVER)
         return false;
     core->summoned = !mine;
-    set_alarm(core, jrc_now_us(), core->has_dispatcher ? JRC_RETURN_US : 0);
+    jrc_seat_set_alarm(core, jrc_now_us(),
+                       core->has_dispatcher ? JRC_RETURN_US : 0);
     return false;
 }
 
@@ -121,11 +122,11 @@ void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
     enum jrc_rank wanted = jrc_seat_wanted(core);
     core->summoned = !jrc_frames_empty(&core->pending);
     if (core->closing || core->summoned)
-        set_alarm(core, core->left_us, 0);
+        jrc_seat_set_alarm(core, core->left_us, 0);
     else if (wanted > rank || wanted == JRC_EAGER)
         offer(core, wanted);
     else
-        set_alarm(core, core->left_us, JRC_UNATTENDED_US);
+        jrc_seat_set_alarm(core, core->left_us, JRC_UNATTENDED_US);
 }
 
 /* Under the lock: whether the seat may be had at once. */
@@ -236,7 +237,7 @@ static void *event_thread(void *arg)
             jrc_engine_finished(&core->engine))
             break;
         if (delay_us != JRC_NEVER)
-            set_alarm(core, jrc_now_us(), delay_us);
+            jrc_seat_set_alarm(core, jrc_now_us(), delay_us);
         pthread_mutex_unlock(&core->lock);
         while (read(core->alarm_fd, &count, sizeof count) < 0 && errno == EINTR)
             continue;
@@ -290,32 +291,4 @@ bool jrc_seat_start(struct jrc_core *core)
     if (!started)
         atomic_fetch_sub(&core->refs, 1);
     return started;
-}
-
-bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
-{
-    uint64_t until_us =
-        timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
-
-    pthread_mutex_lock(&core->lock);
-    if (!core->closing) {
-        core->closing = true;
-        pthread_cond_broadcast(&core->room);
-        if (core->rank != JRC_NOBODY)
-            jrc_loop_wake(core->loop);
-        else
-            set_alarm(core, jrc_now_us(), 0);
-    }
-    if (!jrc_seat_is_mine(core)) {
-        struct timespec until = jrc_timespec(until_us);
-        while (!core->closed)
-            if (until_us == JRC_NEVER)
-                pthread_cond_wait(&core->closed_cond, &core->lock);
-            else if (pthread_cond_timedwait(&core->closed_cond, &core->lock,
-                                            &until) == ETIMEDOUT)
-                break;
-    }
-    bool closed = core->closed;
-    pthread_mutex_unlock(&core->lock);
-    return closed;
 }

@@ -1,0 +1,137 @@
+/* A core from its making to its end. */
+
+#include "client/core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void destroy(struct jrc_core *core)
+{
+    jrc_loop_free(core->loop);
+    if (core->alarm_fd >= 0)
+        close(core->alarm_fd);
+    if (core->engine.conns != NULL)
+        jrc_engine_clear(&core->engine);
+    jrc_calls_clear(&core->calls);
+    jrc_frames_clear(&core->pending);
+    jrc_frames_clear(&core->taken);
+    jrc_servers_clear(&core->servers);
+    pthread_cond_destroy(&core->room);
+    pthread_cond_destroy(&core->closed_cond);
+    pthread_cond_destroy(&core->told_cond);
+    pthread_mutex_destroy(&core->lock);
+    free(core);
+}
+
+void jrc_core_unref(struct jrc_core *core)
+{
+    if (atomic_fetch_sub_explicit(&core->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    jrc_fork_unwatch(core);
+    destroy(core);
+}
+
+/* Spreads reconnects over processes; guards nothing. */
+static uint64_t seed(const struct jrc_core *core)
+{
+    return jrc_now_us() * 0x9e3779b97f4a7c15ULL ^ (uint64_t)getpid() << 32 ^
+           (uintptr_t)core;
+}
+
+static bool set_up(struct jrc_core *core)
+{
+    const jsonrpcc_options *options = &core->options;
+    struct jrc_limits limits = {
+        .max_depth = options->max_depth,
+        .max_response = options->max_response,
+        .connect_timeout_us = (uint64_t)options->connect_timeout_ms * 1000,
+    };
+    struct jrc_sink sink = {core, jrc_turn_outcome, jrc_turn_event};
+
+    if (!jrc_calls_init(&core->calls, options->max_in_flight + JRC_RESERVE) ||
+        !jrc_engine_init(&core->engine, &core->servers, &core->calls, &limits,
+                         &sink, seed(core)))
+        return false;
+    /* A child's ids are not those of the calls that it inherited. */
+    jrc_calls_set_epoch(&core->calls, core->generation);
+    core->loop = jrc_loop_new(&core->engine, &core->servers);
+    if (core->loop == NULL)
+        return false;
+    jrc_servers_start(&core->servers, (uint64_t)options->reconnect_ms * 1000,
+                      (uint64_t)options->reconnect_max_ms * 1000,
+                      options->reconnect_attempts == 0
+                          ? -1
+                          : (options->reconnect_attempts < 0
+                                 ? 0
+                                 : options->reconnect_attempts),
+                      jrc_now_us());
+    return true;
+}
+
+jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
+                             struct jrc_core **result, char *why,
+                             size_t why_size)
+{
+    struct jrc_core *core = calloc(1, sizeof *core);
+
+    if (core == NULL)
+        return JSONRPCC_ENOMEM;
+    core->options = *options;
+    core->options.servers = NULL;
+    core->generation = jrc_fork_generation();
+    core->alarm_fd = -1;
+    core->deferred_last = &core->deferred;
+    atomic_init(&core->refs, 1);
+    pthread_mutex_init(&core->lock, NULL);
+    jrc_cond_init(&core->room);
+    jrc_cond_init(&core->closed_cond);
+    jrc_cond_init(&core->told_cond);
+    if (!jrc_servers_parse(&core->servers, options->servers, why, why_size)) {
+        destroy(core);
+        return why_size > 0 && why[0] == '\0' ? JSONRPCC_ENOMEM
+                                              : JSONRPCC_EINVAL;
+    }
+    if (!set_up(core)) {
+        destroy(core);
+        return JSONRPCC_ENOMEM;
+    }
+    jrc_fork_watch(core);
+    if (!jrc_seat_start(core)) {
+        jrc_core_unref(core);
+        return JSONRPCC_ENOMEM;
+    }
+    pthread_mutex_lock(&core->lock);
+    jrc_seat_rouse(core);
+    pthread_mutex_unlock(&core->lock);
+    *result = core;
+    return JSONRPCC_OK;
+}
+
+bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
+{
+    uint64_t until_us =
+        timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
+
+    pthread_mutex_lock(&core->lock);
+    if (!core->closing) {
+        core->closing = true;
+        pthread_cond_broadcast(&core->room);
+        if (core->rank != JRC_NOBODY)
+            jrc_loop_wake(core->loop);
+        else
+            jrc_seat_set_alarm(core, jrc_now_us(), 0);
+    }
+    if (!jrc_seat_is_mine(core)) {
+        struct timespec until = jrc_timespec(until_us);
+        while (!core->closed)
+            if (until_us == JRC_NEVER)
+                pthread_cond_wait(&core->closed_cond, &core->lock);
+            else if (pthread_cond_timedwait(&core->closed_cond, &core->lock,
+                                            &until) == ETIMEDOUT)
+                break;
+    }
+    bool closed = core->closed;
+    pthread_mutex_unlock(&core->lock);
+    return closed;
+}

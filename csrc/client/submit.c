@@ -1,0 +1,219 @@
+/* The submission queue: calls from any thread, for the thread that drives. */
+
+#include "client/core.h"
+
+#include "wire/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Under the lock: whether a frame of so many bytes is one too many, beside so
+ * many live calls. */
+static bool is_full(const struct jrc_core *core, uint32_t live, uint32_t flags,
+                    size_t size)
+{
+    size_t queued = core->held_bytes + jrc_frames_size(&core->pending);
+    uint32_t most = core->options.max_in_flight +
+                    ((flags & JSONRPCC_RESERVE) != 0 ? JRC_RESERVE : 0);
+
+    if (live >= most)
+        return true;
+    /* A single frame above the bound is let through when it is alone. */
+    return queued > 0 && queued + size > core->options.max_queued_bytes;
+}
+
+static void fill(struct jrc_call *slot, const jsonrpcc_call *call,
+                 const struct jrc_core *core, uint64_t now_us)
+{
+    slot->done = call->done;
+    slot->arg = call->arg;
+    slot->token = call->token;
+    slot->start_us = now_us;
+    slot->timeout_ms =
+        call->timeout_ms > 0 ? call->timeout_ms : core->options.timeout_ms;
+    slot->flags =
+        (uint8_t)(call->flags & (JSONRPCC_NOTIFICATION | JSONRPCC_IDEMPOTENT |
+                                 JSONRPCC_WAIT_FOR_READY));
+    slot->copy = NULL;
+}
+
+/* Under the lock: put the call's frame at the door.  All memory that the call
+ * may ever need is taken here. */
+static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
+                               const struct jrc_message *message,
+                               uint64_t now_us, uint64_t *id)
+{
+    bool notification = (call->flags & JSONRPCC_NOTIFICATION) != 0;
+
+    if (core->closing)
+        return JSONRPCC_ECLOSED;
+    struct jrc_call *slot = jrc_calls_new(&core->calls);
+    if (slot == NULL)
+        return JSONRPCC_EFULL;
+    uint64_t wire_id = notification ? 0 : slot->id;
+    size_t size = jrc_message_frame_size(message, wire_id);
+    jsonrpcc_status status = JSONRPCC_OK;
+    char *space = NULL;
+    if (size > core->options.max_request) {
+        status = JSONRPCC_ETOOBIG;
+    } else if (core->calls.live > 1 &&
+               is_full(core, core->calls.live - 1, call->flags, size)) {
+        status = JSONRPCC_EFULL;
+        core->refused_size = size;
+    } else {
+        fill(slot, call, core, now_us);
+        space = jrc_frames_space(&core->pending, size);
+        if (space != NULL && (slot->flags & JSONRPCC_IDEMPOTENT) != 0)
+            slot->copy = malloc(size);
+        if (space == NULL ||
+            ((slot->flags & JSONRPCC_IDEMPOTENT) != 0 && slot->copy == NULL))
+            status = JSONRPCC_ENOMEM;
+    }
+    if (status != JSONRPCC_OK) {
+        jrc_calls_undo(&core->calls, slot);
+        return status;
+    }
+    jrc_message_write(message, wire_id, size, space);
+    slot->frame_len = (uint32_t)size;
+    if (slot->copy != NULL)
+        memcpy(slot->copy, space, size);
+    jrc_frames_added(&core->pending, slot->id, size);
+    *id = slot->id;
+    if (notification)
+        core->notifications++;
+    else
+        core->requests++;
+    return JSONRPCC_OK;
+}
+
+static jsonrpcc_status prepare(struct jrc_message *message,
+                               const jsonrpcc_call *call, bool scanned)
+{
+    enum jrc_reading reading = scanned ? JRC_SCANNED
+                               : (call->flags & JSONRPCC_LENIENT) != 0
+                                   ? JRC_LENIENT
+                                   : JRC_STRICT;
+    struct jrc_fault fault;
+
+    if (jrc_message_init(message, call->method, call->method_len, call->params,
+                         call->params_len, reading, &fault))
+        return JSONRPCC_OK;
+    return fault.rule == NULL ? JSONRPCC_ENOMEM : JSONRPCC_EINVAL;
+}
+
+jsonrpcc_status jrc_core_submit(struct jrc_core *core,
+                                const jsonrpcc_call *call, uint64_t *id)
+{
+    struct jrc_message message;
+    bool wake = false;
+    jsonrpcc_status status = prepare(&message, call, false);
+
+    if (status != JSONRPCC_OK)
+        return status;
+    uint64_t now_us = jrc_now_us();
+    pthread_mutex_lock(&core->lock);
+    status = enqueue(core, call, &message, now_us, id);
+    if (status == JSONRPCC_OK && (call->flags & JSONRPCC_CORKED) == 0)
+        wake = jrc_seat_rouse(core);
+    else if (status == JSONRPCC_EFULL)
+        core->refused_full++;
+    pthread_mutex_unlock(&core->lock);
+    if (wake)
+        jrc_loop_wake(core->loop);
+    jrc_message_clear(&message);
+    return status;
+}
+
+/* Submit a few: all texts are read before the lock is taken. */
+static size_t submit_some(struct jrc_core *core, const char *calls,
+                          size_t stride, size_t count, bool scanned,
+                          jsonrpcc_status *status)
+{
+    struct jrc_message messages[JRC_SOME];
+    size_t prepared = 0, accepted = 0;
+    uint32_t corked = JSONRPCC_CORKED;
+    bool wake = false;
+    uint64_t id;
+
+    for (*status = JSONRPCC_OK; prepared < count; prepared++) {
+        *status = prepare(&messages[prepared],
+                          (const void *)(calls + prepared * stride), scanned);
+        if (*status != JSONRPCC_OK)
+            break;
+    }
+    uint64_t now_us = jrc_now_us();
+    pthread_mutex_lock(&core->lock);
+    while (accepted < prepared) {
+        const jsonrpcc_call *call = (const void *)(calls + accepted * stride);
+        jsonrpcc_status refused =
+            enqueue(core, call, &messages[accepted], now_us, &id);
+        if (refused != JSONRPCC_OK) {
+            *status = refused;
+            core->refused_full += refused == JSONRPCC_EFULL;
+            break;
+        }
+        corked &= call->flags;
+        accepted++;
+    }
+    if (accepted > 0 && corked == 0)
+        wake = jrc_seat_rouse(core);
+    pthread_mutex_unlock(&core->lock);
+    if (wake)
+        jrc_loop_wake(core->loop);
+    for (size_t i = 0; i < prepared; i++)
+        jrc_message_clear(&messages[i]);
+    return accepted;
+}
+
+size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
+                            size_t stride, size_t count, bool scanned,
+                            jsonrpcc_status *status)
+{
+    const char *at = calls;
+    size_t accepted = 0;
+
+    for (*status = JSONRPCC_OK; accepted < count && *status == JSONRPCC_OK;) {
+        size_t some = count - accepted < JRC_SOME ? count - accepted : JRC_SOME;
+        accepted += submit_some(core, at + accepted * stride, stride, some,
+                                scanned, status);
+    }
+    return accepted;
+}
+
+void jrc_core_cancel(struct jrc_core *core, uint64_t id)
+{
+    pthread_mutex_lock(&core->lock);
+    jrc_calls_cancel(&core->calls, id);
+    bool wake = jrc_seat_rouse(core);
+    pthread_mutex_unlock(&core->lock);
+    if (wake)
+        jrc_loop_wake(core->loop);
+}
+
+void jrc_core_flush(struct jrc_core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    bool wake = !jrc_frames_empty(&core->pending) && jrc_seat_rouse(core);
+    pthread_mutex_unlock(&core->lock);
+    if (wake)
+        jrc_loop_wake(core->loop);
+}
+
+bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms)
+{
+    struct timespec until =
+        jrc_timespec(jrc_now_us() + (uint64_t)timeout_ms * 1000);
+    int error = 0;
+
+    pthread_mutex_lock(&core->lock);
+    core->room_waiters++;
+    while (is_full(core, core->calls.live, 0, core->refused_size) &&
+           !core->closing && error != ETIMEDOUT)
+        error = pthread_cond_timedwait(&core->room, &core->lock, &until);
+    core->room_waiters--;
+    bool room = !is_full(core, core->calls.live, 0, core->refused_size) ||
+                core->closing;
+    pthread_mutex_unlock(&core->lock);
+    return room;
+}
