@@ -117,8 +117,8 @@ instructions: venv-bench ## count the instructions of a call, by valgrind, again
 	@scripts/setup.sh command valgrind valgrind
 	$(PY) -m bench.instructions $(ARGS)
 
-soak: venv soak-tools ## the long tests in stages; writes docs/reliability.md
-	$(RUN) -m tests.soak $(ARGS)
+soak: soak-tools ## the long tests in stages; writes docs/reliability.md
+	JSONRPCC_PEERS=required $(RUN) -m tests.soak $(ARGS)
 
 docs: venv-docs ## the documentation site, in build/docs
 	$(PY) -m sphinx -E -W --keep-going -b html docs build/docs
@@ -144,8 +144,10 @@ clean: ## remove all that make made, .venv included
 
 system:
 	@scripts/setup.sh system
-soak-tools:
+soak-tools: peers
 	@scripts/setup.sh soak
+peers: venv
+	@scripts/setup.sh peers
 venv: venv-test
 venv-%: system
 	@scripts/setup.sh venv $*
@@ -208,4 +210,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench growth instructions soak soak-tools docs dist test-dist clean system venv
+.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench growth instructions soak soak-tools peers docs dist test-dist clean system venv

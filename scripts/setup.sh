@@ -4,6 +4,8 @@
 #   setup.sh system      a C compiler, pkg-config, libevent, json-c, a Python
 #   setup.sh soak        ip, nft, valgrind, clang, a debug build of Python and what
 #                        it needs to build cffi: what only the soak's stages use
+#   setup.sh peers       programs of others that tests hold the client against:
+#                        haproxy, uWSGI, gevent, ...; needs .venv
 #   setup.sh command C PACKAGE   the command C, by that Debian package
 #   setup.sh venv GROUP  .venv with that dependency group and the package
 #                        (editable), its extension built anew if it changed
@@ -79,6 +81,22 @@ setup_soak() {
     [ -z "$missing" ] || (apt_install $missing) || say "going on without: $missing"
 }
 
+# JSONRPCC_PEERS=required makes tests fail where one of these is missing.
+setup_peers() {
+    missing=
+    for tool in haproxy:haproxy nginx:nginx-light; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
+    done
+    for library in glib-2.0:libglib2.0-dev libuv:libuv1-dev libevent:libevent-dev; do
+        pkg-config --exists "${library%:*}" || missing="$missing ${library#*:}"
+    done
+    printf 'int main(void) { return 0; }\n' | ${CC:-cc} -m32 -x c - -o /dev/null 2>/dev/null ||
+        missing="$missing gcc-multilib"
+    missing=$(echo $missing)
+    [ -z "$missing" ] || (apt_install $missing) || say "going on without: $missing"
+    once group-peers "$(cksum pyproject.toml)" install_group peers
+}
+
 apt_install() {
     command -v apt-get >/dev/null ||
         die "missing (Debian's names): $*. Fedora: dnf install gcc pkgconf-pkg-config libevent-devel json-c-devel python3-devel; Alpine: apk add gcc musl-dev pkgconf libevent-dev json-c-dev python3-dev; macOS: brew install pkgconf libevent json-c python"
@@ -150,6 +168,7 @@ setup_venv() {
 case $1 in
 system) setup_system ;;
 soak) setup_soak ;;
+peers) setup_peers ;;
 command) setup_command "$2" "$3" ;;
 venv)
     find_python

@@ -1,0 +1,37 @@
+"""Programs and libraries of others that tests hold the client against."""
+
+import importlib
+import importlib.util
+import os
+import shutil
+
+import pytest
+
+REQUIRED = os.environ.get("JSONRPCC_PEERS") == "required"
+PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def _missing(name):
+    """Skip the test; fail it where "scripts/setup.sh peers" has been run."""
+    if REQUIRED:
+        pytest.fail(f"{name} is missing, and JSONRPCC_PEERS=required", pytrace=False)
+    pytest.skip(f"{name} is missing; scripts/setup.sh peers installs it")
+
+
+def program(name):
+    """Return the path of a program."""
+    return shutil.which(name, path=PATH) or _missing(name)
+
+
+def module(name):
+    """Import a module."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        return _missing(name)
+
+
+def needs_module(name):
+    """Skip, or fail, where a module that a child program imports is missing."""
+    if importlib.util.find_spec(name) is None:
+        _missing(name)
