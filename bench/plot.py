@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
+import io
+import math
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from bench.report import by_workload, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from matplotlib.axes import Axes
+
     from bench.plan import Workload
     from bench.runner import Result
 
 COLUMNS = 2
-WIDTH = 470
-LABEL = 215
-BAR = 175
-ROW = 22
-HEAD = 44
-GAP = 18
 CUT = 8.0
 """Bars longer than so many times the panel's shortest are cut, and say so."""
 
 TITLE = "CPU time per call of the whole client process, µs (less is better)"
-
-STYLE = """\
-  text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
-  text { fill: #33373d; }
-  .page { font-size: 17px; font-weight: 600; }
-  .title { font-weight: 600; }
-  .note { font-size: 11.5px; fill: #6b7280; }
-  .ours { font-weight: 600; fill: #0b6e4f; }
-  .bar-value { fill: #b8bec8; }
-  .bar-ours { fill: #12936a; }
-"""
+OURS, OTHERS, TEXT, NOTE = "#12936a", "#b8bec8", "#33373d", "#6b7280"
+SETTINGS = {
+    "svg.fonttype": "none",  # text stays text: it can be searched and read out
+    "svg.hashsalt": "jsonrpcc",  # the same figures make the same file
+    "font.family": "sans-serif",
+    "font.sans-serif": ["system-ui", "Segoe UI", "Helvetica", "Arial", "DejaVu Sans"],
+    "font.size": 9,
+    "text.color": TEXT,
+}
 
 
 def svg(results: Iterable[Result], machine: dict[str, str]) -> str:
@@ -44,62 +42,51 @@ def svg(results: Iterable[Result], machine: dict[str, str]) -> str:
         for workload, group in by_workload(results).items()
         if (ran := [result for result in group if result.runs])
     ]
-    parts = []
-    bottoms = [60] * COLUMNS
-    for workload, group in panels:
-        column = bottoms.index(min(bottoms))
-        height = HEAD + ROW * len(group)
-        parts.append(
-            _panel(workload, group, 20 + column * (WIDTH + GAP), bottoms[column])
-        )
-        bottoms[column] += height + GAP
-    width, height = 40 + COLUMNS * WIDTH + (COLUMNS - 1) * GAP, max(bottoms) + 22
-    note = f"{machine['cpu']}, {machine['kernel']}, {machine['python']}"
-    return f"""\
-<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"
-     viewBox="0 0 {width} {height}" role="img"
-     aria-label="CPU time per call of jsonrpcc and other clients">
-<style>
-{STYLE}</style>
-<rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8"
-      fill="#fbfbfa" stroke="#dfe1e5"/>
-{_text(20, 34, TITLE, "page")}
-{"".join(parts)}
-{_text(20, height - 14, note, "note")}
-</svg>
-"""
+    rows = math.ceil(len(panels) / COLUMNS)
+    tallest = max((len(group) for _, group in panels), default=1)
+    out = io.StringIO()
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(11, 0.6 + rows * (0.75 + 0.24 * tallest)))
+        figure.set_layout_engine("constrained")
+        figure.suptitle(TITLE, fontsize=12, fontweight="bold", x=0.01, ha="left")
+        axes = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
+        for each, panel in zip(axes, panels, strict=False):
+            _panel(each, *panel, tallest)
+        for each in axes[len(panels) :]:
+            each.set_axis_off()
+        figure.supxlabel(
+            f"{machine['cpu']}, {machine['kernel']}, {machine['python']}",
+            fontsize=8, color=NOTE, x=0.01, ha="left",
+        )  # fmt: skip
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()
 
 
-def _panel(workload: Workload, group: list[Result], x: int, y: int) -> str:
-    costs = [(_cost(result), result) for result in sorted(group, key=_cost)]
-    longest = min(costs[-1][0], CUT * costs[0][0])
-    parts = [
-        _text(x, y + 16, workload.name, "title"),
-        _text(x, y + 32, workload.title, "note"),
-    ]
-    for row, (cost, result) in enumerate(costs):
-        top = y + HEAD + row * ROW
-        middle = top + 13
-        length = max(2.0, BAR * min(cost, longest) / longest)
-        ours = result.rival.ours
-        start = x + LABEL
-        kind = "ours" if ours else "value"
-        parts.append(
-            f'<text x="{start - 8}" y="{middle}" text-anchor="end" class="{kind}">'
-            f"{escape(_short(result.rival.title))}</text>"
-        )
-        parts.append(
-            f'<rect x="{start}" y="{top + 2}" width="{length:.1f}"'
-            f' height="{ROW - 7}" rx="2" class="bar-{kind}"/>'
-        )
-        if cost > longest:
-            cut = start + length - 14
-            parts.append(
-                f'<path d="M{cut:.1f} {top + ROW - 4} l6 -{ROW - 5} h5 l-6 {ROW - 5} z"'
-                ' fill="#fbfbfa"/>'
-            )
-        parts.append(_text(start + length + 6, middle, number(cost), kind))
-    return "\n".join(parts)
+def _panel(axes: Axes, workload: Workload, group: list[Result], places: int) -> None:
+    ranked = sorted(group, key=_cost)
+    costs = [_cost(result) for result in ranked]
+    longest = min(costs[-1], CUT * costs[0])
+    bars = axes.barh(
+        range(len(ranked)),
+        [min(cost, longest) for cost in costs],
+        color=[OURS if result.rival.ours else OTHERS for result in ranked],
+        height=0.66,
+    )
+    labels = [number(cost) + (" (cut)" if cost > longest else "") for cost in costs]
+    for text, result in zip(
+        axes.bar_label(bars, labels, padding=3), ranked, strict=True
+    ):
+        text.set_fontweight("bold" if result.rival.ours else "normal")
+    axes.set_yticks(range(len(ranked)), [_short(r.rival.title) for r in ranked])
+    for text, result in zip(axes.get_yticklabels(), ranked, strict=True):
+        text.set_fontweight("bold" if result.rival.ours else "normal")
+    # Bars are as high in every panel, however many it has.
+    axes.set_ylim(places - 0.5, -0.5)
+    axes.set_xlim(0, longest * 1.2)
+    axes.set_xticks([])
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.set_title(f"{workload.name}: {workload.title}", loc="left", fontsize=9)
 
 
 def _cost(result: Result) -> float:
@@ -113,7 +100,3 @@ def _short(title: str) -> str:
         .replace(", own protocol", "")
         .replace("asyncio.Protocol + orjson, default loop", "asyncio protocol + orjson")
     )
-
-
-def _text(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(text)}</text>'
