@@ -101,7 +101,7 @@ abi-update: venv ## describe the ABI anew, when a release is made
 fuzz: system ## fuzz each target for FUZZ_SECONDS, by libFuzzer where clang has it
 	scripts/fuzz.sh '$(FUZZ_SECONDS)' $(FUZZERS)
 
-coverage: venv ## what the tests run of csrc/; what they do not needs a reason
+coverage: venv-coverage ## what the tests run of csrc/; what they do not needs a reason
 	$(PY) scripts/coverage.py $(ARGS)
 
 mutate: venv ## break the core in small ways, and see that its tests notice

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Measure which lines of csrc/ the C tests and the Python tests run, with gcov.
+Measure which lines of csrc/ the C tests and the Python tests run, with gcovr.
 
     coverage.py [--list]
 
@@ -21,10 +21,6 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parent.parent
 CSRC = ROOT / "csrc"
@@ -162,22 +158,29 @@ def run_python_tests() -> bool:
 
 
 def count_lines(
-    objects: Iterable[Path], where: Path, counts: Counts, functions: Functions
+    objects: Path, where: Path, counts: Counts, functions: Functions
 ) -> None:
-    """Add what gcov says of these objects, compiled in that folder."""
-    for path in sorted(objects):
-        text = run("gcov", "--json-format", "--stdout", str(path), where=where)
-        for source in json.loads(text)["files"]:
-            file = (where / source["file"]).resolve()
-            if CSRC not in file.parents and COPY / "csrc" not in file.parents:
-                continue
-            name = str(file).rpartition("/csrc/")[2]
-            if not name.endswith(".c"):
-                continue
-            for line in source["lines"]:
-                number = line["line_number"]
-                counts[name][number] += line["count"]
-                functions[name, number] = line.get("function_name", "")
+    """Add what gcovr says of the objects in a folder, compiled in that checkout."""
+    text = run(
+        sys.executable,
+        "-m",
+        "gcovr",
+        "--root",
+        str(where),
+        "--filter",
+        str(where / "csrc"),
+        "--json",
+        "-",
+        str(objects),
+    )
+    for source in json.loads(text)["files"]:
+        name = source["file"].removeprefix("csrc/")
+        if not name.endswith(".c"):
+            continue
+        for line in source["lines"]:
+            number = line["line_number"]
+            counts[name][number] += line["count"]
+            functions[name, number] = line.get("function_name", "")
 
 
 def reasons() -> dict[tuple[str, str], str]:
@@ -200,9 +203,9 @@ def main() -> int:
     passed = run_python_tests()
     counts: Counts = defaultdict(lambda: defaultdict(int))
     functions: Functions = {}
-    count_lines(BUILD.glob("*.gcno"), BUILD, counts, functions)
+    count_lines(BUILD, ROOT, counts, functions)
     by_c = {name: sum(map(bool, lines.values())) for name, lines in counts.items()}
-    count_lines((COPY / "temp").rglob("*.gcno"), COPY, counts, functions)
+    count_lines(COPY / "temp", COPY, counts, functions)
     missed: dict[tuple[str, str], list[int]] = defaultdict(list)
     for name, lines in sorted(counts.items()):
         for number, count in sorted(lines.items()):
