@@ -81,6 +81,7 @@ struct jrc_core {
     uint64_t alarm_us;  /* when the event thread looks at the seat */
     int alarm_fd;       /* its timerfd */
     bool poller_wants;  /* an event loop of others' looked for the seat */
+    bool poll_skipped;  /* it only sent, the last time */
     bool summoned;      /* it shall take the seat, if it is empty then */
     struct jsonrpcc_waiter *followers; /* those that wait and do not drive */
     pthread_t dispatcher;              /* who drove last with a lazy waiter */
@@ -182,10 +183,19 @@ bool jrc_seat_is_mine(const struct jrc_core *core);
 /* Under the lock, which it gives up meanwhile.  One turn: take what was
  * submitted, let the engine work, wait for events until until_us, tell outcomes
  * and events.  may_stay is asked under the lock, before the turn and before the
- * wait; false if it said no. */
+ * wait; false if it said no.
+ *
+ * A turn is bounded: it takes what was submitted before it began, and a driver
+ * that may not stay leaves after that.  And each one polls: what callbacks and
+ * other threads submit meanwhile waits for the next turn, and for the sockets
+ * and deadlines before it. */
 bool jrc_turn(struct jrc_core *core,
               bool (*may_stay)(const struct jrc_core *core, const void *arg),
               const void *arg, uint64_t until_us);
+
+/* Under the lock, by the driver: whether something was left for the next turn
+ * by those who found nobody asleep, and have woken nobody. */
+bool jrc_has_work(const struct jrc_core *core);
 
 /* The driver's sink for the engine. */
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,

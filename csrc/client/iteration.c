@@ -46,14 +46,17 @@ static void tell_events(struct jrc_core *core, bool replay)
     pthread_mutex_unlock(&core->lock);
 }
 
+/* What these defer in their turn is the next turn's. */
 static void run_deferred(struct jrc_core *core)
 {
-    while (core->deferred != NULL) {
-        jsonrpcc_deferred *deferred = core->deferred;
-        core->deferred = deferred->next;
-        if (core->deferred == NULL)
-            core->deferred_last = &core->deferred;
+    jsonrpcc_deferred *deferred = core->deferred;
+
+    core->deferred = NULL;
+    core->deferred_last = &core->deferred;
+    while (deferred != NULL) {
+        jsonrpcc_deferred *next = deferred->next;
         deferred->fn(deferred->arg);
+        deferred = next;
     }
 }
 
@@ -95,12 +98,11 @@ static void give_back(struct jrc_core *core)
         pthread_cond_broadcast(&core->room);
 }
 
-/* Whoever left it during a turn found nobody asleep, and has woken nobody. */
-static bool is_work_left(const struct jrc_core *core)
+bool jrc_has_work(const struct jrc_core *core)
 {
     return !jrc_frames_empty(&core->pending) ||
            core->calls.cancels != JRC_NO_CALL || core->event_replay ||
-           (core->closing && !core->close_begun);
+           core->deferred != NULL || (core->closing && !core->close_begun);
 }
 
 /* Whether the consumer keeps up. */
@@ -162,15 +164,15 @@ static void nap(struct jrc_core *core)
 
     nanosleep(&time, NULL);
     pthread_mutex_lock(&core->lock);
-    if (!is_work_left(core))
+    if (!jrc_has_work(core))
         core->rushes = 0;
     pthread_mutex_unlock(&core->lock);
     jrc_loop_poll(core->loop, 0);
 }
 
-/* Wait for events.  Who is woken as soon as it sleeps sees a rush; an eager
- * driver has no eyes for it, see is_rush(). */
-static void await_events(struct jrc_core *core, uint64_t until_us)
+/* Sleep until something happens.  Who is woken as soon as it sleeps sees a
+ * rush; an eager driver has no eyes for it, see is_rush(). */
+static void sleep_until(struct jrc_core *core, uint64_t until_us)
 {
     bool looks = core->rank != JRC_EAGER;
     uint64_t next_us =
@@ -185,45 +187,55 @@ static void await_events(struct jrc_core *core, uint64_t until_us)
         core->rushes = 0;
 }
 
-bool jrc_turn(struct jrc_core *core,
-              bool (*may_stay)(const struct jrc_core *core, const void *arg),
-              const void *arg, uint64_t until_us)
+/* Under the lock, which it gives up meanwhile: take what was submitted until
+ * now, and no more. */
+static void drain(struct jrc_core *core)
 {
     struct intake intake;
 
+    take_in(core, &intake);
+    pthread_mutex_unlock(&core->lock);
+    work(core, &intake);
+    tell(core, intake.replay);
+    pthread_mutex_lock(&core->lock);
     give_back(core);
-    bool stay = may_stay(core, arg);
-    /* What is left at the door is served even by a driver about to leave:
-     * nobody may sit here for a while. */
-    while (stay || is_work_left(core)) {
-        take_in(core, &intake);
-        pthread_mutex_unlock(&core->lock);
-        work(core, &intake);
-        tell(core, intake.replay);
-        pthread_mutex_lock(&core->lock);
-        give_back(core);
-        stay = may_stay(core, arg);
-        if (!is_work_left(core))
-            break;
-        core->rushes++;
-        if (stay && is_rush(core))
-            break;
-    }
-    if (!stay)
-        return false;
-    bool naps = is_rush(core);
-    if (!naps)
+}
+
+/* Under the lock, which it gives up meanwhile: poll, and wait if there is
+ * nothing else to do. */
+static void await_events(struct jrc_core *core, uint64_t until_us)
+{
+    bool busy = jrc_has_work(core);
+
+    core->rushes += busy;
+    bool naps = is_rush(core) && core->now_us < until_us;
+    if (!busy && !naps)
         jrc_loop_set_asleep(core->loop);
     pthread_mutex_unlock(&core->lock);
     if (naps)
         nap(core);
+    else if (busy)
+        jrc_loop_poll(core->loop, 0);
     else
-        await_events(core, until_us);
+        sleep_until(core, until_us);
     /* First free, then tell: who knows an outcome finds its slot free. */
     pthread_mutex_lock(&core->lock);
     give_back(core);
     pthread_mutex_unlock(&core->lock);
     tell(core, false);
     pthread_mutex_lock(&core->lock);
+}
+
+bool jrc_turn(struct jrc_core *core,
+              bool (*may_stay)(const struct jrc_core *core, const void *arg),
+              const void *arg, uint64_t until_us)
+{
+    give_back(core);
+    if (!may_stay(core, arg) && !jrc_has_work(core))
+        return false;
+    drain(core);
+    if (!may_stay(core, arg))
+        return false;
+    await_events(core, until_us);
     return true;
 }

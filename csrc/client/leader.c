@@ -66,7 +66,8 @@ void jrc_seat_decline(struct jrc_core *core)
     if (wanted != JRC_NOBODY)
         offer(core, wanted);
     else
-        jrc_seat_set_alarm(core, jrc_now_us(), JRC_UNATTENDED_US);
+        jrc_seat_set_alarm(core, jrc_now_us(),
+                           core->summoned ? 0 : JRC_UNATTENDED_US);
 }
 
 bool jrc_seat_is_mine(const struct jrc_core *core)
@@ -120,13 +121,14 @@ void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
     core->rank = JRC_NOBODY;
     core->left_us = jrc_now_us();
     enum jrc_rank wanted = jrc_seat_wanted(core);
-    core->summoned = !jrc_frames_empty(&core->pending);
-    if (core->closing || core->summoned)
-        jrc_seat_set_alarm(core, core->left_us, 0);
-    else if (wanted > rank || wanted == JRC_EAGER)
+    core->summoned = jrc_has_work(core);
+    if (wanted > rank || wanted == JRC_EAGER ||
+        (core->summoned && wanted != JRC_NOBODY))
         offer(core, wanted);
     else
-        jrc_seat_set_alarm(core, core->left_us, JRC_UNATTENDED_US);
+        jrc_seat_set_alarm(core, core->left_us,
+                           core->closing || core->summoned ? 0
+                                                           : JRC_UNATTENDED_US);
 }
 
 /* Under the lock: whether the seat may be had at once. */
@@ -143,7 +145,7 @@ static bool is_free(struct jrc_core *core)
 }
 
 /* What was submitted is sent, and then there can be no answer yet: the poll is
- * left out. */
+ * left out, but not twice in a row. */
 static bool poller_may_stay(const struct jrc_core *core, const void *arg)
 {
     const bool *sends = arg;
@@ -156,9 +158,10 @@ bool jrc_seat_poll(struct jrc_core *core)
     pthread_mutex_lock(&core->lock);
     note_dispatcher(core); /* even if it can not drive now */
     bool drives = is_free(core);
-    bool sends = !jrc_frames_empty(&core->pending);
+    bool sends = !jrc_frames_empty(&core->pending) && !core->poll_skipped;
     if (drives) {
         core->poller_wants = false;
+        core->poll_skipped = sends;
         jrc_seat_drive(core, JRC_LAZY, poller_may_stay, &sends, 0);
     }
     pthread_mutex_unlock(&core->lock);

@@ -92,6 +92,29 @@ def torture(stage):
     return stage.rounds(once)
 
 
+CHECKS = re.compile(r"(\d+) checks, (\d+) failed")
+
+
+def starvation(stage):
+    """Callbacks and threads that submit without end, whoever drives the loop."""
+
+    def once(number):
+        san, where = (
+            ("", "plain"), ("address,undefined", "asan"), ("thread", "thread")
+        )[number % 3]  # fmt: skip
+        code, text = make(stage, f"build/{where}/test_starvation", SAN=san)
+        if code == 0:
+            program = ROOT / "build" / where / "test_starvation"
+            code, text = stage.command(program, 1000, limit=600)
+        found = CHECKS.search(text)
+        if found is None:
+            return Result(1, "checks", 1, notes=[text[-300:]])
+        failed = max(int(found[2]), int(code != 0))
+        return Result(int(found[1]), "checks", failed, {"rounds": 1})
+
+    return stage.rounds(once)
+
+
 def mutants(stage):
     """The core broken in small ways: do its tests notice?"""
     if make(stage, "-n", "mutate")[0] != 0:
@@ -257,6 +280,7 @@ def states(stage):
 STAGES = {
     "simulator": simulator,
     "torture": torture,
+    "starvation": starvation,
     "mutants": mutants,
     "fuzz": fuzz,
     "chaos": chaos,
