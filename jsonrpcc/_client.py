@@ -275,8 +275,13 @@ class Client(Base):
         Call *method* for each of *params*; return an iterator of the results, in order.
 
         At most *window* calls are in flight, and *params* is read only so far
-        ahead.  The first error is raised in its turn, unless *return_exceptions*
-        has errors stand among the results; calls sent by then end unseen.
+        ahead; what has been read is sent before reading on takes time.  The first
+        error is raised in its turn, unless *return_exceptions* has errors stand
+        among the results; calls sent by then end unseen.  What the iterator of
+        *params* raises is raised in its turn either way.
+
+        One thread at a time may use the iterator: ``next()`` while another one is
+        in it, or from *params* itself, is a ValueError.
 
         Raises as `call` does, each error in its turn.
         """

@@ -5,7 +5,9 @@ from typing import Any, Self, final
 from jsonrpcc._codec import Codec
 
 def bind(addresses: dict[str, int], /) -> None: ...
-def take(iterator: Iterator[Any], count: int, /) -> tuple[list[Any], bool]: ...
+def take(
+    iterator: Iterator[Any], count: int, seconds: float, /
+) -> tuple[list[Any], bool, bool, float, Exception | None]: ...
 
 @final
 class Call:
@@ -135,6 +137,9 @@ class Futures:
 class Ordered(Iterator[Any]):
     turn: int
     come: int
+    return_exceptions: bool
+    @property
+    def ready(self) -> bool: ...
     def __init__(
         self,
         *,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from jsonrpcc._fast import take
 from jsonrpcc._jsonrpcc import ffi, lib
@@ -18,6 +22,19 @@ if TYPE_CHECKING:
 CHUNK = 512
 """So many calls are encoded and submitted together at most."""
 
+LONG = 0.05
+"""Seconds of reading, and then what was read is sent, and results are looked for."""
+
+_AT_HAND: tuple[type, ...] = (type(iter([])), type(iter(())), type(iter(range(0))))
+"""Iterators that neither block nor raise, whatever they are over."""
+
+# What says that params are bad.  From a codec written in C nothing else comes: it is
+# an exception from outside then, of a signal handler, and no outcome of a call.
+_BAD_PARAMS = (
+    TypeError, ValueError, OverflowError, RecursionError, MemoryError,
+    msgspec.MsgspecError,
+)  # fmt: skip
+
 
 class Bulk:
     """
@@ -25,6 +42,11 @@ class Bulk:
 
     Whoever iterates fetches, and drives the loop while waiting: no other thread
     takes part.  It is called where the next outcome has not come yet.
+
+    The params' iterator may block or raise, and nobody can know before.  So what was
+    read is sent before more is read, in groups only as far as reading goes quickly: a
+    group is a quarter of what came quickly in a row.  Where reading takes long it is
+    one by one, and results that have come go first.
     """
 
     def __init__(
@@ -42,12 +64,21 @@ class Bulk:
         self._method = method
         self._name = name
         self._params: Iterator[Any] | None = params
+        self._is_at_hand = type(params) in _AT_HAND
         self._ms = ms
         self._flags = flags
         self._window = window
         # One half of the window is answered while the other is used up.
-        self._chunk = min(CHUNK, (window + 1) // 2)
-        self._submitted = 0
+        self._half = min(CHUNK, (window + 1) // 2)
+        self._quick = 0  # so many params came quickly in a row
+        self._took = 0.0  # seconds of reading since outcomes were looked for
+        self._unsent: list[Any] = []
+        self._text: bytes | None = None  # of all that is unsent, as one array
+        self._at = ffi.new("size_t *")  # and how far it has been sent
+        self._numbered = 0
+        self._end: Exception | None = None
+        native = client._codec.native  # noqa: SLF001
+        self._bad_params = _BAD_PARAMS if native else (Exception,)
         handle = client._handle  # noqa: SLF001
         queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EAGER)
         if queue == ffi.NULL:
@@ -60,70 +91,147 @@ class Bulk:
         self._address = int(ffi.cast("uintptr_t", self._batch))
 
     def __call__(self, outcomes: Ordered) -> bool:
-        """Submit as many as may be in flight and wait for some; False at the end."""
-        while (
-            self._params is not None
-            and self._submitted - outcomes.turn <= self._window - self._chunk
-        ):
-            room = min(CHUNK, self._window - (self._submitted - outcomes.turn))
-            chunk, plain = take(self._params, room)
-            if len(chunk) < room:
-                self._params = None
-            if plain and chunk:
-                self._submit(chunk, outcomes)
-            else:
-                for params in chunk:
-                    self._submit_one(params, outcomes)
-        if outcomes.turn == self._submitted:
-            return False
-        if outcomes.come < self._submitted:
-            self._fetch(outcomes)
+        """
+        Have as many in flight as may be and wait for some; False at the end.
+
+        Raises what the params' iterator raised, when all before it has been told.
+        """
+        ms = self._fill(outcomes)
+        if outcomes.ready:
+            return True
+        if outcomes.come < self._numbered:
+            self._fetch(outcomes, ms)
+        elif self._unsent:
+            # Others fill the client.
+            lib.jsonrpcc_room(self._client._handle, SLICE_MS)  # noqa: SLF001
+        elif self._params is None and outcomes.turn == self._numbered:
+            error, self._end = self._end, None
+            if error is None:
+                return False
+            try:
+                raise error
+            finally:
+                del error  # which knows this frame
         return True
 
-    def _submit(self, chunk: list[Any], outcomes: Ordered) -> None:
-        client = self._client
-        text, size = pointer(client._texts.params(chunk)[0])  # noqa: SLF001
-        at = ffi.new("size_t *", 0)
-        left = len(chunk)
-        while left:
+    # ---- reading and sending ---------------------------------------------------
+
+    def _fill(self, outcomes: Ordered) -> int:
+        """Send what may be in flight; return how long to wait for outcomes."""
+        if not self._send(outcomes):
+            return SLICE_MS
+        if self._took >= LONG and outcomes.come < self._numbered:
+            self._fetch(outcomes, 0)
+            if outcomes.ready:
+                return 0
+        self._took = 0.0
+        least = self._quick // 4 or 1  # worth reading
+        if self._is_at_hand or least > self._half:
+            least = self._half
+        room = self._room(outcomes)
+        while self._params is not None and room >= least:
+            self._read(self._params, room)
+            if not self._send(outcomes):
+                break
+            if self._took >= LONG:
+                # Reading on keeps back a result that comes meanwhile: wait for it,
+                # but not so long that reading becomes much slower.
+                return min(math.ceil(self._took * 250), SLICE_MS)
+            room = self._room(outcomes)
+        return SLICE_MS
+
+    def _room(self, outcomes: Ordered) -> int:
+        return self._window - (self._numbered - outcomes.turn)
+
+    def _read(self, params: Iterator[Any], room: int) -> None:
+        most = CHUNK if self._is_at_hand else min(CHUNK, self._quick // 4 + 1)
+        chunk, plain, more, took, error = take(params, min(room, most), LONG)
+        if not more:
+            self._params = None
+            self._end = error
+        self._took += took
+        self._quick = 0 if took >= LONG else self._quick + len(chunk)
+        self._unsent = chunk
+        self._at[0] = 0
+        self._text = None
+        if plain and len(chunk) > 1:
+            # If it is refused they tell one by one which it is.
+            with contextlib.suppress(*self._bad_params):
+                self._text = self._client._texts.params(chunk)[0]  # noqa: SLF001
+
+    def _send(self, outcomes: Ordered) -> bool:
+        """Send what was read; False: the client is full, the rest is for later."""
+        if self._text is not None and not self._send_many():
+            return False
+        while self._unsent:
+            status = self._send_one(self._unsent[0], outcomes)
+            if status == lib.JSONRPCC_EFULL:
+                return False
+            del self._unsent[:1]
+        return True
+
+    def _send_many(self) -> bool:
+        """
+        Send from one text.
+
+        False: the client is full.  True: all is sent, or one by one will tell.
+        """
+        text, size = pointer(self._text)
+        while self._unsent:
             accepted = lib.jsonrpcc_queue_request_many(
-                self._queue, self._submitted, self._name, len(self._name),
-                text, size, at, left, self._ms, self._flags,
+                self._queue, self._numbered, self._name, len(self._name),
+                text, size, self._at, len(self._unsent), self._ms, self._flags,
             )  # fmt: skip
-            if accepted > 0:
-                self._submitted += accepted
-                left -= accepted
-            elif accepted == -lib.JSONRPCC_EFULL:
-                self._make_room(outcomes)
-            else:
-                raise refusal(-accepted, self._method, text, self._flags)
+            if accepted == -lib.JSONRPCC_EFULL:
+                return False
+            if accepted <= 0:
+                break
+            self._numbered += accepted
+            del self._unsent[:accepted]
+        self._text = None
+        return True
 
-    def _submit_one(self, params: Any, outcomes: Ordered) -> None:
-        text, flags = self._client._texts.params(params)  # noqa: SLF001
+    def _send_one(self, params: Any, outcomes: Ordered) -> int:
+        """Send one, or put in its place why not; return EFULL, or anything else."""
+        try:
+            text, flags = self._client._texts.params(params)  # noqa: SLF001
+        except self._bad_params as error:
+            self._refuse(error, outcomes)
+            return 0
         flags |= self._flags
-        while True:
-            result = lib.jsonrpcc_queue_request(
-                self._queue, self._submitted, self._name, len(self._name),
-                *pointer(text), self._ms, flags,
-            )  # fmt: skip
-            if result > 0:
-                self._submitted += 1
-                return
-            if result != -lib.JSONRPCC_EFULL:
-                raise refusal(-result, self._method, text, flags)
-            self._make_room(outcomes)
+        result: int = lib.jsonrpcc_queue_request(
+            self._queue, self._numbered, self._name, len(self._name),
+            *pointer(text), self._ms, flags,
+        )  # fmt: skip
+        if result > 0:
+            self._numbered += 1
+        elif result in (-lib.JSONRPCC_ECLOSED, -lib.JSONRPCC_EDEADLK):
+            # No matter of this call's: there will be no other.
+            self._end = refusal(-result, self._method, text, flags)
+            self._stop()
+        elif result != -lib.JSONRPCC_EFULL:
+            self._refuse(refusal(-result, self._method, text, flags), outcomes)
+        return -result
 
-    def _make_room(self, outcomes: Ordered) -> None:
-        """Others fill the client: fetch our own, or wait for theirs."""
-        if outcomes.come < self._submitted:
-            self._fetch(outcomes)
-        else:
-            lib.jsonrpcc_room(self._client._handle, SLICE_MS)  # noqa: SLF001
+    def _refuse(self, error: Exception, outcomes: Ordered) -> None:
+        """One call was not accepted: that is its outcome."""
+        outcomes.put(self._numbered, error, True)
+        self._numbered += 1
+        if not outcomes.return_exceptions:
+            # It will be raised; nothing behind it is sent.
+            self._end = None
+            self._stop()
 
-    def _fetch(self, outcomes: Ordered) -> None:
+    def _stop(self) -> None:
+        self._params = None
+        del self._unsent[1:]  # what is being sent is its caller's
+
+    # ---- outcomes ----------------------------------------------------------------
+
+    def _fetch(self, outcomes: Ordered, ms: int) -> None:
         """Wait for some outcomes and put them where they belong."""
         batch = self._batch
-        status = lib.jsonrpcc_queue_wait(self._queue, batch, SLICE_MS)
+        status = lib.jsonrpcc_queue_wait(self._queue, batch, ms)
         if status == lib.JSONRPCC_EPENDING:
             return
         if status != lib.JSONRPCC_OK:

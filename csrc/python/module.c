@@ -61,8 +61,9 @@ static bool add_type(PyObject *module, const char *name, PyObject *type)
 static PyMethodDef methods[] = {
     {"bind", bind, METH_O, "Set the addresses of the core's functions."},
     {"take", fast_take, METH_VARARGS,
-     "take(iterator, count): a list of at most so many, and whether each is a "
-     "dict, list or tuple."},
+     "take(iterator, count, seconds): a list of at most so many, whether each is a dict, "
+     "list or tuple, whether there are more, the seconds that it took, and what "
+     "the iterator raised."},
     {NULL, NULL, 0, NULL},
 };
 

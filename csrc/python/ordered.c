@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <structmember.h>
+#include <time.h>
 
 struct place {
     PyObject *outcome; /* NULL: not come yet */
@@ -23,32 +24,73 @@ struct ordered {
     unsigned long long mask;
     unsigned long long come; /* how many have come */
     char return_exceptions;
+    bool executing; /* more() runs: it is nobody else's turn */
 };
 
-/* take(iterator, count) -> (list of at most so many, whether each is a dict,
- * list or tuple) */
+/* Seconds, as cheap as can be: it goes on by some milliseconds at a time. */
+static double coarse_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* The exception that is set, as an object; it is cleared. */
+static PyObject *take_exception(void)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value != NULL && traceback != NULL)
+        PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+
+/* take(iterator, count, seconds) -> (list of at most so many, whether each is a
+ * dict, list or tuple, whether there are more, seconds that it took, what the
+ * iterator raised or None)
+ *
+ * After so many seconds it leaves off, so that what it has can be sent.  What
+ * is no Exception goes up at once. */
 PyObject *fast_take(PyObject *module, PyObject *args)
 {
-    PyObject *iterator, *item = NULL;
+    PyObject *iterator, *error = NULL;
     Py_ssize_t count;
     bool plain = true;
+    double limit, took = 0, start = coarse_seconds();
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "On", &iterator, &count))
+    if (!PyArg_ParseTuple(args, "Ond", &iterator, &count, &limit))
         return NULL;
     PyObject *list = PyList_New(0);
-    bool good = list != NULL;
-    while (good && count-- > 0 && (item = PyIter_Next(iterator)) != NULL) {
-        plain = plain && (PyDict_CheckExact(item) || PyList_CheckExact(item) ||
+    bool good = list != NULL, more = true;
+    for (Py_ssize_t n = 1; good && more && n <= count && took < limit; n++) {
+        PyObject *item = PyIter_Next(iterator);
+        more = item != NULL;
+        if (more) {
+            plain =
+                plain && (PyDict_CheckExact(item) || PyList_CheckExact(item) ||
                           PyTuple_CheckExact(item));
-        good = PyList_Append(list, item) == 0;
-        Py_DECREF(item);
+            good = PyList_Append(list, item) == 0;
+            Py_DECREF(item);
+        }
+        if (n % 4 == 0 || n == count || !more) /* a clock costs, too */
+            took = coarse_seconds() - start;
     }
-    if (!good || PyErr_Occurred()) {
+    if (list != NULL && PyErr_Occurred() &&
+        PyErr_ExceptionMatches(PyExc_Exception))
+        error = take_exception();
+    if (list == NULL || PyErr_Occurred()) {
         Py_XDECREF(list);
         return NULL;
     }
-    return Py_BuildValue("(NO)", list, plain ? Py_True : Py_False);
+    return Py_BuildValue("(NOOdN)", list, plain ? Py_True : Py_False,
+                         more ? Py_True : Py_False, took,
+                         error != NULL ? error : Py_NewRef(Py_None));
 }
 
 /* Steals outcome. */
@@ -123,13 +165,29 @@ static bool wait(struct ordered *self, const struct place *place)
     return true;
 }
 
+/* more() runs the caller's code (the params' iterator, a codec, a handler of
+ * signals) and lets other threads run: none of them may come in here. */
+static bool is_free(const struct ordered *self)
+{
+    if (self->executing)
+        PyErr_SetString(PyExc_ValueError, "map iterator already executing");
+    return !self->executing;
+}
+
 static PyObject *next(PyObject *object)
 {
     struct ordered *self = (struct ordered *)object;
     struct place *place = &self->ring[self->turn & self->mask];
 
-    if (self->more == NULL || (place->outcome == NULL && !wait(self, place)))
+    if (!is_free(self) || self->more == NULL)
         return NULL;
+    if (place->outcome == NULL) {
+        self->executing = true;
+        bool has_come = wait(self, place);
+        self->executing = false;
+        if (!has_come)
+            return NULL;
+    }
     struct place taken = *place;
     *place = (struct place){NULL, false};
     self->turn++;
@@ -203,6 +261,8 @@ static int clear(PyObject *object)
 static PyObject *close_(PyObject *object, PyObject *unused)
 {
     (void)unused;
+    if (!is_free((struct ordered *)object))
+        return NULL;
     clear(object);
     Py_RETURN_NONE;
 }
@@ -219,6 +279,21 @@ static void dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
+/* Whether the next one has come. */
+static PyObject *get_ready(PyObject *object, void *unused)
+{
+    const struct ordered *self = (struct ordered *)object;
+
+    (void)unused;
+    return PyBool_FromLong(self->ring != NULL &&
+                           self->ring[self->turn & self->mask].outcome != NULL);
+}
+
+static PyGetSetDef attributes[] = {
+    {"ready", get_ready, NULL, "Whether the next outcome has come.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMethodDef methods[] = {
     {"put", put_one, METH_VARARGS,
      "put(number, outcome, failed): the outcome of one call."},
@@ -233,6 +308,8 @@ static PyMemberDef members[] = {
      "The number of the call whose outcome comes next."},
     {"come", T_ULONGLONG, offsetof(struct ordered, come), READONLY,
      "How many outcomes have come."},
+    {"return_exceptions", T_BOOL, offsetof(struct ordered, return_exceptions),
+     READONLY, "Whether errors stand among the results."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -247,6 +324,7 @@ static PyType_Slot slots[] = {
     {Py_tp_dealloc, dealloc},
     {Py_tp_methods, methods},
     {Py_tp_members, members},
+    {Py_tp_getset, attributes},
     {0, NULL},
 };
 
