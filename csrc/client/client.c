@@ -219,7 +219,7 @@ bool jsonrpcc_in_callback(jsonrpcc_client *client)
     if (!jrc_core_is_ours(core))
         return false;
     pthread_mutex_lock(&core->lock);
-    bool mine = jrc_seat_is_mine(core);
+    bool mine = jrc_is_leader(core);
     pthread_mutex_unlock(&core->lock);
     return mine;
 }

@@ -31,13 +31,13 @@ void jrc_core_ref(struct jrc_core *core)
 void jrc_core_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg)
 {
     pthread_mutex_lock(&core->lock);
-    core->event_fn = fn;
-    core->event_arg = arg;
-    core->event_replay = true;
-    bool wake = !core->closing && jrc_seat_rouse(core);
+    core->listener.fn = fn;
+    core->listener.arg = arg;
+    core->listener.wants_replay = true;
+    bool wake = !core->closing && jrc_wake_leader(core);
     /* The one before must not run once this returns: its arg may go. */
-    while (core->telling && !jrc_seat_is_mine(core))
-        pthread_cond_wait(&core->told_cond, &core->lock);
+    while (core->listener.runs && !jrc_is_leader(core))
+        pthread_cond_wait(&core->listener.returned, &core->lock);
     pthread_mutex_unlock(&core->lock);
     if (wake)
         jrc_loop_wake(core->loop);
@@ -54,7 +54,7 @@ void jrc_core_undelivered(struct jrc_core *core, int64_t bytes)
     /* Only the way down needs a wake: the way up happens in a turn. */
     if (before <= most || before + bytes > most)
         return;
-    /* Either we see the driver asleep, or it sees our bytes before it sleeps.
+    /* Either we see the leader asleep, or it sees our bytes before it sleeps.
      */
     atomic_thread_fence(memory_order_seq_cst);
     jrc_loop_wake(core->loop);

@@ -1,10 +1,10 @@
-/* One running client: the engine, its loop, the door through which other
- * threads reach them, and the seat of the thread that drives.
+/* One running client: the engine, its loop, the submission queue by which other
+ * threads reach them, and who leads.
  *
- * The rules of threads.  `lock` guards everything under "door" and "seat"; it
- * is held for a few memory accesses, never across a callback or a system call
- * that may block.  Everything under "driver" belongs to the thread in the
- * driver's seat, which is one at a time.  No thread holds two of our locks,
+ * The rules of threads.  `lock` guards everything under "submission" and
+ * "leadership"; it is held for a few memory accesses, never across a callback
+ * or a system call that may block.  Everything under "leader" belongs to the
+ * thread that leads, which is one at a time.  No thread holds two of our locks,
  * except around fork(): see fork.c for the order. */
 
 #ifndef JRC_CORE_H
@@ -26,26 +26,66 @@ enum {
     JRC_SOME = 32,            /* calls that are submitted by one lock */
     JRC_EVENTS = 4096,        /* past events kept for a listener */
     JRC_LINGER_US = 1000000,  /* for unsent notifications at close */
-    JRC_UNATTENDED_US = 2000, /* the seat may be empty so long */
+    JRC_UNATTENDED_US = 2000, /* there may be no leader for so long */
     JRC_RETURN_US = 100,      /* a dispatcher is likely back within this */
-    JRC_GUARD_TURNS = 20,     /* ... and after so many looks it is not */
-    JRC_RUSH_US = 8,          /* a sleep shorter than this is a rush; */
-    JRC_RUSHES = 3,           /* ... after so many in a row the driver */
-    JRC_NAP_US = 50           /* ... naps for this long */
+    JRC_WATCHDOG_TURNS = 20,  /* ... and after so many looks it is not */
+    JRC_SHORT_SLEEP_US = 8,   /* who submits call after call wakes a leader */
+    JRC_SHORT_SLEEPS = 3,     /* so soon, and after so many times in a row */
+    JRC_PAUSE_US = 50         /* it pauses for this long */
 };
 
-/* Who sits in the driver's seat; a larger rank may ask for it. */
-enum jrc_rank { JRC_NOBODY, JRC_EVENT_THREAD, JRC_LAZY, JRC_EAGER };
+/* Leader/followers: at most one thread runs the loop.
+ *
+ *                 +--------> WATCHDOG ----------+
+ *     NO_LEADER --+--------> DISPATCHER --------+--> NO_LEADER
+ *                 +--------> CALLER ------------+
+ *                jrc_lead()          step_down()
+ *
+ * A larger one may ask a smaller one to step down: a thread that waits for a
+ * single call (CALLER) leads before one that comes for outcomes now and then
+ * (DISPATCHER), and that before the event thread (WATCHDOG). */
+enum jrc_leader { JRC_NO_LEADER, JRC_WATCHDOG, JRC_DISPATCHER, JRC_CALLER };
 
 /* A thread that waits, see jsonrpcc_wait(). */
 struct jsonrpcc_waiter {
     struct jrc_core *core;   /* a reference */
     jsonrpcc_client *client; /* a reference */
-    enum jrc_rank rank;
+    enum jrc_leader role;    /* when it leads */
     bool signalled;
     bool following;
     pthread_cond_t cond;
     struct jsonrpcc_waiter *next, *prev; /* in the list of followers */
+};
+
+/* Who leads, and who waits to.  Under the lock. */
+struct jrc_leadership {
+    enum jrc_leader leader; /* assigned by leader.c's set_leader() alone */
+    pthread_t thread;       /* of the leader, if there is one */
+    struct jsonrpcc_waiter *followers; /* those that wait and do not lead */
+    uint64_t left_us;                  /* when there was a leader last */
+    uint64_t alarm_us;   /* when the watchdog looks at the leader */
+    int alarm_fd;        /* its timerfd */
+    bool wake_requested; /* it shall lead, if nobody does then */
+    bool poller_wants;   /* an event loop of others' wants to lead */
+    bool poll_skipped;   /* it only sent, the last time */
+    bool has_dispatcher;
+    pthread_t dispatcher;    /* who led last with a lazy waiter */
+    unsigned watchdog_turns; /* with no sign of the dispatcher */
+    unsigned short_sleeps;   /* in a row; the leader's own */
+};
+
+/* Who is told events, and those there were. */
+struct jrc_listener {
+    /* Under the lock: */
+    jsonrpcc_event_fn fn;
+    void *arg;
+    bool wants_replay;
+    bool runs;
+    pthread_cond_t returned;
+    /* The leader's: */
+    jsonrpcc_event events[JRC_EVENTS]; /* a ring */
+    uint64_t event_count, emitted;
+    _Atomic uint64_t dropped;
 };
 
 struct jrc_core {
@@ -58,9 +98,9 @@ struct jrc_core {
     unsigned generation; /* of the process that made it */
 
     pthread_mutex_t lock;
-    /* door */
+    /* submission */
     struct jrc_calls calls;
-    struct jrc_frames pending; /* submitted, for the driver to take */
+    struct jrc_frames pending; /* submitted, for the leader to take */
     size_t held_bytes;         /* in the engine, as of its last turn */
     uint64_t requests, notifications, refused_full, turns;
     pthread_cond_t room; /* for calls or bytes */
@@ -69,35 +109,15 @@ struct jrc_core {
     bool closing;        /* close has begun */
     bool closed;         /* and ended: no callback runs any more */
     pthread_cond_t closed_cond;
-    jsonrpcc_event_fn event_fn;
-    void *event_arg;
-    bool event_replay;
-    bool telling; /* event_fn runs */
-    pthread_cond_t told_cond;
-    /* seat */
-    enum jrc_rank rank; /* of the driver */
-    pthread_t driver;   /* if there is one */
-    uint64_t left_us;   /* when the seat was left */
-    uint64_t alarm_us;  /* when the event thread looks at the seat */
-    int alarm_fd;       /* its timerfd */
-    bool poller_wants;  /* an event loop of others' looked for the seat */
-    bool poll_skipped;  /* it only sent, the last time */
-    bool summoned;      /* it shall take the seat, if it is empty then */
-    struct jsonrpcc_waiter *followers; /* those that wait and do not drive */
-    pthread_t dispatcher;              /* who drove last with a lazy waiter */
-    bool has_dispatcher;
-    unsigned guard_turns; /* of the event thread, with no sign of it */
+    struct jrc_leadership leadership;
+    struct jrc_listener listener;
 
-    /* driver */
+    /* leader */
     struct jrc_frames taken;
     jsonrpcc_deferred *deferred, **deferred_last;
-    jsonrpcc_event events[JRC_EVENTS]; /* a ring */
-    uint64_t event_count, events_told;
-    _Atomic uint64_t events_dropped;
     bool close_begun;
     uint64_t now_us; /* of the last turn */
     bool reading;    /* from the sockets, as of then */
-    unsigned rushes; /* short sleeps in a row */
 
     _Atomic int64_t undelivered_bytes;
     atomic_bool consumed;         /* some were, since the event thread looked */
@@ -131,7 +151,7 @@ bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms);
 
 /* ---- core.c ---- */
 
-/* Whether this process made it.  One inherited by fork() is a corpse: its
+/* Whether this process made it.  One inherited by fork() is stale: its
  * threads are not here, and its memory is left alone. */
 bool jrc_core_is_ours(const struct jrc_core *core);
 
@@ -144,48 +164,47 @@ void jrc_core_undelivered(struct jrc_core *core, int64_t bytes);
 struct timespec jrc_timespec(uint64_t us);
 void jrc_cond_init(pthread_cond_t *cond);
 
-/* ---- leader.c: who drives ---- */
+/* ---- leader.c: who leads ---- */
 
-/* Under the lock: have the event thread look at the seat delay_us from now. */
-void jrc_seat_set_alarm(struct jrc_core *core, uint64_t now_us,
-                        uint64_t delay_us);
+/* Under the lock: have the watchdog look at the leader delay_us from now. */
+void jrc_watchdog_set_alarm(struct jrc_core *core, uint64_t now_us,
+                            uint64_t delay_us);
 
 /* Open the alarm and start the event thread, which owns a reference. */
-bool jrc_seat_start(struct jrc_core *core);
+bool jrc_watchdog_start(struct jrc_core *core);
 
-/* Under the lock: see that somebody takes notice of what was left at the
- * door.  Returns whether jrc_loop_wake() has to be called, best unlocked. */
-bool jrc_seat_rouse(struct jrc_core *core);
+/* Under the lock: see that somebody takes notice of what was submitted.
+ * Returns whether jrc_loop_wake() has to be called, best unlocked. */
+bool jrc_wake_leader(struct jrc_core *core);
 
-/* Under the lock: take the empty seat, drive while may_stay says yes, until
- * until_us at the latest, leave it again.  Unlocks meanwhile. */
-void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
-                    bool (*may_stay)(const struct jrc_core *core,
-                                     const void *arg),
-                    const void *arg, uint64_t until_us);
+/* Under the lock, and nobody leads: lead while may_stay says yes, until
+ * until_us at the latest, and step down.  Unlocks meanwhile. */
+void jrc_lead(struct jrc_core *core, enum jrc_leader role,
+              bool (*may_stay)(const struct jrc_core *core, const void *arg),
+              const void *arg, uint64_t until_us);
 
-/* Take the seat for one turn that waits for nothing.  False: somebody else
- * drives. */
-bool jrc_seat_poll(struct jrc_core *core);
+/* Lead for one turn that waits for nothing.  False: somebody else leads, and
+ * has been told of what was submitted; or the client is closing. */
+bool jrc_lead_once(struct jrc_core *core);
 
-/* Under the lock: a follower goes away.  The seat may have been offered to it
- * just then, and nobody else would look at it. */
-void jrc_seat_decline(struct jrc_core *core);
+/* Under the lock: a follower goes away.  It may have been promoted just then,
+ * and nobody else would lead. */
+void jrc_pass_on(struct jrc_core *core);
 
-/* The highest rank among the followers that still wait for a signal. */
-enum jrc_rank jrc_seat_wanted(const struct jrc_core *core);
+/* The highest role among the followers that still wait for a signal. */
+enum jrc_leader jrc_leader_wanted(const struct jrc_core *core);
 
-/* Whether this thread is driving: it is inside a callback. */
-bool jrc_seat_is_mine(const struct jrc_core *core);
+/* Whether this thread leads: it is inside a callback. */
+bool jrc_is_leader(const struct jrc_core *core);
 
-/* ---- iteration.c: what the driver does ---- */
+/* ---- iteration.c: what the leader does ---- */
 
 /* Under the lock, which it gives up meanwhile.  One turn: take what was
- * submitted, let the engine work, wait for events until until_us, tell outcomes
+ * submitted, let the engine work, wait for events until until_us, emit outcomes
  * and events.  may_stay is asked under the lock, before the turn and before the
  * wait; false if it said no.
  *
- * A turn is bounded: it takes what was submitted before it began, and a driver
+ * A turn is bounded: it takes what was submitted before it began, and a leader
  * that may not stay leaves after that.  And each one polls: what callbacks and
  * other threads submit meanwhile waits for the next turn, and for the sockets
  * and deadlines before it. */
@@ -193,11 +212,11 @@ bool jrc_turn(struct jrc_core *core,
               bool (*may_stay)(const struct jrc_core *core, const void *arg),
               const void *arg, uint64_t until_us);
 
-/* Under the lock, by the driver: whether something was left for the next turn
+/* Under the lock, by the leader: whether something was left for the next turn
  * by those who found nobody asleep, and have woken nobody. */
 bool jrc_has_work(const struct jrc_core *core);
 
-/* The driver's sink for the engine. */
+/* The leader's sink for the engine. */
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome);
 void jrc_turn_event(void *arg, const jsonrpcc_event *event);

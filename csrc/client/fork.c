@@ -51,7 +51,7 @@ static void start_child(void)
     generation++;
     for (struct jrc_core *core = list; core != NULL; core = core->next) {
         jrc_loop_abandon(core->loop);
-        close(core->alarm_fd);
+        close(core->leadership.alarm_fd);
     }
     resume();
     list = NULL;

@@ -14,35 +14,35 @@ void jrc_turn_event(void *arg, const jsonrpcc_event *event)
 {
     struct jrc_core *core = arg;
 
-    core->events[core->event_count++ % JRC_EVENTS] = *event;
+    core->listener.events[core->listener.event_count++ % JRC_EVENTS] = *event;
 }
 
 /* Tell the listener what it has not heard, as far as it is still known.  Rare:
- * so the lock is taken only when there is something to tell. */
-static void tell_events(struct jrc_core *core, bool replay)
+ * so the lock is taken only when there is something to emit. */
+static void emit_events(struct jrc_core *core, bool replay)
 {
-    if (core->events_told == core->event_count && !replay)
+    if (core->listener.emitted == core->listener.event_count && !replay)
         return;
     pthread_mutex_lock(&core->lock);
-    if (core->event_replay)
-        core->events_told = 0;
-    core->event_replay = false;
-    jsonrpcc_event_fn fn = core->event_fn;
-    void *arg = core->event_arg;
-    core->telling = fn != NULL;
+    if (core->listener.wants_replay)
+        core->listener.emitted = 0;
+    core->listener.wants_replay = false;
+    jsonrpcc_event_fn fn = core->listener.fn;
+    void *arg = core->listener.arg;
+    core->listener.runs = fn != NULL;
     pthread_mutex_unlock(&core->lock);
     if (fn == NULL)
         return;
-    if (core->event_count - core->events_told > JRC_EVENTS) {
-        uint64_t oldest = core->event_count - JRC_EVENTS;
-        jrc_add(&core->events_dropped, oldest - core->events_told);
-        core->events_told = oldest;
+    if (core->listener.event_count - core->listener.emitted > JRC_EVENTS) {
+        uint64_t oldest = core->listener.event_count - JRC_EVENTS;
+        jrc_add(&core->listener.dropped, oldest - core->listener.emitted);
+        core->listener.emitted = oldest;
     }
-    while (core->events_told < core->event_count)
-        fn(arg, &core->events[core->events_told++ % JRC_EVENTS]);
+    while (core->listener.emitted < core->listener.event_count)
+        fn(arg, &core->listener.events[core->listener.emitted++ % JRC_EVENTS]);
     pthread_mutex_lock(&core->lock);
-    core->telling = false;
-    pthread_cond_broadcast(&core->told_cond);
+    core->listener.runs = false;
+    pthread_cond_broadcast(&core->listener.returned);
     pthread_mutex_unlock(&core->lock);
 }
 
@@ -86,7 +86,7 @@ static void take_in(struct jrc_core *core, struct intake *intake)
         intake->cancels[intake->cancel_count++] = id;
     }
     intake->closing = core->closing;
-    intake->replay = core->event_replay;
+    intake->replay = core->listener.wants_replay;
 }
 
 /* Under the lock: give back what ended. */
@@ -101,7 +101,7 @@ static void give_back(struct jrc_core *core)
 bool jrc_has_work(const struct jrc_core *core)
 {
     return !jrc_frames_empty(&core->pending) ||
-           core->calls.cancels != JRC_NO_CALL || core->event_replay ||
+           core->calls.cancels != JRC_NO_CALL || core->listener.wants_replay ||
            core->deferred != NULL || (core->closing && !core->close_begun);
 }
 
@@ -142,49 +142,50 @@ static void work(struct jrc_core *core, const struct intake *intake)
     jrc_loop_act(core->loop, now_us);
 }
 
-static void tell(struct jrc_core *core, bool replay)
+static void emit(struct jrc_core *core, bool replay)
 {
-    tell_events(core, replay);
+    emit_events(core, replay);
     run_deferred(core);
 }
 
 /* Somebody submits call after call, and no one waits for a single one. */
-static bool is_rush(const struct jrc_core *core)
+static bool is_coalescing(const struct jrc_core *core)
 {
-    return core->rushes >= JRC_RUSHES && core->rank != JRC_EAGER &&
-           jrc_seat_wanted(core) != JRC_EAGER;
+    return core->leadership.short_sleeps >= JRC_SHORT_SLEEPS &&
+           core->leadership.leader != JRC_CALLER &&
+           jrc_leader_wanted(core) != JRC_CALLER;
 }
 
 /* Waking a sleeper costs the submitter more than its call.  While somebody
  * submits call after call, sleep for a fixed time instead, in which nobody
  * needs to wake us, and see what has gathered. */
-static void nap(struct jrc_core *core)
+static void coalesce_pause(struct jrc_core *core)
 {
-    struct timespec time = {.tv_nsec = JRC_NAP_US * 1000};
+    struct timespec time = {.tv_nsec = JRC_PAUSE_US * 1000};
 
     nanosleep(&time, NULL);
     pthread_mutex_lock(&core->lock);
     if (!jrc_has_work(core))
-        core->rushes = 0;
+        core->leadership.short_sleeps = 0;
     pthread_mutex_unlock(&core->lock);
     jrc_loop_poll(core->loop, 0);
 }
 
-/* Sleep until something happens.  Who is woken as soon as it sleeps sees a
- * rush; an eager driver has no eyes for it, see is_rush(). */
+/* Sleep until something happens, and see how soon somebody wakes it; for a
+ * caller that does not matter, see is_coalescing(). */
 static void sleep_until(struct jrc_core *core, uint64_t until_us)
 {
-    bool looks = core->rank != JRC_EAGER;
+    bool counts = core->leadership.leader != JRC_CALLER;
     uint64_t next_us =
         has_caught_up(core) ? 0 : jrc_engine_next_us(&core->engine);
-    uint64_t slept_us = looks ? jrc_now_us() : 0;
+    uint64_t slept_us = counts ? jrc_now_us() : 0;
     bool woken =
         jrc_loop_poll(core->loop, next_us < until_us ? next_us : until_us);
 
-    if (looks && woken && jrc_now_us() - slept_us < JRC_RUSH_US)
-        core->rushes++;
+    if (counts && woken && jrc_now_us() - slept_us < JRC_SHORT_SLEEP_US)
+        core->leadership.short_sleeps++;
     else
-        core->rushes = 0;
+        core->leadership.short_sleeps = 0;
 }
 
 /* Under the lock, which it gives up meanwhile: take what was submitted until
@@ -196,7 +197,7 @@ static void drain(struct jrc_core *core)
     take_in(core, &intake);
     pthread_mutex_unlock(&core->lock);
     work(core, &intake);
-    tell(core, intake.replay);
+    emit(core, intake.replay);
     pthread_mutex_lock(&core->lock);
     give_back(core);
 }
@@ -207,22 +208,22 @@ static void await_events(struct jrc_core *core, uint64_t until_us)
 {
     bool busy = jrc_has_work(core);
 
-    core->rushes += busy;
-    bool naps = is_rush(core) && core->now_us < until_us;
-    if (!busy && !naps)
+    core->leadership.short_sleeps += busy;
+    bool pauses = is_coalescing(core) && core->now_us < until_us;
+    if (!busy && !pauses)
         jrc_loop_set_asleep(core->loop);
     pthread_mutex_unlock(&core->lock);
-    if (naps)
-        nap(core);
+    if (pauses)
+        coalesce_pause(core);
     else if (busy)
         jrc_loop_poll(core->loop, 0);
     else
         sleep_until(core, until_us);
-    /* First free, then tell: who knows an outcome finds its slot free. */
+    /* First free, then emit: who knows an outcome finds its slot free. */
     pthread_mutex_lock(&core->lock);
     give_back(core);
     pthread_mutex_unlock(&core->lock);
-    tell(core, false);
+    emit(core, false);
     pthread_mutex_lock(&core->lock);
 }
 

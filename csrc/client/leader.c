@@ -1,18 +1,19 @@
-/* Who drives the loop.
+/* Who leads, which is to run the loop: see the diagram in core.h.
  *
- * One thread at a time sits in the driver's seat.  A thread that waits for an
- * outcome takes an empty seat itself: that saves waking it later, which costs
- * more than the whole call.  When it has what it waited for it leaves, and
- * nobody is woken to replace it: most likely it, or the next one, is back in
- * some microseconds.  The event thread is the guard: its alarm, a timerfd, goes
- * off JRC_UNATTENDED_US after the seat was left, and if it is still empty then,
- * it sits down itself until somebody of a higher rank wants the seat.
+ * A thread that waits for an outcome leads at once if nobody does: that saves
+ * waking it later, which costs more than the whole call.  When it has what it
+ * waited for it steps down, and nobody is woken to replace it: most likely it,
+ * or the next one, is back in some microseconds.  The event thread is the
+ * watchdog: its alarm, a timerfd, goes off JRC_UNATTENDED_US after the last
+ * leader stepped down, and if nobody leads then, it does, until one with a
+ * larger role wants to.
  *
  * So the loop is never unattended for longer than that, however long Python
- * stays in a callback; and in an idle or a busy process the guard sleeps. */
+ * stays in a callback; and in an idle or a busy process the watchdog sleeps. */
 
 #include "client/core.h"
 
+#include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -24,124 +25,141 @@
 /* What the event thread uses itself is far less. */
 enum { EVENT_STACK = 256 * 1024 };
 
-void jrc_seat_set_alarm(struct jrc_core *core, uint64_t now_us,
-                        uint64_t delay_us)
+/* The only assignment to the leader.  Under the lock. */
+static void set_leader(struct jrc_leadership *leadership, enum jrc_leader to)
 {
-    if (core->alarm_us <= now_us + delay_us)
+    static const bool legal[][JRC_CALLER + 1] = {
+        [JRC_NO_LEADER] = {[JRC_WATCHDOG] = true,
+                           [JRC_DISPATCHER] = true,
+                           [JRC_CALLER] = true},
+        [JRC_WATCHDOG] = {[JRC_NO_LEADER] = true},
+        [JRC_DISPATCHER] = {[JRC_NO_LEADER] = true},
+        [JRC_CALLER] = {[JRC_NO_LEADER] = true},
+    };
+
+    assert(legal[leadership->leader][to]);
+    (void)legal; /* with NDEBUG */
+    leadership->leader = to;
+    if (to == JRC_NO_LEADER)
+        leadership->left_us = jrc_now_us();
+    else
+        leadership->thread = pthread_self();
+}
+
+void jrc_watchdog_set_alarm(struct jrc_core *core, uint64_t now_us,
+                            uint64_t delay_us)
+{
+    if (core->leadership.alarm_us <= now_us + delay_us)
         return;
-    core->alarm_us = now_us + delay_us;
+    core->leadership.alarm_us = now_us + delay_us;
     struct itimerspec spec = {
         .it_value = {.tv_nsec = (long)(delay_us * 1000 + 1)},
     };
-    timerfd_settime(core->alarm_fd, 0, &spec, NULL);
+    timerfd_settime(core->leadership.alarm_fd, 0, &spec, NULL);
 }
 
-enum jrc_rank jrc_seat_wanted(const struct jrc_core *core)
+enum jrc_leader jrc_leader_wanted(const struct jrc_core *core)
 {
-    enum jrc_rank rank = JRC_NOBODY;
+    enum jrc_leader role = JRC_NO_LEADER;
 
     if (core->closing)
-        return rank;
-    for (const struct jsonrpcc_waiter *w = core->followers; w; w = w->next)
-        if (w->rank > rank && !w->signalled)
-            rank = w->rank;
-    return rank;
+        return role;
+    for (const struct jsonrpcc_waiter *w = core->leadership.followers; w;
+         w = w->next)
+        if (w->role > role && !w->signalled)
+            role = w->role;
+    return role;
 }
 
-/* Under the lock: let one follower of that rank take the seat. */
-static void offer(struct jrc_core *core, enum jrc_rank rank)
+/* Under the lock: have one follower of that role lead. */
+static void promote(struct jrc_core *core, enum jrc_leader role)
 {
-    for (struct jsonrpcc_waiter *w = core->followers; w; w = w->next)
-        if (w->rank == rank && !w->signalled) {
+    for (struct jsonrpcc_waiter *w = core->leadership.followers; w; w = w->next)
+        if (w->role == role && !w->signalled) {
             pthread_cond_signal(&w->cond);
             return;
         }
 }
 
-void jrc_seat_decline(struct jrc_core *core)
+void jrc_pass_on(struct jrc_core *core)
 {
-    if (core->rank != JRC_NOBODY || core->closing)
+    if (core->leadership.leader != JRC_NO_LEADER || core->closing)
         return;
-    enum jrc_rank wanted = jrc_seat_wanted(core);
-    if (wanted != JRC_NOBODY)
-        offer(core, wanted);
+    enum jrc_leader wanted = jrc_leader_wanted(core);
+    if (wanted != JRC_NO_LEADER)
+        promote(core, wanted);
     else
-        jrc_seat_set_alarm(core, jrc_now_us(),
-                           core->summoned ? 0 : JRC_UNATTENDED_US);
+        jrc_watchdog_set_alarm(
+            core, jrc_now_us(),
+            core->leadership.wake_requested ? 0 : JRC_UNATTENDED_US);
 }
 
-bool jrc_seat_is_mine(const struct jrc_core *core)
+bool jrc_is_leader(const struct jrc_core *core)
 {
-    return core->rank != JRC_NOBODY &&
-           pthread_equal(core->driver, pthread_self());
+    return core->leadership.leader != JRC_NO_LEADER &&
+           pthread_equal(core->leadership.thread, pthread_self());
 }
 
-bool jrc_seat_rouse(struct jrc_core *core)
+bool jrc_wake_leader(struct jrc_core *core)
 {
-    if (core->rank != JRC_NOBODY)
+    if (core->leadership.leader != JRC_NO_LEADER)
         return true;
-    enum jrc_rank wanted = jrc_seat_wanted(core);
-    if (wanted != JRC_NOBODY) {
-        offer(core, wanted);
+    enum jrc_leader wanted = jrc_leader_wanted(core);
+    if (wanted != JRC_NO_LEADER) {
+        promote(core, wanted);
         return false;
     }
     /* The dispatcher runs callbacks, and this may be one of them. */
-    bool mine =
-        core->has_dispatcher && pthread_equal(core->dispatcher, pthread_self());
-    if (mine && core->alarm_us != JRC_NEVER)
+    bool mine = core->leadership.has_dispatcher &&
+                pthread_equal(core->leadership.dispatcher, pthread_self());
+    if (mine && core->leadership.alarm_us != JRC_NEVER)
         return false;
-    core->summoned = !mine;
-    jrc_seat_set_alarm(core, jrc_now_us(),
-                       core->has_dispatcher ? JRC_RETURN_US : 0);
+    core->leadership.wake_requested = !mine;
+    jrc_watchdog_set_alarm(core, jrc_now_us(),
+                           core->leadership.has_dispatcher ? JRC_RETURN_US : 0);
     return false;
 }
 
 /* Under the lock: this thread comes to see what there is, and will again. */
 static void note_dispatcher(struct jrc_core *core)
 {
-    core->dispatcher = pthread_self();
-    core->has_dispatcher = true;
-    core->guard_turns = 0;
+    core->leadership.dispatcher = pthread_self();
+    core->leadership.has_dispatcher = true;
+    core->leadership.watchdog_turns = 0;
 }
 
-void jrc_seat_drive(struct jrc_core *core, enum jrc_rank rank,
-                    bool (*may_stay)(const struct jrc_core *core,
-                                     const void *arg),
-                    const void *arg, uint64_t until_us)
+/* Under the lock: lead no more, and see who will. */
+static void step_down(struct jrc_core *core)
 {
-    core->rank = rank;
-    core->driver = pthread_self();
-    core->summoned = false;
-    if (rank == JRC_LAZY)
+    struct jrc_leadership *leadership = &core->leadership;
+    enum jrc_leader role = leadership->leader;
+    enum jrc_leader wanted = jrc_leader_wanted(core);
+    bool has_work = jrc_has_work(core);
+
+    set_leader(leadership, JRC_NO_LEADER);
+    leadership->wake_requested = has_work;
+    if (wanted > role || wanted == JRC_CALLER ||
+        (has_work && wanted != JRC_NO_LEADER))
+        promote(core, wanted);
+    else
+        jrc_watchdog_set_alarm(core, leadership->left_us,
+                               core->closing || has_work ? 0
+                                                         : JRC_UNATTENDED_US);
+}
+
+void jrc_lead(struct jrc_core *core, enum jrc_leader role,
+              bool (*may_stay)(const struct jrc_core *core, const void *arg),
+              const void *arg, uint64_t until_us)
+{
+    set_leader(&core->leadership, role);
+    core->leadership.wake_requested = false;
+    if (role == JRC_DISPATCHER)
         note_dispatcher(core);
     /* When its time comes during a turn it leaves after the next one, which
      * waits for nothing. */
     while (jrc_turn(core, may_stay, arg, until_us) && core->now_us < until_us)
         continue;
-    core->rank = JRC_NOBODY;
-    core->left_us = jrc_now_us();
-    enum jrc_rank wanted = jrc_seat_wanted(core);
-    core->summoned = jrc_has_work(core);
-    if (wanted > rank || wanted == JRC_EAGER ||
-        (core->summoned && wanted != JRC_NOBODY))
-        offer(core, wanted);
-    else
-        jrc_seat_set_alarm(core, core->left_us,
-                           core->closing || core->summoned ? 0
-                                                           : JRC_UNATTENDED_US);
-}
-
-/* Under the lock: whether the seat may be had at once. */
-static bool is_free(struct jrc_core *core)
-{
-    if (core->closing)
-        return false;
-    if (core->rank == JRC_EVENT_THREAD) {
-        /* It leaves, and the next look finds the seat empty. */
-        core->poller_wants = true;
-        jrc_loop_wake(core->loop);
-    }
-    return core->rank == JRC_NOBODY;
+    step_down(core);
 }
 
 /* What was submitted is sent, and then there can be no answer yet: the poll is
@@ -153,19 +171,29 @@ static bool poller_may_stay(const struct jrc_core *core, const void *arg)
     return !core->closing && !*sends;
 }
 
-bool jrc_seat_poll(struct jrc_core *core)
+bool jrc_lead_once(struct jrc_core *core)
 {
+    struct jrc_leadership *leadership = &core->leadership;
+    bool wake = false;
+
     pthread_mutex_lock(&core->lock);
-    note_dispatcher(core); /* even if it can not drive now */
-    bool drives = is_free(core);
-    bool sends = !jrc_frames_empty(&core->pending) && !core->poll_skipped;
-    if (drives) {
-        core->poller_wants = false;
-        core->poll_skipped = sends;
-        jrc_seat_drive(core, JRC_LAZY, poller_may_stay, &sends, 0);
+    note_dispatcher(core); /* even if it cannot lead now */
+    bool leads = leadership->leader == JRC_NO_LEADER && !core->closing;
+    bool sends = !jrc_frames_empty(&core->pending);
+    if (leads) {
+        sends = sends && !leadership->poll_skipped;
+        leadership->poller_wants = false;
+        leadership->poll_skipped = sends;
+        jrc_lead(core, JRC_DISPATCHER, poller_may_stay, &sends, 0);
+    } else if (!core->closing) {
+        /* The watchdog steps down, and the next look finds nobody there. */
+        leadership->poller_wants |= leadership->leader == JRC_WATCHDOG;
+        wake = sends || leadership->poller_wants;
     }
     pthread_mutex_unlock(&core->lock);
-    return drives;
+    if (wake)
+        jrc_loop_wake(core->loop);
+    return leads;
 }
 
 /* ---- the event thread ---- */
@@ -175,45 +203,45 @@ static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
     (void)arg;
     if (core->closing)
         return !core->close_begun || !jrc_engine_finished(&core->engine);
-    /* Or it has been heard of, see look_at_seat(). */
-    bool is_back = core->has_dispatcher &&
+    /* Or it has been heard of, see look_at_leader(). */
+    bool is_back = core->leadership.has_dispatcher &&
                    atomic_load_explicit(&core->consumed, memory_order_relaxed);
-    return jrc_seat_wanted(core) == JRC_NOBODY && !core->poller_wants &&
-           !is_back;
+    return jrc_leader_wanted(core) == JRC_NO_LEADER &&
+           !core->leadership.poller_wants && !is_back;
 }
 
-/* Under the lock.  How long until the seat needs another look. */
-static uint64_t look_at_seat(struct jrc_core *core, uint64_t *seen_turns)
+/* Under the lock.  How long until the leader needs another look. */
+static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
 {
-    if (core->rank != JRC_NOBODY) {
-        /* A driver that made no turn since the last look sleeps in its poll;
-         * it sets the alarm itself when it leaves. */
+    if (core->leadership.leader != JRC_NO_LEADER) {
+        /* A leader that made no turn since the last look sleeps in its poll;
+         * it sets the alarm itself when it steps down. */
         if (core->turns == *seen_turns && !core->closing)
             return JRC_NEVER;
         *seen_turns = core->turns;
         return JRC_UNATTENDED_US;
     }
-    enum jrc_rank wanted = jrc_seat_wanted(core);
-    if (wanted != JRC_NOBODY) {
-        offer(core, wanted);
+    enum jrc_leader wanted = jrc_leader_wanted(core);
+    if (wanted != JRC_NO_LEADER) {
+        promote(core, wanted);
         return JRC_UNATTENDED_US;
     }
     uint64_t now_us = jrc_now_us();
-    uint64_t due_us = core->left_us + JRC_UNATTENDED_US;
-    if (!core->summoned && !core->closing && now_us < due_us)
+    uint64_t due_us = core->leadership.left_us + JRC_UNATTENDED_US;
+    if (!core->leadership.wake_requested && !core->closing && now_us < due_us)
         return due_us - now_us;
-    core->poller_wants = false; /* it did not come */
+    core->leadership.poller_wants = false; /* it did not come */
     /* A dispatcher that is merely long in its callbacks will be back, or comes
      * for more of what is there already: one turn, without waiting, is enough
      * until then.  Turns of many threads' making are small, and small turns are
      * dear. */
     if (atomic_exchange_explicit(&core->consumed, false, memory_order_relaxed))
-        core->guard_turns = 0;
-    bool brief = core->has_dispatcher && !core->closing &&
-                 core->guard_turns < JRC_GUARD_TURNS;
-    core->guard_turns++;
-    jrc_seat_drive(core, JRC_EVENT_THREAD, event_thread_may_stay, NULL,
-                   brief ? 0 : JRC_NEVER);
+        core->leadership.watchdog_turns = 0;
+    bool brief = core->leadership.has_dispatcher && !core->closing &&
+                 core->leadership.watchdog_turns < JRC_WATCHDOG_TURNS;
+    core->leadership.watchdog_turns++;
+    jrc_lead(core, JRC_WATCHDOG, event_thread_may_stay, NULL,
+             brief ? 0 : JRC_NEVER);
     return brief ? JRC_UNATTENDED_US : JRC_NEVER;
 }
 
@@ -223,7 +251,7 @@ static void finish_close(struct jrc_core *core)
     core->closed = true;
     pthread_cond_broadcast(&core->closed_cond);
     pthread_cond_broadcast(&core->room);
-    for (struct jsonrpcc_waiter *w = core->followers; w; w = w->next)
+    for (struct jsonrpcc_waiter *w = core->leadership.followers; w; w = w->next)
         pthread_cond_signal(&w->cond);
 }
 
@@ -235,20 +263,20 @@ static void *event_thread(void *arg)
 
     pthread_mutex_lock(&core->lock);
     for (;;) {
-        uint64_t delay_us = look_at_seat(core, &seen_turns);
-        if (core->rank == JRC_NOBODY && core->close_begun &&
+        uint64_t delay_us = look_at_leader(core, &seen_turns);
+        if (core->leadership.leader == JRC_NO_LEADER && core->close_begun &&
             jrc_engine_finished(&core->engine))
             break;
         if (delay_us != JRC_NEVER)
-            jrc_seat_set_alarm(core, jrc_now_us(), delay_us);
+            jrc_watchdog_set_alarm(core, jrc_now_us(), delay_us);
         pthread_mutex_unlock(&core->lock);
-        while (read(core->alarm_fd, &count, sizeof count) < 0 && errno == EINTR)
+        while (read(core->leadership.alarm_fd, &count, sizeof count) < 0 &&
+               errno == EINTR)
             continue;
         pthread_mutex_lock(&core->lock);
-        core->alarm_us = JRC_NEVER;
+        core->leadership.alarm_us = JRC_NEVER;
     }
-    core->rank = JRC_EVENT_THREAD; /* for good */
-    core->driver = pthread_self();
+    set_leader(&core->leadership, JRC_WATCHDOG); /* for good */
     pthread_mutex_unlock(&core->lock);
     jrc_loop_close(core->loop);
     pthread_mutex_lock(&core->lock);
@@ -272,15 +300,15 @@ static size_t stack_size(const pthread_attr_t *attr)
     return (EVENT_STACK + least + 65535) / 65536 * 65536; /* in whole pages */
 }
 
-bool jrc_seat_start(struct jrc_core *core)
+bool jrc_watchdog_start(struct jrc_core *core)
 {
     sigset_t all, old;
     pthread_attr_t attr;
     pthread_t thread;
 
-    core->alarm_us = JRC_NEVER;
-    core->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-    if (core->alarm_fd < 0 || pthread_attr_init(&attr) != 0)
+    core->leadership.alarm_us = JRC_NEVER;
+    core->leadership.alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    if (core->leadership.alarm_fd < 0 || pthread_attr_init(&attr) != 0)
         return false;
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, stack_size(&attr));

@@ -9,8 +9,8 @@
 static void destroy(struct jrc_core *core)
 {
     jrc_loop_free(core->loop);
-    if (core->alarm_fd >= 0)
-        close(core->alarm_fd);
+    if (core->leadership.alarm_fd >= 0)
+        close(core->leadership.alarm_fd);
     if (core->engine.conns != NULL)
         jrc_engine_clear(&core->engine);
     jrc_calls_clear(&core->calls);
@@ -19,7 +19,7 @@ static void destroy(struct jrc_core *core)
     jrc_servers_clear(&core->servers);
     pthread_cond_destroy(&core->room);
     pthread_cond_destroy(&core->closed_cond);
-    pthread_cond_destroy(&core->told_cond);
+    pthread_cond_destroy(&core->listener.returned);
     pthread_mutex_destroy(&core->lock);
     free(core);
 }
@@ -80,13 +80,13 @@ jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
     core->options = *options;
     core->options.servers = NULL;
     core->generation = jrc_fork_generation();
-    core->alarm_fd = -1;
+    core->leadership.alarm_fd = -1;
     core->deferred_last = &core->deferred;
     atomic_init(&core->refs, 1);
     pthread_mutex_init(&core->lock, NULL);
     jrc_cond_init(&core->room);
     jrc_cond_init(&core->closed_cond);
-    jrc_cond_init(&core->told_cond);
+    jrc_cond_init(&core->listener.returned);
     if (!jrc_servers_parse(&core->servers, options->servers, why, why_size)) {
         destroy(core);
         return why_size > 0 && why[0] == '\0' ? JSONRPCC_ENOMEM
@@ -97,12 +97,12 @@ jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
         return JSONRPCC_ENOMEM;
     }
     jrc_fork_watch(core);
-    if (!jrc_seat_start(core)) {
+    if (!jrc_watchdog_start(core)) {
         jrc_core_unref(core);
         return JSONRPCC_ENOMEM;
     }
     pthread_mutex_lock(&core->lock);
-    jrc_seat_rouse(core);
+    jrc_wake_leader(core);
     pthread_mutex_unlock(&core->lock);
     *result = core;
     return JSONRPCC_OK;
@@ -117,12 +117,12 @@ bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
     if (!core->closing) {
         core->closing = true;
         pthread_cond_broadcast(&core->room);
-        if (core->rank != JRC_NOBODY)
+        if (core->leadership.leader != JRC_NO_LEADER)
             jrc_loop_wake(core->loop);
         else
-            jrc_seat_set_alarm(core, jrc_now_us(), 0);
+            jrc_watchdog_set_alarm(core, jrc_now_us(), 0);
     }
-    if (!jrc_seat_is_mine(core)) {
+    if (!jrc_is_leader(core)) {
         struct timespec until = jrc_timespec(until_us);
         while (!core->closed)
             if (until_us == JRC_NEVER)

@@ -1,4 +1,4 @@
-/* The submission queue: calls from any thread, for the thread that drives. */
+/* The submission queue: calls from any thread, for the leader. */
 
 #include "client/core.h"
 
@@ -115,7 +115,7 @@ jsonrpcc_status jrc_core_submit(struct jrc_core *core,
     pthread_mutex_lock(&core->lock);
     status = enqueue(core, call, &message, now_us, id);
     if (status == JSONRPCC_OK && (call->flags & JSONRPCC_CORKED) == 0)
-        wake = jrc_seat_rouse(core);
+        wake = jrc_wake_leader(core);
     else if (status == JSONRPCC_EFULL)
         core->refused_full++;
     pthread_mutex_unlock(&core->lock);
@@ -157,7 +157,7 @@ static size_t submit_some(struct jrc_core *core, const char *calls,
         accepted++;
     }
     if (accepted > 0 && corked == 0)
-        wake = jrc_seat_rouse(core);
+        wake = jrc_wake_leader(core);
     pthread_mutex_unlock(&core->lock);
     if (wake)
         jrc_loop_wake(core->loop);
@@ -185,7 +185,7 @@ void jrc_core_cancel(struct jrc_core *core, uint64_t id)
 {
     pthread_mutex_lock(&core->lock);
     jrc_calls_cancel(&core->calls, id);
-    bool wake = jrc_seat_rouse(core);
+    bool wake = jrc_wake_leader(core);
     pthread_mutex_unlock(&core->lock);
     if (wake)
         jrc_loop_wake(core->loop);
@@ -194,7 +194,7 @@ void jrc_core_cancel(struct jrc_core *core, uint64_t id)
 void jrc_core_flush(struct jrc_core *core)
 {
     pthread_mutex_lock(&core->lock);
-    bool wake = !jrc_frames_empty(&core->pending) && jrc_seat_rouse(core);
+    bool wake = !jrc_frames_empty(&core->pending) && jrc_wake_leader(core);
     pthread_mutex_unlock(&core->lock);
     if (wake)
         jrc_loop_wake(core->loop);

@@ -1,5 +1,4 @@
-/* A signal whose waiter drives the loop while it waits: public API over the
- * seat. */
+/* A signal whose waiter leads while it waits. */
 
 #include "client/client.h"
 #include "client/core.h"
@@ -18,7 +17,7 @@ jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy)
     jrc_core_ref(core);
     waiter->client = client;
     jrc_client_ref(client);
-    waiter->rank = lazy ? JRC_LAZY : JRC_EAGER;
+    waiter->role = lazy ? JRC_DISPATCHER : JRC_CALLER;
     jrc_cond_init(&waiter->cond);
     return waiter;
 }
@@ -51,8 +50,8 @@ void jsonrpcc_signal(jsonrpcc_waiter *waiter)
     waiter->signalled = true;
     if (waiter->following)
         pthread_cond_signal(&waiter->cond);
-    else if (core->rank == waiter->rank && !core->closed)
-        jrc_loop_wake(core->loop); /* it may be the driver, and asleep */
+    else if (core->leadership.leader == waiter->role && !core->closed)
+        jrc_loop_wake(core->loop); /* it may lead, and be asleep */
     pthread_mutex_unlock(&core->lock);
 }
 
@@ -61,23 +60,24 @@ static bool waiter_may_stay(const struct jrc_core *core, const void *arg)
     const jsonrpcc_waiter *waiter = arg;
 
     return !waiter->signalled && !core->closing &&
-           jrc_seat_wanted(core) <= waiter->rank;
+           jrc_leader_wanted(core) <= waiter->role;
 }
 
 /* Under the lock: wait in line until something may have changed. */
 static void follow(struct jrc_core *core, jsonrpcc_waiter *waiter,
                    uint64_t until_us)
 {
-    waiter->next = core->followers;
+    waiter->next = core->leadership.followers;
     waiter->prev = NULL;
     if (waiter->next != NULL)
         waiter->next->prev = waiter;
-    core->followers = waiter;
+    core->leadership.followers = waiter;
     waiter->following = true;
-    /* A driver of lower rank makes place; one of the same rank has to be woken
+    /* A leader of a smaller role steps down; one of the same has to be woken
      * for what this thread may have submitted. */
-    if (core->rank != JRC_NOBODY && !core->closed &&
-        (core->rank < waiter->rank || !jrc_frames_empty(&core->pending)))
+    if (core->leadership.leader != JRC_NO_LEADER && !core->closed &&
+        (core->leadership.leader < waiter->role ||
+         !jrc_frames_empty(&core->pending)))
         jrc_loop_wake(core->loop);
     if (until_us == JRC_NEVER) {
         pthread_cond_wait(&waiter->cond, &core->lock);
@@ -89,7 +89,7 @@ static void follow(struct jrc_core *core, jsonrpcc_waiter *waiter,
     if (waiter->prev != NULL)
         waiter->prev->next = waiter->next;
     else
-        core->followers = waiter->next;
+        core->leadership.followers = waiter->next;
     if (waiter->next != NULL)
         waiter->next->prev = waiter->prev;
 }
@@ -98,7 +98,7 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
 {
     struct jrc_core *core = waiter->core;
     jsonrpcc_status status = JSONRPCC_OK;
-    bool followed = false; /* and has not driven since */
+    bool followed = false; /* and has not led since */
     uint64_t now_us = timeout_ms < 0 ? 0 : jrc_now_us();
     uint64_t until_us =
         timeout_ms < 0 ? JRC_NEVER : now_us + (uint64_t)timeout_ms * 1000;
@@ -106,7 +106,7 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
     if (!jrc_core_is_ours(core))
         return JSONRPCC_ECLOSED;
     pthread_mutex_lock(&core->lock);
-    if (jrc_seat_is_mine(core))
+    if (jrc_is_leader(core))
         status = JSONRPCC_EDEADLK;
     while (status == JSONRPCC_OK && !waiter->signalled) {
         if (core->closed)
@@ -114,19 +114,18 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
         else if (now_us >= until_us)
             status = JSONRPCC_EPENDING;
         else {
-            followed = core->rank != JRC_NOBODY || core->closing ||
-                       jrc_seat_wanted(core) > waiter->rank;
+            followed = core->leadership.leader != JRC_NO_LEADER ||
+                       core->closing || jrc_leader_wanted(core) > waiter->role;
             if (followed)
                 follow(core, waiter, until_us);
             else
-                jrc_seat_drive(core, waiter->rank, waiter_may_stay, waiter,
-                               until_us);
+                jrc_lead(core, waiter->role, waiter_may_stay, waiter, until_us);
             if (timeout_ms >= 0 && !waiter->signalled)
                 now_us = jrc_now_us();
         }
     }
     if (followed)
-        jrc_seat_decline(core);
+        jrc_pass_on(core);
     if (status == JSONRPCC_OK)
         waiter->signalled = false;
     pthread_mutex_unlock(&core->lock);
@@ -135,7 +134,7 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
 
 bool jsonrpcc_poll(jsonrpcc_waiter *waiter)
 {
-    return jrc_core_is_ours(waiter->core) && jrc_seat_poll(waiter->core);
+    return jrc_core_is_ours(waiter->core) && jrc_lead_once(waiter->core);
 }
 
 int jsonrpcc_poll_fd(jsonrpcc_waiter *waiter)
