@@ -174,9 +174,10 @@ build/libjsonrpcc.a: build/lib/all.o
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+# -Bsymbolic: a copy in the host program, of any version, is not called instead.
 build/$(SONAME): $(CORE:%=build/lib/%.o)
 	@echo "  LD  $@"
-	$(Q)$(CC) -O2 $(LTO) -shared -pthread -Wl,-soname,$(@F),-z,relro,-z,now,-z,defs $(LDFLAGS) $^ $(PKG_LIBS) -o $@
+	$(Q)$(CC) -O2 $(LTO) -shared -pthread -Wl,-soname,$(@F),-Bsymbolic,-z,relro,-z,now,-z,defs $(LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 build/libjsonrpcc.so: build/$(SONAME)
 	ln -sf $(<F) $@

@@ -90,6 +90,7 @@ def compile_flags() -> tuple[list[str], list[str]]:
     ldflags = ["-pthread"]
     if sys.platform == "linux":
         ldflags += ["-Wl,-z,relro,-z,now"]
+        ldflags += [f"-Wl,--version-script={CSRC / 'python' / 'exports.map'}"]
     if sanitizers := os.environ.get("JSONRPCC_SAN"):
         ldflags += [f"-fsanitize={sanitizers}"]
         cflags += [

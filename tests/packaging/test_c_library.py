@@ -251,12 +251,6 @@ def test_static_library_shows_only_its_own_names(installed):
     assert [name for name in names if not name.startswith("jsonrpcc_")] == []
 
 
-def test_extension_exports_only_its_init_function(installed):
-    names = exported("-D", "--defined-only", jsonrpcc._jsonrpcc.__file__)
-    others = [name for name in names if not name.startswith("jsonrpcc_")]
-    assert set(others) <= {"PyInit__jsonrpcc", "_cffi_pypyinit__jsonrpcc"}
-
-
 @pytest.mark.parametrize("language", ["c", "c++"])
 @pytest.mark.parametrize("standard", ["11", "17"])
 def test_header_stands_alone(installed, tmp_path, language, standard):
