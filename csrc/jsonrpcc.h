@@ -5,7 +5,9 @@
  * loop: the event thread, or a thread inside jsonrpcc_wait() that drives it
  * meanwhile; never two at a time.  Every function here may be called from any
  * thread and from callbacks, unless it says otherwise.  Do not block in a
- * callback: nothing else of that client makes progress meanwhile.
+ * callback: nothing else of that client makes progress meanwhile.  A callback
+ * has at least 1 MiB of stack on the event thread, which is enough for json-c
+ * at the largest max_depth; elsewhere it has what the waiting thread has left.
  *
  * Ownership.  Arguments are borrowed for the call.  What _new() gives is yours
  * until _free(); _free(NULL) does nothing.  Pointers handed to a callback are
@@ -14,6 +16,10 @@
  * Fork.  In a forked child the parent's calls and connections do not exist.  A
  * client opens anew at its next use there; queues, waiters and syncs belong to
  * the parent: free them and make new ones.  The parent does not notice.
+ *
+ * Unloading.  Code that holds this library may be given up by dlclose() once
+ * its clients are closed, or freed.  From the first client on it stays mapped
+ * all the same, as a thread may have some instructions to go.
  *
  * Texts are UTF-8 with an explicit length and are not NUL-terminated, unless a
  * parameter has no length of its own.  Durations are milliseconds. */

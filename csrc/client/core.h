@@ -170,7 +170,8 @@ void jrc_cond_init(pthread_cond_t *cond);
 void jrc_watchdog_set_alarm(struct jrc_core *core, uint64_t now_us,
                             uint64_t delay_us);
 
-/* Open the alarm and start the event thread, which owns a reference. */
+/* Open the alarm and start the event thread, which owns a reference.  False:
+ * errno says why, and no thread is left. */
 bool jrc_watchdog_start(struct jrc_core *core);
 
 /* Under the lock: see that somebody takes notice of what was submitted.

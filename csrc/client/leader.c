@@ -12,18 +12,18 @@
  * stays in a callback; and in an idle or a busy process the watchdog sleeps. */
 
 #include "client/core.h"
+#include "io/thread.h"
 
 #include <assert.h>
-#include <dlfcn.h>
 #include <errno.h>
-#include <limits.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* What the event thread uses itself is far less. */
-enum { EVENT_STACK = 256 * 1024 };
+/* jsonrpcc.h promises 1 MiB to callbacks; the rest is for what calls them.
+ * Pages that nobody touches cost nothing.  Not more than this: a stack of whole
+ * 2 MiB can come as a huge page, and then it costs all of that. */
+enum { EVENT_STACK = 1024 * 1024 + 128 * 1024 };
 
 /* The only assignment to the leader.  Under the lock. */
 static void set_leader(struct jrc_leadership *leadership, enum jrc_leader to)
@@ -286,40 +286,17 @@ static void *event_thread(void *arg)
     return NULL;
 }
 
-/* glibc takes the program's thread-local storage from each thread's stack, and
- * has a function that says how much; but it is private, and whoever links it is
- * bound to one version of glibc. */
-static size_t stack_size(const pthread_attr_t *attr)
-{
-    size_t (*least_stack)(const pthread_attr_t *) = NULL;
-
-    *(void **)&least_stack = dlsym(NULL, "__pthread_get_minstack");
-    size_t least =
-        least_stack != NULL ? least_stack(attr) : (size_t)PTHREAD_STACK_MIN;
-
-    return (EVENT_STACK + least + 65535) / 65536 * 65536; /* in whole pages */
-}
-
 bool jrc_watchdog_start(struct jrc_core *core)
 {
-    sigset_t all, old;
-    pthread_attr_t attr;
-    pthread_t thread;
-
     core->leadership.alarm_us = JRC_NEVER;
     core->leadership.alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-    if (core->leadership.alarm_fd < 0 || pthread_attr_init(&attr) != 0)
+    if (core->leadership.alarm_fd < 0)
         return false;
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, stack_size(&attr));
-    /* All signals stay with the host's threads. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     jrc_core_ref(core);
-    bool started = pthread_create(&thread, &attr, event_thread, core) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attr);
-    if (!started)
-        atomic_fetch_sub(&core->refs, 1);
-    return started;
+    int error = jrc_thread_start(event_thread, core, EVENT_STACK);
+    if (error == 0)
+        return true;
+    atomic_fetch_sub(&core->refs, 1);
+    errno = error;
+    return false;
 }

@@ -1,7 +1,9 @@
 #include "io/resolver.h"
 
+#include "io/thread.h"
+
+#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,46 +139,36 @@ static void *resolver_thread(void *arg)
 }
 
 /* Under the lock.  A failure only matters when no thread is there at all. */
-static bool start_thread(struct jrc_resolver *resolver)
+static int start_thread(struct jrc_resolver *resolver)
 {
-    sigset_t all, old;
-    pthread_attr_t attr;
-    pthread_t thread;
+    int error = jrc_thread_start(resolver_thread, resolver, 0);
 
-    if (pthread_attr_init(&attr) != 0)
-        return false;
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    bool started =
-        pthread_create(&thread, &attr, resolver_thread, resolver) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attr);
-    resolver->threads += started;
-    return started;
+    resolver->threads += error == 0;
+    return error;
 }
 
-bool jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
-                      const char *host, uint16_t port)
+int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
+                     const char *host, uint16_t port)
 {
     size_t size = strlen(host) + 1;
     struct lookup *lookup = calloc(1, sizeof *lookup + size);
-    bool asked = true;
+    int error = 0;
 
     if (lookup == NULL)
-        return false;
+        return ENOMEM;
     lookup->tag = tag;
     snprintf(lookup->port, sizeof lookup->port, "%u", port);
     memcpy(lookup->host, host, size);
     pthread_mutex_lock(&resolver->lock);
     append(&resolver->asked, lookup);
-    if (resolver->threads < JRC_RESOLVER_THREADS && !start_thread(resolver) &&
-        resolver->threads == 0) {
+    if (resolver->threads < JRC_RESOLVER_THREADS)
+        error = start_thread(resolver);
+    if (resolver->threads > 0)
+        error = 0;
+    else
         drop(take(&resolver->asked));
-        asked = false;
-    }
     pthread_mutex_unlock(&resolver->lock);
-    return asked;
+    return error;
 }
 
 bool jrc_resolver_take(struct jrc_resolver *resolver, uint32_t *tag,

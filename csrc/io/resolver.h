@@ -25,9 +25,9 @@ void jrc_resolver_free(struct jrc_resolver *resolver);
 /* Addresses of a numeric host at once: NULL if it is not numeric. */
 struct addrinfo *jrc_resolver_numeric(const char *host, uint16_t port);
 
-/* Look host up for tag.  False: out of memory or threads. */
-bool jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
-                      const char *host, uint16_t port);
+/* Look host up for tag.  0, or an errno: no memory or no thread for it. */
+int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
+                     const char *host, uint16_t port);
 
 /* Take an answer.  False: there is none.  *list is yours, to be freed by
  * freeaddrinfo(), or NULL, and then *error is an EAI_ code. */

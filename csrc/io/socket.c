@@ -307,10 +307,11 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
     jrc_engine_connecting(loop->engine, s->conn, now_us);
     if (s->resolving)
         return; /* the answer to the attempt before will do */
-    s->resolving =
+    int error =
         jrc_resolver_ask(loop->resolver, s->conn, server->host, server->port);
-    if (!s->resolving)
-        jrc_socket_lost(s, ENOMEM);
+    s->resolving = error == 0;
+    if (error != 0)
+        jrc_socket_lost(s, error);
 }
 
 void jrc_socket_take_answers(struct jrc_loop *loop)
