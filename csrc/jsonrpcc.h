@@ -352,8 +352,9 @@ jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy);
 void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter);
 
 /* Wait for a signal, and consume it.  EPENDING: none within timeout_ms (-1: no
- * limit).  ECLOSED: none, and the client has stopped.  EDEADLK: called from a
- * callback.  One thread at a time per waiter. */
+ * limit; 0 looks once, and sees to it that what was submitted is sent).
+ * ECLOSED: none, and the client has stopped.  EDEADLK: called from a callback.
+ * EINVAL: another thread waits on it; one at a time may. */
 jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms);
 
 /* Signal: the waiting thread returns, or the next one to wait does at once.
@@ -379,24 +380,25 @@ bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
 /* ---- sync: blocking calls ---- */
 
 /* For one blocking call after another.  NULL: out of memory.  One thread at a
- * time per sync.  Free it before the client. */
+ * time per sync: a second one gets EINVAL.  Free it before the client. */
 jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client);
 
 /* Cancels a pending call, without waiting for its end.  Never blocks; the last
  * outcome is gone with it. */
 void jsonrpcc_sync_free(jsonrpcc_sync *sync);
 
-/* Call and wait up to slice_ms (-1: no limit).  EPENDING: go on with
- * jsonrpcc_sync_wait().  Otherwise the outcome's status, or why the call was
- * refused: the latter leaves no outcome.  EINVAL: also while a call is pending.
- * EDEADLK: called from a callback.  timeout_ms and flags are those of a
- * jsonrpcc_call; JSONRPCC_NOTIFICATION is ignored. */
+/* Call and wait up to slice_ms (-1: no limit, 0: only start the call).
+ * EPENDING: go on with jsonrpcc_sync_wait().  Otherwise the outcome's status,
+ * or why the call was refused: the latter leaves no outcome.  EINVAL: also
+ * while a call is pending. EDEADLK: called from a callback.  timeout_ms and
+ * flags are those of a jsonrpcc_call; JSONRPCC_NOTIFICATION is ignored. */
 jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
                                    size_t method_len, const char *params,
                                    size_t params_len, int32_t timeout_ms,
                                    uint32_t flags, int32_t slice_ms);
 
-/* Wait for the pending call, up to slice_ms more.  EINVAL: there is none. */
+/* Wait for the pending call, up to slice_ms more (0: only look).  EINVAL: there
+ * is none, or another thread waits for it. */
 jsonrpcc_status jsonrpcc_sync_wait(jsonrpcc_sync *sync, int32_t slice_ms);
 
 /* Have the pending call end with ECANCELLED, unless its outcome is on its way;
@@ -474,12 +476,14 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
 /* As jsonrpcc_room(), for this queue's requests. */
 bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms);
 
-/* Fetch what is there, without waiting; false: nothing. */
+/* Fetch what is there, without waiting; false: nothing, or another thread is
+ * fetching. */
 bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch);
 
 /* Wait for something to fetch, driving the loop meanwhile.  OK: *batch is
  * filled.  EPENDING: nothing within timeout_ms.  ECLOSED: the client has
- * stopped and all is fetched.  EDEADLK: called from a callback. */
+ * stopped and all is fetched.  EDEADLK: called from a callback.  EINVAL:
+ * another thread waits for it, or fetches. */
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
                                     jsonrpcc_batch *batch, int32_t timeout_ms);
 

@@ -129,6 +129,7 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
     queue->flags = flags;
     queue->bound = jsonrpcc_max_in_flight(client);
     queue->fd = -1;
+    atomic_flag_clear(&queue->used);
     queue->filling = &queue->batches[0];
     queue->ready = &queue->batches[1];
     queue->draining = &queue->batches[2];
@@ -176,12 +177,8 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
 
 /* ---- the fetcher's side ---- */
 
-bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
+static bool fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
 {
-    /* In a forked child the lock may be held for ever, and the rings in fd are
-     * the parent's. */
-    if (jsonrpcc_waiter_is_foreign(queue->waiter))
-        return false;
     if (jrc_batch_is_empty(queue->draining)) {
         jrc_batch_reset(queue->draining);
         pthread_mutex_lock(&queue->lock);
@@ -212,6 +209,28 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
     return true;
 }
 
+static bool enter(jsonrpcc_queue *queue)
+{
+    return !atomic_flag_test_and_set_explicit(&queue->used,
+                                              memory_order_acquire);
+}
+
+static void leave(jsonrpcc_queue *queue)
+{
+    atomic_flag_clear_explicit(&queue->used, memory_order_release);
+}
+
+bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
+{
+    /* In a forked child the lock may be held for ever, and the rings in fd are
+     * the parent's. */
+    if (jsonrpcc_waiter_is_foreign(queue->waiter) || !enter(queue))
+        return false;
+    bool more = fetch(queue, batch);
+    leave(queue);
+    return more;
+}
+
 /* The event thread drives in the place of a dispatcher that is busy, but only
  * until that is back.  Without one it drives for good, and each call wakes it.
  * A dispatcher is known once it has driven or polled, which one that always
@@ -223,19 +242,31 @@ static void introduce(jsonrpcc_queue *queue)
     queue->is_known = true;
 }
 
-jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
-                                    jsonrpcc_batch *batch, int32_t timeout_ms)
+static jsonrpcc_status fetch_or_wait(jsonrpcc_queue *queue,
+                                     jsonrpcc_batch *batch, int32_t timeout_ms)
 {
     introduce(queue);
     for (;;) {
-        if (jsonrpcc_queue_fetch(queue, batch))
+        if (fetch(queue, batch))
             return JSONRPCC_OK;
         jsonrpcc_status status = jsonrpcc_wait(queue->waiter, timeout_ms);
-        if (status == JSONRPCC_ECLOSED && jsonrpcc_queue_fetch(queue, batch))
+        if (status == JSONRPCC_ECLOSED && fetch(queue, batch))
             return JSONRPCC_OK;
         if (status != JSONRPCC_OK)
             return status;
     }
+}
+
+jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
+                                    jsonrpcc_batch *batch, int32_t timeout_ms)
+{
+    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+        return JSONRPCC_ECLOSED;
+    if (!enter(queue))
+        return JSONRPCC_EINVAL;
+    jsonrpcc_status status = fetch_or_wait(queue, batch, timeout_ms);
+    leave(queue);
+    return status;
 }
 
 bool jsonrpcc_queue_poll(jsonrpcc_queue *queue)

@@ -38,6 +38,7 @@ struct jsonrpcc_queue {
     pthread_cond_t room;
 
     /* The fetcher's. */
+    atomic_flag used; /* there is one: a second would spoil its batch */
     struct jrc_batch *draining;
     size_t in_hand; /* bytes that it was given last */
     bool is_known;  /* to the event thread, see introduce() */

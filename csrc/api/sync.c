@@ -14,6 +14,7 @@ struct jsonrpcc_sync {
     jsonrpcc_client *client;
     jsonrpcc_waiter *waiter;
     atomic_uint refs; /* the owner's, and one of a call under way */
+    atomic_flag used; /* a thread is in a call, or waits for one */
     bool pending;     /* the owner's view */
     uint64_t id;
     bool has_outcome;
@@ -40,6 +41,7 @@ jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client)
         return NULL;
     sync->client = client;
     atomic_init(&sync->refs, 1);
+    atomic_flag_clear(&sync->used);
     sync->waiter = jsonrpcc_waiter_new(client, false);
     if (sync->waiter == NULL) {
         free(sync);
@@ -89,6 +91,37 @@ static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
     jsonrpcc_defer(sync->client, &sync->deferred);
 }
 
+static jsonrpcc_status await(jsonrpcc_sync *sync, int32_t slice_ms)
+{
+    if (!sync->pending)
+        return JSONRPCC_EINVAL;
+    jsonrpcc_status status = jsonrpcc_wait(sync->waiter, slice_ms);
+    if (status != JSONRPCC_OK)
+        return status;
+    sync->pending = false;
+    sync->has_outcome = true;
+    return sync->outcome.status;
+}
+
+static jsonrpcc_status call_and_await(jsonrpcc_sync *sync,
+                                      const jsonrpcc_call *call,
+                                      int32_t slice_ms)
+{
+    sync->has_outcome = false;
+    if (sync->pending)
+        return JSONRPCC_EINVAL;
+    if (jsonrpcc_in_callback(sync->client))
+        return JSONRPCC_EDEADLK;
+    atomic_fetch_add(&sync->refs, 1);
+    jsonrpcc_status status = jsonrpcc_request(sync->client, call, &sync->id);
+    if (status != JSONRPCC_OK) {
+        atomic_fetch_sub(&sync->refs, 1);
+        return status;
+    }
+    sync->pending = true;
+    return await(sync, slice_ms);
+}
+
 jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
                                    size_t method_len, const char *params,
                                    size_t params_len, int32_t timeout_ms,
@@ -101,39 +134,28 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
         .params = params,
         .params_len = params_len,
         .timeout_ms = timeout_ms,
-        /* Waiting sees to it that somebody drives. */
+        /* Waiting sees to it that somebody leads. */
         .flags = (flags & ~(uint32_t)JSONRPCC_NOTIFICATION) | JSONRPCC_CORKED,
         .done = on_done,
         .arg = sync,
     };
 
-    sync->has_outcome = false;
-    if (sync->pending)
-        return JSONRPCC_EINVAL;
     if (jsonrpcc_waiter_is_foreign(sync->waiter))
         return JSONRPCC_ECLOSED;
-    if (jsonrpcc_in_callback(sync->client))
-        return JSONRPCC_EDEADLK;
-    atomic_fetch_add(&sync->refs, 1);
-    jsonrpcc_status status = jsonrpcc_request(sync->client, &call, &sync->id);
-    if (status != JSONRPCC_OK) {
-        atomic_fetch_sub(&sync->refs, 1);
-        return status;
-    }
-    sync->pending = true;
-    return jsonrpcc_sync_wait(sync, slice_ms);
+    if (atomic_flag_test_and_set_explicit(&sync->used, memory_order_acquire))
+        return JSONRPCC_EINVAL;
+    jsonrpcc_status status = call_and_await(sync, &call, slice_ms);
+    atomic_flag_clear_explicit(&sync->used, memory_order_release);
+    return status;
 }
 
 jsonrpcc_status jsonrpcc_sync_wait(jsonrpcc_sync *sync, int32_t slice_ms)
 {
-    if (!sync->pending)
+    if (atomic_flag_test_and_set_explicit(&sync->used, memory_order_acquire))
         return JSONRPCC_EINVAL;
-    jsonrpcc_status status = jsonrpcc_wait(sync->waiter, slice_ms);
-    if (status != JSONRPCC_OK)
-        return status;
-    sync->pending = false;
-    sync->has_outcome = true;
-    return sync->outcome.status;
+    jsonrpcc_status status = await(sync, slice_ms);
+    atomic_flag_clear_explicit(&sync->used, memory_order_release);
+    return status;
 }
 
 void jsonrpcc_sync_cancel(jsonrpcc_sync *sync)

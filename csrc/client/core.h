@@ -52,6 +52,7 @@ struct jsonrpcc_waiter {
     jsonrpcc_client *client; /* a reference */
     enum jrc_leader role;    /* when it leads */
     bool signalled;
+    bool waited_on;
     bool following;
     pthread_cond_t cond;
     struct jsonrpcc_waiter *next, *prev; /* in the list of followers */

@@ -94,40 +94,55 @@ static void follow(struct jrc_core *core, jsonrpcc_waiter *waiter,
         waiter->next->prev = waiter->prev;
 }
 
-jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
+/* Under the lock.  Who waits for no time looks once as well: what it submitted
+ * with JSONRPCC_CORKED has to be seen by somebody. */
+static jsonrpcc_status wait_until(struct jrc_core *core,
+                                  jsonrpcc_waiter *waiter, uint64_t until_us)
 {
-    struct jrc_core *core = waiter->core;
     jsonrpcc_status status = JSONRPCC_OK;
+    bool looked = false;
     bool followed = false; /* and has not led since */
-    uint64_t now_us = timeout_ms < 0 ? 0 : jrc_now_us();
-    uint64_t until_us =
-        timeout_ms < 0 ? JRC_NEVER : now_us + (uint64_t)timeout_ms * 1000;
 
-    if (!jrc_core_is_ours(core))
-        return JSONRPCC_ECLOSED;
-    pthread_mutex_lock(&core->lock);
-    if (jrc_is_leader(core))
-        status = JSONRPCC_EDEADLK;
     while (status == JSONRPCC_OK && !waiter->signalled) {
         if (core->closed)
             status = JSONRPCC_ECLOSED;
-        else if (now_us >= until_us)
+        else if (looked && until_us != JRC_NEVER && jrc_now_us() >= until_us)
             status = JSONRPCC_EPENDING;
         else {
+            looked = true;
             followed = core->leadership.leader != JRC_NO_LEADER ||
                        core->closing || jrc_leader_wanted(core) > waiter->role;
             if (followed)
                 follow(core, waiter, until_us);
             else
                 jrc_lead(core, waiter->role, waiter_may_stay, waiter, until_us);
-            if (timeout_ms >= 0 && !waiter->signalled)
-                now_us = jrc_now_us();
         }
     }
     if (followed)
         jrc_pass_on(core);
     if (status == JSONRPCC_OK)
         waiter->signalled = false;
+    return status;
+}
+
+jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
+{
+    struct jrc_core *core = waiter->core;
+    jsonrpcc_status status = JSONRPCC_EINVAL;
+    uint64_t until_us =
+        timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
+
+    if (!jrc_core_is_ours(core))
+        return JSONRPCC_ECLOSED;
+    pthread_mutex_lock(&core->lock);
+    if (jrc_is_leader(core)) {
+        status = JSONRPCC_EDEADLK;
+    } else if (!waiter->waited_on) { /* a second one would end as a cycle of
+                                        followers */
+        waiter->waited_on = true;
+        status = wait_until(core, waiter, until_us);
+        waiter->waited_on = false;
+    }
     pthread_mutex_unlock(&core->lock);
     return status;
 }
