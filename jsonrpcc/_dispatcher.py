@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from jsonrpcc._delivery import PAUSE, Rest
 from jsonrpcc._errors import Cancelled, RemoteError
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._session import SLICE_MS, logger, tell_event
+from jsonrpcc._log import Log
+from jsonrpcc._session import SLICE_MS, tell_event, tell_failed_listener
 from jsonrpcc._submit import Submitter, callbacks_for
 
 if TYPE_CHECKING:
@@ -25,9 +27,20 @@ if TYPE_CHECKING:
     Entry = tuple[OnResult | None, OnError | None, str]  # and the method
 
 
-def report(method: str, error: BaseException) -> None:
-    """Log what a callback raised."""
-    logger.error("callback of %r failed", method, exc_info=error)
+OK: int = lib.JSONRPCC_OK
+_GOES_ON = (OK, lib.JSONRPCC_EPENDING)
+
+
+class DispatcherLog(Log):
+    """The log of a thread that nothing may end."""
+
+    def __init__(self) -> None:
+        super().__init__(BaseException)
+
+    def report(self, method: str, error: BaseException) -> None:
+        """Log what a callback raised."""
+        kind = "callback", method
+        self.write(logging.ERROR, kind, "callback of %r failed", method, error=error)
 
 
 class Dispatcher:
@@ -55,8 +68,9 @@ class Dispatcher:
         self.queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
+        self._log = log = DispatcherLog()
         submitter = Submitter(texts, self.queue, timeout)
-        self.calls = callbacks_for(handle, self.queue, codec, submitter, report)
+        self.calls = callbacks_for(handle, self.queue, codec, submitter, log.report)
         self.idle = threading.Condition()
         self._drainers = 0
         self._delivering = False  # what has left `calls` may still run
@@ -83,11 +97,15 @@ class Dispatcher:
     def _run(self, batch: Any, rest: Rest) -> None:
         """Fetch and deliver until the client is closed and all is delivered."""
         address = int(ffi.cast("uintptr_t", batch))
-        queue = self.queue
+        queue, log = self.queue, self._log
         wait = lib.jsonrpcc_queue_wait
         deliver = self.calls.deliver
         deliver_rest = rest.deliver
-        while wait(queue, batch, -1) == lib.JSONRPCC_OK:
+        while (status := wait(queue, batch, log.wait_ms)) in _GOES_ON:
+            if log.wait_ms > 0:
+                log.flush()
+            if status != OK:
+                continue
             self._delivering = True
             done = deliver(address)
             # The outcomes of all calls come through this thread: nothing may end
@@ -102,12 +120,12 @@ class Dispatcher:
             if self._drainers and not self.calls:
                 self._tell_drainers()
         self._tell_drainers()
+        log.flush(everything=True)
 
     # Whatever a callback raises, SystemExit and asyncio.CancelledError too, must
     # not end that thread either.
 
-    @staticmethod
-    def _finish(entry: Entry, result: Any, error: JsonRpcError | None) -> None:
+    def _finish(self, entry: Entry, result: Any, error: JsonRpcError | None) -> None:
         on_result, on_error, method = entry
         try:
             if error is None:
@@ -118,15 +136,16 @@ class Dispatcher:
             elif not isinstance(error, Cancelled):
                 # str() of a remote error is the server's message and no more.
                 what = repr(error) if isinstance(error, RemoteError) else error
-                logger.error("%s (no on_error was given)", what)
+                kind = "error", method, type(error)
+                self._log.write(logging.ERROR, kind, "%s (no on_error was given)", what)
         except BaseException as raised:
-            report(method, raised)
+            self._log.report(method, raised)
 
     def _tell(self, event: Any) -> None:
         try:
-            tell_event(self._outcomes, event, self._on_event)
-        except BaseException:
-            logger.exception("on_event %r failed", self._on_event)
+            tell_event(self._log, self._outcomes, event, self._on_event)
+        except BaseException as error:
+            tell_failed_listener(self._log, self._on_event, error)
 
     def _tell_drainers(self) -> None:
         # They look again after a slice.  No suppress(): that would want memory, too.

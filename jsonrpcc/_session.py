@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypedDict
 
+    from jsonrpcc._log import Log
+
     class OptionArgs(TypedDict, total=False):
         """The keyword options, see `jsonrpcc.Options`."""
 
@@ -33,8 +35,7 @@ if TYPE_CHECKING:
         max_undelivered_bytes: int
 
 
-logger = logging.getLogger("jsonrpcc")
-
+_GOOD_NEWS = ("connected", "trusted", "back")
 
 # Ctrl-C is seen between two slices of a blocking wait.
 SLICE_MS = 100
@@ -111,13 +112,16 @@ def view(text: Any, size: int) -> memoryview:
 
 
 def tell_event(
-    outcomes: Outcomes, record: Any, on_event: Callable[[Event], object] | None
+    log: Log,
+    outcomes: Outcomes,
+    record: Any,
+    on_event: Callable[[Event], object] | None,
 ) -> None:
     """Log an event, one line a change of state, and hand it to the listener."""
     event = outcomes.event(record)
-    quiet = event.kind in ("connected", "trusted", "back")
-    logger.log(
-        logging.INFO if quiet else logging.WARNING,
+    log.write(
+        logging.INFO if event.kind in _GOOD_NEWS else logging.WARNING,
+        (event.kind, event.server),
         "%s %s%s",
         event.server,
         event.kind.replace("_", " "),
@@ -127,5 +131,11 @@ def tell_event(
         return
     try:
         on_event(event)
-    except Exception:
-        logger.exception("on_event %r failed", on_event)
+    except Exception as error:  # noqa: BLE001
+        tell_failed_listener(log, on_event, error)
+
+
+def tell_failed_listener(log: Log, on_event: Any, error: BaseException) -> None:
+    """Log what a listener raised."""
+    kind = None  # one of its own
+    log.write(logging.ERROR, kind, "on_event %r failed", on_event, error=error)

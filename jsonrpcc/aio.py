@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from jsonrpcc._delivery import PAUSE, Rest
 from jsonrpcc._errors import ClientClosed, JsonRpcError
 from jsonrpcc._fast import Futures, Pending
 from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._log import Log
 from jsonrpcc._options import remaining
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event, refusal
@@ -54,6 +56,8 @@ class AsyncClient(Base):
         self._loop: Any = None
         self._queue: Any = None
         self._pid = 0
+        self._log = Log()
+        self._looks_at_log = False
         self._batch = ffi.new("jsonrpcc_batch *")
         self._futures: Any = None
         self._rest: Any = None
@@ -234,13 +238,24 @@ class AsyncClient(Base):
 
     def _tell(self, event: Any) -> None:
         try:
-            tell_event(self._outcomes, event, self._on_event)
+            tell_event(self._log, self._outcomes, event, self._on_event)
         except Exception as error:
             # As with any callback of the loop's; what follows must not miss its
             # turn.
             message = f"on_event {self._on_event!r} failed"
             context = {"message": message, "exception": error}
             self._loop.call_exception_handler(context)
+        self._look_at_log()
+
+    def _look_at_log(self, *, again: bool = False) -> None:
+        """Have the log tell what it keeps back, when it is time."""
+        if again:
+            self._looks_at_log = False
+            self._log.flush()
+        if self._log.wait_ms > 0 and not self._looks_at_log:
+            self._looks_at_log = True
+            look = partial(self._look_at_log, again=True)
+            self._loop.call_later(self._log.wait_ms / 1000, look)
 
     @property
     def proxy(self) -> Proxy:
@@ -267,6 +282,7 @@ class AsyncClient(Base):
             None, lib.jsonrpcc_client_close, self._handle, 1000
         ):
             pass
+        self._log.flush(everything=True)
         if self._futures is None:
             return
         self._futures.fetch()

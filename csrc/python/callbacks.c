@@ -12,6 +12,29 @@ struct callbacks {
 
 /* ---- submitting ---- */
 
+/* As fast_entries_put(), with what is said of fast_quieten. */
+static uint32_t put_quietened(struct fast_entries *entries, PyObject *on_result,
+                              PyObject *on_error, PyObject *method)
+{
+    uint32_t token = FAST_NO_ENTRY;
+    PyObject *both = PyObject_CallFunctionObjArgs(
+        fast_quieten, on_result != NULL ? on_result : Py_None,
+        on_error != NULL ? on_error : Py_None, NULL);
+
+    if (both != NULL && PyArg_ParseTuple(both, "OO", &on_result, &on_error))
+        token = fast_entries_put(entries, on_result, on_error, method);
+    Py_XDECREF(both);
+    return token;
+}
+
+static uint32_t put(struct fast_entries *entries, PyObject *on_result,
+                    PyObject *on_error, PyObject *method)
+{
+    return fast_hushed > 0
+               ? put_quietened(entries, on_result, on_error, method)
+               : fast_entries_put(entries, on_result, on_error, method);
+}
+
 static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
                          PyObject *kwnames)
 {
@@ -28,10 +51,9 @@ static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
     /* All memory is taken first: an accepted call must not end in an error. */
     PyObject *call = fast_call_new(self->call_type, self->calls.handle,
                                    self->calls.client, a.method);
-    uint32_t token = call == NULL
-                         ? FAST_NO_ENTRY
-                         : fast_entries_put(&self->calls.entries, a.on_result,
-                                            a.on_error, a.method);
+    uint32_t token = call == NULL ? FAST_NO_ENTRY
+                                  : put(&self->calls.entries, a.on_result,
+                                        a.on_error, a.method);
     int64_t id = 0;
     if (token != FAST_NO_ENTRY) {
         id = fast_submit(self->calls.queue, &a, text, token, 0);
@@ -78,8 +100,7 @@ static PyObject *put_entry(PyObject *object, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "OOU", &on_result, &on_error, &method))
         return NULL;
-    uint32_t token =
-        fast_entries_put(&((struct callbacks *)object)->calls.entries,
+    uint32_t token = put(&((struct callbacks *)object)->calls.entries,
                          on_result, on_error, method);
     return token == FAST_NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
 }

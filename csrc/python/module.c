@@ -58,12 +58,42 @@ static bool add_type(PyObject *module, const char *name, PyObject *type)
     return added;
 }
 
+int fast_hushed;
+PyObject *fast_quieten;
+
+/* hush(1), and hush(-1) when it is over: see module.h */
+static PyObject *hush(PyObject *module, PyObject *by)
+{
+    long count = PyLong_AsLong(by);
+
+    (void)module;
+    if (count == -1 && PyErr_Occurred())
+        return NULL;
+    fast_hushed += (int)count;
+    Py_RETURN_NONE;
+}
+
+/* set_quieten(function) */
+static PyObject *set_quieten(PyObject *module, PyObject *function)
+{
+    PyObject *before = fast_quieten;
+
+    (void)module;
+    fast_quieten = Py_NewRef(function);
+    Py_XDECREF(before);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"bind", bind, METH_O, "Set the addresses of the core's functions."},
     {"take", fast_take, METH_VARARGS,
-     "take(iterator, count, seconds): a list of at most so many, whether each is a dict, "
-     "list or tuple, whether there are more, the seconds that it took, and what "
-     "the iterator raised."},
+     "take(iterator, count, seconds): a list of at most so many, whether each "
+     "is a dict, list or tuple, whether there are more, the seconds that it "
+     "took, and what the iterator raised."},
+    {"hush", hush, METH_O,
+     "hush(1): a thread begins to handle a record of ours; hush(-1): ends."},
+    {"set_quieten", set_quieten, METH_O,
+     "set_quieten(function): what makes the callbacks of calls made then."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -144,6 +144,12 @@ int fast_entries_visit(const struct fast_entries *entries, visitproc visit,
                        void *arg);
 void fast_entries_clear(struct fast_entries *entries);
 
+/* How many threads are handling a log record of ours.  While there is one,
+ * fast_quieten(on_result, on_error) returns the callbacks that a call shall
+ * have; jsonrpcc/_log.py tells why. */
+extern int fast_hushed;
+extern PyObject *fast_quieten;
+
 /* What submits to a queue of a client's and delivers what comes from it. */
 struct fast_calls {
     jsonrpcc_client *client;

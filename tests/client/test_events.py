@@ -87,7 +87,7 @@ def test_no_memory_to_tell_an_event_ends_nothing(serve, client_for, monkeypatch)
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr(jsonrpcc._dispatcher.logger, "exception", fail)
+    monkeypatch.setattr(jsonrpcc._log.logger, "log", fail)
     server = serve()
     client = client_for(server, on_event=fail, reconnect_delay=0.01)
     told = Told()

@@ -292,7 +292,7 @@ STAGES = {
     "signals": _tests("signals"),
     "threads": _tests("threads", "callbacks", "cancel", "close", "garbage",
                       "async_client", "async_delivery", "map", "map_shared",
-                      "map_reading", env={"JSONRPCC_EXAMPLES": "1000"}),
+                      "map_reading", "log", env={"JSONRPCC_EXAMPLES": "1000"}),
     "memory": memory,
     "injection": injection,
     "states": states,

@@ -17,6 +17,7 @@ IMPORTS = {
     "_options": {"_jsonrpcc"},
     "_stats": {"_jsonrpcc"},
     "_records": {"_errors", "_jsonrpcc"},
+    "_log": {"_fast"},
     "testing._netstring": set(),
     "testing._sockets": set(),
     "testing._faults": {"testing._netstring"},
@@ -45,7 +46,7 @@ IMPORTS = {
 CLIENT = {
     "_session", "_blocking", "_map", "_codec", "_dispatcher", "_errors", "_fast",
     "_jsonrpcc", "_options", "_records", "_proxy", "_delivery", "_stats", "_submit",
-    "_params",
+    "_params", "_log",
 }  # fmt: skip
 SERVER = [name for name in IMPORTS if name.startswith("testing.")]
 IMPORTS["capi"] = {"_session", "_capsule", "_jsonrpcc"}

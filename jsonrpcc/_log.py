@@ -1,0 +1,175 @@
+"""What the client writes into the log: limited, and never because of itself."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jsonrpcc._fast import hush, set_quieten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+logger = logging.getLogger("jsonrpcc")
+
+BURST = 10
+"""So many records of a kind are written one by one."""
+
+PERIOD = 10.0
+"""Seconds in which there are no more of a kind; then one that counts the rest."""
+
+MOST_KINDS = 1000
+"""So many are told apart."""
+
+LOOK_MS = 1000
+"""So often flush() wants to be called while there is something to tell."""
+
+
+@dataclass(slots=True)
+class _Kind:
+    start: float
+    written: int = 0
+    kept: int = 0
+    last: tuple[int, str, tuple[Any, ...]] = (0, "", ())
+
+
+class Log:
+    """
+    Writes for one client; for one thread at a time.
+
+    Of each kind of record the first `BURST` are written, the rest of a `PERIOD` is
+    told by its last one, ``..., and 19,989 more``; as long as there are more each
+    period is one record.  Whoever owns this calls flush() when *wait_ms* is over,
+    and at the end.
+
+    Handlers may use clients.  What that leads to is not logged again: neither
+    directly, nor when calls that were made meanwhile fail, or their callbacks.
+    What a handler raises is told on stderr, as `logging` does it, and goes no further.
+
+    Attributes:
+        wait_ms: Milliseconds until flush() has something to do, -1: nothing.
+    """
+
+    def __init__(self, guarded: type[BaseException] = Exception) -> None:
+        """*guarded* is what handlers may raise and is kept from the caller."""
+        self.wait_ms = -1
+        self._guarded = guarded
+        self._kinds: dict[Hashable, _Kind] = {}
+
+    def write(
+        self,
+        level: int,
+        kind: Hashable,
+        text: str,
+        *args: Any,
+        error: BaseException | None = None,
+    ) -> None:
+        """Write a record of this kind, with the traceback of *error*; or count it."""
+        try:
+            if _here.depth or not logger.isEnabledFor(level):
+                return
+            self.flush()
+            if len(self._kinds) >= MOST_KINDS and kind not in self._kinds:
+                self.flush(everything=True)
+            seen = self._kinds.setdefault(kind, _Kind(time.monotonic()))
+            if seen.written < BURST:
+                seen.written += 1
+                _emit(level, text, args, error)
+            else:
+                seen.kept += 1
+                seen.last = level, text, args
+                self.wait_ms = LOOK_MS
+        except self._guarded:
+            _tell()
+
+    def flush(self, *, everything: bool = False) -> None:
+        """Tell how many more there were, of the periods that are over, or of all."""
+        try:
+            self._flush(0.0 if everything else PERIOD)
+        except self._guarded:
+            _tell()
+
+    def _flush(self, period: float) -> None:
+        now = time.monotonic()
+        waits = False
+        for key, kind in [*self._kinds.items()]:
+            if now - kind.start < period:
+                waits = waits or kind.kept > 0
+                continue
+            (level, text, args), kept = kind.last, kind.kept
+            kind.start, kind.kept, kind.last = now, 0, (0, "", ())
+            if not kept or not period:
+                del self._kinds[key]
+            if kept == 1:
+                _emit(level, text, args)
+            elif kept:
+                _emit(level, f"{text}, and %s more", (*args, f"{kept - 1:,}"))
+        self.wait_ms = LOOK_MS if waits else -1
+
+
+# ---- what is written, and what comes of it ----------------------------------------
+
+
+class _Here(threading.local):
+    depth = 0  # so many records of ours this thread is handling, or what came of them
+
+
+_here = _Here()
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    _here.depth += 1
+    hush(1)
+    try:
+        yield
+    finally:
+        hush(-1)
+        _here.depth -= 1
+
+
+def _emit(
+    level: int,
+    text: str,
+    args: tuple[Any, ...],
+    error: BaseException | None = None,
+) -> None:
+    with _hushed():
+        logger.log(level, text, *args, exc_info=error)
+
+
+def _tell() -> None:
+    """As `logging.Handler.handleError`; there may be no memory for it."""
+    if logging.raiseExceptions and sys.stderr:
+        with contextlib.suppress(OSError, ValueError, MemoryError):
+            traceback.print_exc()
+
+
+class _Quiet:
+    """A callback of a call made while a record of ours was handled."""
+
+    def __init__(self, function: Callable[[Any], object] | None) -> None:
+        self._function = function
+
+    def __call__(self, outcome: Any) -> None:
+        if self._function is None:
+            return
+        # On the thread that runs all callbacks: nothing may end it.
+        with _hushed(), contextlib.suppress(BaseException):
+            self._function(outcome)
+
+
+def _quieten(on_result: Any, on_error: Any) -> tuple[Any, Any]:
+    """Return the callbacks as a call shall have them that is made here and now."""
+    if not _here.depth:
+        return on_result, on_error
+    return _Quiet(on_result), _Quiet(on_error)
+
+
+set_quieten(_quieten)
