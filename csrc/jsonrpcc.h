@@ -86,6 +86,7 @@ enum {
     JSONRPCC_FRAME_TOO_BIG = -3,
     JSONRPCC_CONNECT_TIMEOUT = -4,
     JSONRPCC_UNRESPONSIVE = -5,
+    JSONRPCC_UNREADABLE = -6,
     JSONRPCC_RESOLVE = -1000
 };
 
@@ -150,7 +151,9 @@ typedef enum {
     JSONRPCC_SUSPECT,     /* timeouts in a row: out of rotation */
     JSONRPCC_TRUSTED,     /* a suspect server answered again */
     JSONRPCC_FAILED_OVER, /* calls now go to a lower priority; see server */
-    JSONRPCC_BACK         /* calls go to a higher priority again */
+    JSONRPCC_BACK,        /* calls go to a higher priority again */
+    JSONRPCC_REJECTED     /* an error with id null: a request was unreadable,
+                             and which is unknown; now and then at most */
 } jsonrpcc_event_kind;
 
 typedef struct {
@@ -166,7 +169,9 @@ typedef enum {
     JSONRPCC_SERVER_DOWN = 0, /* waits for its next attempt, or gave up */
     JSONRPCC_SERVER_CONNECTING,
     JSONRPCC_SERVER_UP,
-    JSONRPCC_SERVER_SUSPECT /* connected, but out of rotation */
+    JSONRPCC_SERVER_SUSPECT, /* connected, but out of rotation */
+    JSONRPCC_SERVER_PROVING  /* connected; has failed, and since then answered
+                                nothing: gets one call first */
 } jsonrpcc_server_state;
 
 typedef struct {
@@ -208,6 +213,7 @@ typedef struct {
     uint64_t unmatched;         /* responses whose id is nobody's (any more) */
     uint64_t ignored;           /* well framed, but no response */
     uint64_t bad_frames;        /* connections ended for a broken frame */
+    uint64_t rejected;          /* errors with id null, and nobody's for sure */
     uint64_t events_dropped;    /* nobody took them in time */
     uint64_t turns;             /* of the loop */
     uint64_t wakeups;           /* of the loop by other threads */

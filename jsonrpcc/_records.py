@@ -32,8 +32,9 @@ _FATES: dict[int, Fate] = {
 }
 
 EventKind = Literal[
-    "connected", "lost", "unreachable", "suspect", "trusted", "failed_over", "back"
-]
+    "connected", "lost", "unreachable", "suspect", "trusted", "failed_over", "back",
+    "rejected",
+]  # fmt: skip
 
 _EVENT_KINDS: dict[int, EventKind] = {
     lib.JSONRPCC_CONNECTED: "connected",
@@ -43,15 +44,17 @@ _EVENT_KINDS: dict[int, EventKind] = {
     lib.JSONRPCC_TRUSTED: "trusted",
     lib.JSONRPCC_FAILED_OVER: "failed_over",
     lib.JSONRPCC_BACK: "back",
+    lib.JSONRPCC_REJECTED: "rejected",
 }
 
-ServerState = Literal["down", "connecting", "up", "suspect"]
+ServerState = Literal["down", "connecting", "up", "suspect", "proving"]
 
 _STATES: dict[int, ServerState] = {
     lib.JSONRPCC_SERVER_DOWN: "down",
     lib.JSONRPCC_SERVER_CONNECTING: "connecting",
     lib.JSONRPCC_SERVER_UP: "up",
     lib.JSONRPCC_SERVER_SUSPECT: "suspect",
+    lib.JSONRPCC_SERVER_PROVING: "proving",
 }
 
 
@@ -64,7 +67,9 @@ class Event:
         kind: ``connected``, ``lost`` (an established connection ended),
             ``unreachable`` (the first failed attempt), ``suspect`` (timeouts in
             a row, out of rotation) and ``trusted`` (it answered again),
-            ``failed_over`` (calls now go to a smaller priority) and ``back``.
+            ``failed_over`` (calls now go to a smaller priority) and ``back``,
+            ``rejected`` (a server could not read a request and does not say
+            which; told once in a while).
         server: ``host:port``; of the new server for failed_over and back.
         reason: Why, in words; empty if there is no reason.
         time: When, as ``time.time()`` has it.
@@ -85,8 +90,9 @@ class ServerInfo:
         host: As given, without the brackets of an IPv6 address.
         port: As given.
         priority: As given, or 1; larger ones come first.
-        state: ``down``, ``connecting``, ``up`` or ``suspect`` (connected, but
-            out of rotation).
+        state: ``down``, ``connecting``, ``up``, ``suspect`` (connected, but
+            out of rotation) or ``proving`` (connected after a failure: it gets
+            one call first, or all if no server is up).
         since: When it entered that state, as ``time.time()`` has it.
         last_error: Why it was last lost or not reached, None if it never was.
         in_flight: Calls sent there and not answered.

@@ -90,7 +90,7 @@ class Base:
         return read_stats(self._handle)
 
     def __repr__(self) -> str:
-        up = sum(server.state == "up" for server in self.servers())
+        up = sum(server.state in ("up", "proving") for server in self.servers())
         state = (
             "closed" if self._closed else f"{up} of {len(self.servers())} servers up"
         )

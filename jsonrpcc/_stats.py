@@ -80,6 +80,8 @@ class Stats:
             repeated, or foreign.
         ignored: Messages, well framed, that are no responses.
         bad_frames: Connections ended for a broken or too large netstring.
+        rejected: Errors with id null, by which a server says that it could not
+            read a request, and that may have been about more than one.
         events_dropped: Events that nobody took in time.
         turns: Turns of the client's loop.
         wakeups: How often another thread had to wake the loop.
@@ -106,6 +108,7 @@ class Stats:
     unmatched: int
     ignored: int
     bad_frames: int
+    rejected: int
     events_dropped: int
     turns: int
     wakeups: int

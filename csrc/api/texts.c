@@ -43,6 +43,7 @@ void jsonrpcc_reason_text(int32_t reason, char *text, size_t size)
         [-JSONRPCC_FRAME_TOO_BIG] = "response larger than max_response",
         [-JSONRPCC_CONNECT_TIMEOUT] = "connect timeout",
         [-JSONRPCC_UNRESPONSIVE] = "timeouts in a row and no response",
+        [-JSONRPCC_UNREADABLE] = "it could not read a request",
     };
 
     if (size == 0)

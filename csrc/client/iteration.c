@@ -138,6 +138,7 @@ static void work(struct jrc_core *core, const struct intake *intake)
     }
     jrc_engine_tick(&core->engine, now_us);
     core->reading = may_read(core);
+    jrc_engine_set_reading(&core->engine, core->reading, now_us);
     jrc_loop_set_reading(core->loop, core->reading); /* may lose connections */
     jrc_loop_act(core->loop, now_us);
 }

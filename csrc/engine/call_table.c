@@ -118,6 +118,7 @@ void jrc_calls_watch(struct jrc_calls *calls, struct jrc_call *call)
 
     call->active = call->id;
     call->state = JRC_CALL_HELD;
+    call->role = 0;
     while (index >= calls->high)
         calls->deadlines[calls->high++] = UINT64_MAX;
     calls->deadlines[index] = deadline_us;

@@ -30,6 +30,12 @@ enum jrc_call_state {
     JRC_CALL_SENT     /* its frame's last byte was handed to the kernel */
 };
 
+/* What a call is to its connection: bits of its role. */
+enum {
+    JRC_TRIAL = 1, /* whether the server answers it decides about the server */
+    JRC_ELDER = 2  /* sent before the server became a suspect */
+};
+
 /* Owned by the submitter from jrc_calls_new() on, by the engine from
  * jrc_calls_watch() to jrc_calls_take(). */
 struct jrc_call {
@@ -50,6 +56,7 @@ struct jrc_call {
     uint8_t state;
     uint8_t flags; /* JSONRPCC_NOTIFICATION ... */
     uint8_t sends; /* times it was sent whole */
+    uint8_t role;  /* JRC_TRIAL ... */
 };
 
 /* A list of sent calls, oldest first. */

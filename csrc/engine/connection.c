@@ -24,12 +24,64 @@ static struct jrc_call *match(const struct jrc_engine *engine, uint32_t i,
                : NULL;
 }
 
+/* A response is a sign of life, whatever it says and whosever it is. */
 static void answered(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
-    if (jrc_servers_answered(engine->servers, i, now_us)) {
-        engine->conns[i].deadline_us = JRC_NEVER; /* its trial has ended */
-        jrc_route_publish(engine, i);
+    bool suspect = engine->servers->list[i].state == JRC_SERVER_SUSPECT;
+
+    if (!jrc_servers_answered(engine->servers, i, now_us))
+        return;
+    engine->conns[i].deadline_us = JRC_NEVER; /* its trial has ended */
+    jrc_route_publish(engine, i);
+    if (suspect)
         jrc_route_tell(engine, JSONRPCC_TRUSTED, i, 0, now_us);
+}
+
+/* The only call that a response of connection i without an id can be about;
+ * NULL if it can be about another one, or about what is no call any more. */
+static struct jrc_call *only_call(const struct jrc_engine *engine, uint32_t i)
+{
+    const struct jrc_conn *conn = &engine->conns[i];
+    bool begun = conn->out.written > 0;
+
+    if (conn->orphans.count > 0 || conn->orphans.more ||
+        conn->sent.count + begun != 1)
+        return NULL;
+    if (!begun)
+        return &engine->calls->slots[conn->sent.first];
+    struct jrc_call *call =
+        jrc_calls_find(engine->calls, conn->out.list[conn->out.first].id);
+    return call != NULL && (call->flags & JSONRPCC_NOTIFICATION) == 0 ? call
+                                                                      : NULL;
+}
+
+/* The server could not read a request, and so it does not say which. */
+static struct jrc_call *match_rejected(struct jrc_engine *engine, uint32_t i,
+                                       uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+    struct jrc_call *call = only_call(engine, i);
+
+    if (call != NULL)
+        return call;
+    jrc_add(&engine->counters.rejected, 1);
+    if (conn->rejected_us == 0 ||
+        now_us - conn->rejected_us >= engine->servers->cap_us) {
+        conn->rejected_us = now_us;
+        jrc_route_tell(engine, JSONRPCC_REJECTED, i, JSONRPCC_UNREADABLE,
+                       now_us);
+    }
+    return NULL;
+}
+
+/* A response that nobody waits for: a late one settles its call. */
+static void settle(struct jrc_orphans *orphans, uint64_t id)
+{
+    for (uint8_t n = 0; n < orphans->count; n++) {
+        if (orphans->ids[n] != id)
+            continue;
+        orphans->ids[n] = orphans->ids[--orphans->count];
+        return;
     }
 }
 
@@ -40,7 +92,9 @@ static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
         [JRC_RESPONSE_RESULT] = JSONRPCC_OK,
         [JRC_RESPONSE_ERROR] = JSONRPCC_EREMOTE,
         [JRC_RESPONSE_INVALID] = JSONRPCC_EINVALID,
+        [JRC_RESPONSE_REJECTED] = JSONRPCC_EREMOTE,
     };
+    struct jrc_call *call = NULL;
     struct jrc_response response;
 
     jrc_response_read(payload, len, engine->limits.max_depth, &response);
@@ -49,10 +103,13 @@ static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
         return;
     }
     if (response.kind != JRC_RESPONSE_NOBODYS)
-        answered(engine, i, now_us); /* a late response is a sign of life */
-    struct jrc_call *call =
-        response.id == 0 ? NULL : match(engine, i, response.id);
+        answered(engine, i, now_us);
+    if (response.id != 0)
+        call = match(engine, i, response.id);
+    else if (response.kind == JRC_RESPONSE_REJECTED)
+        call = match_rejected(engine, i, now_us);
     if (call == NULL) {
+        settle(&engine->conns[i].orphans, response.id);
         jrc_add(&engine->counters.unmatched, 1);
         return;
     }
@@ -131,12 +188,15 @@ static void commit(struct jrc_engine *engine, uint32_t i, uint64_t id,
     struct jrc_call *call = jrc_calls_find(engine->calls, id);
 
     jrc_add(&conn->sends, 1);
-    if (call == NULL)
+    if (call == NULL) {
+        conn->orphans.more = true;
         return;
+    }
     call->sends++;
     if ((call->flags & JSONRPCC_NOTIFICATION) != 0) {
         jsonrpcc_outcome outcome = {.fate = JSONRPCC_UNKNOWN};
         call->state = JRC_CALL_HELD;
+        conn->orphans.more = true;
         jrc_route_finish(engine, call, &outcome, now_us);
         return;
     }

@@ -16,6 +16,7 @@ struct jrc_counters {
     _Atomic uint64_t unmatched;
     _Atomic uint64_t ignored;
     _Atomic uint64_t bad_frames;
+    _Atomic uint64_t rejected;
     _Atomic uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
 };
 

@@ -1,5 +1,7 @@
 #include "engine/dispatch.h"
 
+#include "engine/trial.h"
+
 #include <string.h>
 
 void jrc_route_want(struct jrc_engine *engine, uint32_t i, uint32_t todo)
@@ -38,6 +40,15 @@ void jrc_route_publish(struct jrc_engine *engine, uint32_t i)
                           memory_order_relaxed);
 }
 
+/* xorshift64* */
+uint32_t jrc_route_roll(struct jrc_engine *engine)
+{
+    engine->random ^= engine->random >> 12;
+    engine->random ^= engine->random << 25;
+    engine->random ^= engine->random >> 27;
+    return (uint32_t)((engine->random * 0x2545f4914f6cdd1dULL) >> 32);
+}
+
 /* ---- the end of a call ---- */
 
 bool jrc_route_has_begun(const struct jrc_engine *engine,
@@ -72,6 +83,15 @@ static void count_dead(struct jrc_engine *engine, struct jrc_frames *frames,
         jrc_route_purge(engine, frames);
 }
 
+/* It was sent, and nobody waits for its response any more. */
+static void orphan(struct jrc_orphans *orphans, uint64_t id)
+{
+    if (orphans->count < JRC_ORPHANS)
+        orphans->ids[orphans->count++] = id;
+    else
+        orphans->more = true;
+}
+
 void jrc_route_finish(struct jrc_engine *engine, struct jrc_call *call,
                       jsonrpcc_outcome *outcome, uint64_t now_us)
 {
@@ -84,6 +104,8 @@ void jrc_route_finish(struct jrc_engine *engine, struct jrc_call *call,
     if (state == JRC_CALL_SENT) {
         struct jrc_conn *conn = &engine->conns[server];
         jrc_call_list_remove(engine->calls, &conn->sent, call);
+        if (outcome->fate != JSONRPCC_ANSWERED)
+            orphan(&conn->orphans, call->id);
         atomic_store_explicit(&conn->in_flight, conn->sent.count,
                               memory_order_relaxed);
     }
@@ -92,6 +114,9 @@ void jrc_route_finish(struct jrc_engine *engine, struct jrc_call *call,
         count_dead(engine, &engine->conns[server].out, call->frame_len);
     else if (state == JRC_CALL_WAITING)
         count_dead(engine, &engine->waiting, call->frame_len);
+    if (call->role != 0 && outcome->fate != JSONRPCC_ANSWERED &&
+        (call->role & JRC_TRIAL) != 0)
+        jrc_trial_end(engine, (uint32_t)server, call, now_us);
     jrc_add(&engine->counters.outcomes[outcome->status], 1);
     if (outcome->fate == JSONRPCC_ANSWERED)
         jrc_add(&engine->counters.latency[jrc_bucket(outcome->elapsed_us)], 1);
@@ -152,16 +177,11 @@ static void wait_for_server(struct jrc_engine *engine, struct jrc_call *call,
     engine->held_bytes += len;
 }
 
-/* From its first trial on a suspect's connection is on trial as well. */
-static void begin_trial(struct jrc_engine *engine, int32_t i, uint64_t now_us)
+void jrc_route_ask(struct jrc_engine *engine, uint64_t now_us)
 {
-    struct jrc_conn *conn = &engine->conns[i];
-
-    if (conn->deadline_us != JRC_NEVER)
-        return;
-    conn->trial_us = now_us;
-    conn->deadline_us = now_us + engine->servers->cap_us;
-    jrc_route_attend(engine, conn->deadline_us);
+    for (size_t i = 0; i < engine->servers->count; i++)
+        jrc_route_attend(engine, jrc_servers_ask(engine->servers, i, now_us,
+                                                 jrc_route_roll(engine)));
 }
 
 /* Round robin, but a server that does not take what it was given already has
@@ -172,17 +192,21 @@ static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
 {
     struct jrc_servers *servers = engine->servers;
     uint64_t end_us = call->start_us + (uint64_t)call->timeout_ms * 1000;
-    int32_t picked = jrc_servers_pick(servers, now_us, end_us, trial);
+    bool may_try = engine->chosen == 0 || engine->chosen == call->id;
+    int32_t picked =
+        jrc_servers_pick(servers, now_us, end_us, may_try ? trial : NULL);
 
     while (*trial) {
-        begin_trial(engine, picked, now_us);
+        /* From its first trial on a suspect's connection is on trial, too. */
+        if (servers->list[picked].state == JRC_SERVER_SUSPECT)
+            jrc_trial_begin(engine, (uint32_t)picked, now_us);
         if (!engine->conns[picked].blocked)
             return picked;
         picked = jrc_servers_pick(servers, now_us, end_us, trial);
     }
     for (size_t n = servers->ready_count;
          picked >= 0 && engine->conns[picked].blocked && n > 1; n--)
-        picked = jrc_servers_pick(servers, now_us, end_us, trial);
+        picked = jrc_servers_pick(servers, now_us, end_us, NULL);
     return picked;
 }
 
@@ -202,6 +226,22 @@ static void borrow(struct jrc_engine *engine, struct jrc_frames *out)
     memset(&engine->spare, 0, sizeof engine->spare);
 }
 
+/* Tell of it when calls go to another group.  The way back has been found with
+ * the first response, and not before. */
+static void note_group(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    const struct jrc_server *server = &engine->servers->list[i];
+    uint32_t last = engine->last_group;
+
+    if (server->group == last ||
+        (server->group < last && server->state == JRC_SERVER_PROVING))
+        return;
+    engine->last_group = server->group;
+    jrc_route_tell(engine,
+                   server->group > last ? JSONRPCC_FAILED_OVER : JSONRPCC_BACK,
+                   i, 0, now_us);
+}
+
 void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
                     const char *bytes, size_t len, uint64_t now_us)
 {
@@ -209,16 +249,11 @@ void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
     int32_t picked = pick(engine, call, now_us, &trial);
 
     call->state = JRC_CALL_HELD;
+    call->role = 0;
     if (picked >= 0) {
         uint32_t i = (uint32_t)picked;
-        uint32_t group = engine->servers->list[i].group;
-        if (group != engine->last_group && !trial) {
-            jrc_route_tell(engine,
-                           group > engine->last_group ? JSONRPCC_FAILED_OVER
-                                                      : JSONRPCC_BACK,
-                           i, 0, now_us);
-            engine->last_group = group;
-        }
+        if (!trial)
+            note_group(engine, i, now_us);
         struct jrc_frames *out = &engine->conns[i].out;
         borrow(engine, out);
         if (!jrc_frames_append(out, call->id, bytes, len)) {
@@ -227,10 +262,13 @@ void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
         }
         call->state = JRC_CALL_QUEUED;
         call->server = picked;
+        call->role = trial ? JRC_TRIAL : 0;
         engine->held_bytes += len;
         jrc_route_want(engine, i, JRC_WRITE);
         return;
     }
+    if (picked == JRC_NO_SERVER)
+        jrc_route_ask(engine, now_us);
     bool waits = picked == JRC_SERVER_PENDING ||
                  ((call->flags & JSONRPCC_WAIT_FOR_READY) != 0 &&
                   jrc_servers_hopeful(engine->servers));

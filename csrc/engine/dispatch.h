@@ -19,6 +19,12 @@ void jrc_route_publish(struct jrc_engine *engine, uint32_t i);
 void jrc_route_tell(struct jrc_engine *engine, jsonrpcc_event_kind kind,
                     uint32_t i, int32_t reason, uint64_t now_us);
 
+/* Dice: they only spread attempts, and guard nothing. */
+uint32_t jrc_route_roll(struct jrc_engine *engine);
+
+/* Calls find every server down: have them tried soon. */
+void jrc_route_ask(struct jrc_engine *engine, uint64_t now_us);
+
 /* Give a call's frame to a server, or let it wait for one, or end it. */
 void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
                     const char *bytes, size_t len, uint64_t now_us);

@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include "engine/dispatch.h"
+#include "engine/trial.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,15 +51,6 @@ void jrc_engine_clear(struct jrc_engine *engine)
     memset(engine, 0, sizeof *engine);
 }
 
-/* xorshift64*: only spreads reconnects, guards nothing. */
-static uint32_t roll(struct jrc_engine *engine)
-{
-    engine->random ^= engine->random >> 12;
-    engine->random ^= engine->random << 25;
-    engine->random ^= engine->random >> 27;
-    return (uint32_t)((engine->random * 0x2545f4914f6cdd1dULL) >> 32);
-}
-
 bool jrc_engine_next(struct jrc_engine *engine, struct jrc_action *action)
 {
     static const uint32_t order[] = {JRC_SHUT, JRC_OPEN, JRC_NEXT_ADDRESS,
@@ -83,8 +75,12 @@ bool jrc_engine_next(struct jrc_engine *engine, struct jrc_action *action)
 void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
                        uint64_t now_us)
 {
+    /* Who waits until now goes first: the time for that may have come. */
+    if (!jrc_frames_empty(&engine->waiting))
+        jrc_route_review(engine, now_us);
     if (!engine->closing && jrc_route_block(engine, frames, now_us))
         return;
+    jrc_trial_choose(engine, frames, now_us);
     while (!jrc_frames_empty(frames)) {
         const char *bytes;
         const struct jrc_frame *frame = jrc_frames_first(frames, &bytes);
@@ -95,7 +91,29 @@ void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
             jrc_route_fail(engine, call, JSONRPCC_ECLOSED, 0, now_us);
         else
             jrc_route_call(engine, call, bytes, frame->len, now_us);
+        if (frame->id == engine->chosen)
+            engine->chosen = 0;
         jrc_frames_drop_first(frames);
+    }
+    engine->chosen = 0;
+}
+
+void jrc_engine_set_reading(struct jrc_engine *engine, bool reading,
+                            uint64_t now_us)
+{
+    if (reading == (engine->reading_us != JRC_NEVER))
+        return;
+    engine->reading_us = reading ? now_us : JRC_NEVER;
+    if (!reading)
+        return;
+    /* Trials begin anew: their answers may be about to be read. */
+    for (uint32_t i = 0; i < engine->servers->count; i++) {
+        struct jrc_conn *conn = &engine->conns[i];
+        if (engine->servers->list[i].state == JRC_SERVER_CONNECTING ||
+            conn->deadline_us == JRC_NEVER)
+            continue;
+        conn->deadline_us = now_us + engine->servers->cap_us;
+        jrc_route_attend(engine, conn->deadline_us);
     }
 }
 
@@ -114,6 +132,7 @@ static void expire(struct jrc_engine *engine, struct jrc_call *call,
 {
     uint32_t i = (uint32_t)call->server;
     bool given = call->state == JRC_CALL_SENT || call->state == JRC_CALL_QUEUED;
+    bool trial = (call->role & JRC_TRIAL) != 0;
     bool closed = engine->closing;
 
     jrc_route_fail(engine, call, closed ? JSONRPCC_ECLOSED : JSONRPCC_ETIMEDOUT,
@@ -121,7 +140,12 @@ static void expire(struct jrc_engine *engine, struct jrc_call *call,
     if (!given || closed)
         return;
     jrc_add(&engine->conns[i].timeouts, 1);
-    if (jrc_servers_timed_out(engine->servers, i, now_us, roll(engine))) {
+    if (call->start_us < engine->reading_us)
+        return; /* its answer may lie in our own buffer */
+    if (jrc_servers_timed_out(engine->servers, i, now_us, trial,
+                              jrc_route_roll(engine))) {
+        engine->conns[i].deadline_us = JRC_NEVER;
+        jrc_trial_mark_elders(engine, i);
         atomic_store_explicit(&engine->conns[i].reason, JSONRPCC_UNRESPONSIVE,
                               memory_order_relaxed);
         jrc_route_publish(engine, i);
@@ -136,15 +160,15 @@ static void let_go(struct jrc_engine *engine, uint32_t i, bool was_up,
 
 /* Nobody has answered on a suspect's connection since its trial.  The server
  * may be well, and the connection be dead without a word, as one is whose
- * middle has forgotten it: try another.  What was sent before the trial and is
- * still waited for may be slow instead, and is left in peace. */
+ * middle has forgotten it: try another.  What was sent before the suspicion and
+ * is still waited for may be slow instead, and is left in peace. */
 static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];
     const struct jrc_call *slots = engine->calls->slots;
 
     if (conn->sent.count > 0 &&
-        slots[conn->sent.first].start_us <= conn->trial_us) {
+        (slots[conn->sent.first].role & JRC_ELDER) != 0) {
         conn->deadline_us = now_us + engine->servers->cap_us;
         return;
     }
@@ -153,6 +177,19 @@ static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
         return;
     jrc_route_want(engine, i, JRC_SHUT);
     let_go(engine, i, true, JSONRPCC_UNRESPONSIVE, now_us);
+}
+
+/* The time of a connection's trial is over. */
+static void end_time(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    if (engine->servers->list[i].state == JRC_SERVER_SUSPECT) {
+        renew(engine, i, now_us);
+        return;
+    }
+    /* It took a notification, and has lived since then. */
+    engine->conns[i].deadline_us = JRC_NEVER;
+    jrc_servers_answered(engine->servers, i, now_us);
+    jrc_route_publish(engine, i);
 }
 
 /* Start attempts that are due, stop addresses that take too long, and renew
@@ -164,8 +201,11 @@ static void tick_conns(struct jrc_engine *engine, uint64_t now_us)
     for (uint32_t i = 0; i < engine->servers->count; i++) {
         const struct jrc_server *server = &engine->servers->list[i];
         struct jrc_conn *conn = &engine->conns[i];
-        if (server->state == JRC_SERVER_SUSPECT && conn->deadline_us <= now_us)
-            renew(engine, i, now_us);
+        bool doubted = server->state == JRC_SERVER_SUSPECT ||
+                       server->state == JRC_SERVER_PROVING;
+        if (doubted && conn->deadline_us <= now_us &&
+            engine->reading_us != JRC_NEVER)
+            end_time(engine, i, now_us);
         if (server->state == JRC_SERVER_DOWN && server->next_us <= now_us) {
             jrc_servers_attempt(engine->servers, i, now_us);
             conn->deadline_us = JRC_NEVER;
@@ -179,7 +219,9 @@ static void tick_conns(struct jrc_engine *engine, uint64_t now_us)
         uint64_t due = JRC_NEVER;
         if (server->state == JRC_SERVER_DOWN)
             due = server->next_us;
-        else if (server->state != JRC_SERVER_UP)
+        else if (server->state == JRC_SERVER_CONNECTING ||
+                 (server->state != JRC_SERVER_UP &&
+                  engine->reading_us != JRC_NEVER))
             due = conn->deadline_us;
         if (due < soonest)
             soonest = due;
@@ -260,6 +302,8 @@ void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     jrc_add(&engine->conns[i].connects, 1);
     engine->conns[i].deadline_us = JRC_NEVER;
+    engine->conns[i].orphans = (struct jrc_orphans){0};
+    engine->conns[i].rejected_us = 0;
     jrc_servers_up(engine->servers, i, now_us);
     jrc_route_publish(engine, i);
     jrc_route_tell(engine, JSONRPCC_CONNECTED, i, 0, now_us);
@@ -314,6 +358,10 @@ void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
 {
     bool was_up = engine->servers->list[i].state != JRC_SERVER_CONNECTING;
 
-    jrc_servers_down(engine->servers, i, now_us, roll(engine));
+    jrc_servers_down(engine->servers, i, now_us, jrc_route_roll(engine));
     let_go(engine, i, was_up, reason, now_us);
+    /* Who waits all the time for a server asks again each time. */
+    if (engine->outlook == JRC_OUTLOOK_DOWN &&
+        !jrc_frames_empty(&engine->waiting))
+        jrc_route_ask(engine, now_us);
 }

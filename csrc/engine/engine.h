@@ -47,12 +47,23 @@ struct jrc_sink {
     void (*event)(void *arg, const jsonrpcc_event *event);
 };
 
+enum { JRC_ORPHANS = 8 };
+
+/* What went out on a connection and belongs to no call any more, though it may
+ * still be answered: an error without an id may mean it. */
+struct jrc_orphans {
+    uint64_t ids[JRC_ORPHANS]; /* of calls that timed out or were cancelled */
+    uint8_t count;
+    bool more; /* or something that no later response can settle */
+};
+
 struct jrc_conn {
     struct jrc_frames out;
     struct jrc_input in;
     struct jrc_call_list sent;
+    struct jrc_orphans orphans;
     uint64_t deadline_us; /* of the address being tried, or of a trial */
-    uint64_t trial_us;    /* when a suspect's trial was given to it */
+    uint64_t rejected_us; /* when an error without an id was last told */
     bool blocked;         /* the socket did not take all that was there */
     bool unreachable;     /* the last attempt failed, and that was told */
     uint32_t todo;        /* actions not fetched yet */
@@ -87,7 +98,10 @@ struct jrc_engine {
     uint32_t last_group; /* that a call went to */
     uint64_t conns_us;   /* the soonest that a connection needs attention */
     uint64_t random;
-    size_t held_bytes;        /* in waiting and in all outputs */
+    uint64_t reading_us; /* since when sockets are read; JRC_NEVER: they are
+                            not, as the consumer is behind */
+    uint64_t chosen;     /* the only call that may be a trial; 0: any */
+    size_t held_bytes;   /* in waiting and in all outputs */
     enum jrc_outlook outlook; /* of waiting calls */
     bool closing;
 };
@@ -101,6 +115,12 @@ void jrc_engine_clear(struct jrc_engine *engine);
 /* Take over submitted frames; the queue is empty afterwards. */
 void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
                        uint64_t now_us);
+
+/* Whether what servers send is being received.  While it is not, the silence
+ * is ours: no server is blamed for a call that is or was in flight then. */
+void jrc_engine_set_reading(struct jrc_engine *engine, bool reading,
+                            uint64_t now_us);
+
 void jrc_engine_cancel(struct jrc_engine *engine, uint64_t id, uint64_t now_us);
 
 /* Do what is due; and when it wants to be called again (JRC_NEVER: not). */

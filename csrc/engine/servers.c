@@ -23,22 +23,29 @@ static bool take_rotation(struct jrc_servers *servers,
     return servers->ready_count > 0;
 }
 
+static bool is_doubted(const struct jrc_server *server)
+{
+    return server->state == JRC_SERVER_SUSPECT ||
+           server->state == JRC_SERVER_PROVING;
+}
+
 /* Work out anew what pick() goes by.  Costs a pass over all servers, but only
  * when one of them changes its state. */
 static void rebuild(struct jrc_servers *servers)
 {
-    servers->suspects = 0;
+    servers->doubted = 0;
     servers->trial_us = JRC_NEVER;
     for (size_t i = 0; i < servers->count; i++) {
         const struct jrc_server *server = &servers->list[i];
-        if (server->state != JRC_SERVER_SUSPECT)
+        if (!is_doubted(server))
             continue;
-        servers->suspects++;
+        servers->doubted++;
         if (server->trial_us < servers->trial_us)
             servers->trial_us = server->trial_us;
     }
-    /* Suspects are better than nobody: the last server is never ejected. */
-    if (!take_rotation(servers, JRC_SERVER_UP))
+    /* The doubted are better than nobody: the last server is never ejected. */
+    if (!take_rotation(servers, JRC_SERVER_UP) &&
+        !take_rotation(servers, JRC_SERVER_PROVING))
         take_rotation(servers, JRC_SERVER_SUSPECT);
     if (servers->cursor >= servers->ready_count)
         servers->cursor = 0;
@@ -75,23 +82,33 @@ static bool better_may_come(const struct jrc_servers *servers, uint32_t group)
     return false;
 }
 
-/* The suspect whose trial is due, if it would be preferred when healthy; with
- * nobody up, any would be. */
-static int32_t pick_suspect(struct jrc_servers *servers, uint64_t now_us,
-                            uint64_t end_us)
+/* Whether calls have a server that is not in doubt. */
+static bool is_somebody_up(const struct jrc_servers *servers)
 {
-    enum jrc_server_state best = servers->list[servers->ready[0]].state;
+    return servers->ready_count > 0 &&
+           servers->list[servers->ready[0]].state == JRC_SERVER_UP;
+}
+
+/* The server whose trial is due, if it would be preferred when healthy; with
+ * nobody up, any would be. */
+static int32_t pick_trial(struct jrc_servers *servers, uint64_t now_us,
+                          uint64_t end_us)
+{
+    bool choosy = is_somebody_up(servers);
 
     for (size_t i = 0; i < servers->count; i++) {
         struct jrc_server *server = &servers->list[i];
-        if (server->state != JRC_SERVER_SUSPECT || server->trial_us > now_us)
+        if (!is_doubted(server) || server->trial_us > now_us)
             continue;
         /* A trial that fails costs that call.  After it there is a cap's time
-         * for others, or who calls one by one would try again for ever. */
+         * for others, or who calls one by one would try again for ever.  But
+         * the trial of a call without an end is over after a cap's time. */
+        if (end_us > now_us + servers->cap_us)
+            end_us = now_us + servers->cap_us;
         server->trial_us =
             (end_us > now_us ? end_us : now_us) + servers->cap_us;
         rebuild(servers);
-        if (server->group <= servers->ready_group || best != JRC_SERVER_UP)
+        if (server->group <= servers->ready_group || !choosy)
             return (int32_t)i;
     }
     return JRC_NO_SERVER;
@@ -109,14 +126,14 @@ int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us)
     return (int32_t)servers->ready[servers->cursor];
 }
 
-static bool is_trial_due(const struct jrc_servers *servers, uint64_t now_us)
+bool jrc_servers_trial_due(const struct jrc_servers *servers, uint64_t now_us)
 {
-    return servers->suspects > 0 && now_us >= servers->trial_us;
+    return servers->doubted > 0 && now_us >= servers->trial_us;
 }
 
 int32_t jrc_servers_sole(const struct jrc_servers *servers, uint64_t now_us)
 {
-    return servers->ready_count > 1 || is_trial_due(servers, now_us)
+    return servers->ready_count > 1 || jrc_servers_trial_due(servers, now_us)
                ? JRC_NO_SERVER
                : jrc_servers_peek(servers, now_us);
 }
@@ -126,14 +143,15 @@ int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
 {
     int32_t next = jrc_servers_peek(servers, now_us);
 
-    *trial = false;
+    if (trial != NULL)
+        *trial = false;
     if (next < 0)
         return next;
-    if (is_trial_due(servers, now_us)) {
-        int32_t suspect = pick_suspect(servers, now_us, end_us);
-        *trial = suspect >= 0;
+    if (trial != NULL && jrc_servers_trial_due(servers, now_us)) {
+        int32_t tried = pick_trial(servers, now_us, end_us);
+        *trial = tried >= 0;
         if (*trial)
-            return suspect;
+            return tried;
     }
     servers->cursor++;
     if (servers->cursor == servers->ready_count)
@@ -161,8 +179,21 @@ void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us)
 
     server->tried = true;
     server->timeouts = 0;
-    set_state(servers, i, server->renewing ? JRC_SERVER_SUSPECT : JRC_SERVER_UP,
-              now_us);
+    if (server->renewing) {
+        set_state(servers, i, JRC_SERVER_SUSPECT, now_us);
+    } else if (server->failures > 0) {
+        server->trial_us = now_us;
+        set_state(servers, i, JRC_SERVER_PROVING, now_us);
+    } else {
+        set_state(servers, i, JRC_SERVER_UP, now_us);
+    }
+}
+
+/* A random share of bound, in two parts: the product with a bound of weeks
+ * overflows. */
+static uint64_t share(uint64_t bound, uint32_t dice)
+{
+    return bound / UINT32_MAX * dice + bound % UINT32_MAX * dice / UINT32_MAX;
 }
 
 /* Full jitter: anything from 0 to base * 2^failures, capped.  Spreading the
@@ -176,8 +207,27 @@ static uint64_t backoff(const struct jrc_servers *servers, uint32_t failures,
         bound *= 2;
     if (bound > servers->cap_us)
         bound = servers->cap_us;
-    /* In two parts: the product of a bound of weeks overflows. */
-    return bound / UINT32_MAX * dice + bound % UINT32_MAX * dice / UINT32_MAX;
+    return share(bound, dice);
+}
+
+uint64_t jrc_servers_ask(struct jrc_servers *servers, size_t i, uint64_t now_us,
+                         uint32_t dice)
+{
+    struct jrc_server *server = &servers->list[i];
+
+    if (server->state != JRC_SERVER_DOWN || server->next_us == JRC_NEVER)
+        return JRC_NEVER;
+    /* Who keeps asking is served at even intervals: the first throw has spread
+     * the clients, and another one would let some wait twice as long. */
+    if (server->asked_us <= now_us) {
+        bool lately =
+            server->asked_us > 0 && now_us - server->asked_us < JRC_ASKED_US;
+        server->asked_us = lately ? server->asked_us + JRC_ASKED_US
+                                  : now_us + share(JRC_ASKED_US, dice);
+    }
+    if (server->asked_us < server->next_us)
+        server->next_us = server->asked_us;
+    return server->next_us;
 }
 
 void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
@@ -193,6 +243,9 @@ void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
         server->next_us = JRC_NEVER;
     else
         server->next_us = now_us + backoff(servers, server->failures, dice);
+    if (server->next_us != JRC_NEVER && server->asked_us > now_us &&
+        server->asked_us < server->next_us)
+        server->next_us = server->asked_us;
     set_state(servers, i, JRC_SERVER_DOWN, now_us);
 }
 
@@ -218,21 +271,33 @@ bool jrc_servers_answered(struct jrc_servers *servers, size_t i,
 
     server->failures = 0;
     server->timeouts = 0;
-    if (server->state != JRC_SERVER_SUSPECT)
+    if (!is_doubted(server))
         return false;
     set_state(servers, i, JRC_SERVER_UP, now_us);
     return true;
 }
 
+void jrc_servers_tried(struct jrc_servers *servers, size_t i, uint64_t now_us)
+{
+    servers->list[i].trial_us = now_us + servers->cap_us;
+    rebuild(servers);
+}
+
 bool jrc_servers_timed_out(struct jrc_servers *servers, size_t i,
-                           uint64_t now_us, uint32_t dice)
+                           uint64_t now_us, bool trial, uint32_t dice)
 {
     struct jrc_server *server = &servers->list[i];
+    /* Only trials go there: it would take many to reach the number. */
+    bool failed =
+        trial && server->state == JRC_SERVER_PROVING && is_somebody_up(servers);
 
     server->timeouts++;
-    if (server->state != JRC_SERVER_UP || server->timeouts < JRC_SUSPECT_AFTER)
+    if (server->state != JRC_SERVER_UP && server->state != JRC_SERVER_PROVING)
         return false;
-    server->trial_us = now_us + backoff(servers, 1, dice);
+    if (server->timeouts < JRC_SUSPECT_AFTER && !failed)
+        return false;
+    if (!failed)
+        server->trial_us = now_us + backoff(servers, 1, dice);
     set_state(servers, i, JRC_SERVER_SUSPECT, now_us);
     return true;
 }

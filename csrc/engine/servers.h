@@ -1,5 +1,5 @@
 /* Which server gets the next call: the list, its priority groups, round robin,
- * backoff and suspicion.
+ * backoff, proof and suspicion.
  *
  * Policy only: the clock (now_us, monotonic microseconds) and the dice are
  * arguments, so a test is arithmetic.  Not thread-safe; the engine owns it. */
@@ -11,17 +11,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*          attempt()            up()                 down()
- * DOWN ------------> CONNECTING -----> UP <-> SUSPECT -----> DOWN
- *   ^                     | down()                              |
- *   +---------------------+-------------------------------------+
- * What renew() has sent from SUSPECT to DOWN comes up as a SUSPECT.  The
+/*       attempt()             up()         answered()      timed_out()
+ * DOWN ----------> CONNECTING -----> PROVING ---------> UP -----------> SUSPECT
+ *   ^                                                    ^ answered()      |
+ *   |                                                    +-----------------+
+ *   +-- down() from all of them
+ *
+ * Who has not failed since its last response comes up as UP at once; what
+ * renew() has sent from SUSPECT to DOWN comes up as a SUSPECT.  Who is PROVING
+ * or a SUSPECT is on trial: it gets single calls, unless nobody is UP.  The
  * values are those of jsonrpcc_server_state. */
 enum jrc_server_state {
     JRC_SERVER_DOWN = 0,
     JRC_SERVER_CONNECTING = 1,
     JRC_SERVER_UP = 2,
-    JRC_SERVER_SUSPECT = 3 /* connected, but out of rotation */
+    JRC_SERVER_SUSPECT = 3, /* connected, but out of rotation */
+    JRC_SERVER_PROVING = 4  /* connected; the first response is waited for */
 };
 
 enum {
@@ -32,7 +37,9 @@ enum {
     JRC_SUSPECT_AFTER = 5,
     /* How long calls of a new client wait for a better server whose first
      * attempt is under way, when a worse one is up already. */
-    JRC_FIRST_CHOICE_US = 50000
+    JRC_FIRST_CHOICE_US = 50000,
+    /* Calls that find every server down have each tried so often. */
+    JRC_ASKED_US = 2000000
 };
 
 #define JRC_NEVER UINT64_MAX
@@ -48,7 +55,8 @@ struct jrc_server {
     uint32_t failures; /* in a row; reset by a response only */
     uint32_t timeouts; /* in a row, without a response between */
     uint64_t next_us;  /* DOWN: the next attempt */
-    uint64_t trial_us; /* SUSPECT: the next trial */
+    uint64_t asked_us; /* the last attempt that calls asked for; 0: none */
+    uint64_t trial_us; /* SUSPECT, PROVING: the next trial */
     uint64_t since_us; /* of the last change of state */
 };
 
@@ -60,9 +68,9 @@ struct jrc_servers {
     size_t ready_count;
     size_t cursor;        /* in ready: who is next */
     uint32_t ready_group; /* whose servers ready holds, if any */
-    size_t suspects;
-    uint64_t trial_us;  /* the soonest trial of a suspect */
-    uint64_t choice_us; /* until then a first choice is waited for */
+    size_t doubted;       /* servers that are SUSPECT or PROVING */
+    uint64_t trial_us;    /* the soonest trial of one of those */
+    uint64_t choice_us;   /* until then a first choice is waited for */
     uint64_t base_us, cap_us;
     int32_t max_attempts; /* to reconnect in a row; -1: no bound */
 };
@@ -79,13 +87,16 @@ void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
                        uint64_t cap_us, int32_t max_attempts, uint64_t now_us);
 
 /* Index of the server for the next call, which ends at end_us at the latest, or
- * JRC_NO_SERVER or JRC_SERVER_PENDING.  *trial: a suspect is tried; do not read
- * more into it. */
+ * JRC_NO_SERVER or JRC_SERVER_PENDING.  *trial: a server is tried; do not read
+ * more into it.  trial is NULL: this call shall try none. */
 int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
                          uint64_t end_us, bool *trial);
 
 /* As pick would say, but a server index stands for any, and nothing moves. */
 int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us);
+
+/* Whether some pick at now_us may be a trial. */
+bool jrc_servers_trial_due(const struct jrc_servers *servers, uint64_t now_us);
 
 /* The server that every pick at now_us gives, or one of the above: also
  * JRC_NO_SERVER if there are several. */
@@ -93,6 +104,13 @@ int32_t jrc_servers_sole(const struct jrc_servers *servers, uint64_t now_us);
 
 /* Whether a call that finds no server should wait for one all the same. */
 bool jrc_servers_hopeful(const struct jrc_servers *servers);
+
+/* A call found every server down: have this one tried again soon, at a random
+ * moment, so that many clients that ask at once do not come at once.  However
+ * many ask, it is tried for that once in JRC_ASKED_US at the most.  Returns
+ * when its next attempt is (JRC_NEVER: none is waited for). */
+uint64_t jrc_servers_ask(struct jrc_servers *servers, size_t i, uint64_t now_us,
+                         uint32_t dice);
 
 /* What happened to a server. */
 void jrc_servers_attempt(struct jrc_servers *servers, size_t i,
@@ -103,11 +121,15 @@ void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
 /* A suspect's connection is given up for a new one, at once.  False: no attempt
  * is left for that, and nothing has changed. */
 bool jrc_servers_renew(struct jrc_servers *servers, size_t i, uint64_t now_us);
-/* True: it was a suspect and is trusted again. */
+/* A trial has ended without a response, whatever else came of its call. */
+void jrc_servers_tried(struct jrc_servers *servers, size_t i, uint64_t now_us);
+/* There was a response, or the connection has proved itself otherwise.  True:
+ * it was on trial, and is up now. */
 bool jrc_servers_answered(struct jrc_servers *servers, size_t i,
                           uint64_t now_us);
-/* True: it has just become a suspect. */
+/* A call timed out, which was a trial or not.  True: it has just become a
+ * suspect. */
 bool jrc_servers_timed_out(struct jrc_servers *servers, size_t i,
-                           uint64_t now_us, uint32_t dice);
+                           uint64_t now_us, bool trial, uint32_t dice);
 
 #endif

@@ -181,7 +181,10 @@ void jrc_response_read(const char *payload, size_t len, unsigned max_depth,
         return;
     }
     response->id = read_id(&members[ID]);
-    if (response->id == 0)
+    if (response->id == 0 && members[ID].type == JRC_JSON_NULL && has_error &&
+        is_known_version(&members[JSONRPC]))
+        set_value(response, JRC_RESPONSE_REJECTED, error);
+    else if (response->id == 0)
         response->kind = JRC_RESPONSE_NOBODYS;
     else if (!is_known_version(&members[JSONRPC]))
         invalid(response, "\"jsonrpc\" is neither \"2.0\" nor \"1.0\"");

@@ -61,7 +61,8 @@ static bool is_up(const struct script *script, uint32_t i)
 {
     enum jrc_server_state state = state_of(script, i);
 
-    return state == JRC_SERVER_UP || state == JRC_SERVER_SUSPECT;
+    return state == JRC_SERVER_UP || state == JRC_SERVER_SUSPECT ||
+           state == JRC_SERVER_PROVING;
 }
 
 /* Bytes reach the client, as many at a time as it has room for. */

@@ -66,8 +66,8 @@ void rig_stop(struct rig *rig)
     jrc_servers_clear(&rig->servers);
 }
 
-uint64_t rig_call(struct rig *rig, uint64_t token, uint32_t flags,
-                  int32_t timeout_ms)
+uint64_t rig_prepare(struct rig *rig, uint64_t token, uint32_t flags,
+                     int32_t timeout_ms, struct jrc_frames *frames)
 {
     struct jrc_message message;
     struct jrc_fault fault;
@@ -80,7 +80,7 @@ uint64_t rig_call(struct rig *rig, uint64_t token, uint32_t flags,
         abort();
     uint64_t id = (flags & JSONRPCC_NOTIFICATION) != 0 ? 0 : call->id;
     size_t size = jrc_message_frame_size(&message, id);
-    char *space = jrc_frames_space(&rig->door, size);
+    char *space = jrc_frames_space(frames, size);
     call->token = token;
     call->flags = (uint8_t)flags;
     call->start_us = rig->now_us;
@@ -94,9 +94,17 @@ uint64_t rig_call(struct rig *rig, uint64_t token, uint32_t flags,
         call->copy = malloc(size);
         memcpy(call->copy, space, size);
     }
-    jrc_frames_added(&rig->door, call->id, size);
-    jrc_engine_submit(&rig->engine, &rig->door, rig->now_us);
+    jrc_frames_added(frames, call->id, size);
     return call->id;
+}
+
+uint64_t rig_call(struct rig *rig, uint64_t token, uint32_t flags,
+                  int32_t timeout_ms)
+{
+    uint64_t id = rig_prepare(rig, token, flags, timeout_ms, &rig->door);
+
+    jrc_engine_submit(&rig->engine, &rig->door, rig->now_us);
+    return id;
 }
 
 void rig_wait(struct rig *rig, uint64_t us)
@@ -242,7 +250,8 @@ bool rig_sound(const struct jrc_engine *engine)
     for (uint32_t i = 0; i < engine->servers->count; i++) {
         const struct jrc_conn *conn = &engine->conns[i];
         enum jrc_server_state state = engine->servers->list[i].state;
-        bool up = state == JRC_SERVER_UP || state == JRC_SERVER_SUSPECT;
+        bool up = state == JRC_SERVER_UP || state == JRC_SERVER_SUSPECT ||
+                  state == JRC_SERVER_PROVING;
         uint32_t n = 0;
         if (!count_frames(engine, &conn->out, (int32_t)i, &bytes, &queued))
             return false;

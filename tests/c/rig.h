@@ -33,6 +33,10 @@ void rig_stop(struct rig *rig);
 uint64_t rig_call(struct rig *rig, uint64_t token, uint32_t flags,
                   int32_t timeout_ms);
 
+/* The same, but only put it behind frames, to be submitted with others. */
+uint64_t rig_prepare(struct rig *rig, uint64_t token, uint32_t flags,
+                     int32_t timeout_ms, struct jrc_frames *frames);
+
 /* Let the time pass and tick. */
 void rig_wait(struct rig *rig, uint64_t us);
 

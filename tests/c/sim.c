@@ -8,10 +8,11 @@
 enum { SECOND = 1000000 };
 
 const char *const sim_fault_names[SIM_FAULTS] = {
-    "refused",   "silent",    "reset",    "fin",         "stall",
-    "forgotten", "short",     "no reply", "twice",       "late",
-    "foreign",   "string id", "early",    "bad payload", "bad frame",
-    "cut",       "chatter",   "clock",    "cancel",      "memory"};
+    "refused",   "silent",    "reset",     "fin",         "stall",
+    "forgotten", "short",     "no reply",  "twice",       "late",
+    "foreign",   "string id", "early",     "bad payload", "bad frame",
+    "cut",       "chatter",   "clock",     "cancel",      "unreadable",
+    "paused",    "closing",   "reentrant", "long",        "memory"};
 
 /* ---- dice -----------------------------------------------------------------
  */
@@ -51,13 +52,14 @@ bool sim_strikes(struct sim *sim, enum sim_fault fault)
 void sim_draw_world(struct sim *sim)
 {
     static const uint32_t most[SIM_FAULTS] = {
-        [SIM_REFUSED] = 200,  [SIM_SILENT] = 100,      [SIM_RESET] = 30,
-        [SIM_FIN] = 30,       [SIM_STALL] = 30,        [SIM_SHORT] = 500,
-        [SIM_NO_REPLY] = 300, [SIM_TWICE] = 200,       [SIM_LATE] = 200,
-        [SIM_FOREIGN] = 100,  [SIM_STRING_ID] = 300,   [SIM_EARLY] = 200,
-        [SIM_BAD_FRAME] = 30, [SIM_BAD_PAYLOAD] = 200, [SIM_CUT] = 30,
-        [SIM_CHATTER] = 100,  [SIM_CLOCK] = 10,        [SIM_CANCELLED] = 200,
-        [SIM_FORGOTTEN] = 30,
+        [SIM_REFUSED] = 200,   [SIM_SILENT] = 100,      [SIM_RESET] = 30,
+        [SIM_FIN] = 30,        [SIM_STALL] = 30,        [SIM_SHORT] = 500,
+        [SIM_NO_REPLY] = 300,  [SIM_TWICE] = 200,       [SIM_LATE] = 200,
+        [SIM_FOREIGN] = 100,   [SIM_STRING_ID] = 300,   [SIM_EARLY] = 200,
+        [SIM_BAD_FRAME] = 30,  [SIM_BAD_PAYLOAD] = 200, [SIM_CUT] = 30,
+        [SIM_CHATTER] = 100,   [SIM_CLOCK] = 10,        [SIM_CANCELLED] = 200,
+        [SIM_FORGOTTEN] = 30,  [SIM_UNREADABLE] = 300,  [SIM_PAUSED] = 10,
+        [SIM_REENTRANT] = 300, [SIM_LONG] = 200,
     };
     static const uint32_t spans[] = {10, 1000, 20000, 100000, 400000};
     static const uint32_t chunks[] = {1, 7, 100, 2000, 65536};
@@ -133,12 +135,18 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
                       .token = call->token,
                       .value = value,
                   });
+    if (!sim->closing && sim->last_token < 2 * sim->world.calls &&
+        sim_strikes(sim, SIM_REENTRANT))
+        sim_submit(sim, sim_roll(sim, 2) == 0 ? call->flags : 0, 500, true);
 }
 
 void sim_on_event(void *arg, const jsonrpcc_event *event)
 {
-    (void)arg;
-    (void)event;
+    struct sim *sim = arg;
+
+    /* Who does not listen can not call others silent. */
+    if (sim->paused && event->reason == JSONRPCC_UNRESPONSIVE)
+        sim_break(sim, "a server is blamed for our own silence");
 }
 
 /* ---- around the engine ------------------------------------------------------
@@ -146,6 +154,8 @@ void sim_on_event(void *arg, const jsonrpcc_event *event)
 
 void sim_enter(struct sim *sim)
 {
+    for (size_t i = 0; i < sim->servers.count; i++)
+        sim->states[i] = sim->servers.list[i].state;
     if (sim->memory != NULL && !sim->healing && sim->world.memory > 0)
         sim->memory(sim->world.memory, sim->state ^ ++sim->steps);
 }
@@ -158,6 +168,19 @@ static bool better_is_up(const struct sim *sim, uint32_t group)
             sim->servers.list[i].group < group)
             return true;
     return false;
+}
+
+/* Whether a server has to prove itself, and another one is up meanwhile. */
+static bool is_unproven(const struct sim *sim, int32_t server)
+{
+    const struct jrc_server *list = sim->servers.list;
+    bool other = false;
+
+    for (size_t i = 0; i < sim->servers.count; i++)
+        other |=
+            sim->states[i] == JRC_SERVER_UP && list[i].state == JRC_SERVER_UP;
+    return other && sim->states[server] == JRC_SERVER_PROVING &&
+           list[server].state == JRC_SERVER_PROVING;
 }
 
 void sim_leave(struct sim *sim)
@@ -173,9 +196,11 @@ void sim_leave(struct sim *sim)
             sim_note(sim, (struct sim_record){
                               .kind = SIM_ROUTED,
                               .server = (int16_t)call->server,
+                              .link = sim->links[call->server].serial,
                               .token = call->token,
                               .value = better_is_up(
                                   sim, sim->servers.list[call->server].group),
+                              .sends = is_unproven(sim, call->server),
                           });
         sim->places[i] = place;
     }

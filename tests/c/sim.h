@@ -32,6 +32,11 @@ enum sim_fault {
     SIM_CHATTER,
     SIM_CLOCK, /* a step forward */
     SIM_CANCELLED,
+    SIM_UNREADABLE, /* a server can not read a request: an error with id null */
+    SIM_PAUSED,     /* we stop receiving for a while */
+    SIM_CLOSING,    /* a server accepts, and closes without an answer */
+    SIM_REENTRANT,  /* an outcome makes its receiver submit another call */
+    SIM_LONG,       /* a call with a timeout of many minutes */
     SIM_MEMORY,
     SIM_FAULTS
 };
@@ -52,7 +57,7 @@ struct sim_world {
     bool closes;
 };
 
-enum sim_mood { SIM_ACCEPTS, SIM_REFUSES, SIM_MUTE };
+enum sim_mood { SIM_ACCEPTS, SIM_REFUSES, SIM_MUTE, SIM_CLOSES, SIM_MOODS };
 
 /* A request that the kernel has whole and the server has not read yet. */
 struct sim_request {
@@ -72,7 +77,8 @@ struct sim_link {
     size_t request_count, request_room;
     char *down; /* written by the server and not received yet */
     size_t down_len, down_room;
-    bool delivering;
+    bool delivering, held; /* held: not received, as we are paused */
+    uint64_t early_id;     /* answered before it was whole */
 };
 
 enum sim_event_kind {
@@ -86,7 +92,8 @@ enum sim_event_kind {
     SIM_ON_SUBMIT,
     SIM_ON_CANCEL,
     SIM_ON_CLOSE,
-    SIM_ON_RECOVER /* a deaf server hears again */
+    SIM_ON_RECOVER, /* a deaf server hears again */
+    SIM_ON_RESUME   /* we receive again */
 };
 
 struct sim_event {
@@ -116,7 +123,10 @@ struct sim {
     uint64_t last_token, last_nonce;
     uint64_t last_id;
     uint32_t last_serial;
-    bool healing, closing, closed;
+    bool healing, closing, closed, pauses, paused;
+    enum jrc_server_state states[SIM_SERVERS]; /* when the engine was entered */
+    uint64_t last_deadline_us;
+    unsigned long_calls;
     const char *broken; /* the first rule broken outside the checker */
     /* the dice */
     uint64_t state;
@@ -153,6 +163,11 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
                     const jsonrpcc_outcome *outcome);
 void sim_on_event(void *arg, const jsonrpcc_event *event);
 
+/* sim_app.c.  nested: while the engine works, from inside an outcome. */
+void sim_submit(struct sim *sim, uint8_t flags, int32_t timeout_ms,
+                bool nested);
+void sim_submit_some(struct sim *sim);
+
 /* Around every call of the engine. */
 void sim_enter(struct sim *sim);
 void sim_leave(struct sim *sim);
@@ -162,6 +177,7 @@ void sim_link_clear(struct sim_link *link);
 void sim_link_act(struct sim *sim, const struct jrc_action *action);
 void sim_link_event(struct sim *sim, const struct sim_event *event);
 void sim_link_heal(struct sim *sim, uint32_t i);
+void sim_link_resume(struct sim *sim, uint32_t i);
 
 /* sim_witness.c: the kernel takes n of the bytes that it is offered. */
 void sim_witness_take(struct sim *sim, uint32_t i, const char *bytes,

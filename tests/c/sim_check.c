@@ -47,6 +47,9 @@ uint64_t sim_history_hash(const struct sim_history *history)
  */
 enum { LINKS = 4, REPLIES = 64 };
 
+/* Between trials of a server. */
+enum { TRIAL_US = 10000000 };
+
 struct call {
     bool accepted, cancelled, ended, begun;
     uint8_t flags, fate;
@@ -67,7 +70,8 @@ struct checker {
     uint64_t most;  /* tokens are below */
     uint64_t *live; /* tokens of calls without an outcome */
     size_t live_count;
-    bool *lost; /* by link */
+    bool *lost;         /* by link */
+    uint64_t *tried_us; /* by link: when it got a call to prove itself */
     uint32_t link_room;
     bool closing, closed;
     uint64_t time_us;
@@ -241,6 +245,21 @@ static void note_reply(struct call *call, const struct sim_record *r)
     call->replies[at].value = r->value;
 }
 
+/* A connection that has to prove itself gets one call, and another one only
+ * when that has been in vain for long. */
+static const char *check_routed(struct checker *c, const struct sim_record *r)
+{
+    if (r->value != 0)
+        return "went below a better server that is up";
+    if (r->sends == 0)
+        return NULL;
+    uint64_t before_us = c->tried_us[r->link];
+    c->tried_us[r->link] = r->time_us;
+    return before_us != 0 && r->time_us - before_us < TRIAL_US
+               ? "more than one call to an unproven server"
+               : NULL;
+}
+
 static const char *check_record(struct checker *c, const struct sim_record *r)
 {
     struct call *call = &c->calls[r->token];
@@ -255,7 +274,7 @@ static const char *check_record(struct checker *c, const struct sim_record *r)
         call->cancelled = true;
         return NULL;
     case SIM_ROUTED:
-        return r->value != 0 ? "went below a better server that is up" : NULL;
+        return check_routed(c, r);
     case SIM_BEGUN:
         return c->lost[r->link] ? "sent to a connection that is gone"
                                 : check_begun(call, r);
@@ -312,12 +331,15 @@ const char *sim_check(const struct sim_history *history, size_t *at)
     c.calls = calloc(c.most, sizeof *c.calls);
     c.live = calloc(c.most + history->count, sizeof *c.live);
     c.lost = calloc(c.link_room, sizeof *c.lost);
-    if (c.calls == NULL || c.live == NULL || c.lost == NULL)
+    c.tried_us = calloc(c.link_room, sizeof *c.tried_us);
+    if (c.calls == NULL || c.live == NULL || c.lost == NULL ||
+        c.tried_us == NULL)
         abort();
     const char *rule = check_all(&c, history, at);
     free(c.calls);
     free(c.live);
     free(c.lost);
+    free(c.tried_us);
     return rule;
 }
 

@@ -15,7 +15,8 @@ enum sim_kind {
     SIM_SUBMIT,  /* accepted: flags; value: the deadline */
     SIM_REFUSE,  /* not accepted: status */
     SIM_CANCEL,  /* asked for */
-    SIM_ROUTED,  /* put into server's output; value: a better one was up */
+    SIM_ROUTED,  /* put into server's output; value: a better one was up; sends:
+                    it has not proved itself, and another one was up */
     SIM_BEGUN,   /* its first byte was handed to the kernel: server, link */
     SIM_GIVEN,   /* its last byte: server, link */
     SIM_REPLY,   /* a server wrote a reply: status, server, link, value */

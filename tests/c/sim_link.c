@@ -99,6 +99,9 @@ static void deliver(struct sim *sim, uint32_t i)
     link->delivering = false;
     if (is_dropped(sim, i) || link->forgotten)
         return;
+    link->held = sim->paused;
+    if (link->held)
+        return;
     if (link->reset) {
         lose(sim, i, ECONNRESET);
         return;
@@ -230,16 +233,21 @@ static void on_connect(struct sim *sim, uint32_t i)
 {
     struct sim_link *link = &sim->links[i];
 
-    if (sim->moods[i] != SIM_ACCEPTS || sim_strikes(sim, SIM_REFUSED)) {
+    if (sim->moods[i] == SIM_REFUSES || sim->moods[i] == SIM_MUTE ||
+        sim_strikes(sim, SIM_REFUSED)) {
         next_address(sim, i, ECONNREFUSED);
         return;
     }
     link->connecting = false;
     link->open = true;
+    link->deaf = sim->moods[i] == SIM_CLOSES;
     sim_enter(sim);
     jrc_engine_opened(&sim->engine, i, sim->now_us);
     sim_leave(sim);
-    if (!sim->healing && sim_roll(sim, 3) == 0)
+    if (link->deaf) {
+        sim->faults[SIM_CLOSING]++;
+        sim_at(sim, span(sim), event_of(sim, SIM_ON_BREAK, i));
+    } else if (!sim->healing && sim_roll(sim, 3) == 0)
         sim_at(sim, sim_roll(sim, sim->world.change_us),
                event_of(sim, SIM_ON_BREAK, i));
 }
@@ -321,6 +329,13 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
     default:
         break;
     }
+}
+
+void sim_link_resume(struct sim *sim, uint32_t i)
+{
+    if (sim->links[i].held)
+        deliver_later(sim, i);
+    sim->links[i].held = false;
 }
 
 void sim_link_heal(struct sim *sim, uint32_t i)

@@ -229,6 +229,16 @@ static bool pass_over(struct sim_history *h)
     return i < h->count;
 }
 
+static bool try_twice(struct sim_history *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->list[i].kind == SIM_ROUTED && h->list[i].sends != 0) {
+            insert(h, i + 1, h->list[i]);
+            return true;
+        }
+    return false;
+}
+
 static bool fail_with_a_server_up(struct sim_history *h)
 {
     size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_EFAILURE);
@@ -305,6 +315,7 @@ const struct sim_mutant sim_mutants[] = {
     {"told after close", told_after_close},
     {"accepted after close", accepted_after_close},
     {"a better server passed over", pass_over},
+    {"two calls to an unproven server", try_twice},
     {"failure with a server up", fail_with_a_server_up},
     {"cancelled by nobody", cancel_unasked},
     {"an answer from a dead connection", answer_from_the_dead},

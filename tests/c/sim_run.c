@@ -1,8 +1,7 @@
-/* One run: the application, the loop around the engine, and what must hold when
+/* One run: the loop around the engine, and what must hold when
  * the faults are gone. */
 #include "rig.h"
 #include "sim.h"
-#include "wire/request.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,112 +12,12 @@ enum { SECOND = 1000000, LINGER_US = SECOND, HEAL_US = 30 * SECOND };
 /* More steps than this, or so many without the time moving: it hangs. */
 enum { MOST_STEPS = 100000, MOST_IDLE = 2000 };
 
-/* ---- the application
- * --------------------------------------------------------- */
-
-/* As core.c does it: all or nothing. */
-static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
-                               uint8_t flags, int32_t timeout_ms)
-{
-    struct jrc_message message;
-    struct jrc_fault fault;
-    struct jrc_call *call = jrc_calls_new(&sim->calls);
-
-    if (call == NULL)
-        return JSONRPCC_EFULL;
-    if (!jrc_message_init(&message, "m", 1, params, len, true, &fault)) {
-        jrc_calls_undo(&sim->calls, call);
-        return JSONRPCC_ENOMEM;
-    }
-    uint64_t id = (flags & JSONRPCC_NOTIFICATION) != 0 ? 0 : call->id;
-    size_t size = jrc_message_frame_size(&message, id);
-    char *space = jrc_frames_space(&sim->door, size);
-    call->token = sim->last_token;
-    call->flags = flags;
-    call->start_us = sim->now_us;
-    call->timeout_ms = timeout_ms;
-    call->frame_len = (uint32_t)size;
-    call->copy = NULL;
-    if (space != NULL && (flags & JSONRPCC_IDEMPOTENT) != 0)
-        call->copy = malloc(size);
-    if (space == NULL ||
-        ((flags & JSONRPCC_IDEMPOTENT) != 0 && call->copy == NULL)) {
-        jrc_calls_undo(&sim->calls, call);
-        jrc_message_clear(&message);
-        return JSONRPCC_ENOMEM;
-    }
-    jrc_message_write(&message, id, size, space);
-    if (call->copy != NULL) {
-        memcpy(call->copy, space, size);
-    }
-    jrc_frames_added(&sim->door, call->id, size);
-    jrc_message_clear(&message);
-    sim->last_id = call->id;
-    return JSONRPCC_OK;
-}
-
-static void submit(struct sim *sim, uint8_t flags, int32_t timeout_ms)
-{
-    uint32_t slow = sim->world.chunk < sim->world.window ? sim->world.chunk
-                                                         : sim->world.window;
-    size_t pad =
-        sim_roll(sim, sim_roll(sim, 16) == 0 && slow > 400 ? 9000 : 40);
-    char quote = sim_roll(sim, 4) == 0 ? '\'' : '"';
-    char *params = malloc(pad + 64);
-    uint64_t token = ++sim->last_token;
-
-    if (params == NULL)
-        abort();
-    size_t len =
-        (size_t)sprintf(params, "[%llu,%c", (unsigned long long)token, quote);
-    memset(params + len, 'x', pad);
-    len += pad;
-    params[len++] = quote;
-    params[len++] = ']';
-    sim_enter(sim);
-    jsonrpcc_status status = enqueue(sim, params, len, flags, timeout_ms);
-    sim_leave(sim);
-    free(params);
-    sim->submitted += status == JSONRPCC_OK;
-    sim_note(sim, (struct sim_record){
-                      .kind = status == JSONRPCC_OK ? SIM_SUBMIT : SIM_REFUSE,
-                      .flags = flags,
-                      .status = (uint8_t)status,
-                      .token = token,
-                      .value = sim->now_us + (uint64_t)timeout_ms * 1000,
-                  });
-    if (status == JSONRPCC_OK && sim_strikes(sim, SIM_CANCELLED))
-        sim_at(sim, sim_roll(sim, sim->world.span_us * 3),
-               (struct sim_event){
-                   .kind = SIM_ON_CANCEL, .token = token, .id = sim->last_id});
-}
-
-static void submit_some(struct sim *sim)
-{
-    static const int32_t most_ms[] = {3, 50, 500, 3000};
-
-    for (uint32_t n = 1 + sim_roll(sim, 4); n > 0; n--) {
-        uint8_t flags = 0;
-        if (sim_roll(sim, 5) == 0)
-            flags |= JSONRPCC_NOTIFICATION;
-        if (sim_roll(sim, 4) == 0)
-            flags |= JSONRPCC_IDEMPOTENT;
-        if (sim_roll(sim, 4) == 0)
-            flags |= JSONRPCC_WAIT_FOR_READY;
-        uint32_t most = (uint32_t)most_ms[sim_roll(sim, 4)];
-        submit(sim, flags, 1 + (int32_t)sim_roll(sim, most));
-    }
-    if (sim->last_token < sim->world.calls && !sim->closing)
-        sim_at(sim, sim_roll(sim, sim->world.pace_us * 2),
-               (struct sim_event){.kind = SIM_ON_SUBMIT});
-}
-
 static void handle(struct sim *sim, const struct sim_event *event)
 {
     switch (event->kind) {
     case SIM_ON_SUBMIT:
         if (!sim->closing)
-            submit_some(sim);
+            sim_submit_some(sim);
         break;
     case SIM_ON_CANCEL:
         sim_note(sim, (struct sim_record){.kind = SIM_CANCEL,
@@ -128,10 +27,13 @@ static void handle(struct sim *sim, const struct sim_event *event)
     case SIM_ON_CLOSE:
         sim->closing = true;
         break;
+    case SIM_ON_RESUME:
+        sim->pauses = false;
+        break;
     case SIM_ON_MOOD:
         if (sim->healing)
             break;
-        sim->moods[event->server] = (enum sim_mood)sim_roll(sim, 3);
+        sim->moods[event->server] = (enum sim_mood)sim_roll(sim, SIM_MOODS);
         sim_at(sim, sim_roll(sim, sim->world.change_us * 2),
                (struct sim_event){
                    .kind = SIM_ON_MOOD,
@@ -155,16 +57,31 @@ static void begin_close(struct sim *sim)
     sim_leave(sim);
 }
 
-/* As turn.c does it. */
+static void set_paused(struct sim *sim, bool paused)
+{
+    if (paused == sim->paused)
+        return;
+    sim->paused = paused;
+    sim_enter(sim);
+    jrc_engine_set_reading(&sim->engine, !paused, sim->now_us);
+    sim_leave(sim);
+    for (uint32_t i = 0; !paused && i < sim->servers.count; i++)
+        sim_link_resume(sim, i);
+}
+
+/* As iteration.c does it. */
 static void work(struct sim *sim)
 {
     struct jrc_action action;
     uint64_t id;
 
     if (!jrc_frames_empty(&sim->door)) {
+        struct jrc_frames taken = sim->door;
+        sim->door = (struct jrc_frames){0};
         sim_enter(sim);
-        jrc_engine_submit(&sim->engine, &sim->door, sim->now_us);
+        jrc_engine_submit(&sim->engine, &taken, sim->now_us);
         sim_leave(sim);
+        jrc_frames_clear(&taken);
     }
     while ((id = jrc_calls_cancelled(&sim->calls)) != 0) {
         sim_enter(sim);
@@ -177,6 +94,7 @@ static void work(struct sim *sim)
     jrc_engine_tick(&sim->engine, sim->now_us);
     sim_leave(sim);
     sim_note(sim, (struct sim_record){.kind = SIM_TICK});
+    set_paused(sim, sim->pauses);
     while (jrc_engine_next(&sim->engine, &action))
         sim_link_act(sim, &action);
     jrc_calls_reclaim(&sim->calls);
@@ -196,6 +114,8 @@ static bool turn(struct sim *sim, uint64_t until_us)
 
     if (sim->event_count > 0 && sim->events[0].time_us < next_us)
         next_us = sim->events[0].time_us;
+    if (!jrc_frames_empty(&sim->door))
+        next_us = sim->now_us;
     if (next_us > until_us) {
         if (sim->now_us < until_us)
             sim->now_us = until_us;
@@ -205,6 +125,11 @@ static bool turn(struct sim *sim, uint64_t until_us)
         sim->now_us = next_us;
     if (sim_strikes(sim, SIM_CLOCK))
         sim->now_us += sim_roll(sim, 4 * SECOND);
+    if (!sim->pauses && sim_strikes(sim, SIM_PAUSED)) {
+        sim->pauses = true;
+        sim_at(sim, sim_roll(sim, 20 * SECOND),
+               (struct sim_event){.kind = SIM_ON_RESUME});
+    }
     for (int n = 0;
          n < 8 && sim->event_count > 0 && sim->events[0].time_us <= sim->now_us;
          n++) {
@@ -263,6 +188,7 @@ static void set_up(struct sim *sim)
 static void heal(struct sim *sim)
 {
     sim->healing = true;
+    sim->pauses = false;
     sim->world.span_us = 1000;
     sim->world.chunk = 65536;
     sim->world.window = 1 << 20;
@@ -280,6 +206,19 @@ static bool is_forgotten(const struct sim *sim)
     return false;
 }
 
+/* Whether a call that was sent before its server fell silent keeps a dead
+ * connection: it may be what the server is busy with. */
+static bool is_kept(const struct sim *sim)
+{
+    for (size_t i = 0; i < sim->servers.count; i++) {
+        const struct jrc_call_list *sent = &sim->engine.conns[i].sent;
+        if (sim->links[i].forgotten && sent->count > 0 &&
+            (sim->calls.slots[sent->first].role & JRC_ELDER) != 0)
+            return true;
+    }
+    return false;
+}
+
 /* With the faults gone all must end well, and a new call must succeed. */
 static void check_liveness(struct sim *sim)
 {
@@ -287,22 +226,23 @@ static void check_liveness(struct sim *sim)
     bool hopeful;
 
     for (; sim->now_us < end_us && !sim->closing && sim->broken == NULL;) {
-        submit(sim, JSONRPCC_WAIT_FOR_READY, 2000);
+        sim_submit(sim, JSONRPCC_WAIT_FOR_READY, 2000, false);
         work(sim);
         run_until(sim, sim->now_us + SECOND / 2);
     }
     run_until(sim, end_us + 5 * SECOND);
-    hopeful = jrc_servers_hopeful(&sim->servers) &&
+    hopeful = !is_kept(sim) && jrc_servers_hopeful(&sim->servers) &&
               (sim->servers.max_attempts < 0 || !is_forgotten(sim));
     if (!sim->closing && sim->broken == NULL) {
-        submit(sim, 0, 2000);
+        sim_submit(sim, 0, 2000, false);
         work(sim);
         run_until(sim, sim->now_us + 3 * SECOND);
         const struct sim_record *last = NULL;
         for (size_t i = 0; i < sim->history.count; i++)
-            if (sim->history.list[i].kind == SIM_OUTCOME)
+            if (sim->history.list[i].kind == SIM_OUTCOME &&
+                sim->history.list[i].token == sim->last_token)
                 last = &sim->history.list[i];
-        if (last == NULL || last->token != sim->last_token)
+        if (last == NULL)
             sim_break(sim, "the last call has no outcome");
         else if (hopeful && last->status != JSONRPCC_OK)
             sim_break(sim, "it does not work again");
@@ -310,6 +250,8 @@ static void check_liveness(struct sim *sim)
                  sim->servers.list[last->server].group != 0)
             sim_break(sim, "calls do not come back to the best servers");
     }
+    if (sim->last_deadline_us > sim->now_us && sim->broken == NULL)
+        run_until(sim, sim->last_deadline_us + 1);
     if (sim->closing && !sim->closed)
         sim_break(sim, "close does not end");
     if (sim->calls.live != 0 || sim->engine.held_bytes != 0)

@@ -63,6 +63,13 @@ void sim_server_request(struct sim *sim, uint32_t i,
                               .id = request->id};
     unsigned at = sim->seen++ % (SIM_CAPACITY * 2);
 
+    if (request->id != sim->links[i].early_id || request->id == 0) {
+        if (sim_strikes(sim, SIM_UNREADABLE)) {
+            event.id = 0;
+            sim_at(sim, sim_roll(sim, sim->world.span_us + 1), event);
+            return;
+        }
+    }
     if (request->id == 0)
         return;
     sim->ids[at] = request->id;
@@ -150,7 +157,7 @@ static void say_chatter(struct sim *sim, struct sim_link *link)
         say(link, "hello?");
         break;
     default:
-        say(link, "{\"id\":null,\"error\":{\"code\":-32700}}");
+        say(link, "{\"id\":null,\"result\":1}");
     }
 }
 
@@ -185,6 +192,12 @@ void sim_server_reply(struct sim *sim, uint32_t i, uint64_t token, uint64_t id)
     size_t before = link->down_len;
 
     sim->last_nonce++;
+    if (id == 0) { /* it could not read the request */
+        note(sim, i, token, JSONRPCC_EREMOTE);
+        say(link, "{\"id\":null,\"error\":{\"t\":%llu,\"k\":%llu}}",
+            (unsigned long long)token, (unsigned long long)sim->last_nonce);
+        return;
+    }
     if (sim_strikes(sim, SIM_CHATTER))
         say_chatter(sim, link);
     if (sim_strikes(sim, SIM_FOREIGN)) {
@@ -228,5 +241,6 @@ void sim_server_early(struct sim *sim, uint32_t i)
         strchr(text, '[') == NULL || strchr(strchr(text, '['), ',') == NULL)
         return;
     sim->last_nonce++;
+    link->early_id = id;
     say_reply(sim, i, token, id);
 }

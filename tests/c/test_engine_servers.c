@@ -183,6 +183,24 @@ static void test_a_name_may_take_long(void)
     finish();
 }
 
+/* Also when the time for a better server ends just as a call comes: who waited
+ * goes first. */
+static void test_order_when_the_first_choice_is_given_up(void)
+{
+    rig_start_down(&rig, "a:1,2 b:1,1", -1);
+    const struct jrc_frames *out = &rig.engine.conns[1].out;
+    jrc_engine_opened(&rig.engine, 1, rig.now_us);
+    uint64_t first = rig_call(&rig, 1, 0, 1000);
+    rig_call(&rig, 2, 0, 1000);
+    rig.now_us += JRC_FIRST_CHOICE_US;
+    rig_call(&rig, 3, 0, 1000); /* before the tick, as the client has it */
+    rig_wait(&rig, 0);
+    CHECK(out->last - out->first == 3);
+    for (size_t n = 0; n < 3; n++)
+        CHECK(out->list[out->first + n].id == first + n);
+    finish();
+}
+
 int main(void)
 {
     test_lost_connection();
@@ -193,5 +211,6 @@ int main(void)
     test_reconnects();
     test_unreachable_is_told_again_after_being_up();
     test_a_name_may_take_long();
+    test_order_when_the_first_choice_is_given_up();
     return check_done();
 }

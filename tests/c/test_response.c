@@ -13,6 +13,7 @@ enum {
     RESULT = JRC_RESPONSE_RESULT,
     ERROR = JRC_RESPONSE_ERROR,
     INVALID = JRC_RESPONSE_INVALID,
+    REJECTED = JRC_RESPONSE_REJECTED,
     NOBODYS = JRC_RESPONSE_NOBODYS,
     IGNORED = JRC_RESPONSE_IGNORED
 };
@@ -72,7 +73,8 @@ static const struct {
     {"{\"id\":\"\",\"result\":1}", NOBODYS, 0, NULL},
     {"{\"id\":\"x\",\"result\":1}", NOBODYS, 0, NULL},
     {"{\"id\":null,\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":null,\"error\":{\"code\":-32700}}", NOBODYS, 0, NULL},
+    {"{\"id\":null,\"error\":{\"code\":-32700}}", REJECTED, 0,
+     "{\"code\":-32700}"},
     {"{\"id\":true,\"result\":1}", NOBODYS, 0, NULL},
     {"{\"id\":[7],\"result\":1}", NOBODYS, 0, NULL},
     {"{\"id\":7,\"id\":8,\"result\":1}", NOBODYS, 0, NULL},

@@ -107,7 +107,8 @@ def test_fails_over_and_comes_back(servers, lose):
         until(lambda: client.servers()[0].losses == 1)
         assert shares(client, history, 50) == {worse.address: 50}
         better.accept()
-        wait_for_state(client, "up", 0)
+        wait_for_state(client, "proving", 0)
+        history.call(client)  # it proves itself by one call
         assert shares(client, history, 50) == {better.address: 50}
         until(lambda: any(event.kind == "back" for event in events))
     kinds = [event.kind for event in events]
@@ -156,6 +157,24 @@ def test_a_server_in_a_blackhole_delays_nobody(servers):
             assert entry.outcomes[0].time - entry.submitted < 0.4
         assert client.servers()[0].state == "connecting"
     history.check(hole, healthy)
+
+
+def test_order_holds_when_the_better_server_is_not_waited_for_any_more(servers):
+    """Calls go on coming when those that wait since the start are let go."""
+    hole, healthy = servers(2)
+    hole.blackhole()
+    with Client(
+        servers_string(hole, healthy, priorities=(2, 1)), connect_timeout=5
+    ) as client:
+        end = time.monotonic() + 0.12
+        count = 0
+        while time.monotonic() < end:
+            client.notification("echo", [count])
+            count += 1
+        assert client.drain(10)
+        until(lambda: len(healthy.requests) == count)
+    order = [each.params[0] for each in healthy.requests]
+    assert order == sorted(order)
 
 
 # ---- the three ways when no server is up -----------------------------------------

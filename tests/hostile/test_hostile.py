@@ -303,5 +303,5 @@ def test_unsolicited_bytes_and_banners(server):
         server.drop_connections()
         until(lambda: client.stats().bad_frames >= 2)
         server.behave()
-        until(lambda: client.servers()[0].state == "up")
+        wait_for_state(client, "up")
         assert client.call("echo", [1], wait_for_ready=True) == [1]

@@ -189,7 +189,9 @@ def state_of(client, index=0):
 
 
 def wait_for_state(client, state, *indexes):
+    """Wait until servers are in that state; who is up may have to prove itself yet."""
+    states = {"up", "proving"} if state == "up" else {state}
     until(
-        lambda: all(state_of(client, i) == state for i in indexes or (0,)),
+        lambda: all(state_of(client, i) in states for i in indexes or (0,)),
         what=f"state {state}",
     )

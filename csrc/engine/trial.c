@@ -1,0 +1,52 @@
+#include "engine/trial.h"
+
+#include "engine/dispatch.h"
+
+void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    if (conn->deadline_us != JRC_NEVER)
+        return;
+    conn->deadline_us = now_us + engine->servers->cap_us;
+    jrc_route_attend(engine, conn->deadline_us);
+}
+
+void jrc_trial_end(struct jrc_engine *engine, uint32_t i,
+                   const struct jrc_call *call, uint64_t now_us)
+{
+    jrc_servers_tried(engine->servers, i, now_us);
+    if (engine->servers->list[i].state == JRC_SERVER_PROVING &&
+        (call->flags & JSONRPCC_NOTIFICATION) != 0 && call->sends > 0)
+        jrc_trial_begin(engine, i, now_us);
+}
+
+void jrc_trial_choose(struct jrc_engine *engine,
+                      const struct jrc_frames *frames, uint64_t now_us)
+{
+    if (!jrc_servers_trial_due(engine->servers, now_us))
+        return;
+    for (size_t n = frames->first; n < frames->last; n++) {
+        uint64_t id = frames->list[n].id;
+        unsigned flags = jrc_calls_slot(engine->calls, id)->flags;
+        if ((flags & JSONRPCC_NOTIFICATION) != 0)
+            continue; /* it proves little */
+        if (engine->chosen == 0)
+            engine->chosen = id;
+        if ((flags & JSONRPCC_IDEMPOTENT) == 0)
+            continue;
+        engine->chosen = id;
+        break;
+    }
+}
+
+void jrc_trial_mark_elders(struct jrc_engine *engine, uint32_t i)
+{
+    const struct jrc_call_list *sent = &engine->conns[i].sent;
+    uint32_t at = sent->first;
+
+    for (uint32_t n = 0; n < sent->count; n++) {
+        engine->calls->slots[at].role |= JRC_ELDER;
+        at = engine->calls->slots[at].next;
+    }
+}

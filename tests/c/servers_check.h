@@ -1,0 +1,37 @@
+/* What the tests of the policy share: the clock and the dice are arguments, so
+ * all of this is arithmetic. */
+#ifndef SERVERS_CHECK_H
+#define SERVERS_CHECK_H
+
+#include "check.h"
+#include "engine/servers.h"
+
+#define BASE 1000000
+#define CAP 10000000
+#define MOST UINT32_MAX /* the dice's largest throw */
+
+static inline bool parse(struct jrc_servers *s, const char *text)
+{
+    char why[200];
+
+    return jrc_servers_parse(s, text, why, sizeof why);
+}
+
+static inline void start(struct jrc_servers *s, const char *text,
+                         int32_t attempts)
+{
+    CHECK(parse(s, text));
+    jrc_servers_start(s, BASE, CAP, attempts, 0);
+}
+
+static inline int32_t pick(struct jrc_servers *s, uint64_t now_us)
+{
+    int32_t sole = jrc_servers_sole(s, now_us);
+    bool trial;
+    int32_t picked = jrc_servers_pick(s, now_us, now_us, &trial);
+
+    CHECK(sole == (s->ready_count > 1 || trial ? JRC_NO_SERVER : picked));
+    return picked;
+}
+
+#endif

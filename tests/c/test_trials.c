@@ -1,0 +1,349 @@
+/* What the engine does with a server that is in doubt: trials that are
+ * cancelled or long, the proof of a connection, and our own silence. */
+#include "rig_check.h"
+
+enum { CAP = 10 * S, AT_ONCE = 10000 };
+
+static enum jrc_server_state state(uint32_t i)
+{
+    return rig.servers.list[i].state;
+}
+
+/* Five calls to server i, the only one that can be picked, time out; then it is
+ * time for a trial. */
+static void make_suspect(uint32_t i)
+{
+    for (uint64_t token = 100; token < 105; token++)
+        rig_call(&rig, token, 0, AT_ONCE / 1000);
+    rig_send(&rig, i, ALL);
+    rig_wait(&rig, AT_ONCE);
+    CHECK(state(i) == JRC_SERVER_SUSPECT);
+    rig_wait(&rig, S);
+    rig_todo(&rig, i);
+}
+
+/* Its connection ends, and there is a new one. */
+static void reconnect(uint32_t i)
+{
+    jrc_engine_lost(&rig.engine, i, 104, rig.now_us);
+    jrc_servers_attempt(&rig.servers, i, rig.now_us);
+    jrc_engine_opened(&rig.engine, i, rig.now_us);
+    CHECK(state(i) == JRC_SERVER_PROVING);
+}
+
+static void answer(uint32_t i, uint64_t id)
+{
+    rig_reply(&rig, i, "{\"id\":%llu,\"result\":0}", (unsigned long long)id);
+}
+
+/* Whether the next call goes to server i. */
+static bool goes_to(uint32_t i, uint64_t token, int32_t timeout_ms)
+{
+    rig_call(&rig, token, 0, timeout_ms);
+    return rig_send(&rig, i, ALL) == FRAME;
+}
+
+/* ---- trials without an end ----------------------------------------------- */
+
+/* Given up after a cap's time: the connection is renewed, and used again. */
+static void test_a_trial_of_an_hour_ends_after_a_cap(void)
+{
+    rig_start(&rig, "a:1,1 b:1,2");
+    make_suspect(1);
+    CHECK(goes_to(1, 1, 3600000));
+    rig_wait(&rig, CAP);
+    CHECK(state(1) == JRC_SERVER_CONNECTING);
+    IS(1, ECONNLOST, UNKNOWN);
+    jrc_engine_opened(&rig.engine, 1, rig.now_us);
+    CHECK(goes_to(0, 2, 1000)); /* others have their turn */
+    rig_wait(&rig, CAP);
+    uint64_t id = rig_call(&rig, 3, 0, 1000);
+    CHECK(rig_send(&rig, 1, ALL) == FRAME);
+    answer(1, id);
+    CHECK(state(1) == JRC_SERVER_UP);
+    finish();
+}
+
+static void test_a_cancelled_trial_is_followed_by_another(void)
+{
+    rig_start(&rig, "a:1,1 b:1,2");
+    make_suspect(1);
+    uint64_t id = rig_call(&rig, 1, 0, 3600000);
+    CHECK(rig_send(&rig, 1, ALL) == FRAME);
+    rig_wait(&rig, S);
+    jrc_engine_cancel(&rig.engine, id, rig.now_us);
+    IS(1, ECANCELLED, UNKNOWN);
+    rig_wait(&rig, CAP - 1);
+    CHECK(state(1) == JRC_SERVER_CONNECTING); /* it was renewed meanwhile */
+    jrc_engine_opened(&rig.engine, 1, rig.now_us);
+    CHECK(goes_to(0, 2, 1000));
+    rig_wait(&rig, 1);
+    CHECK(goes_to(1, 3, 1000));
+    finish();
+}
+
+/* Who calls one by one, and loses patience each time, has others served. */
+static void test_cancelled_trials_are_not_one_after_the_other(void)
+{
+    unsigned tried = 0;
+
+    rig_start(&rig, "a:1,1 b:1,2");
+    make_suspect(1);
+    for (uint64_t token = 1; token <= 100; token++) {
+        uint64_t id = rig_call(&rig, token, 0, 5000);
+        tried += rig_send(&rig, 1, ALL) > 0;
+        rig_send(&rig, 0, ALL);
+        rig_wait(&rig, S / 5);
+        jrc_engine_cancel(&rig.engine, id, rig.now_us);
+        if (state(1) == JRC_SERVER_CONNECTING)
+            jrc_engine_opened(&rig.engine, 1, rig.now_us);
+    }
+    CHECK(tried >= 2 && tried <= 3); /* in 20 s */
+    finish();
+}
+
+/* The call that was sent before may be what the server is busy with, and keeps
+ * the connection; trials then end by themselves. */
+static void test_trials_beside_a_slow_call(void)
+{
+    rig_start(&rig, "a:1,1 b:1,2");
+    rig_call(&rig, 1, 0, 100000);
+    rig_send(&rig, 1, ALL);
+    make_suspect(1);
+    for (unsigned n = 0; n < 2; n++) {
+        uint64_t token = 2 + 10 * n;
+        CHECK(goes_to(1, token, 30000));
+        rig_wait(&rig, 2ULL * CAP - 1);
+        CHECK(goes_to(0, token + 1, 1000));
+        rig_wait(&rig, 1);
+        CHECK(goes_to(1, token + 2, 1000)); /* another: that one is long */
+        rig_wait(&rig, CAP);                /* and here it ends */
+        IS(token, ETIMEDOUT, UNKNOWN);
+        rig_wait(&rig, CAP - 1);
+        CHECK(goes_to(0, token + 3, 1000));
+        rig_wait(&rig, 1);
+    }
+    CHECK(rig_outcome(&rig, 1) == NULL && rig.engine.conns[1].losses == 0);
+    finish();
+}
+
+/* ---- proof --------------------------------------------------------------- */
+
+/* A balancer with nobody behind it accepts, and closes: one call each time. */
+static void test_one_call_for_each_connection(void)
+{
+    unsigned lost = 0;
+
+    rig_start(&rig, "a:1,2 b:1,1");
+    for (uint64_t token = 1; token <= 16; token++)
+        rig_call(&rig, token, 0, 60000); /* in flight on its first one */
+    CHECK(rig_send(&rig, 0, ALL) == 16 * FRAME);
+    for (uint64_t round = 1; round <= 7; round++) {
+        reconnect(0);
+        for (uint64_t n = 0; n < 16; n++)
+            rig_call(&rig, 100 * round + n, 0, 60000);
+        CHECK(rig_send(&rig, 0, ALL) == FRAME);
+        CHECK(rig_send(&rig, 1, ALL) == 15 * FRAME);
+        rig_wait(&rig, AT_ONCE);
+    }
+    jrc_engine_lost(&rig.engine, 0, 104, rig.now_us);
+    for (size_t n = 0; n < rig.outcome_count; n++)
+        lost += rig.outcomes[n].outcome.status == JSONRPCC_ECONNLOST;
+    CHECK(lost == 16 + 7);
+    CHECK(rig_events(&rig, JSONRPCC_BACK, 0) == 0);
+    finish();
+}
+
+/* The first response of any kind proves it, and only then it is the way back.
+ */
+static void test_the_first_response_is_the_proof(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    jrc_engine_lost(&rig.engine, 0, 104, rig.now_us);
+    CHECK(goes_to(1, 1, 1000)); /* failed over */
+    jrc_servers_attempt(&rig.servers, 0, rig.now_us);
+    jrc_engine_opened(&rig.engine, 0, rig.now_us);
+    uint64_t id = rig_call(&rig, 2, 0, 1000);
+    CHECK(rig_send(&rig, 0, ALL) == FRAME);
+    CHECK(goes_to(1, 3, 1000) && goes_to(1, 4, 1000));
+    CHECK(rig_events(&rig, JSONRPCC_BACK, 0) == 0);
+    answer(0, id);
+    CHECK(state(0) == JRC_SERVER_UP);
+    CHECK(goes_to(0, 5, 1000) && goes_to(0, 6, 1000));
+    CHECK(rig_events(&rig, JSONRPCC_BACK, 0) == 1);
+    CHECK(rig_events(&rig, JSONRPCC_TRUSTED, 0) == 0); /* it was no suspect */
+    finish();
+}
+
+/* With nobody else it is used in full; but the way back is told when proven. */
+static void test_alone_it_is_used_in_full(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    jrc_engine_lost(&rig.engine, 0, 104, rig.now_us);
+    CHECK(goes_to(1, 1, 1000));
+    jrc_servers_attempt(&rig.servers, 0, rig.now_us);
+    jrc_engine_opened(&rig.engine, 0, rig.now_us);
+    jrc_engine_lost(&rig.engine, 1, 104, rig.now_us);
+    uint64_t id = rig_call(&rig, 2, 0, 1000);
+    for (uint64_t token = 3; token < 12; token++)
+        rig_call(&rig, token, 0, 1000);
+    CHECK(rig_send(&rig, 0, ALL) == 10 * FRAME);
+    CHECK(rig_events(&rig, JSONRPCC_BACK, 0) == 0);
+    answer(0, id);
+    CHECK(goes_to(0, 20, 1000) && rig_events(&rig, JSONRPCC_BACK, 0) == 1);
+    finish();
+}
+
+/* Of the calls of a turn the one that may run twice is the trial; else the
+ * first that is a request. */
+static void test_who_loses_least_is_the_trial(void)
+{
+    static const uint32_t flags[2][3] = {
+        {JSONRPCC_NOTIFICATION, 0, JSONRPCC_IDEMPOTENT},
+        {JSONRPCC_NOTIFICATION, 0, 0}};
+
+    for (size_t k = 0; k < 2; k++) {
+        struct jrc_frames frames = {0};
+        uint64_t ids[3];
+        rig_start(&rig, "a:1,2 b:1,1");
+        reconnect(0);
+        for (uint64_t n = 0; n < 3; n++)
+            ids[n] = rig_prepare(&rig, n + 1, flags[k][n], 1000, &frames);
+        jrc_engine_submit(&rig.engine, &frames, rig.now_us);
+        uint64_t tried = ids[2 - k];
+        CHECK(rig.engine.conns[0].out.last - rig.engine.conns[0].out.first ==
+              1);
+        CHECK(jrc_calls_slot(&rig.calls, tried)->server == 0);
+        jrc_frames_clear(&frames);
+        finish();
+    }
+}
+
+/* The trial timed out while others worked: that is a suspect, and its
+ * connection is renewed after one more trial in vain. */
+static void test_a_silent_newcomer_is_a_suspect(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    reconnect(0);
+    CHECK(goes_to(0, 1, 1000) && goes_to(1, 2, 60000));
+    rig_wait(&rig, S);
+    CHECK(state(0) == JRC_SERVER_SUSPECT);
+    rig_wait(&rig, CAP);
+    CHECK(goes_to(0, 3, 1000));
+    rig_wait(&rig, CAP);
+    CHECK(state(0) == JRC_SERVER_CONNECTING);
+    finish();
+}
+
+/* Nothing answers a notification: who takes one and lives has proved itself to
+ * those who send nothing else. */
+static void test_notifications_come_back_as_well(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    reconnect(0);
+    rig_call(&rig, 1, JSONRPCC_NOTIFICATION, 1000);
+    rig_call(&rig, 2, JSONRPCC_NOTIFICATION, 1000);
+    CHECK(rig_send(&rig, 0, ALL) > 0 && rig_send(&rig, 1, ALL) > 0);
+    CHECK(jrc_engine_next_us(&rig.engine) <= rig.now_us + CAP);
+    rig_wait(&rig, CAP - 1);
+    CHECK(state(0) == JRC_SERVER_PROVING);
+    rig_wait(&rig, 1);
+    CHECK(state(0) == JRC_SERVER_UP);
+    rig_call(&rig, 3, JSONRPCC_NOTIFICATION, 1000);
+    rig_call(&rig, 4, JSONRPCC_NOTIFICATION, 1000);
+    CHECK(rig_send(&rig, 0, ALL) > 0 && rig_send(&rig, 1, ALL) == 0);
+    finish();
+}
+
+/* ---- our own silence ------------------------------------------------------
+ */
+
+/* While we do not read, nobody is to blame; nor for what was asked then. */
+static void test_no_blame_while_we_do_not_read(void)
+{
+    rig_start(&rig, "a:1");
+    jrc_engine_set_reading(&rig.engine, false, rig.now_us);
+    for (uint64_t token = 1; token <= 20; token++)
+        rig_call(&rig, token, 0, token <= 10 ? 1000 : 3000);
+    rig_send(&rig, 0, ALL);
+    rig_wait(&rig, S);
+    IS(1, ETIMEDOUT, UNKNOWN); /* its deadline holds */
+    CHECK(state(0) == JRC_SERVER_UP && rig.engine.conns[0].timeouts == 10);
+    jrc_engine_set_reading(&rig.engine, true, rig.now_us);
+    rig_wait(&rig, 2ULL * S);
+    IS(20, ETIMEDOUT, UNKNOWN);
+    CHECK(state(0) == JRC_SERVER_UP);
+    make_suspect(0); /* from now on its silence is its own */
+    finish();
+}
+
+static void test_no_renewal_while_we_do_not_read(void)
+{
+    rig_start(&rig, "a:1");
+    make_suspect(0);
+    rig_call(&rig, 1, 0, 60000);
+    rig_send(&rig, 0, ALL);
+    jrc_engine_set_reading(&rig.engine, false, rig.now_us);
+    rig_wait(&rig, 3ULL * CAP);
+    CHECK(state(0) == JRC_SERVER_SUSPECT && rig_outcome(&rig, 1) == NULL);
+    CHECK(jrc_engine_next_us(&rig.engine) > rig.now_us);
+    jrc_engine_set_reading(&rig.engine, true, rig.now_us);
+    rig_wait(&rig, CAP - 1);
+    CHECK(state(0) == JRC_SERVER_SUSPECT && rig_outcome(&rig, 1) == NULL);
+    rig_wait(&rig, 1);
+    CHECK(state(0) == JRC_SERVER_CONNECTING);
+    finish();
+}
+
+/* ---- the way back ---------------------------------------------------------
+ */
+
+/* A call that finds all of them down has them tried soon, failing or waiting.
+ */
+static void test_calls_ask_for_an_attempt(void)
+{
+    for (int waits = 0; waits < 2; waits++) {
+        rig_start_down(&rig, "a:1 b:1,0", -1);
+        for (uint32_t i = 0; i < 2; i++) {
+            for (int n = 0; n < 20; n++)
+                jrc_servers_down(&rig.servers, i, rig.now_us, UINT32_MAX);
+            jrc_servers_attempt(&rig.servers, i, rig.now_us);
+            jrc_engine_lost(&rig.engine, i, 111, rig.now_us);
+            rig.servers.list[i].next_us = rig.now_us + CAP;
+        }
+        rig_wait(&rig, 0);
+        rig_todo(&rig, 0);
+        for (int round = 0; round < 4; round++) {
+            if (waits == 0 || round == 0)
+                rig_call(&rig, 1, waits ? JSONRPCC_WAIT_FOR_READY : 0, 60000);
+            CHECK(jrc_engine_next_us(&rig.engine) <= rig.now_us + 2 * S);
+            rig_wait(&rig, 2 * S);
+            CHECK(state(0) == JRC_SERVER_CONNECTING);
+            CHECK(state(1) == JRC_SERVER_CONNECTING);
+            for (uint32_t i = 0; i < 2; i++) {
+                jrc_engine_lost(&rig.engine, i, 111, rig.now_us);
+                if (rig.servers.list[i].next_us > rig.now_us + 2 * S)
+                    rig.servers.list[i].next_us = rig.now_us + CAP;
+            }
+        }
+        finish();
+    }
+}
+
+int main(void)
+{
+    test_a_trial_of_an_hour_ends_after_a_cap();
+    test_a_cancelled_trial_is_followed_by_another();
+    test_cancelled_trials_are_not_one_after_the_other();
+    test_trials_beside_a_slow_call();
+    test_one_call_for_each_connection();
+    test_the_first_response_is_the_proof();
+    test_alone_it_is_used_in_full();
+    test_who_loses_least_is_the_trial();
+    test_a_silent_newcomer_is_a_suspect();
+    test_notifications_come_back_as_well();
+    test_no_blame_while_we_do_not_read();
+    test_no_renewal_while_we_do_not_read();
+    test_calls_ask_for_an_attempt();
+    return check_done();
+}
