@@ -79,8 +79,8 @@ def head(records):
     )
     yield ""
     yield (
-        "What can not be promised, such as exactly once and order, stands in the "
-        'README under "What can not be promised".'
+        "What is not guaranteed, such as exactly once and order, is listed in the "
+        'README under "No guarantees".'
     )
     yield ""
 
