@@ -17,6 +17,10 @@
  * client opens anew at its next use there; queues, waiters and syncs belong to
  * the parent: free them and make new ones.  The parent does not notice.
  *
+ * libevent.  A program that uses libevent itself and has its own log or fatal
+ * callback sets it after its first client: the library sets both once, to keep
+ * libevent from ending the process when there are no descriptors.
+ *
  * Unloading.  Code that holds this library may be given up by dlclose() once
  * its clients are closed, or freed.  From the first client on it stays mapped
  * all the same, as a thread may have some instructions to go.
@@ -46,7 +50,7 @@ extern "C" {
 typedef enum {
     JSONRPCC_OK = 0,
     JSONRPCC_EINVAL,    /* an argument is wrong */
-    JSONRPCC_ENOMEM,    /* out of memory, or of threads */
+    JSONRPCC_ENOMEM,    /* out of memory */
     JSONRPCC_ETOOBIG,   /* the request is larger than max_request */
     JSONRPCC_EFULL,     /* max_in_flight or max_queued_bytes is reached */
     JSONRPCC_ECLOSED,   /* the client is closed */
@@ -57,7 +61,11 @@ typedef enum {
     JSONRPCC_EINVALID,  /* the response breaks JSON-RPC 2.0 or a limit */
     JSONRPCC_ECANCELLED,
     JSONRPCC_EPENDING, /* not yet: wait again */
-    JSONRPCC_EDEADLK   /* waiting here would wait for oneself */
+    JSONRPCC_EDEADLK,  /* waiting here would wait for oneself */
+    /* JSONRPCC_SYSTEM + an errno: the system refused a descriptor or a thread:
+     * EMFILE, ENFILE or EAGAIN, as a rule.  Never an outcome.  Calls are given
+     * it only where they open a client anew, after fork(). */
+    JSONRPCC_SYSTEM = 4096
 } jsonrpcc_status;
 
 /* What may have happened to a request that has no answer. */
@@ -245,8 +253,11 @@ uint64_t jsonrpcc_latency_bound_us(uint32_t bucket);
 
 /* Make a client and begin to connect to all its servers; does not wait.
  *
- * EINVAL: an option is wrong; why[0..why_size) says which, where and how, as
- * NUL-terminated text (why may be NULL).  *client is set on OK only. */
+ * EINVAL: an option is wrong.  ENOMEM, JSONRPCC_SYSTEM + an errno: there are no
+ * memory, descriptors (it needs six, and one for each server) or threads for
+ * it; nothing is left behind.  why[0..why_size) says which option, where and
+ * how, or what is missing, as NUL-terminated text (why may be NULL).  *client
+ * is set on OK only. */
 jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
                                     jsonrpcc_client **client, char *why,
                                     size_t why_size);
@@ -266,7 +277,8 @@ void jsonrpcc_client_free(jsonrpcc_client *client);
  *
  * Returned anything but OK, nothing was sent and done will never be called:
  * EINVAL (method or params; see jsonrpcc_params_check() for the place),
- * ETOOBIG, EFULL, ENOMEM, ECLOSED. */
+ * ETOOBIG, EFULL, ENOMEM, ECLOSED; JSONRPCC_SYSTEM + an errno at the first use
+ * in a forked child. */
 jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
                                  const jsonrpcc_call *call, uint64_t *id);
 
@@ -350,7 +362,7 @@ void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred);
 /* A waiter of a client; free it before the client.
  *
  * lazy: this waiter is in no hurry (a dispatcher); it does not take the loop
- * over from threads that wait for a single call.  NULL: out of memory. */
+ * over from threads that wait for a single call.  NULL: errno says why. */
 jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy);
 
 /* Never blocks.  Nobody may be waiting on it, and whoever signals it must have
@@ -385,7 +397,7 @@ bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
 
 /* ---- sync: blocking calls ---- */
 
-/* For one blocking call after another.  NULL: out of memory.  One thread at a
+/* For one blocking call after another.  NULL: errno says why.  One thread at a
  * time per sync: a second one gets EINVAL.  Free it before the client. */
 jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client);
 
@@ -451,8 +463,8 @@ enum {
     JSONRPCC_QUEUE_EAGER = 4   /* its waiter is not lazy */
 };
 
-/* A queue, to which calls of any thread bring their outcomes.  NULL: out of
- * memory or descriptors.  One thread at a time fetches.  Free it before the
+/* A queue, to which calls of any thread bring their outcomes.  NULL: errno says
+ * why, ENOMEM or EMFILE.  One thread at a time fetches.  Free it before the
  * client. */
 jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags);
 

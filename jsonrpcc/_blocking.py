@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from jsonrpcc._errors import refused
 from jsonrpcc._fast import Blocking
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import remaining
@@ -101,8 +102,7 @@ class Waiting:
         made = map(lib.jsonrpcc_sync_new, (self._handle,))
         (sync,) = map(ffi.gc, made, (free,))
         if sync == ffi.NULL:
-            msg = "out of memory"
-            raise MemoryError(msg)
+            raise refused(ffi.errno)
         return int(ffi.cast("uintptr_t", sync)), sync
 
     def _error(self, address: int, method: str) -> Exception:

@@ -69,6 +69,8 @@ class Client(Base):
 
     Raises:
         TypeError, ValueError: An option or the servers string is wrong.
+        OSError: There are no descriptors (EMFILE, ENFILE) or threads (EAGAIN)
+            left; in a forked child the first use may raise it as well.
     """
 
     def __init__(
@@ -89,7 +91,11 @@ class Client(Base):
             timeout=self._options.timeout,
         )
         self._forget()
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            lib.jsonrpcc_client_close(self._handle, SLICE_MS)
+            raise
         # Garbage must not join a thread: the dispatcher ends by itself.
         weakref.finalize(
             self, lib.jsonrpcc_client_close, self._handle, 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._delivery import PAUSE, Rest
-from jsonrpcc._errors import Cancelled, RemoteError
+from jsonrpcc._errors import Cancelled, RemoteError, refused
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
 from jsonrpcc._session import SLICE_MS, tell_event, tell_failed_listener
@@ -62,8 +63,7 @@ class Dispatcher:
     ) -> None:
         queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EVENTS)
         if queue == ffi.NULL:
-            msg = "out of memory"
-            raise MemoryError(msg)
+            raise refused(ffi.errno)
         # The closure keeps the client until the queue is gone.
         self.queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
@@ -92,7 +92,10 @@ class Dispatcher:
             target=self._run, args=(batch, rest), name="jsonrpcc", daemon=True
         )
         submitter.thread = self.thread
-        self.thread.start()
+        try:
+            self.thread.start()
+        except RuntimeError as error:
+            raise refused(errno.EAGAIN) from error
 
     def _run(self, batch: Any, rest: Rest) -> None:
         """Fetch and deliver until the client is closed and all is delivered."""

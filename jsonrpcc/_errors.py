@@ -8,6 +8,8 @@ left, so no server has run it), ``"unknown"`` or ``"answered"``.
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any, Literal, Self
 
 Fate = Literal["not_sent", "unknown", "answered"]
@@ -163,3 +165,14 @@ class QueueFull(JsonRpcError):
     Raised by the call itself, after it waited for room for at most its timeout,
     or at once with ``block=False`` and in callbacks.
     """
+
+
+def refused(number: int) -> MemoryError | OSError:
+    """
+    Return the exception for what the system refused with this errno.
+
+    That is memory, a descriptor (``EMFILE``, ``ENFILE``) or a thread (``EAGAIN``).
+    """
+    if number in (0, errno.ENOMEM):
+        return MemoryError("out of memory")
+    return OSError(number, os.strerror(number))

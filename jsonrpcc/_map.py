@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jsonrpcc._errors import refused
 from jsonrpcc._fast import take
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import refusal
@@ -82,8 +83,7 @@ class Bulk:
         handle = client._handle  # noqa: SLF001
         queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EAGER)
         if queue == ffi.NULL:
-            msg = "out of memory"
-            raise MemoryError(msg)
+            raise refused(ffi.errno)
         self._queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from jsonrpcc._errors import refused
 from jsonrpcc._jsonrpcc import ffi, lib
 
 MIB = 1024 * 1024
@@ -112,7 +113,7 @@ def open_client(servers: Any, options: Options) -> Any:
     Raises:
         TypeError, ValueError: An option is wrong; the message says which, and
             for the servers string also where.
-        MemoryError: Out of memory, descriptors or threads.
+        MemoryError, OSError: The system refused memory, a descriptor or a thread.
     """
     if not isinstance(servers, str):
         msg = f"servers must be a str, not {type(servers).__name__}"
@@ -151,5 +152,5 @@ def open_client(servers: Any, options: Options) -> Any:
     if status == lib.JSONRPCC_EINVAL:
         raise ValueError(ffi.string(why).decode())
     if status != lib.JSONRPCC_OK:
-        raise MemoryError(ffi.string(lib.jsonrpcc_status_text(status)).decode())
+        raise refused(max(0, status - lib.JSONRPCC_SYSTEM))
     return ffi.gc(result[0], lib.jsonrpcc_client_free)

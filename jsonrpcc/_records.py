@@ -19,6 +19,7 @@ from jsonrpcc._errors import (
     RemoteError,
     RequestTimeout,
     ServerFailure,
+    refused,
 )
 from jsonrpcc._jsonrpcc import ffi, lib
 
@@ -309,7 +310,7 @@ def refusal(status: int, method: str, params: bytes | None, flags: int) -> Excep
         return RuntimeError(ffi.string(lib.jsonrpcc_status_text(status)).decode())
     if status == lib.JSONRPCC_EINVAL:
         return _fault(method, params, flags)
-    return MemoryError(ffi.string(lib.jsonrpcc_status_text(status)).decode())
+    return refused(max(0, status - lib.JSONRPCC_SYSTEM))
 
 
 def _fault(method: str, params: bytes | None, flags: int) -> ValueError:

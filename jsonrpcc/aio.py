@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from jsonrpcc._delivery import PAUSE, Rest
-from jsonrpcc._errors import ClientClosed, JsonRpcError
+from jsonrpcc._errors import ClientClosed, JsonRpcError, refused
 from jsonrpcc._fast import Futures, Pending
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
@@ -40,6 +40,8 @@ class AsyncClient(Base):
 
     Raises:
         TypeError, ValueError: An option or the servers string is wrong.
+        OSError: There are no descriptors (EMFILE, ENFILE) or threads (EAGAIN)
+            left; the first use may raise it as well.
         RuntimeError: Later on, if it is used in another event loop.
     """
 
@@ -73,8 +75,7 @@ class AsyncClient(Base):
         flags = lib.JSONRPCC_QUEUE_FD | lib.JSONRPCC_QUEUE_EVENTS
         queue = lib.jsonrpcc_queue_new(self._handle, flags)
         if queue == ffi.NULL:
-            msg = "out of memory or descriptors"
-            raise MemoryError(msg)
+            raise refused(ffi.errno)
         handle = self._handle
         self._queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)

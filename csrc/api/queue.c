@@ -8,6 +8,7 @@
 
 #include "api/queue.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -118,6 +119,27 @@ static void on_event(void *arg, const jsonrpcc_event *event)
 
 /* ---- life ---- */
 
+/* 0 or an errno; what there is by then destroy() takes away. */
+static int fill_in(jsonrpcc_queue *queue)
+{
+    size_t capacity = queue->bound + JRC_QUEUE_RESERVE;
+
+    if ((queue->flags & JSONRPCC_QUEUE_FD) != 0) {
+        queue->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (queue->fd < 0)
+            return errno;
+    }
+    queue->waiter = jsonrpcc_waiter_new(
+        queue->client, (queue->flags & JSONRPCC_QUEUE_EAGER) == 0);
+    if (queue->waiter == NULL)
+        return errno;
+    return jrc_batch_init(queue->filling, capacity) &&
+                   jrc_batch_init(queue->ready, capacity) &&
+                   jrc_batch_init(queue->draining, capacity)
+               ? 0
+               : ENOMEM;
+}
+
 jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
 {
     jsonrpcc_queue *queue = calloc(1, sizeof *queue);
@@ -138,17 +160,10 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&queue->room, &attr);
     pthread_condattr_destroy(&attr);
-    if ((flags & JSONRPCC_QUEUE_FD) != 0)
-        queue->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    queue->waiter =
-        jsonrpcc_waiter_new(client, (flags & JSONRPCC_QUEUE_EAGER) == 0);
-    size_t capacity = queue->bound + JRC_QUEUE_RESERVE;
-    if (queue->waiter == NULL ||
-        ((flags & JSONRPCC_QUEUE_FD) != 0 && queue->fd < 0) ||
-        !jrc_batch_init(queue->filling, capacity) ||
-        !jrc_batch_init(queue->ready, capacity) ||
-        !jrc_batch_init(queue->draining, capacity)) {
+    int error = fill_in(queue);
+    if (error != 0) {
         destroy(queue);
+        errno = error;
         return NULL;
     }
     if ((flags & JSONRPCC_QUEUE_EVENTS) != 0)

@@ -3,6 +3,7 @@
 
 #include "jsonrpcc.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,9 @@ jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client)
     atomic_flag_clear(&sync->used);
     sync->waiter = jsonrpcc_waiter_new(client, false);
     if (sync->waiter == NULL) {
+        int error = errno;
         free(sync);
+        errno = error;
         return NULL;
     }
     return sync;

@@ -2,6 +2,7 @@
 
 #include "jsonrpcc.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,14 @@ const char *jsonrpcc_status_text(jsonrpcc_status status)
     };
     size_t index = (size_t)status;
 
+    if (status == JSONRPCC_SYSTEM + EMFILE)
+        return "the process has no descriptors left";
+    if (status == JSONRPCC_SYSTEM + ENFILE)
+        return "the system has no descriptors left";
+    if (status == JSONRPCC_SYSTEM + EAGAIN)
+        return "there may be no more threads";
+    if (status > JSONRPCC_SYSTEM)
+        return "the system refused a descriptor or a thread";
     return index < sizeof texts / sizeof texts[0] ? texts[index] : "unknown";
 }
 

@@ -6,6 +6,7 @@
 #include "client/options.h"
 #include "wire/request.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,21 @@ struct jsonrpcc_client {
     atomic_uint refs;   /* the caller's, and one of each waiter */
     atomic_bool closed; /* outlives fork(), as the core does not */
 };
+
+/* The status of an errno that something here was refused with. */
+static jsonrpcc_status status_of(int error)
+{
+    switch (error) {
+    case 0:
+        return JSONRPCC_OK;
+    case EINVAL:
+        return JSONRPCC_EINVAL;
+    case ENOMEM:
+        return JSONRPCC_ENOMEM;
+    default:
+        return (jsonrpcc_status)(JSONRPCC_SYSTEM + error);
+    }
+}
 
 /* ---- life ---- */
 
@@ -37,14 +53,12 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
                                     jsonrpcc_client **result, char *why,
                                     size_t why_size)
 {
-    char first[2]; /* whether there is a reason: without one it is ENOMEM */
+    char unused[1];
     jsonrpcc_options o = {0};
 
-    if (why == NULL || why_size < sizeof first) {
-        if (why != NULL && why_size > 0)
-            why[0] = '\0';
-        why = first;
-        why_size = sizeof first;
+    if (why == NULL || why_size == 0) {
+        why = unused;
+        why_size = sizeof unused;
     }
     why[0] = '\0';
     /* An older caller's missing tail reads as zero: the defaults. */
@@ -62,13 +76,14 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     client->options = o;
     client->options.servers = client->servers;
     struct jrc_core *core = NULL;
-    jsonrpcc_status status =
-        client->servers == NULL
-            ? JSONRPCC_ENOMEM
-            : jrc_core_new(&client->options, &core, why, why_size);
-    if (status != JSONRPCC_OK) {
+    int error = client->servers == NULL
+                    ? ENOMEM
+                    : jrc_core_new(&client->options, &core, why, why_size);
+    if (error != 0) {
+        if (error != EINVAL)
+            jsonrpcc_reason_text(error, why, why_size);
         jrc_client_unref(client);
-        return status;
+        return status_of(error);
     }
     atomic_store(&client->core, core);
     *result = client;
@@ -87,8 +102,11 @@ static struct jrc_core *reopen(jsonrpcc_client *client)
         return core;
     struct jrc_core *fresh = NULL;
     char why[1];
-    if (jrc_core_new(&client->options, &fresh, why, sizeof why) != JSONRPCC_OK)
+    int error = jrc_core_new(&client->options, &fresh, why, sizeof why);
+    if (error != 0) {
+        errno = error;
         return NULL;
+    }
     if (atomic_load(&client->closed))
         jrc_core_close(fresh, 0);
     /* Two threads of the child may have come here: one core is enough. */
@@ -137,7 +155,7 @@ jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
     jsonrpcc_call c = {0};
 
     if (core == NULL)
-        return JSONRPCC_ENOMEM;
+        return status_of(errno);
     if (call->size >= sizeof c)
         return jrc_core_submit(core, call, id != NULL ? id : &unused);
     memcpy(&c, call, call->size);
@@ -152,7 +170,7 @@ size_t jsonrpcc_request_many(jsonrpcc_client *client,
     const char *at = (const char *)calls;
     size_t accepted = 0;
 
-    *status = core == NULL ? JSONRPCC_ENOMEM : JSONRPCC_OK;
+    *status = core == NULL ? status_of(errno) : JSONRPCC_OK;
     if (core == NULL || count == 0)
         return 0;
     if (calls->size >= sizeof *calls)
@@ -176,7 +194,7 @@ size_t jrc_some_submit(const struct jrc_some *some, size_t count,
     if (core != NULL)
         return jrc_core_submit_many(core, some->calls, sizeof some->calls[0],
                                     count, true, status);
-    *status = JSONRPCC_ENOMEM;
+    *status = status_of(errno);
     return 0;
 }
 
@@ -283,7 +301,10 @@ bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size)
         why = unused;
         why_size = sizeof unused;
     }
-    if (!jrc_servers_parse(&parsed, servers, why, why_size))
+    int error = jrc_servers_parse(&parsed, servers, why, why_size);
+    if (error == ENOMEM)
+        jsonrpcc_reason_text(error, why, why_size);
+    if (error != 0)
         return false;
     jrc_servers_clear(&parsed);
     return true;

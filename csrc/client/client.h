@@ -5,7 +5,8 @@
 
 #include "client/core.h"
 
-/* The running core; a new one in a forked child.  NULL: out of memory. */
+/* The running core; a new one in a forked child.  NULL: errno says why there is
+ * none. */
 struct jrc_core *jrc_client_core(jsonrpcc_client *client);
 
 /* A queue may outlive the caller's interest in the client: calls still in

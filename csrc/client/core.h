@@ -127,10 +127,11 @@ struct jrc_core {
 
 /* ---- lifecycle.c ---- */
 
-/* options: complete.  EINVAL with why, ENOMEM.  Starts the event thread. */
-jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
-                             struct jrc_core **core, char *why,
-                             size_t why_size);
+/* options: complete.  Starts the event thread.  0; or an errno, and neither a
+ * thread nor a descriptor is left: EINVAL with why, ENOMEM, or what the system
+ * said when it refused one. */
+int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **core,
+                 char *why, size_t why_size);
 
 void jrc_core_ref(struct jrc_core *core);
 void jrc_core_unref(struct jrc_core *core);

@@ -1,6 +1,7 @@
 /* A core from its making to its end. */
 
 #include "client/core.h"
+#include "client/options.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -39,7 +40,9 @@ static uint64_t seed(const struct jrc_core *core)
            (uintptr_t)core;
 }
 
-static bool set_up(struct jrc_core *core)
+/* 0 or an errno; what there is by then destroy() takes away. */
+static int set_up(struct jrc_core *core, const char *servers, char *why,
+                  size_t why_size)
 {
     const jsonrpcc_options *options = &core->options;
     struct jrc_limits limits = {
@@ -48,35 +51,32 @@ static bool set_up(struct jrc_core *core)
         .connect_timeout_us = (uint64_t)options->connect_timeout_ms * 1000,
     };
     struct jrc_sink sink = {core, jrc_turn_outcome, jrc_turn_event};
+    int error = jrc_servers_parse(&core->servers, servers, why, why_size);
 
+    if (error != 0)
+        return error;
     if (!jrc_calls_init(&core->calls, options->max_in_flight + JRC_RESERVE) ||
         !jrc_engine_init(&core->engine, &core->servers, &core->calls, &limits,
                          &sink, seed(core)))
-        return false;
+        return ENOMEM;
     /* A child's ids are not those of the calls that it inherited. */
     jrc_calls_set_epoch(&core->calls, core->generation);
     core->loop = jrc_loop_new(&core->engine, &core->servers);
     if (core->loop == NULL)
-        return false;
+        return errno;
     jrc_servers_start(&core->servers, (uint64_t)options->reconnect_ms * 1000,
                       (uint64_t)options->reconnect_max_ms * 1000,
-                      options->reconnect_attempts == 0
-                          ? -1
-                          : (options->reconnect_attempts < 0
-                                 ? 0
-                                 : options->reconnect_attempts),
-                      jrc_now_us());
-    return true;
+                      jrc_options_attempts(options), jrc_now_us());
+    return 0;
 }
 
-jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
-                             struct jrc_core **result, char *why,
-                             size_t why_size)
+int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **result,
+                 char *why, size_t why_size)
 {
     struct jrc_core *core = calloc(1, sizeof *core);
 
     if (core == NULL)
-        return JSONRPCC_ENOMEM;
+        return ENOMEM;
     core->options = *options;
     core->options.servers = NULL;
     core->generation = jrc_fork_generation();
@@ -87,25 +87,22 @@ jsonrpcc_status jrc_core_new(const jsonrpcc_options *options,
     jrc_cond_init(&core->room);
     jrc_cond_init(&core->closed_cond);
     jrc_cond_init(&core->listener.returned);
-    if (!jrc_servers_parse(&core->servers, options->servers, why, why_size)) {
+    int error = set_up(core, options->servers, why, why_size);
+    if (error != 0) {
         destroy(core);
-        return why_size > 0 && why[0] == '\0' ? JSONRPCC_ENOMEM
-                                              : JSONRPCC_EINVAL;
-    }
-    if (!set_up(core)) {
-        destroy(core);
-        return JSONRPCC_ENOMEM;
+        return error;
     }
     jrc_fork_watch(core);
     if (!jrc_watchdog_start(core)) {
+        error = errno;
         jrc_core_unref(core);
-        return JSONRPCC_ENOMEM;
+        return error;
     }
     pthread_mutex_lock(&core->lock);
     jrc_wake_leader(core);
     pthread_mutex_unlock(&core->lock);
     *result = core;
-    return JSONRPCC_OK;
+    return 0;
 }
 
 bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)

@@ -64,3 +64,10 @@ bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
             return false;
     return true;
 }
+
+int32_t jrc_options_attempts(const jsonrpcc_options *o)
+{
+    if (o->reconnect_attempts == 0)
+        return -1;
+    return o->reconnect_attempts < 0 ? 0 : o->reconnect_attempts;
+}

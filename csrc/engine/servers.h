@@ -76,10 +76,10 @@ struct jrc_servers {
 };
 
 /* Read "host1:port1,priority1 [::1]:port2,priority2".  The priority may be
- * left out (1).  On false nothing is allocated, and why[0..why_size) says what
- * is wrong and at which offset; out of memory leaves why empty. */
-bool jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
-                       size_t why_size);
+ * left out (1).  0; or nothing is allocated: ENOMEM, or EINVAL, and then
+ * why[0..why_size) says what is wrong and at which offset. */
+int jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
+                      size_t why_size);
 void jrc_servers_clear(struct jrc_servers *servers);
 
 /* Set the policy's numbers and let the first attempts begin. */

@@ -2,6 +2,7 @@
 
 #include "engine/servers.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +33,12 @@ struct reader {
     const char *at;
     char *why;
     size_t why_size;
+    int error; /* ENOMEM until something is wrong with the text */
 };
 
-static bool complain(const struct reader *reader, const char *rule)
+static bool complain(struct reader *reader, const char *rule)
 {
+    reader->error = EINVAL;
     if (reader->why_size == 0)
         return false;
     /* At most 32 bytes of the caller's text, made printable. */
@@ -158,10 +161,10 @@ static bool make_groups(struct jrc_servers *servers)
     return true;
 }
 
-bool jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
-                       size_t why_size)
+int jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
+                      size_t why_size)
 {
-    struct reader reader = {text, text, why, why_size};
+    struct reader reader = {text, text, why, why_size, ENOMEM};
 
     if (why_size > 0)
         why[0] = '\0';
@@ -186,10 +189,10 @@ bool jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
         goto failed;
     }
     if (make_groups(servers))
-        return true;
+        return 0;
 failed:
     jrc_servers_clear(servers);
-    return false;
+    return reader.error;
 }
 
 void jrc_servers_clear(struct jrc_servers *servers)

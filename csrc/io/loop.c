@@ -1,9 +1,9 @@
 #include "io/loop.h"
 
+#include "io/event_base.h"
 #include "io/socket.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -39,55 +39,41 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     loop->timer_us = JRC_NEVER;
 }
 
-static bool start_base(struct jrc_loop *loop)
+/* 0 or an errno. */
+static int watch(struct jrc_loop *loop, struct event *event, int fd,
+                 event_callback_fn fn)
 {
-    struct event_config *config = event_config_new();
+    if (event_assign(event, loop->base, fd, EV_READ | EV_PERSIST, fn, loop) !=
+        0)
+        return EINVAL;
+    return jrc_event_add(event);
+}
 
-    if (config == NULL)
-        return false;
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
-    event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
-    loop->base = event_base_new_with_config(config);
-    event_config_free(config);
+/* 0 or an errno; what there is by then jrc_loop_free() takes away. */
+static int start(struct jrc_loop *loop)
+{
+    int error;
+
+    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (loop->wake_fd < 0)
+        return errno;
+    loop->timer_fd =
+        timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (loop->timer_fd < 0)
+        return errno;
+    loop->resolver = jrc_resolver_new(loop->wake_fd);
+    if (loop->resolver == NULL)
+        return ENOMEM;
+    loop->base = jrc_event_base_new();
     if (loop->base == NULL)
-        return false;
-    return event_assign(&loop->timer, loop->base, loop->timer_fd,
-                        EV_READ | EV_PERSIST, on_timer, loop) == 0 &&
-           event_add(&loop->timer, NULL) == 0 &&
-           event_assign(&loop->wake_event, loop->base, loop->wake_fd,
-                        EV_READ | EV_PERSIST, on_wake, loop) == 0 &&
-           event_add(&loop->wake_event, NULL) == 0;
-}
-
-/* Whether fd is the epoll descriptor that watches wake_fd. */
-static bool watches(int fd, int wake_fd)
-{
-    char path[64], line[128], wanted[32];
-    bool found = false;
-
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
-    snprintf(wanted, sizeof wanted, "tfd: %8d ", wake_fd);
-    FILE *file = fopen(path, "re");
-    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
-        found = strncmp(line, wanted, strlen(wanted)) == 0;
-    if (file != NULL)
-        fclose(file);
-    return found;
-}
-
-/* libevent does not tell its epoll descriptor, and a forked child should close
- * its copy: /proc knows.  It was made just after wake_fd, so it is near.  Not
- * found, the child's copy stays open, and idle, until exec or exit. */
-static int find_epoll(int wake_fd)
-{
-    for (int distance = 1; distance < 64; distance++) {
-        if (watches(wake_fd + distance, wake_fd))
-            return wake_fd + distance;
-        if (wake_fd > distance && watches(wake_fd - distance, wake_fd))
-            return wake_fd - distance;
-    }
-    return -1;
+        return errno;
+    if ((error = watch(loop, &loop->timer, loop->timer_fd, on_timer)) != 0 ||
+        (error = watch(loop, &loop->wake_event, loop->wake_fd, on_wake)) != 0)
+        return error;
+    /* A forked child should close its copy.  Not found, it stays open there,
+     * and idle, until exec or exit. */
+    loop->epoll_fd = jrc_event_base_fd(loop->wake_fd);
+    return 0;
 }
 
 struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
@@ -109,16 +95,12 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
         loop->sockets[i].conn = (uint32_t)i;
         loop->sockets[i].fd = -1;
     }
-    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    loop->timer_fd =
-        timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    loop->resolver = jrc_resolver_new(loop->wake_fd);
-    if (loop->wake_fd >= 0 && loop->timer_fd >= 0 && loop->resolver != NULL &&
-        start_base(loop)) {
-        loop->epoll_fd = find_epoll(loop->wake_fd);
+    loop->wake_fd = loop->timer_fd = -1;
+    int error = start(loop);
+    if (error == 0)
         return loop;
-    }
     jrc_loop_free(loop);
+    errno = error;
     return NULL;
 }
 
@@ -254,10 +236,13 @@ void jrc_loop_set_reading(struct jrc_loop *loop, bool reading)
         struct jrc_socket *s = &loop->sockets[i];
         if (!s->connected)
             continue;
+        int error = 0;
         if (!reading)
             event_del(&s->read_event);
-        else if (event_add(&s->read_event, NULL) != 0)
-            jrc_socket_lost(s, ENOMEM);
+        else
+            error = jrc_event_add(&s->read_event);
+        if (error != 0)
+            jrc_socket_lost(s, error);
     }
 }
 

@@ -17,8 +17,8 @@ struct jrc_loop;
 /* CLOCK_MONOTONIC in microseconds. */
 uint64_t jrc_now_us(void);
 
-/* The loop borrows the engine, and servers for hosts and ports.  NULL: out of
- * memory or descriptors. */
+/* The loop borrows the engine, and servers for hosts and ports.  NULL: errno
+ * says why, and nothing is left behind. */
 struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
                               const struct jrc_servers *servers);
 void jrc_loop_free(struct jrc_loop *loop);

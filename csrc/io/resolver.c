@@ -126,7 +126,8 @@ static void *resolver_thread(void *arg)
     pthread_mutex_lock(&resolver->lock);
     while (!resolver->closed && (lookup = take(&resolver->asked)) != NULL) {
         pthread_mutex_unlock(&resolver->lock);
-        lookup->error = look_up(lookup->host, lookup->port, 0, &lookup->list);
+        int error = look_up(lookup->host, lookup->port, 0, &lookup->list);
+        lookup->error = error == EAI_SYSTEM ? errno : error;
         pthread_mutex_lock(&resolver->lock);
         append(&resolver->answered, lookup);
         /* Under the lock: once closed, the descriptor may be another's. */

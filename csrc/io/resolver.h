@@ -30,7 +30,8 @@ int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
                      const char *host, uint16_t port);
 
 /* Take an answer.  False: there is none.  *list is yours, to be freed by
- * freeaddrinfo(), or NULL, and then *error is an EAI_ code. */
+ * freeaddrinfo(), or NULL, and then *error is an EAI_ code, which is negative,
+ * or an errno. */
 bool jrc_resolver_take(struct jrc_resolver *resolver, uint32_t *tag,
                        struct addrinfo **list, int *error);
 

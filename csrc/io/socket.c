@@ -1,5 +1,7 @@
 #include "io/socket.h"
 
+#include "io/event_base.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -80,17 +82,20 @@ void jrc_socket_shut(struct jrc_socket *s)
     forget_addresses(s);
 }
 
-/* False: out of memory; nobody would tell when the socket can be written to. */
-static bool set_writing(struct jrc_socket *s, bool writing)
+/* 0, or an errno: nobody would tell when the socket can be written to. */
+static int set_writing(struct jrc_socket *s, bool writing)
 {
+    int error = 0;
+
     if (s->writing == writing)
-        return true;
+        return 0;
     if (!writing)
         event_del(&s->write_event);
-    else if (event_add(&s->write_event, NULL) != 0)
-        return false;
-    s->writing = writing;
-    return true;
+    else
+        error = jrc_event_add(&s->write_event);
+    if (error == 0)
+        s->writing = writing;
+    return error;
 }
 
 void jrc_socket_lost(struct jrc_socket *s, int32_t reason)
@@ -190,8 +195,9 @@ void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us)
         return;
     }
     jrc_engine_sent(engine, s->conn, n < 0 ? 0 : (size_t)n, now_us);
-    if (!set_writing(s, n < 0 || (size_t)n < len))
-        lose_after_reading(s, ENOMEM);
+    int error = set_writing(s, n < 0 || (size_t)n < len);
+    if (error != 0)
+        lose_after_reading(s, error);
 }
 
 /* ---- attempts ---- */
@@ -217,8 +223,8 @@ static void finish_connect(struct jrc_socket *s)
     if (error == 0 && is_self(s->fd))
         error = ECONNREFUSED;
     set_writing(s, false);
-    if (error == 0 && s->loop->reading && event_add(&s->read_event, NULL) != 0)
-        error = ENOMEM;
+    if (error == 0 && s->loop->reading)
+        error = jrc_event_add(&s->read_event);
     if (error != 0) {
         jrc_socket_try_next(s, error);
         return;
@@ -258,11 +264,9 @@ static int begin(struct jrc_socket *s, const struct addrinfo *address)
     if (event_assign(&s->read_event, loop->base, s->fd, EV_READ | EV_PERSIST,
                      on_readable, s) != 0 ||
         event_assign(&s->write_event, loop->base, s->fd, EV_WRITE | EV_PERSIST,
-                     on_writable, s) != 0 ||
-        event_add(&s->write_event, NULL) != 0)
-        return ENOMEM;
-    s->writing = true;
-    return 0;
+                     on_writable, s) != 0)
+        return EINVAL;
+    return set_writing(s, true);
 }
 
 /* Try the addresses that are left, one after the other; reason says what was
@@ -314,6 +318,14 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
         jrc_socket_lost(s, error);
 }
 
+/* Why a look-up has no addresses. */
+static int32_t reason_of(int error)
+{
+    if (error > 0)
+        return error;
+    return JSONRPCC_RESOLVE + (error < 0 ? error : EAI_FAIL);
+}
+
 void jrc_socket_take_answers(struct jrc_loop *loop)
 {
     struct addrinfo *list;
@@ -327,8 +339,7 @@ void jrc_socket_take_answers(struct jrc_loop *loop)
         if (wanted && list != NULL)
             use_addresses(s, list);
         else if (wanted)
-            jrc_socket_lost(s,
-                            JSONRPCC_RESOLVE + (error < 0 ? error : EAI_FAIL));
+            jrc_socket_lost(s, reason_of(error));
         else if (list != NULL && s->fd < 0 && s->addresses == NULL)
             s->addresses = s->next = list; /* late: for the next attempt */
         else if (list != NULL)

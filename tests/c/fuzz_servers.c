@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     require(text != NULL);
     memcpy(text, data, len);
     text[len] = '\0';
-    if (!jrc_servers_parse(&first, text, why, sizeof why)) {
+    if (jrc_servers_parse(&first, text, why, sizeof why) != 0) {
         require(why[0] != '\0' && strlen(why) < sizeof why - 1);
         for (const char *p = why; *p != '\0'; p++)
             require(*p >= 0x20 && *p < 0x7f);
@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     check_list(&first);
     char *again = written(&first);
-    require(jrc_servers_parse(&second, again, why, sizeof why));
+    require(jrc_servers_parse(&second, again, why, sizeof why) == 0);
     require(first.count == second.count);
     for (size_t i = 0; i < first.count; i++)
         require(strcmp(first.list[i].host, second.list[i].host) == 0 &&

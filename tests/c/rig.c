@@ -41,7 +41,7 @@ void rig_start_down(struct rig *rig, const char *servers, int32_t attempts)
 
     memset(rig, 0, sizeof *rig);
     rig->now_us = 1000000000;
-    if (!jrc_servers_parse(&rig->servers, servers, why, sizeof why) ||
+    if (jrc_servers_parse(&rig->servers, servers, why, sizeof why) != 0 ||
         !jrc_calls_init(&rig->calls, 1024) ||
         !jrc_engine_init(&rig->engine, &rig->servers, &rig->calls, &limits,
                          &sink, 1))

@@ -14,7 +14,7 @@ static inline bool parse(struct jrc_servers *s, const char *text)
 {
     char why[200];
 
-    return jrc_servers_parse(s, text, why, sizeof why);
+    return jrc_servers_parse(s, text, why, sizeof why) == 0;
 }
 
 static inline void start(struct jrc_servers *s, const char *text,

@@ -166,7 +166,7 @@ static void set_up(struct sim *sim)
     sim->now_us = 1000 + sim_roll(sim, SECOND);
     for (uint32_t n = 1 + sim_roll(sim, SIM_SERVERS); n > 0; n--)
         at += sprintf(list + at, "h:%u,%u ", n, 1 + sim_roll(sim, 3));
-    if (!jrc_servers_parse(&sim->servers, list, why, sizeof why) ||
+    if (jrc_servers_parse(&sim->servers, list, why, sizeof why) != 0 ||
         !jrc_calls_init(&sim->calls, SIM_CAPACITY) ||
         !jrc_engine_init(&sim->engine, &sim->servers, &sim->calls, &limits,
                          &sink, sim_roll(sim, UINT32_MAX)))

@@ -13,7 +13,7 @@ static char why[200];
 static bool parse(struct jrc_servers *s, const char *text)
 {
     char *copy = strdup(text);
-    bool good = jrc_servers_parse(s, copy, why, sizeof why);
+    bool good = jrc_servers_parse(s, copy, why, sizeof why) == 0;
 
     free(copy);
     return good;
@@ -105,7 +105,8 @@ static void test_list_prefixes(void)
             jrc_servers_clear(&s);
         for (size_t room = 0; room < 80; room += 7) {
             char *place = malloc(room + (room == 0));
-            CHECK(jrc_servers_parse(&s, copy, place, room) == is_good);
+            CHECK(jrc_servers_parse(&s, copy, place, room) ==
+                  (is_good ? 0 : EINVAL));
             CHECK(room == 0 || strlen(place) < room);
             jrc_servers_clear(&s);
             free(place);
@@ -134,10 +135,10 @@ static void test_no_memory_for_a_list(void)
 
     for (unsigned n = 1; n <= ALLOCATIONS + 1 && fault_has_memory(); n++) {
         fault_arm(FAULT_MEMORY, n, false);
-        bool made = jrc_servers_parse(&s, "a:1 b:2", why, sizeof why);
+        int error = jrc_servers_parse(&s, "a:1 b:2", why, sizeof why);
         fault_disarm();
-        CHECK(made == (n > ALLOCATIONS) && why[0] == '\0');
-        CHECK(made || (s.list == NULL && s.ready == NULL));
+        CHECK(error == (n > ALLOCATIONS ? 0 : ENOMEM) && why[0] == '\0');
+        CHECK(error == 0 || (s.list == NULL && s.ready == NULL));
         jrc_servers_clear(&s);
     }
 }
@@ -153,7 +154,7 @@ static void test_every_character_of_a_host(void)
         char text[] = "a?a:1";
         text[1] = (char)c;
         bool is_good = strchr(allowed, c) != NULL;
-        bool parsed = jrc_servers_parse(&servers, text, why, sizeof why);
+        bool parsed = jrc_servers_parse(&servers, text, why, sizeof why) == 0;
         if (!CHECK(parsed == is_good))
             printf("  %d\n", c);
         if (parsed)

@@ -170,7 +170,7 @@ uint64_t torture_call(struct torture_run *run, const char *method,
     };
 
     jsonrpcc_status status = jsonrpcc_request(run->client, &call, &id);
-    EXPECT(status == JSONRPCC_OK || status == JSONRPCC_ENOMEM);
+    EXPECT(status == JSONRPCC_OK || torture_is_refusal(status));
     run->accepted += status == JSONRPCC_OK;
     return id;
 }
@@ -193,6 +193,14 @@ void torture_wait(const struct torture_run *run, uint64_t ms)
 
 /* ---- clients and servers ------------------------------------------------- */
 
+bool torture_is_refusal(jsonrpcc_status status)
+{
+    /* Without memory for a thread pthread_create() has EAGAIN to say. */
+    return status == JSONRPCC_ENOMEM ||
+           (int)status == JSONRPCC_SYSTEM + torture_now.fault.error ||
+           (int)status == JSONRPCC_SYSTEM + EAGAIN;
+}
+
 bool torture_open(struct torture_run *run, const char *servers,
                   size_t undelivered)
 {
@@ -210,7 +218,7 @@ bool torture_open(struct torture_run *run, const char *servers,
 
     jsonrpcc_status status =
         jsonrpcc_client_new(&options, &run->client, why, sizeof why);
-    EXPECT(status == JSONRPCC_OK || status == JSONRPCC_ENOMEM);
+    EXPECT(status == JSONRPCC_OK || torture_is_refusal(status));
     EXPECT((status == JSONRPCC_OK) == (run->client != NULL));
     return run->client != NULL;
 }

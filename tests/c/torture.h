@@ -109,6 +109,9 @@ void torture_nap(void);
 const char *torture_servers(void);
 const char *torture_failover_servers(void);
 
+/* Whether a call, or a client, may be refused with it under torture_now. */
+bool torture_is_refusal(jsonrpcc_status status);
+
 bool torture_open(struct torture_run *run, const char *servers,
                   size_t undelivered);
 

@@ -14,7 +14,7 @@ IMPORTS = {
     "_errors": set(),
     "_codec": set(),
     "_proxy": set(),
-    "_options": {"_jsonrpcc"},
+    "_options": {"_errors", "_jsonrpcc"},
     "_stats": {"_jsonrpcc"},
     "_records": {"_errors", "_jsonrpcc"},
     "_log": {"_fast"},

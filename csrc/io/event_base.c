@@ -1,0 +1,145 @@
+/* libevent exit()s when it gets no descriptors for a new base, and says so on
+ * stderr.  The process is not ours to end, so what libevent is going to open is
+ * opened before, to see whether it can be.
+ *
+ * Between that and libevent's own turn another thread may take what was there.
+ * The fatal callback then leaves libevent by longjmp(), at the price of some
+ * hundred bytes and of one descriptor.  That callback and the one for the log
+ * are the process's, and nobody can ask for those that are set: a program that
+ * uses the same libevent and wants its own sets them after its first client.
+ * For all threads that are not in here ours do what libevent does without any.
+ */
+
+#include "io/event_base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* No process has more, unless its administrator says so. */
+enum { MOST_FDS = 1 << 20 };
+
+static _Thread_local bool is_quiet;
+static _Thread_local jmp_buf *way_out;
+
+static void on_log(int severity, const char *text)
+{
+    static const char *const names[] = {"debug", "msg", "warn", "err"};
+
+    if (!is_quiet)
+        fprintf(stderr, "[%s] %s\n",
+                severity >= 0 && severity < 4 ? names[severity] : "???", text);
+}
+
+static void on_fatal(int status)
+{
+    if (way_out != NULL)
+        longjmp(*way_out, 1);
+    exit(status);
+}
+
+static void set_callbacks(void)
+{
+    event_set_log_callback(on_log);
+    event_set_fatal_callback(on_fatal);
+}
+
+/* 0, or the errno with which libevent would fail: an epoll and a pipe are what
+ * it opens. */
+static int probe(void)
+{
+    int ends[2];
+    int error = 0;
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+
+    if (fd < 0)
+        return errno;
+    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0)
+        error = errno;
+    close(fd);
+    if (error != 0)
+        return error;
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
+}
+
+/* The ways that libevent falls back to need a scan of all descriptors, and
+ * there is none without epoll where there are eventfds. */
+static bool configure(struct event_config *config)
+{
+    return event_config_avoid_method(config, "poll") == 0 &&
+           event_config_avoid_method(config, "select") == 0 &&
+           event_config_set_flag(
+               config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV |
+                           EVENT_BASE_FLAG_NO_CACHE_TIME) == 0;
+}
+
+static struct event_base *enter(const struct event_config *config)
+{
+    jmp_buf out;
+
+    if (setjmp(out) != 0)
+        return NULL;
+    way_out = &out;
+    return event_base_new_with_config(config);
+}
+
+struct event_base *jrc_event_base_new(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct event_base *base = NULL;
+    int error = probe();
+
+    if (error != 0) {
+        errno = error;
+        return NULL;
+    }
+    pthread_once(&once, set_callbacks);
+    is_quiet = true;
+    struct event_config *config = event_config_new();
+    if (config != NULL && configure(config)) {
+        base = enter(config);
+        way_out = NULL;
+    }
+    if (config != NULL)
+        event_config_free(config);
+    is_quiet = false;
+    if (base == NULL) {
+        error = probe(); /* descriptors, if there are none now; or memory */
+        errno = error != 0 ? error : ENOMEM;
+    }
+    return base;
+}
+
+int jrc_event_base_fd(int fd)
+{
+    /* What libevent has asked for, once more: that changes nothing there, and
+     * is an error everywhere else. */
+    struct epoll_event same = {.events = EPOLLIN, .data.fd = fd};
+    struct rlimit limit;
+    int end = MOST_FDS;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < MOST_FDS)
+        end = (int)limit.rlim_cur;
+    for (int each = 0; each < end; each++)
+        if (epoll_ctl(each, EPOLL_CTL_MOD, fd, &same) == 0)
+            return each;
+    return -1;
+}
+
+int jrc_event_add(struct event *event)
+{
+    is_quiet = true;
+    errno = ENOMEM;
+    int error = event_add(event, NULL) == 0 ? 0 : errno;
+    is_quiet = false;
+    return error;
+}

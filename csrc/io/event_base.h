@@ -1,0 +1,19 @@
+/* libevent's base, made without a risk for the process that it is made in. */
+
+#ifndef JRC_EVENT_BASE_H
+#define JRC_EVENT_BASE_H
+
+#include <event2/event.h>
+
+/* NULL: errno says why, and no descriptor is left. */
+struct event_base *jrc_event_base_new(void);
+
+/* libevent tells nobody its epoll descriptor: the one that watches fd, for
+ * which an event for reading, and nothing else, has been added to a base.  -1:
+ * there is none. */
+int jrc_event_base_fd(int fd);
+
+/* As event_add() without a timeout, and quiet.  0 or an errno. */
+int jrc_event_add(struct event *event);
+
+#endif
