@@ -12,7 +12,7 @@ from jsonrpcc._delivery import PAUSE, Rest
 from jsonrpcc._errors import Cancelled, RemoteError, refused
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
-from jsonrpcc._session import SLICE_MS, tell_event, tell_failed_listener
+from jsonrpcc._session import SLICE_MS, check_threads, tell_event, tell_failed_listener
 from jsonrpcc._submit import Submitter, callbacks_for
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Dispatcher:
         timeout: float,
         on_event: Callable[[Event], object] | None,
     ) -> None:
+        check_threads()
         queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EVENTS)
         if queue == ffi.NULL:
             raise refused(ffi.errno)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import sys
+import types
 from typing import TYPE_CHECKING, Any, Unpack
 
 from jsonrpcc import _options
@@ -52,6 +54,26 @@ def _in_main_interpreter() -> bool:
     return True
 
 
+def check_threads() -> None:
+    """
+    Refuse to begin where what `threading` starts and waits for is no thread.
+
+    Raises:
+        RuntimeError: gevent or eventlet has patched it.
+    """
+    start: Any = _thread.start_new_thread
+    if isinstance(start, types.BuiltinFunctionType):
+        return
+    library = str(getattr(start, "__module__", "")).partition(".")[0] or "something"
+    msg = (
+        f"threading is patched by {library}: a client waits for real threads, and "
+        "would for ever; leave threads out (monkey.patch_all(thread=False), "
+        "eventlet.monkey_patch(thread=False)) and make blocking calls in a pool of "
+        "real ones (gevent.get_hub().threadpool, eventlet.tpool)"
+    )
+    raise RuntimeError(msg)
+
+
 class Base:
     """The C client and what surrounds it."""
 
@@ -70,6 +92,7 @@ class Base:
         if not _in_main_interpreter():
             msg = "jsonrpcc works in the main interpreter only"
             raise RuntimeError(msg)
+        check_threads()
         unknown = options.keys() - _options.Options.__dataclass_fields__.keys()
         if unknown:
             msg = f"{type(self).__name__}() got an unknown option {min(unknown)!r}"

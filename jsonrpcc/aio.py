@@ -16,7 +16,7 @@ from jsonrpcc._log import Log
 from jsonrpcc._options import remaining
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event, refusal
-from jsonrpcc._session import Base, pointer, tell_event
+from jsonrpcc._session import Base, check_threads, pointer, tell_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +72,7 @@ class AsyncClient(Base):
                 msg = "this AsyncClient belongs to another event loop"
                 raise RuntimeError(msg)
             return
+        check_threads()
         flags = lib.JSONRPCC_QUEUE_FD | lib.JSONRPCC_QUEUE_EVENTS
         queue = lib.jsonrpcc_queue_new(self._handle, flags)
         if queue == ffi.NULL:
