@@ -307,8 +307,13 @@ uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client);
  * refused. */
 bool jsonrpcc_in_callback(jsonrpcc_client *client);
 
-/* Wait until a call that got EFULL could be accepted.  False: not within
- * timeout_ms.  True after close as well.  Not from a callback. */
+/* Wait until the call for which this thread got EFULL last could be accepted.
+ * False: not within timeout_ms.  True after close as well.  Not from a
+ * callback.
+ *
+ * Threads wait in line: what the first one needs is taken by no other, also not
+ * by one that does not wait.  It keeps its place if it submits, or waits again,
+ * within 250 ms. */
 bool jsonrpcc_room(jsonrpcc_client *client, int32_t timeout_ms);
 
 /* Say that you keep so many more (or fewer) bytes of what the client received.

@@ -20,6 +20,18 @@ static uint64_t excess(jsonrpcc_queue *queue, uint64_t accepted, uint32_t flags)
     return unfetched > most ? unfetched - most : 0;
 }
 
+/* Calls that were counted and not accepted: there is room for others. */
+static void discount(jsonrpcc_queue *queue, uint64_t count)
+{
+    if (count == 0)
+        return;
+    atomic_fetch_sub(&queue->accepted, count);
+    pthread_mutex_lock(&queue->lock);
+    if (queue->room_waiters > 0)
+        pthread_cond_broadcast(&queue->room);
+    pthread_mutex_unlock(&queue->lock);
+}
+
 /* Count calls before they are submitted: an outcome may be fetched before that
  * has returned; and by adding, not by looking, as the batches have room for
  * that many.  How many may be submitted. */
@@ -31,7 +43,7 @@ static size_t claim(jsonrpcc_queue *queue, size_t count, uint32_t flags)
     if (over == 0)
         return count;
     over = over < count ? over : count;
-    atomic_fetch_sub(&queue->accepted, over);
+    discount(queue, over);
     jsonrpcc_refused(queue->client);
     return count - (size_t)over;
 }
@@ -69,7 +81,7 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
     if (status == JSONRPCC_OK)
         return (int64_t)id;
     if (told)
-        atomic_fetch_sub(&queue->accepted, 1);
+        discount(queue, 1);
     return -(int64_t)status;
 }
 
@@ -83,7 +95,7 @@ static size_t submit_some(jsonrpcc_queue *queue, const struct jrc_some *some,
     size_t accepted = jrc_some_submit(some, claimed, queue->client, fault);
 
     if (told)
-        atomic_fetch_sub(&queue->accepted, claimed - accepted);
+        discount(queue, claimed - accepted);
     if (*fault == JSONRPCC_OK && claimed < some->count)
         *fault = JSONRPCC_EFULL;
     return accepted;
@@ -135,25 +147,33 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
     return accepted > 0 ? (int64_t)accepted : -(int64_t)fault;
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms)
 {
-    struct timespec until;
+    uint64_t until_ms = now_ms() + (uint64_t)timeout_ms;
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
     int error = 0;
 
     if (jsonrpcc_waiter_is_foreign(queue->waiter))
         return true;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&queue->lock);
     queue->room_waiters++;
     while (is_full(queue) && error != ETIMEDOUT)
         error = pthread_cond_timedwait(&queue->room, &queue->lock, &until);
     queue->room_waiters--;
     pthread_mutex_unlock(&queue->lock);
-    return !is_full(queue) && jsonrpcc_room(queue->client, timeout_ms);
+    /* Not looked at again: others count calls that will be refused. */
+    if (error == ETIMEDOUT)
+        return false;
+    uint64_t now = now_ms();
+    return jsonrpcc_room(queue->client,
+                         now < until_ms ? (int32_t)(until_ms - now) : 0);
 }

@@ -110,9 +110,13 @@ static struct jrc_core *reopen(jsonrpcc_client *client)
     if (atomic_load(&client->closed))
         jrc_core_close(fresh, 0);
     /* Two threads of the child may have come here: one core is enough. */
-    if (atomic_compare_exchange_strong(&client->core, &core, fresh))
+    bool first = atomic_compare_exchange_strong(&client->core, &core, fresh);
+    /* Once more when others can see the core: who closes says so before it
+     * looks for it. */
+    if (!first || atomic_load(&client->closed))
+        jrc_core_close(fresh, 0);
+    if (first)
         return fresh;
-    jrc_core_close(fresh, 0);
     jrc_core_unref(fresh);
     return core;
 }
@@ -127,9 +131,8 @@ struct jrc_core *jrc_client_core(jsonrpcc_client *client)
 
 bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms)
 {
+    atomic_store(&client->closed, true); /* first, see reopen() */
     struct jrc_core *core = atomic_load(&client->core);
-
-    atomic_store(&client->closed, true);
     return !jrc_core_is_ours(core) || jrc_core_close(core, timeout_ms);
 }
 

@@ -29,6 +29,8 @@ enum {
     JRC_UNATTENDED_US = 2000, /* there may be no leader for so long */
     JRC_RETURN_US = 100,      /* a dispatcher is likely back within this */
     JRC_WATCHDOG_TURNS = 20,  /* ... and after so many looks it is not */
+    JRC_REFUSALS = 64,        /* whose sizes are remembered */
+    JRC_PLACE_US = 250000,    /* who waits for room may be away so long */
     JRC_SHORT_SLEEP_US = 8,   /* who submits call after call wakes a leader */
     JRC_SHORT_SLEEPS = 3,     /* so soon, and after so many times in a row */
     JRC_PAUSE_US = 50         /* it pauses for this long */
@@ -89,6 +91,27 @@ struct jrc_listener {
     _Atomic uint64_t dropped;
 };
 
+/* A thread's place in the line for room.  Who waits in slices keeps it between
+ * two of them. */
+struct jrc_place {
+    pthread_t thread;
+    size_t size;  /* of the frame that was refused */
+    bool waiting; /* in jrc_core_room(); else the place is kept */
+    uint64_t until_us;
+    struct jrc_place *next;
+};
+
+/* Calls that found no room, and those who wait for it.  Under the lock. */
+struct jrc_line {
+    struct jrc_place *first;
+    pthread_cond_t moved; /* or there is room for the first */
+    struct {
+        pthread_t thread;
+        size_t size;
+    } refused[JRC_REFUSALS]; /* a ring */
+    uint64_t refused_count;
+};
+
 struct jrc_core {
     /* Set up before any thread sees the core. */
     jsonrpcc_options options; /* complete: no zeros left; servers is NULL */
@@ -104,11 +127,9 @@ struct jrc_core {
     struct jrc_frames pending; /* submitted, for the leader to take */
     size_t held_bytes;         /* in the engine, as of its last turn */
     uint64_t requests, notifications, refused_full, turns;
-    pthread_cond_t room; /* for calls or bytes */
-    unsigned room_waiters;
-    size_t refused_size; /* of the last frame there was no room for */
-    bool closing;        /* close has begun */
-    bool closed;         /* and ended: no callback runs any more */
+    struct jrc_line line;
+    bool closing; /* close has begun */
+    bool closed;  /* and ended: no callback runs any more */
     pthread_cond_t closed_cond;
     struct jrc_leadership leadership;
     struct jrc_listener listener;
@@ -149,7 +170,47 @@ size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
                             jsonrpcc_status *status);
 void jrc_core_cancel(struct jrc_core *core, uint64_t id);
 void jrc_core_flush(struct jrc_core *core);
+
+/* ---- line.c: the wait for room ---- */
+
 bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms);
+
+/* Under the lock, and somebody is in line: whether this thread may take room
+ * for a frame of so many bytes, beside so many live calls: nobody that waits
+ * is passed over. */
+bool jrc_line_lets_pass(struct jrc_core *core, uint32_t live, uint32_t flags,
+                        size_t size);
+
+/* Under the lock: whether there is that room.  A single frame above the bound
+ * is let through when it is alone. */
+static inline bool jrc_has_room(const struct jrc_core *core, uint32_t live,
+                                uint32_t flags, size_t size)
+{
+    size_t queued = core->held_bytes + jrc_frames_size(&core->pending);
+    uint32_t most = core->options.max_in_flight +
+                    ((flags & JSONRPCC_RESERVE) != 0 ? JRC_RESERVE : 0);
+
+    return live == 0 ||
+           (live < most &&
+            (queued == 0 || queued + size <= core->options.max_queued_bytes));
+}
+
+static inline bool jrc_line_lets_in(struct jrc_core *core, uint32_t live,
+                                    uint32_t flags, size_t size)
+{
+    return jrc_has_room(core, live, flags, size) &&
+           (core->line.first == NULL ||
+            jrc_line_lets_pass(core, live, flags, size));
+}
+
+/* Under the lock: this thread was refused, or let in. */
+void jrc_line_refused(struct jrc_core *core, size_t size);
+void jrc_line_leave(struct jrc_core *core);
+
+/* Under the lock: there is more room now. */
+void jrc_line_move(struct jrc_core *core);
+
+void jrc_line_clear(struct jrc_core *core);
 
 /* ---- core.c ---- */
 

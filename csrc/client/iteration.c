@@ -94,8 +94,8 @@ static void give_back(struct jrc_core *core)
 {
     jrc_calls_reclaim(&core->calls);
     core->held_bytes = core->engine.held_bytes;
-    if (core->room_waiters > 0)
-        pthread_cond_broadcast(&core->room);
+    if (core->line.first != NULL)
+        jrc_line_move(core);
 }
 
 bool jrc_has_work(const struct jrc_core *core)

@@ -250,7 +250,7 @@ static void finish_close(struct jrc_core *core)
 {
     core->closed = true;
     pthread_cond_broadcast(&core->closed_cond);
-    pthread_cond_broadcast(&core->room);
+    pthread_cond_broadcast(&core->line.moved);
     for (struct jsonrpcc_waiter *w = core->leadership.followers; w; w = w->next)
         pthread_cond_signal(&w->cond);
 }

@@ -18,7 +18,8 @@ static void destroy(struct jrc_core *core)
     jrc_frames_clear(&core->pending);
     jrc_frames_clear(&core->taken);
     jrc_servers_clear(&core->servers);
-    pthread_cond_destroy(&core->room);
+    jrc_line_clear(core);
+    pthread_cond_destroy(&core->line.moved);
     pthread_cond_destroy(&core->closed_cond);
     pthread_cond_destroy(&core->listener.returned);
     pthread_mutex_destroy(&core->lock);
@@ -84,7 +85,7 @@ int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **result,
     core->deferred_last = &core->deferred;
     atomic_init(&core->refs, 1);
     pthread_mutex_init(&core->lock, NULL);
-    jrc_cond_init(&core->room);
+    jrc_cond_init(&core->line.moved);
     jrc_cond_init(&core->closed_cond);
     jrc_cond_init(&core->listener.returned);
     int error = set_up(core, options->servers, why, why_size);
@@ -113,7 +114,7 @@ bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
     pthread_mutex_lock(&core->lock);
     if (!core->closing) {
         core->closing = true;
-        pthread_cond_broadcast(&core->room);
+        pthread_cond_broadcast(&core->line.moved);
         if (core->leadership.leader != JRC_NO_LEADER)
             jrc_loop_wake(core->loop);
         else

@@ -8,21 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Under the lock: whether a frame of so many bytes is one too many, beside so
- * many live calls. */
-static bool is_full(const struct jrc_core *core, uint32_t live, uint32_t flags,
-                    size_t size)
-{
-    size_t queued = core->held_bytes + jrc_frames_size(&core->pending);
-    uint32_t most = core->options.max_in_flight +
-                    ((flags & JSONRPCC_RESERVE) != 0 ? JRC_RESERVE : 0);
-
-    if (live >= most)
-        return true;
-    /* A single frame above the bound is let through when it is alone. */
-    return queued > 0 && queued + size > core->options.max_queued_bytes;
-}
-
 static void fill(struct jrc_call *slot, const jsonrpcc_call *call,
                  const struct jrc_core *core, uint64_t now_us)
 {
@@ -38,8 +23,8 @@ static void fill(struct jrc_call *slot, const jsonrpcc_call *call,
     slot->copy = NULL;
 }
 
-/* Under the lock: put the call's frame at the door.  All memory that the call
- * may ever need is taken here. */
+/* Under the lock: put the call's frame into the queue.  All memory that the
+ * call may ever need is taken here. */
 static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
                                const struct jrc_message *message,
                                uint64_t now_us, uint64_t *id)
@@ -49,18 +34,20 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
     if (core->closing)
         return JSONRPCC_ECLOSED;
     struct jrc_call *slot = jrc_calls_new(&core->calls);
-    if (slot == NULL)
+    if (slot == NULL) {
+        jrc_line_refused(core, 0);
         return JSONRPCC_EFULL;
+    }
     uint64_t wire_id = notification ? 0 : slot->id;
     size_t size = jrc_message_frame_size(message, wire_id);
     jsonrpcc_status status = JSONRPCC_OK;
     char *space = NULL;
     if (size > core->options.max_request) {
         status = JSONRPCC_ETOOBIG;
-    } else if (core->calls.live > 1 &&
-               is_full(core, core->calls.live - 1, call->flags, size)) {
+    } else if (!jrc_line_lets_in(core, core->calls.live - 1, call->flags,
+                                 size)) {
         status = JSONRPCC_EFULL;
-        core->refused_size = size;
+        jrc_line_refused(core, size);
     } else {
         fill(slot, call, core, now_us);
         space = jrc_frames_space(&core->pending, size);
@@ -80,6 +67,8 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
         memcpy(slot->copy, space, size);
     jrc_frames_added(&core->pending, slot->id, size);
     *id = slot->id;
+    if (core->line.first != NULL)
+        jrc_line_leave(core);
     if (notification)
         core->notifications++;
     else
@@ -198,22 +187,4 @@ void jrc_core_flush(struct jrc_core *core)
     pthread_mutex_unlock(&core->lock);
     if (wake)
         jrc_loop_wake(core->loop);
-}
-
-bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms)
-{
-    struct timespec until =
-        jrc_timespec(jrc_now_us() + (uint64_t)timeout_ms * 1000);
-    int error = 0;
-
-    pthread_mutex_lock(&core->lock);
-    core->room_waiters++;
-    while (is_full(core, core->calls.live, 0, core->refused_size) &&
-           !core->closing && error != ETIMEDOUT)
-        error = pthread_cond_timedwait(&core->room, &core->lock, &until);
-    core->room_waiters--;
-    bool room = !is_full(core, core->calls.live, 0, core->refused_size) ||
-                core->closing;
-    pthread_mutex_unlock(&core->lock);
-    return room;
 }

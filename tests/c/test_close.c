@@ -1,9 +1,11 @@
-/* A close that comes while the driver is in a turn. */
+/* A close that comes in the midst of something. */
 #include "check.h"
 #include "jsonrpcc.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
 
 static atomic_bool in_turn, begun;
@@ -60,9 +62,58 @@ static void test_a_close_during_a_turn(void)
     jsonrpcc_client_free(client);
 }
 
+#ifndef __SANITIZE_THREAD__ /* its runtime does not like threads in children \
+                             */
+
+static void *close_it(void *client)
+{
+    jsonrpcc_client_close(client, -1);
+    return NULL;
+}
+
+/* In a child: closed is closed, though another thread opens it anew. */
+static void use_and_close(jsonrpcc_client *client)
+{
+    jsonrpcc_call call = {.size = sizeof call, .method = "m", .method_len = 1};
+    jsonrpcc_stats stats;
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, close_it, client) != 0)
+        check_exit(2);
+    jsonrpcc_client_stats(client, &stats, sizeof stats);
+    pthread_join(thread, NULL);
+    check_exit(jsonrpcc_request(client, &call, NULL) != JSONRPCC_ECLOSED);
+}
+
+static void test_a_close_in_a_child_while_it_opens_anew(void)
+{
+    jsonrpcc_options options = {.size = sizeof options,
+                                .servers = "127.0.0.1:1"};
+    jsonrpcc_client *client = NULL;
+
+    CHECK(jsonrpcc_client_new(&options, &client, NULL, 0) == JSONRPCC_OK);
+    for (int i = 0; i < 50; i++) {
+        int status = 0;
+        pid_t child = fork();
+        if (child == 0)
+            use_and_close(client);
+        CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    }
+    jsonrpcc_client_free(client);
+}
+
+#else
+
+static void test_a_close_in_a_child_while_it_opens_anew(void)
+{
+}
+
+#endif
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_a_close_during_a_turn();
+    test_a_close_in_a_child_while_it_opens_anew();
     return check_done();
 }

@@ -1,0 +1,167 @@
+/* The wait for room: first come, first served.
+ *
+ * Frames differ in size, so a large one would be passed over for ever by small
+ * ones that fit into whatever room there is.  A thread that waits gets a place
+ * in a line, and nobody takes the room that the first in line needs; who leaves
+ * it enough may pass. */
+
+#include "client/core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Whether the first in line could come next to such a frame. */
+static bool leaves_enough(const struct jrc_core *core, uint32_t live,
+                          size_t size)
+{
+    size_t queued = core->held_bytes + jrc_frames_size(&core->pending);
+
+    return live + 1 < core->options.max_in_flight &&
+           queued + size + core->line.first->size <=
+               core->options.max_queued_bytes;
+}
+
+static void drop_first(struct jrc_line *line)
+{
+    struct jrc_place *first = line->first;
+
+    line->first = first->next;
+    free(first);
+    pthread_cond_broadcast(&line->moved);
+}
+
+/* Places whose threads did not come back. */
+static void drop_lapsed(struct jrc_line *line, uint64_t now_us)
+{
+    while (line->first != NULL && !line->first->waiting &&
+           now_us >= line->first->until_us)
+        drop_first(line);
+}
+
+bool jrc_line_lets_pass(struct jrc_core *core, uint32_t live, uint32_t flags,
+                        size_t size)
+{
+    struct jrc_line *line = &core->line;
+
+    /* Who uses the reserve is in a callback, and cannot wait. */
+    if ((flags & JSONRPCC_RESERVE) != 0 ||
+        pthread_equal(line->first->thread, pthread_self()))
+        return true;
+    drop_lapsed(line, jrc_now_us());
+    return line->first == NULL ||
+           pthread_equal(line->first->thread, pthread_self()) ||
+           leaves_enough(core, live, size);
+}
+
+void jrc_line_refused(struct jrc_core *core, size_t size)
+{
+    struct jrc_line *line = &core->line;
+    size_t i = line->refused_count++ % JRC_REFUSALS;
+
+    line->refused[i].thread = pthread_self();
+    line->refused[i].size = size;
+}
+
+void jrc_line_leave(struct jrc_core *core)
+{
+    struct jrc_line *line = &core->line;
+    struct jrc_place **at = &line->first;
+
+    while (*at != NULL && !pthread_equal((*at)->thread, pthread_self()))
+        at = &(*at)->next;
+    struct jrc_place *mine = *at;
+    if (mine == NULL)
+        return;
+    if (mine == line->first) {
+        drop_first(line);
+        return;
+    }
+    *at = mine->next;
+    free(mine);
+}
+
+void jrc_line_move(struct jrc_core *core)
+{
+    struct jrc_line *line = &core->line;
+
+    if (line->first != NULL &&
+        jrc_has_room(core, core->calls.live, 0, line->first->size))
+        pthread_cond_broadcast(&line->moved);
+}
+
+void jrc_line_clear(struct jrc_core *core)
+{
+    while (core->line.first != NULL)
+        drop_first(&core->line);
+}
+
+/* The size that this thread was refused last; 0 if that is long ago. */
+static size_t refused_size(const struct jrc_line *line)
+{
+    uint64_t known =
+        line->refused_count < JRC_REFUSALS ? line->refused_count : JRC_REFUSALS;
+
+    for (uint64_t i = 1; i <= known; i++) {
+        size_t at = (line->refused_count - i) % JRC_REFUSALS;
+        if (pthread_equal(line->refused[at].thread, pthread_self()))
+            return line->refused[at].size;
+    }
+    return 0;
+}
+
+/* This thread's place, the last one if it has none; NULL: out of memory. */
+static struct jrc_place *take_place(struct jrc_line *line)
+{
+    struct jrc_place **at = &line->first;
+
+    while (*at != NULL && !pthread_equal((*at)->thread, pthread_self()))
+        at = &(*at)->next;
+    if (*at == NULL) {
+        *at = calloc(1, sizeof **at);
+        if (*at == NULL)
+            return NULL;
+        (*at)->thread = pthread_self();
+    }
+    (*at)->size = refused_size(line);
+    (*at)->waiting = true;
+    return *at;
+}
+
+/* Wait until the line may have moved. */
+static void stand(struct jrc_core *core, uint64_t until_us)
+{
+    const struct jrc_place *first = core->line.first;
+
+    if (first != NULL && !first->waiting && first->until_us < until_us)
+        until_us = first->until_us;
+    struct timespec until = jrc_timespec(until_us);
+    pthread_cond_timedwait(&core->line.moved, &core->lock, &until);
+}
+
+bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms)
+{
+    uint64_t now_us = jrc_now_us();
+    uint64_t until_us = now_us + (uint64_t)timeout_ms * 1000;
+    struct jrc_line *line = &core->line;
+    bool room;
+
+    pthread_mutex_lock(&core->lock);
+    size_t size = refused_size(line);
+    struct jrc_place *place = NULL;
+    for (;;) {
+        room =
+            core->closing || jrc_line_lets_in(core, core->calls.live, 0, size);
+        if (room || now_us >= until_us)
+            break;
+        if (place == NULL)
+            place = take_place(line); /* without memory it has none */
+        stand(core, until_us);
+        now_us = jrc_now_us();
+    }
+    if (place != NULL) {
+        place->waiting = false;
+        place->until_us = now_us + JRC_PLACE_US;
+    }
+    pthread_mutex_unlock(&core->lock);
+    return room;
+}

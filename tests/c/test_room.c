@@ -1,0 +1,296 @@
+/* The wait for room: in order, for the caller's own size, and woken whenever
+ * there is some. */
+#include "peer_client.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Milliseconds: a slice of a wait, and what is too long on a busy machine. */
+enum { SLICE_MS = 50, LONG_MS = 4000 };
+
+enum {
+    QUEUED = 1 << 20,
+    LARGE = 600 << 10,
+    SMALL = 1000,
+    FLOODERS = 3,
+    SNATCHERS = 3
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A notification of about so many bytes. */
+static jsonrpcc_status notify(jsonrpcc_client *client, size_t size,
+                              uint64_t *id)
+{
+    char *text = malloc(size);
+    jsonrpcc_call call = {
+        .size = sizeof call,
+        .method = "log",
+        .method_len = 3,
+        .params = text,
+        .params_len = size,
+        .timeout_ms = 60000,
+        .flags = JSONRPCC_NOTIFICATION | JSONRPCC_WAIT_FOR_READY,
+    };
+
+    if (text == NULL)
+        exit(1);
+    memset(text, 'x', size);
+    memcpy(text, "[\"", 2);
+    memcpy(text + size - 2, "\"]", 2);
+    jsonrpcc_status status = jsonrpcc_request(client, &call, id);
+    free(text);
+    return status;
+}
+
+/* ---- order ---------------------------------------------------------------
+ */
+
+struct slow {
+    jsonrpcc_client *client;
+    int listener;
+    uint16_t port;
+    atomic_bool over;
+    atomic_uint small;
+};
+
+/* Takes one connection, and some 16 MiB/s from it. */
+static void *read_slowly(void *arg)
+{
+    struct slow *slow = arg;
+    static char bytes[1 << 14];
+    int fd = accept(slow->listener, NULL, NULL);
+
+    while (fd >= 0 && recv(fd, bytes, sizeof bytes, 0) > 0)
+        nap();
+    close(fd);
+    return NULL;
+}
+
+static void *flood(void *arg)
+{
+    struct slow *slow = arg;
+
+    while (!slow->over) {
+        jsonrpcc_status status = notify(slow->client, SMALL, NULL);
+        if (status == JSONRPCC_EFULL)
+            jsonrpcc_room(slow->client, SLICE_MS);
+        else if (status == JSONRPCC_OK)
+            atomic_fetch_add(&slow->small, 1);
+    }
+    return NULL;
+}
+
+/* Takes whatever room there is, and waits for none. */
+static void *snatch(void *arg)
+{
+    struct slow *slow = arg;
+
+    while (!slow->over)
+        if (notify(slow->client, SMALL, NULL) != JSONRPCC_OK)
+            sched_yield();
+    return NULL;
+}
+
+static void listen_slowly(struct slow *slow)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int room = 1 << 16;
+
+    slow->listener = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(slow->listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    CHECK(bind(slow->listener, (struct sockaddr *)&address, size) == 0);
+    CHECK(getsockname(slow->listener, (struct sockaddr *)&address, &size) == 0);
+    CHECK(listen(slow->listener, 4) == 0);
+    slow->port = ntohs(address.sin_port);
+}
+
+static void test_a_large_one_is_not_passed_over(void)
+{
+    struct slow slow = {.small = 0};
+    pthread_t server, threads[FLOODERS + SNATCHERS];
+    char where[40];
+
+    listen_slowly(&slow);
+    pthread_create(&server, NULL, read_slowly, &slow);
+    snprintf(where, sizeof where, "127.0.0.1:%u", slow.port);
+    slow.client = new_client(
+        (jsonrpcc_options){.servers = where, .max_queued_bytes = QUEUED});
+    for (int i = 0; i < FLOODERS + SNATCHERS; i++)
+        pthread_create(&threads[i], NULL, i < FLOODERS ? flood : snatch, &slow);
+    jsonrpcc_stats stats = {0};
+    for (int n = 0; stats.refused_full < 100 && n < LONG_MS; n++, nap())
+        jsonrpcc_client_stats(slow.client, &stats, sizeof stats);
+    for (int i = 0; i < 3; i++) {
+        uint64_t began_ms = now_ms();
+        jsonrpcc_status status = notify(slow.client, LARGE, NULL);
+        while (status == JSONRPCC_EFULL && now_ms() - began_ms < LONG_MS) {
+            jsonrpcc_room(slow.client, SLICE_MS);
+            status = notify(slow.client, LARGE, NULL);
+        }
+        if (!CHECK(status == JSONRPCC_OK))
+            printf("  %s\n", jsonrpcc_status_text(status));
+    }
+    /* And they are not shut out for long by one that does not come back. */
+    CHECK(notify(slow.client, LARGE, NULL) == JSONRPCC_EFULL);
+    jsonrpcc_room(slow.client, 1);
+    unsigned small = slow.small;
+    for (int n = 0; slow.small < small + 1000 && n < LONG_MS; n++)
+        nap();
+    CHECK(slow.small >= small + 1000);
+    slow.over = true;
+    for (int i = 0; i < FLOODERS + SNATCHERS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(jsonrpcc_client_close(slow.client, -1));
+    jsonrpcc_client_free(slow.client);
+    pthread_join(server, NULL);
+    close(slow.listener);
+}
+
+struct waiting {
+    jsonrpcc_client *client;
+    atomic_bool refused, accepted;
+};
+
+static void *wait_for_room(void *arg)
+{
+    struct waiting *waiting = arg;
+    uint64_t until_ms = now_ms() + LONG_MS;
+    jsonrpcc_status status;
+
+    while ((status = notify(waiting->client, 5500, NULL)) == JSONRPCC_EFULL &&
+           now_ms() < until_ms) {
+        waiting->refused = true;
+        jsonrpcc_room(waiting->client, SLICE_MS);
+    }
+    CHECK(status == JSONRPCC_OK);
+    waiting->accepted = true;
+    return NULL;
+}
+
+/* Nobody takes the room that it waits for, not even in the moment in which it
+ * comes about.  Everything waits for a server that is not there. */
+static void test_the_first_in_line_is_the_next(void)
+{
+    struct waiting waiting = {
+        .client = new_client((jsonrpcc_options){.servers = "127.0.0.1:1",
+                                                .max_queued_bytes = 10000})};
+    uint64_t ids[9];
+    pthread_t thread;
+    unsigned passed = 0;
+
+    for (int i = 0; i < 9; i++)
+        CHECK(notify(waiting.client, SMALL, &ids[i]) == JSONRPCC_OK);
+    pthread_create(&thread, NULL, wait_for_room, &waiting);
+    while (!waiting.refused)
+        nap();
+    for (int i = 0; i < 20; i++)
+        nap(); /* it is in line by now */
+    for (int i = 0; i < 6; i++)
+        jsonrpcc_cancel(waiting.client, ids[i]);
+    uint64_t until_ms = now_ms() + LONG_MS;
+    while (!waiting.accepted && now_ms() < until_ms)
+        passed += notify(waiting.client, SMALL, NULL) == JSONRPCC_OK &&
+                  !waiting.accepted;
+    CHECK(passed == 0);
+    pthread_join(thread, NULL);
+    jsonrpcc_client_close(waiting.client, 0);
+    jsonrpcc_client_free(waiting.client);
+}
+
+/* ---- whose size ----------------------------------------------------------
+ */
+
+static void *be_refused(void *arg)
+{
+    CHECK(notify(arg, 9000, NULL) == JSONRPCC_EFULL);
+    return NULL;
+}
+
+/* Everything waits for a server that is not there. */
+static void test_room_for_a_small_one_is_for_its_size(void)
+{
+    jsonrpcc_client *client = new_client((jsonrpcc_options){
+        .servers = "127.0.0.1:1", .max_queued_bytes = 10000});
+    pthread_t thread;
+    uint64_t id;
+
+    CHECK(notify(client, 6000, &id) == JSONRPCC_OK);
+    CHECK(notify(client, 3500, NULL) == JSONRPCC_OK);
+    CHECK(notify(client, 1000, NULL) == JSONRPCC_EFULL);
+    pthread_create(&thread, NULL, be_refused, client);
+    pthread_join(thread, NULL);
+    CHECK(!jsonrpcc_room(client, 10));
+    jsonrpcc_cancel(client, id);
+    CHECK(jsonrpcc_room(client, LONG_MS));
+    CHECK(notify(client, 1000, NULL) == JSONRPCC_OK);
+    jsonrpcc_client_close(client, 0);
+    jsonrpcc_client_free(client);
+}
+
+/* ---- a queue -------------------------------------------------------------
+ */
+
+struct queued {
+    jsonrpcc_queue *queue;
+    atomic_bool over;
+};
+
+static void *submit_nonsense(void *arg)
+{
+    struct queued *queued = arg;
+
+    while (!queued->over) {
+        CHECK(jsonrpcc_queue_request(queued->queue, 1, "m", 1, "{]", 2, 0, 0) <
+              0);
+        for (int i = 0; i < 100; i++)
+            sched_yield();
+    }
+    return NULL;
+}
+
+/* What is refused has been counted for a moment. */
+static void test_who_waits_is_told_when_a_call_is_refused(void)
+{
+    struct queued queued = {.over = false};
+    jsonrpcc_client *client =
+        new_client((jsonrpcc_options){.max_in_flight = 1});
+    pthread_t thread;
+    uint64_t most_ms = 0;
+
+    queued.queue = jsonrpcc_queue_new(client, 0);
+    pthread_create(&thread, NULL, submit_nonsense, &queued);
+    for (int i = 0; i < 100000; i++) {
+        uint64_t began_ms = now_ms();
+        CHECK(jsonrpcc_queue_room(queued.queue, LONG_MS));
+        uint64_t took_ms = now_ms() - began_ms;
+        most_ms = took_ms > most_ms ? took_ms : most_ms;
+    }
+    queued.over = true;
+    pthread_join(thread, NULL);
+    CHECK(most_ms < LONG_MS / 2);
+    jsonrpcc_queue_free(queued.queue);
+    end_client(client);
+}
+
+int main(void)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    alarm(300);
+    begin_peer();
+    test_a_large_one_is_not_passed_over();
+    test_the_first_in_line_is_the_next();
+    test_room_for_a_small_one_is_for_its_size();
+    test_who_waits_is_told_when_a_call_is_refused();
+    peer_stop(&peer);
+    return check_done();
+}
