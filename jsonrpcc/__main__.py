@@ -17,13 +17,17 @@ from jsonrpcc._commands import (
     EXIT_CODES,
     FAILURE,
     INTERRUPTED,
+    LOCAL,
     OK,
     USAGE,
+    OutputLostError,
     call,
     complain,
     notify,
     serve,
     servers,
+    visible,
+    write,
 )
 
 SERVERS_HELP = (
@@ -58,7 +62,7 @@ class Show(argparse.Action):
         self, parser: argparse.ArgumentParser, *_args: object, **_kwargs: object
     ) -> None:
         """Print and end."""
-        print(self.const)
+        write(f"{self.const}\n")
         parser.exit()
 
 
@@ -217,13 +221,30 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
+class Plain(logging.Formatter):
+    """Log lines for a terminal: what is in them is shown, and not obeyed."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format, without control characters."""
+        return visible(super().format(record))
+
+
+def log(*, verbose: bool) -> None:
+    """Log on stderr, or nowhere: one line on stderr, and that is ours."""
+    handler: logging.Handler = logging.NullHandler()
+    if verbose and sys.stderr is not None:
+        handler = logging.StreamHandler()
+        handler.setFormatter(Plain("%(asctime)s %(message)s"))
+        logging.getLogger().setLevel(logging.INFO)
+        logging.getLogger().addHandler(handler)
+    else:
+        logging.getLogger("jsonrpcc").addHandler(handler)
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """Run a command, and say what it could not do; return the exit code."""
     args = make_parser().parse_args(argv)
-    if args.verbose:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    else:  # one line on stderr, and that is ours
-        logging.getLogger("jsonrpcc").addHandler(logging.NullHandler())
+    log(verbose=args.verbose)
     try:
         code: int = args.run(args)
     except (TypeError, ValueError) as error:
@@ -232,13 +253,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     except jsonrpcc.JsonRpcError as error:
         complain(str(error))
         return CODES.get(type(error), FAILURE)
+    except BrokenPipeError:
+        raise
+    except (OSError, MemoryError) as error:
+        complain(str(error))
+        return LOCAL
+    return code
+
+
+def give_up_stdout() -> None:
+    """Write what is left for it nowhere; Python would complain at exit."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    try:
+        try:
+            return run(argv)
+        finally:  # the parser has printed its help, and leaves by SystemExit
+            if sys.stdout is not None:
+                write("")
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_stdout()  # whoever read our output has seen enough
         return OK
-    return code
+    except OutputLostError as error:
+        give_up_stdout()
+        complain(f"can not write the output: {error}")
+        return LOCAL
 
 
 if __name__ == "__main__":

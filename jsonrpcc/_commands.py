@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
+import errno
 import importlib
 import inspect
 import json
+import os
 import queue
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +27,8 @@ import msgspec
 import jsonrpcc
 from jsonrpcc.testing import Error, Server
 
-OK, REMOTE, USAGE, TIMEOUT, FAILURE, INVALID, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+OK, REMOTE, USAGE, TIMEOUT, FAILURE, INVALID, LOCAL = 0, 1, 2, 3, 4, 5, 6
+INTERRUPTED = 130
 
 EXIT_CODES = """\
 exit codes:
@@ -33,6 +38,8 @@ exit codes:
   3    no answer came in time
   4    no server can be reached, or the connection was lost
   5    the response is invalid
+  6    this machine failed: the output could not be written (the call was made),
+       or there were no memory, descriptors or threads
   130  Ctrl-C
 """
 
@@ -61,17 +68,77 @@ class TextCodec:
 
 # --- output ----------------------------------------------------------------------
 
+# What a terminal obeys instead of showing it (ESC, BEL, CSI ...), and what has other
+# characters shown in another order than they stand.  A server chooses its texts.
+CONTROL = r"\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
+CONTROLS = re.compile(f"[{CONTROL}]")
+
+
+class OutputLostError(Exception):
+    """What stdout was to have could not be written; says why."""
+
+
+def visible(text: str) -> str:
+    """Return a text for people whose control characters are only named."""
+    return CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a character as JSON can have it in ASCII."""
+    return json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f"
+
+
+def visible_json(text: str, encoding: str = "utf-8") -> str:
+    """
+    Return the same JSON without control characters.
+
+    What *encoding* does not have is escaped, too: the text says the same.
+    """
+    text = CONTROLS.sub(_escaped, text)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = re.sub("[^\\x00-\\x7f]", _escaped, text)
+    return text
+
+
+def write(text: str) -> None:
+    """
+    Write to stdout, at once; what its encoding does not have is named.
+
+    Raises:
+        OutputLostError: It can not be written.
+        BrokenPipeError: Whoever read it has gone.
+    """
+    if sys.stdout is None:  # closed before we came
+        raise OutputLostError(os.strerror(errno.EBADF))
+    encoding = sys.stdout.encoding
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputLostError(error.strerror or str(error)) from error
+
 
 def show(text: bytes, *, pretty: bool) -> None:
     """Print JSON text on stdout: one line, or indented."""
-    sys.stdout.write(msgspec.json.format(text, indent=2 if pretty else -1).decode())
-    sys.stdout.write("\n")
-    sys.stdout.flush()
+    formatted = msgspec.json.format(text, indent=2 if pretty else -1).decode()
+    encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding
+    write(visible_json(formatted, encoding) + "\n")
+
+
+def tell(line: str) -> None:
+    """Write a line to stderr, if there is one; nobody could be told otherwise."""
+    if sys.stderr is not None:  # print() would take stdout
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
 
 def complain(message: str) -> None:
     """Say on stderr what is wrong, in one line."""
-    print("jsonrpcc:", " ".join(message.splitlines()), file=sys.stderr)
+    tell("jsonrpcc: " + visible(" ".join(message.splitlines())))
 
 
 def complain_of(error: jsonrpcc.JsonRpcError, *, as_json: bool) -> int:
@@ -84,7 +151,7 @@ def complain_of(error: jsonrpcc.JsonRpcError, *, as_json: bool) -> int:
             name: getattr(error, name)
             for name in ("method", "server", "elapsed", "fate")
         }
-        print(json.dumps(members), file=sys.stderr)
+        tell(visible_json(json.dumps(members)))
     elif "code" in members:
         text = f"remote error {json.dumps(members['code'])}: {members['message']}"
         if members["data"] is not None:
@@ -186,7 +253,7 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+        write(visible("  ".join(cells).rstrip()) + "\n")
 
 
 # --- serve -------------------------------------------------------------------------
@@ -263,7 +330,7 @@ def serve(args: argparse.Namespace) -> int:
     server = Server(methods, host=args.host, port=args.port, keep=0)
 
     def ready(server: Server) -> None:
-        print(server.address, flush=True)
+        write(f"{server.address}\n")
 
     try:
         server.serve_forever(ready)
