@@ -20,7 +20,10 @@ bool jrc_calls_init(struct jrc_calls *calls, uint32_t count)
     /* calloc: pages of slots never used are never touched. */
     calls->slots = calloc(capacity, sizeof *calls->slots);
     calls->deadlines = calloc(capacity, sizeof *calls->deadlines);
-    if (calls->slots == NULL || calls->deadlines == NULL) {
+    calls->blocks = calloc(capacity / JRC_BLOCK + 1, sizeof *calls->blocks);
+    calls->groups = calloc(capacity / JRC_GROUP + 1, sizeof *calls->groups);
+    if (calls->slots == NULL || calls->deadlines == NULL ||
+        calls->blocks == NULL || calls->groups == NULL) {
         jrc_calls_clear(calls);
         return false;
     }
@@ -42,6 +45,8 @@ void jrc_calls_clear(struct jrc_calls *calls)
         free(calls->slots[i].copy);
     free(calls->slots);
     free(calls->deadlines);
+    free(calls->blocks);
+    free(calls->groups);
     memset(calls, 0, sizeof *calls);
 }
 
@@ -111,6 +116,36 @@ uint64_t jrc_calls_cancelled(struct jrc_calls *calls)
     return id;
 }
 
+void jrc_calls_set_deadline(struct jrc_calls *calls, struct jrc_call *call,
+                            uint64_t deadline_us)
+{
+    uint32_t index = jrc_calls_index(calls, call);
+    uint64_t *block = &calls->blocks[index / JRC_BLOCK];
+    uint64_t *group = &calls->groups[index / JRC_GROUP];
+
+    calls->deadlines[index] = deadline_us;
+    /* What is not below one bound is not below the wider ones. */
+    if (deadline_us >= *block)
+        return;
+    *block = deadline_us;
+    if (deadline_us < *group)
+        *group = deadline_us;
+    if (deadline_us < calls->soonest_us)
+        calls->soonest_us = deadline_us;
+}
+
+/* Slots up to that one are in use for the first time. */
+static void raise_high(struct jrc_calls *calls, uint32_t index)
+{
+    for (; calls->high <= index; calls->high++) {
+        if (calls->high % JRC_BLOCK == 0)
+            calls->blocks[calls->high / JRC_BLOCK] = UINT64_MAX;
+        if (calls->high % JRC_GROUP == 0)
+            calls->groups[calls->high / JRC_GROUP] = UINT64_MAX;
+        calls->deadlines[calls->high] = UINT64_MAX;
+    }
+}
+
 void jrc_calls_watch(struct jrc_calls *calls, struct jrc_call *call)
 {
     uint32_t index = jrc_calls_index(calls, call);
@@ -119,11 +154,9 @@ void jrc_calls_watch(struct jrc_calls *calls, struct jrc_call *call)
     call->active = call->id;
     call->state = JRC_CALL_HELD;
     call->role = 0;
-    while (index >= calls->high)
-        calls->deadlines[calls->high++] = UINT64_MAX;
-    calls->deadlines[index] = deadline_us;
-    if (deadline_us < calls->soonest_us)
-        calls->soonest_us = deadline_us;
+    if (index >= calls->high)
+        raise_high(calls, index);
+    jrc_calls_set_deadline(calls, call, deadline_us);
 }
 
 void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call)
@@ -143,19 +176,47 @@ void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call)
     calls->ended_count++;
 }
 
+static void lower(uint64_t *bound, uint64_t value)
+{
+    if (value < *bound)
+        *bound = value;
+}
+
 struct jrc_call *jrc_calls_expired(struct jrc_calls *calls, uint64_t now_us,
                                    uint32_t *at)
 {
-    if (*at == 0)
+    uint32_t i = *at;
+
+    if (i == 0)
         calls->soonest_us = UINT64_MAX;
-    for (uint32_t i = *at; i < calls->high; i++) {
-        uint64_t deadline_us = calls->deadlines[i];
-        if (deadline_us <= now_us) {
-            *at = i + 1;
-            return &calls->slots[i];
+    while (i < calls->high) {
+        uint64_t *block = &calls->blocks[i / JRC_BLOCK];
+        uint64_t *group = &calls->groups[i / JRC_GROUP];
+        if (i % JRC_GROUP == 0) {
+            if (*group > now_us) {
+                lower(&calls->soonest_us, *group);
+                i += JRC_GROUP;
+                continue;
+            }
+            *group = UINT64_MAX; /* it is made exact on the way */
         }
-        if (deadline_us < calls->soonest_us)
-            calls->soonest_us = deadline_us;
+        if (i % JRC_BLOCK == 0) {
+            if (*block > now_us) {
+                lower(group, *block);
+                lower(&calls->soonest_us, *block);
+                i += JRC_BLOCK;
+                continue;
+            }
+            *block = UINT64_MAX;
+        }
+        uint64_t deadline_us = calls->deadlines[i++];
+        if (deadline_us <= now_us) {
+            *at = i;
+            return &calls->slots[i - 1];
+        }
+        lower(block, deadline_us);
+        lower(group, deadline_us);
+        lower(&calls->soonest_us, deadline_us);
     }
     return NULL;
 }

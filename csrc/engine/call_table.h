@@ -22,6 +22,8 @@
 
 #define JRC_NO_CALL UINT32_MAX
 
+enum { JRC_BLOCK = 64, JRC_GROUP = 64 * JRC_BLOCK }; /* slots */
+
 enum jrc_call_state {
     JRC_CALL_FREE = 0,
     JRC_CALL_HELD,    /* the engine is looking for its next place */
@@ -68,12 +70,15 @@ struct jrc_call_list {
 struct jrc_calls {
     struct jrc_call *slots;
     uint64_t *deadlines; /* us; UINT64_MAX: none.  Apart, to be swept fast */
-    uint32_t capacity;   /* a power of two */
-    uint32_t used;       /* slots [0..used) have been in use */
-    uint32_t free;       /* chain of free slots below used */
-    uint32_t live;       /* slots taken and not reclaimed */
-    uint64_t first_id;   /* a multiple of capacity */
-    uint32_t cancels;    /* chain of slots to cancel */
+    /* No deadline of a block of slots, and none of a group of blocks, is before
+     * these: so a sweep need not look at slots that only a burst has used. */
+    uint64_t *blocks, *groups;
+    uint32_t capacity; /* a power of two */
+    uint32_t used;     /* slots [0..used) have been in use */
+    uint32_t free;     /* chain of free slots below used */
+    uint32_t live;     /* slots taken and not reclaimed */
+    uint64_t first_id; /* a multiple of capacity */
+    uint32_t cancels;  /* chain of slots to cancel */
     /* The engine's: */
     uint32_t ended, ended_last; /* chain of slots to hand back */
     uint32_t ended_count;
@@ -127,6 +132,10 @@ static inline uint32_t jrc_calls_index(const struct jrc_calls *calls,
 
 /* The engine becomes the owner, and watches the deadline. */
 void jrc_calls_watch(struct jrc_calls *calls, struct jrc_call *call);
+
+/* Move the deadline of a call of the engine's. */
+void jrc_calls_set_deadline(struct jrc_calls *calls, struct jrc_call *call,
+                            uint64_t deadline_us);
 
 /* Take a call out: the caller finishes it, nobody else will find it.  The
  * struct stays readable until the next jrc_calls_reclaim(). */

@@ -272,9 +272,7 @@ void jrc_engine_close(struct jrc_engine *engine, uint64_t now_us,
         if ((call->flags & JSONRPCC_NOTIFICATION) == 0) {
             jrc_route_fail(engine, call, JSONRPCC_ECLOSED, 0, now_us);
         } else if (calls->deadlines[i] > now_us + linger_us) {
-            calls->deadlines[i] = now_us + linger_us;
-            if (calls->deadlines[i] < calls->soonest_us)
-                calls->soonest_us = calls->deadlines[i];
+            jrc_calls_set_deadline(calls, call, now_us + linger_us);
         }
     }
 }

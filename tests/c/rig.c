@@ -242,7 +242,9 @@ bool rig_sound(const struct jrc_engine *engine)
             continue;
         states[call->state]++;
         if (call->active != call->id || i >= calls->high ||
-            calls->deadlines[i] < calls->soonest_us)
+            calls->deadlines[i] < calls->blocks[i / JRC_BLOCK] ||
+            calls->blocks[i / JRC_BLOCK] < calls->groups[i / JRC_GROUP] ||
+            calls->groups[i / JRC_GROUP] < calls->soonest_us)
             return false;
     }
     if (!count_frames(engine, &engine->waiting, -1, &bytes, &waiting))

@@ -43,11 +43,11 @@ static void test_no_memory_for_a_table(void)
 {
     struct jrc_calls calls;
 
-    for (unsigned n = 1; n < 4 && fault_has_memory(); n++) {
+    for (unsigned n = 1; n < 6 && fault_has_memory(); n++) {
         fault_arm(FAULT_MEMORY, n, false);
         bool made = jrc_calls_init(&calls, 100);
         fault_disarm();
-        CHECK(made == (n == 3));
+        CHECK(made == (n == 5));
         jrc_calls_clear(&calls);
     }
 }
