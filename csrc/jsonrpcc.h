@@ -117,7 +117,8 @@ typedef struct {
     uint32_t max_in_flight;       /* default 65536, <= 2^24 */
     size_t max_response;          /* bytes of a frame; default 16 MiB */
     size_t max_request;           /* bytes of a frame; default 16 MiB */
-    size_t max_queued_bytes;      /* accepted, not yet sent; default 64 MiB */
+    size_t max_queued_bytes;      /* accepted and not yet sent, or kept to be
+                                     sent again; default 64 MiB */
     size_t max_undelivered_bytes; /* received, not fetched; default 64 MiB */
 } jsonrpcc_options;
 
@@ -227,6 +228,9 @@ typedef struct {
     uint64_t wakeups;           /* of the loop by other threads */
     uint64_t in_flight;         /* now */
     uint64_t queued_bytes;      /* now: accepted and not yet sent */
+    uint64_t kept_bytes;        /* now: copies of idempotent calls, for being
+                                   sent again; with queued_bytes they count
+                                   in max_queued_bytes */
     uint64_t undelivered_bytes; /* now: see jsonrpcc_undelivered() */
     /* Time from acceptance to result or remote error.  Bucket i counts
      * latencies below jsonrpcc_latency_bound_us(i), and not below that of

@@ -38,7 +38,8 @@ class Options:
             ends its call with `InvalidResponse`.
         max_in_flight: Calls accepted and not delivered yet.  At the bound callers
             wait, or get `QueueFull`.
-        max_queued_bytes: Bytes accepted and not sent yet; as *max_in_flight*.
+        max_queued_bytes: Bytes accepted and not sent yet, or kept for a repetition
+            of an idempotent call; as *max_in_flight*.
         max_undelivered_bytes: Bytes received and not delivered yet; above it,
             reading from the servers stops, and deadlines go on.
     """

@@ -56,7 +56,7 @@ class Latency:
 @dataclass(frozen=True, slots=True)
 class Stats:
     """
-    Counters since the client was made, and three gauges, as `Client.stats` has them.
+    Counters since the client was made, and four gauges, as `Client.stats` has them.
 
     In the end each accepted call, notifications included, is counted in exactly
     one of the nine outcomes from *ok* to *out_of_memory*.
@@ -87,6 +87,8 @@ class Stats:
         wakeups: How often another thread had to wake the loop.
         in_flight: Now: calls accepted that have no outcome yet.
         queued_bytes: Now: bytes of frames accepted and not sent.
+        kept_bytes: Now: bytes of idempotent calls kept for being sent again; they
+            count in max_queued_bytes, too.
         undelivered_bytes: Now: bytes of outcomes received and not fetched.
         latency: Times from call to result or remote error.
     """
@@ -114,6 +116,7 @@ class Stats:
     wakeups: int
     in_flight: int
     queued_bytes: int
+    kept_bytes: int
     undelivered_bytes: int
     latency: Latency
 

@@ -125,7 +125,8 @@ struct jrc_core {
     /* submission */
     struct jrc_calls calls;
     struct jrc_frames pending; /* submitted, for the leader to take */
-    size_t held_bytes;         /* in the engine, as of its last turn */
+    size_t held_bytes;         /* in the engine, as of its last turn, and
+                                  the copies that are kept */
     uint64_t requests, notifications, refused_full, turns;
     struct jrc_line line;
     bool closing; /* close has begun */

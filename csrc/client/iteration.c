@@ -93,7 +93,7 @@ static void take_in(struct jrc_core *core, struct intake *intake)
 static void give_back(struct jrc_core *core)
 {
     jrc_calls_reclaim(&core->calls);
-    core->held_bytes = core->engine.held_bytes;
+    core->held_bytes = core->engine.held_bytes + core->calls.kept_bytes;
     if (core->line.first != NULL)
         jrc_line_move(core);
 }

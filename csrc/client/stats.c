@@ -41,6 +41,8 @@ void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats)
     stats->turns = core->turns;
     stats->wakeups = jrc_loop_wakeups(core->loop);
     stats->in_flight = core->calls.live;
-    stats->queued_bytes = core->held_bytes + jrc_frames_size(&core->pending);
+    stats->kept_bytes = core->calls.kept_bytes;
+    stats->queued_bytes = core->held_bytes - core->calls.kept_bytes +
+                          jrc_frames_size(&core->pending);
     pthread_mutex_unlock(&core->lock);
 }

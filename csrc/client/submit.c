@@ -40,21 +40,21 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
     }
     uint64_t wire_id = notification ? 0 : slot->id;
     size_t size = jrc_message_frame_size(message, wire_id);
+    bool keeps = !notification && (call->flags & JSONRPCC_IDEMPOTENT) != 0;
+    size_t cost = keeps ? 2 * size : size; /* a copy is kept beside it */
     jsonrpcc_status status = JSONRPCC_OK;
     char *space = NULL;
     if (size > core->options.max_request) {
         status = JSONRPCC_ETOOBIG;
     } else if (!jrc_line_lets_in(core, core->calls.live - 1, call->flags,
-                                 size)) {
+                                 cost)) {
         status = JSONRPCC_EFULL;
-        jrc_line_refused(core, size);
+        jrc_line_refused(core, cost);
     } else {
         fill(slot, call, core, now_us);
         space = jrc_frames_space(&core->pending, size);
-        if (space != NULL && (slot->flags & JSONRPCC_IDEMPOTENT) != 0)
-            slot->copy = malloc(size);
         if (space == NULL ||
-            ((slot->flags & JSONRPCC_IDEMPOTENT) != 0 && slot->copy == NULL))
+            (keeps && !jrc_calls_keep(&core->calls, slot, size)))
             status = JSONRPCC_ENOMEM;
     }
     if (status != JSONRPCC_OK) {
@@ -63,8 +63,10 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
     }
     jrc_message_write(message, wire_id, size, space);
     slot->frame_len = (uint32_t)size;
-    if (slot->copy != NULL)
+    if (keeps) {
         memcpy(slot->copy, space, size);
+        core->held_bytes += size;
+    }
     jrc_frames_added(&core->pending, slot->id, size);
     *id = slot->id;
     if (core->line.first != NULL)

@@ -72,6 +72,15 @@ struct jrc_call *jrc_calls_new(struct jrc_calls *calls)
     return call;
 }
 
+bool jrc_calls_keep(struct jrc_calls *calls, struct jrc_call *call, size_t len)
+{
+    call->copy = malloc(len);
+    if (call->copy == NULL)
+        return false;
+    calls->kept_bytes += len;
+    return true;
+}
+
 void jrc_calls_undo(struct jrc_calls *calls, struct jrc_call *call)
 {
     call->next = calls->free;
@@ -86,8 +95,10 @@ void jrc_calls_reclaim(struct jrc_calls *calls)
     calls->slots[calls->ended_last].next = calls->free;
     calls->free = calls->ended;
     calls->live -= calls->ended_count;
+    calls->kept_bytes -= calls->ended_bytes;
     calls->ended = calls->ended_last = JRC_NO_CALL;
     calls->ended_count = 0;
+    calls->ended_bytes = 0;
 }
 
 void jrc_calls_cancel(struct jrc_calls *calls, uint64_t id)
@@ -166,8 +177,11 @@ void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call)
     assert(call->active == call->id);
     call->active = 0;
     call->state = JRC_CALL_FREE;
-    free(call->copy);
-    call->copy = NULL;
+    if (call->copy != NULL) {
+        calls->ended_bytes += call->frame_len;
+        free(call->copy);
+        call->copy = NULL;
+    }
     calls->deadlines[index] = UINT64_MAX;
     call->next = calls->ended;
     calls->ended = index;

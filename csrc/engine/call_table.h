@@ -79,9 +79,11 @@ struct jrc_calls {
     uint32_t live;     /* slots taken and not reclaimed */
     uint64_t first_id; /* a multiple of capacity */
     uint32_t cancels;  /* chain of slots to cancel */
+    size_t kept_bytes; /* of copies, until their calls are reclaimed */
     /* The engine's: */
     uint32_t ended, ended_last; /* chain of slots to hand back */
     uint32_t ended_count;
+    size_t ended_bytes;  /* of their copies */
     uint32_t high;       /* no deadline is set at or above this index */
     uint64_t soonest_us; /* no deadline is before this */
 };
@@ -95,6 +97,10 @@ void jrc_calls_clear(struct jrc_calls *calls);
 
 /* Under the lock: take a slot, with its id set.  NULL: none is free. */
 struct jrc_call *jrc_calls_new(struct jrc_calls *calls);
+
+/* Under the lock: room for a copy of the call's frame, kept until its outcome
+ * and counted.  False: out of memory. */
+bool jrc_calls_keep(struct jrc_calls *calls, struct jrc_call *call, size_t len);
 
 /* Under the lock: give a slot back that was taken and not submitted. */
 void jrc_calls_undo(struct jrc_calls *calls, struct jrc_call *call);

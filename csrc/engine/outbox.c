@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An empty queue keeps no more than this. */
+/* Beside twice its contents a queue has no more room than this, in bytes and in
+ * frames. */
 #define IDLE_ROOM 262144
+#define IDLE_LIST 4096
 
 void jrc_frames_clear(struct jrc_frames *frames)
 {
@@ -13,58 +15,53 @@ void jrc_frames_clear(struct jrc_frames *frames)
     memset(frames, 0, sizeof *frames);
 }
 
-/* Next size of a buffer that holds used and shall hold need: doubling, so
- * that appending stays cheap.  0: no such size. */
-static size_t grown(size_t room, size_t need, size_t least)
+/* The size of a buffer for need bytes or frames: half as much again, so that
+ * each moves a few times at most.  0: no such size. */
+static size_t roomy(size_t need, size_t least)
 {
-    size_t size = room < least ? least : room;
+    size_t size;
 
-    while (size < need) {
-        if (size > SIZE_MAX / 2)
-            return 0;
-        size *= 2;
-    }
-    return size;
+    if (__builtin_add_overflow(need, need / 2, &size))
+        return 0;
+    return size < least ? least : size;
 }
 
-static bool make_byte_room(struct jrc_frames *frames, size_t len)
+/* Move the bytes to the front of their buffer. */
+static void settle_bytes(struct jrc_frames *frames)
 {
     size_t used = jrc_frames_size(frames);
-    size_t need;
 
-    if (__builtin_add_overflow(used, len, &need))
-        return false;
-    /* Moving pays when what moves is less than what it frees. */
-    if (frames->start > used && frames->room >= need) {
+    if (frames->start > 0)
         memmove(frames->bytes, frames->bytes + frames->start, used);
-    } else {
-        if (__builtin_add_overflow(frames->end, len, &need))
-            return false;
-        size_t room = grown(frames->room, need, 4096);
-        char *bytes = room == 0 ? NULL : realloc(frames->bytes, room);
-        if (bytes == NULL)
-            return false;
-        frames->bytes = bytes;
-        frames->room = room;
-        return true;
-    }
     frames->start = 0;
     frames->end = used;
+}
+
+static bool resize_bytes(struct jrc_frames *frames, size_t room)
+{
+    settle_bytes(frames);
+    char *bytes = room == 0 ? NULL : realloc(frames->bytes, room);
+    if (bytes == NULL)
+        return false;
+    frames->bytes = bytes;
+    frames->room = room;
     return true;
 }
 
-static bool make_list_room(struct jrc_frames *frames)
+static void settle_list(struct jrc_frames *frames)
 {
     size_t used = frames->last - frames->first;
 
-    if (frames->first > used) {
+    if (frames->first > 0)
         memmove(frames->list, frames->list + frames->first,
                 used * sizeof *frames->list);
-        frames->first = 0;
-        frames->last = used;
-        return true;
-    }
-    size_t room = grown(frames->list_room, frames->last + 1, 64);
+    frames->first = 0;
+    frames->last = used;
+}
+
+static bool resize_list(struct jrc_frames *frames, size_t room)
+{
+    settle_list(frames);
     struct jrc_frame *list =
         room == 0 ? NULL : reallocarray(frames->list, room, sizeof *list);
     if (list == NULL)
@@ -72,6 +69,44 @@ static bool make_list_room(struct jrc_frames *frames)
     frames->list = list;
     frames->list_room = room;
     return true;
+}
+
+/* What was freed at the front may do, if it is enough to pay for the move. */
+static bool make_byte_room(struct jrc_frames *frames, size_t len)
+{
+    size_t used = jrc_frames_size(frames);
+    size_t need;
+
+    if (__builtin_add_overflow(used, len, &need))
+        return false;
+    if (frames->room < need || frames->room - need < used / 2)
+        return resize_bytes(frames, roomy(need, 4096));
+    settle_bytes(frames);
+    return true;
+}
+
+static bool make_list_room(struct jrc_frames *frames)
+{
+    size_t used = frames->last - frames->first;
+
+    if (frames->first <= used / 2)
+        return resize_list(frames, roomy(used + 1, 64));
+    settle_list(frames);
+    return true;
+}
+
+/* A queue that was long gives back what it does not need any more.  Without
+ * memory for that it stays as it is. */
+static void trim(struct jrc_frames *frames)
+{
+    size_t bytes = jrc_frames_size(frames);
+    size_t count = frames->last - frames->first;
+
+    if (frames->room > IDLE_ROOM && frames->room - IDLE_ROOM > 2 * bytes)
+        resize_bytes(frames, roomy(bytes, 4096));
+    if (frames->list_room > IDLE_LIST &&
+        frames->list_room - IDLE_LIST > 2 * count)
+        resize_list(frames, roomy(count, 64));
 }
 
 char *jrc_frames_space(struct jrc_frames *frames, size_t len)
@@ -106,7 +141,7 @@ static void reset(struct jrc_frames *frames)
     frames->start = frames->end = 0;
     frames->first = frames->last = 0;
     frames->dead = 0;
-    if (frames->room > IDLE_ROOM)
+    if (frames->room > IDLE_ROOM || frames->list_room > IDLE_LIST)
         jrc_frames_clear(frames);
 }
 
@@ -116,6 +151,8 @@ void jrc_frames_drop_first(struct jrc_frames *frames)
     frames->written = 0;
     if (jrc_frames_empty(frames))
         reset(frames);
+    else if (frames->room > IDLE_ROOM || frames->list_room > IDLE_LIST)
+        trim(frames);
 }
 
 void jrc_frames_purge(struct jrc_frames *frames,
@@ -143,4 +180,6 @@ void jrc_frames_purge(struct jrc_frames *frames,
     frames->dead = 0;
     if (jrc_frames_empty(frames))
         reset(frames);
+    else
+        trim(frames);
 }

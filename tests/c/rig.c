@@ -91,7 +91,8 @@ uint64_t rig_prepare(struct rig *rig, uint64_t token, uint32_t flags,
         abort();
     jrc_message_write(&message, id, size, space);
     if ((flags & JSONRPCC_IDEMPOTENT) != 0) {
-        call->copy = malloc(size);
+        if (!jrc_calls_keep(&rig->calls, call, size))
+            abort();
         memcpy(call->copy, space, size);
     }
     jrc_frames_added(frames, call->id, size);

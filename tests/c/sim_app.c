@@ -32,10 +32,8 @@ static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
     call->timeout_ms = timeout_ms;
     call->frame_len = (uint32_t)size;
     call->copy = NULL;
-    if (space != NULL && (flags & JSONRPCC_IDEMPOTENT) != 0)
-        call->copy = malloc(size);
-    if (space == NULL ||
-        ((flags & JSONRPCC_IDEMPOTENT) != 0 && call->copy == NULL)) {
+    if (space == NULL || ((flags & JSONRPCC_IDEMPOTENT) != 0 &&
+                          !jrc_calls_keep(&sim->calls, call, size))) {
         jrc_calls_undo(&sim->calls, call);
         jrc_message_clear(&message);
         return JSONRPCC_ENOMEM;

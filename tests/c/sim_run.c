@@ -254,7 +254,8 @@ static void check_liveness(struct sim *sim)
         run_until(sim, sim->last_deadline_us + 1);
     if (sim->closing && !sim->closed)
         sim_break(sim, "close does not end");
-    if (sim->calls.live != 0 || sim->engine.held_bytes != 0)
+    if (sim->calls.live != 0 || sim->calls.kept_bytes != 0 ||
+        sim->engine.held_bytes != 0)
         sim_break(sim, "something is kept of calls that have ended");
 }
 

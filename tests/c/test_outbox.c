@@ -235,6 +235,38 @@ static void test_any_order_against_the_model(void)
     }
 }
 
+/* Whatever comes and goes: beside twice the contents there is no more than an
+ * empty queue may keep.  With sizes that are no powers of two. */
+static void test_room_follows_the_contents(void)
+{
+    enum { IDLE_ROOM = 262144, IDLE_LIST = 4096 };
+    static const char bytes[80000];
+    struct jrc_frames f = {0};
+    uint64_t state = 7, id = 0;
+    size_t most = 0;
+
+    for (int phase = 0; phase < 12; phase++) {
+        size_t len = phase % 3 == 2 ? 70 : 70001;
+        size_t goal = phase % 2 == 0 ? 9000001 : 300001;
+        for (int step = 0; step < (len == 70 ? 30000 : 600); step++) {
+            state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+            bool grow = jrc_frames_size(&f) < goal;
+            if ((state >> 33) % 8 < (grow ? 6 : 2))
+                CHECK(jrc_frames_append(&f, ++id, bytes,
+                                        len + (state >> 40) % 17));
+            else if (!jrc_frames_empty(&f))
+                jrc_frames_drop_first(&f);
+            size_t size = jrc_frames_size(&f);
+            if (f.room > 2 * size + IDLE_ROOM ||
+                f.list_room > 2 * (f.last - f.first) + IDLE_LIST)
+                CHECK(!"the room follows the contents");
+            most = size > most ? size : most;
+        }
+    }
+    CHECK(most > 9000000);
+    jrc_frames_clear(&f);
+}
+
 int main(void)
 {
     test_append_and_drop();
@@ -244,6 +276,7 @@ int main(void)
     test_a_purged_queue_gives_memory_back();
     test_room_is_at_most_twice_the_need();
     test_steady_traffic_keeps_the_room();
+    test_room_follows_the_contents();
     test_any_order_against_the_model();
     return check_done();
 }

@@ -2,12 +2,15 @@
 
 import contextlib
 import itertools
+import socket
+import threading
 
 import pytest
 from children import run_program
-from history import METHODS
+from history import METHODS, until
 from time_limits import SANITIZED
 
+from jsonrpcc import Client, QueueFull
 from jsonrpcc.testing import (
     Drip,
     Drop,
@@ -115,6 +118,58 @@ def test_what_waits_to_be_sent_is_bounded():
     # The kernel's buffers take some on top of our 8 MiB.
     assert report["accepted"] >= 8 * MIB // 100_000
     assert report["grown"] < 3 * 8 * MIB + SLACK
+
+
+def test_copies_of_idempotent_calls_are_bounded():
+    """They wait for their answers, and a copy of each with them."""
+    with Server({"silence": int, **METHODS}, faults={"silence": Drop()}) as server:
+        report = measure("idempotent", [server.address])
+    assert report["kept"] >= 7 * 700_000
+    assert report["grown"] < 3 * 8 * MIB + SLACK
+
+
+def read_slowly(listener):
+    """Accept one connection; read nothing for a while, and then a bit at a time."""
+    pause = threading.Event()
+    with listener.accept()[0] as connection:
+        pause.wait(0.5)
+        while connection.recv(1 << 18):
+            pause.wait(0.002)
+
+
+def test_a_queue_that_is_full_for_long_takes_no_more_than_the_formula():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=read_slowly, args=(listener,))
+        thread.start()
+        report = measure("slow_reader", [f"127.0.0.1:{listener.getsockname()[1]}"])
+        thread.join()
+    assert report["grown"] < 2.5 * report["limit"] + SLACK
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_the_bound_of_copies_is_exact(beyond):
+    """So many calls fit when each is sent before the next one comes; a byte less..."""
+    count = 7
+    call = {"params": ["x" * 1234], "idempotent": True, "block": False}
+
+    def is_sent(client):
+        return client.stats().queued_bytes == 0
+
+    with Server({"silence": int}, faults={"silence": Drop()}) as server:
+        with Client(server.address) as client:
+            client.request("silence", **call, on_error=lambda _: None)
+            size = client.stats().kept_bytes
+        # The last one is kept, and in the queue as well for a moment.
+        limit = (count + 1) * size + beyond
+        with Client(server.address, max_queued_bytes=limit) as client:
+            with contextlib.suppress(QueueFull):
+                for _ in range(2 * count):
+                    client.request("silence", **call, on_error=lambda _: None)
+                    until(lambda: is_sent(client))
+            stats = client.stats()
+    assert stats.requests == count - (beyond < 0)
+    assert stats.kept_bytes == stats.requests * size
+    assert stats.refused_full == 1
 
 
 ALMOST = b"%d:" % MIB + b'{"jsonrpc":"2.0","result":[' + b"[]," * 349_000

@@ -117,6 +117,45 @@ def queue():
     yield {"accepted": sum(entry.accepted for entry in history.entries)}
 
 
+def idempotent():
+    """They read and never answer: copies are kept, counted, and bounded."""
+    limit = 8 * MIB
+    client = Client(addresses[0], timeout=6, max_queued_bytes=limit)
+    warm_up(client, 1)
+    yield client
+    params = "[" + '"' + "x" * 700_001 + '"' + "]"
+    ended, most, refused = [], 0, 0
+    while refused < 10:
+        try:
+            client.request(
+                "silence", params, None, ended.append, idempotent=True, block=False
+            )
+        except QueueFull:
+            refused += 1
+            until(lambda: client.stats().queued_bytes == 0)
+        stats = client.stats()
+        most = max(most, stats.kept_bytes)
+        assert stats.kept_bytes + stats.queued_bytes <= limit
+    peak = kib("VmHWM")
+    in_flight = client.stats().in_flight
+    until(lambda: len(ended) == in_flight)
+    until(lambda: client.stats().kept_bytes == 0)
+    yield {"kept": most, "peak": peak, "in_flight": in_flight}
+
+
+def slow_reader():
+    """Frames queue up as fast as they leave, for a while: the queue stays full."""
+    limit = 9 * MIB + 12_345
+    client = Client(addresses[0], timeout=20, max_queued_bytes=limit)
+    until(lambda: client.servers()[0].state == "up")
+    yield client
+    params = '["' + "x" * 70_001 + '"]'
+    before = client.servers()[0].bytes_sent
+    while client.servers()[0].bytes_sent - before < 5 * limit:
+        client.notification("echo", params)
+    yield {"limit": limit, "peak": kib("VmHWM")}
+
+
 def many():
     """A great many small calls in flight."""
     client = Client(addresses[0], timeout=20)
@@ -210,6 +249,8 @@ steps = {
     "consumer": consumer,
     "queue": queue,
     "many": many,
+    "idempotent": idempotent,
+    "slow_reader": slow_reader,
 }[how]()
 client = next(steps)
 resource.setrlimit(resource.RLIMIT_AS, (kib("VmSize") * 1024 + ROOM,) * 2)
