@@ -53,13 +53,12 @@ help: ## list these targets (the default)
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo "Variables: PYTHON=python3.12  ARGS='-k name' (to pytest)  SAN=thread  PREFIX=/usr  DESTDIR=/tmp/x  V=1"
 
-dev: ## set up everything: .venv, the built package, tools to test, lint, document
-	@scripts/setup.sh venv dev
+dev: venv-dev ## set up everything: .venv, the built package, tools to test, lint, document
 
 demo: venv ## real requests to three servers, with failover before your eyes
 	@$(RUN) examples/demo.py
 
-test: test-c venv ## all tests: C under sanitizers, then pytest
+test: $(if $(ARGS),,test-c) venv ## all tests: C under sanitizers, then pytest; with ARGS pytest alone
 	$(RUN) -m pytest $(ARGS)
 
 test-c: $(addprefix run-,$(TESTS) $(FUZZERS)) run-jsontestsuite ## only the C tests; SAN=thread for TSan
@@ -89,6 +88,7 @@ install: lib ## header, libraries, .pc and CMake files to PREFIX (under DESTDIR)
 	$(FILL) csrc/jsonrpcc.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/jsonrpcc.pc
 	$(FILL) csrc/jsonrpcc-config.cmake.in >$(DESTDIR)$(LIBDIR)/cmake/jsonrpcc/jsonrpcc-config.cmake
 	$(FILL) csrc/config-version.cmake.in >$(DESTDIR)$(LIBDIR)/cmake/jsonrpcc/jsonrpcc-config-version.cmake
+	$(if $(DESTDIR),,@echo "installed; ldconfig, as root, tells the dynamic linker of $(LIBDIR)")
 
 abi: venv ## whether programs built on the last release still run
 	@scripts/setup.sh command abidiff abigail-tools
@@ -144,6 +144,8 @@ clean: ## remove all that make made, .venv included
 
 system:
 	@scripts/setup.sh system
+library: # what make lib needs is asked for, and not installed
+	@scripts/setup.sh library
 soak-tools: peers
 	@scripts/setup.sh soak
 peers: venv
@@ -160,7 +162,7 @@ define compile
 $(Q)$(CC) $(STD) $1 -MMD -MP $(PKG_CFLAGS) -c $< -o $@
 endef
 
-build/lib/%.o: csrc/%.c Makefile | system
+build/lib/%.o: csrc/%.c Makefile | library
 	$(call compile,$(HARDEN) -DNDEBUG -fPIC $(CFLAGS))
 
 # One object: optimized here and not by those who link it, and what is hidden
@@ -211,4 +213,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench growth instructions soak soak-tools peers docs dist test-dist clean system venv
+.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench growth instructions soak soak-tools peers docs dist test-dist clean system library venv

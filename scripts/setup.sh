@@ -2,6 +2,8 @@
 # Set up what the Makefile needs, and only what is missing.
 #
 #   setup.sh system      a C compiler, pkg-config, libevent, json-c, a Python
+#   setup.sh library     the same without a Python; what is missing is named, and
+#                        not installed
 #   setup.sh soak        ip, nft, valgrind, clang, a debug build of Python and what
 #                        it needs to build cffi: what only the soak's stages use
 #   setup.sh peers       programs of others that tests hold the client against:
@@ -45,8 +47,8 @@ find_python() {
     done
 }
 
-# Debian packages that are missing, in $missing.
-find_missing() {
+# Debian packages that the C library needs and that are missing, in $missing.
+find_missing_of_library() {
     missing=
     printf '#include <stdio.h>\nint main(void) { return 0; }\n' |
         ${CC:-cc} -x c - -o /dev/null 2>/dev/null || missing="gcc libc6-dev"
@@ -56,6 +58,12 @@ find_missing() {
     else
         missing="$missing pkg-config libevent-dev libjson-c-dev"
     fi
+    missing=$(echo $missing)
+}
+
+# Those that Python needs as well.
+find_missing() {
+    find_missing_of_library
     find_python
     case $python in
     "") missing="$missing python3 python3-venv python3-dev" ;;
@@ -122,6 +130,11 @@ setup_system() {
     [ -z "$missing" ] || die "still missing after apt-get install: $missing (a Python >= 3.11 can be given as PYTHON=...)"
 }
 
+check_library() {
+    find_missing_of_library
+    [ -z "$missing" ] || die "make lib needs (Debian's names): apt-get install $missing"
+}
+
 setup_command() {
     command -v "$1" >/dev/null || apt_install "$2"
 }
@@ -167,6 +180,7 @@ setup_venv() {
 
 case $1 in
 system) setup_system ;;
+library) check_library ;;
 soak) setup_soak ;;
 peers) setup_peers ;;
 command) setup_command "$2" "$3" ;;
