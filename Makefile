@@ -68,7 +68,7 @@ lint: venv-lint ## ruff, mypy --strict, clang-format, compiler warnings as error
 	$(PY) -m ruff format --check
 	$(PY) -m mypy --strict jsonrpcc
 	.venv/bin/clang-format --dry-run --Werror $(C_FILES) $(PY_C_FILES)
-	$(CC) $(STD) -O2 $(WARN) $(PKG_CFLAGS) -fsyntax-only $(filter %.c,$(C_FILES))
+	$(CC) $(STD) -O2 $(WARN) $(PKG_CFLAGS) -fsyntax-only $(filter-out %/loop_uv.c %/loop_glib.c,$(filter %.c,$(C_FILES)))
 	$(CC) $(STD) -O2 $(filter-out -Wmissing-prototypes,$(WARN)) $(PKG_CFLAGS) -Icsrc/python -isystem $(PY_INCLUDE) -fsyntax-only $(filter %.c,$(PY_C_FILES))
 
 fmt: venv-lint ## format Python and C, mend what ruff can mend

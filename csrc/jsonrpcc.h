@@ -6,6 +6,11 @@
  * meanwhile; never two at a time.  Every function here may be called from any
  * thread and from callbacks, unless it says otherwise.  Do not block in a
  * callback: nothing else of that client makes progress meanwhile.  A callback
+ * of one thread's call may run inside another thread's jsonrpcc_sync_call() or
+ * jsonrpcc_wait(): never hold, over anything that waits, a lock that one of
+ * your callbacks takes, or that thread waits for itself.  A program with an
+ * event loop has no callbacks but where it fetches: see jsonrpcc_queue_fd().
+ * A callback
  * has at least 1 MiB of stack on the event thread, which is enough for json-c
  * at the largest max_depth; elsewhere it has what the waiting thread has left.
  *
@@ -389,12 +394,18 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms);
 void jsonrpcc_signal(jsonrpcc_waiter *waiter);
 
 /* For event loops that must not wait here: drive the client's loop for one turn
- * that does what is to be done now and waits for nothing.  False: another
- * thread drives, or the client is closing.  Not from a callback.
+ * that does what is to be done now and neither waits nor pauses.  Not from a
+ * callback.
  *
  * Call it after submitting with JSONRPCC_CORKED, and when the descriptor of
- * jsonrpcc_poll_fd() is readable.  Who does not come for some milliseconds is
- * stood in for by the event thread. */
+ * jsonrpcc_poll_fd() is readable.  If the caller is late by some milliseconds
+ * the event thread takes over, and so callbacks may run on either.
+ *
+ * False: another thread drives, and was told of what was submitted, which needs
+ * no jsonrpcc_flush(); or the client is closing.  There is nothing to do about
+ * it: go on as after true.  While that thread is in a long callback the
+ * descriptor may stay readable; a loop that shall not look again and again
+ * meanwhile uses jsonrpcc_queue_fd() alone. */
 bool jsonrpcc_poll(jsonrpcc_waiter *waiter);
 
 /* A descriptor to poll for reading, until the client is closed: it belongs to
@@ -514,13 +525,20 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch);
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
                                     jsonrpcc_batch *batch, int32_t timeout_ms);
 
-/* As jsonrpcc_poll() and jsonrpcc_poll_fd(), for the queue's waiter.  What came
- * is there to fetch; jsonrpcc_queue_fd() is not rung for it. */
+/* As jsonrpcc_poll() and jsonrpcc_poll_fd(), for the queue's waiter.  After it
+ * returned true, fetch before you sleep: jsonrpcc_queue_fd() is not rung for
+ * what it brought itself, but for all that comes later. */
 bool jsonrpcc_queue_poll(jsonrpcc_queue *queue);
 int jsonrpcc_queue_poll_fd(jsonrpcc_queue *queue);
 
 /* Readable when there is something to fetch, after a fetch that gave false.
- * -1 without JSONRPCC_QUEUE_FD.  Belongs to the queue. */
+ * -1 without JSONRPCC_QUEUE_FD.  Belongs to the queue.
+ *
+ * All that an event loop of others needs: submit without JSONRPCC_CORKED, watch
+ * this descriptor alone, and fetch until false when it is readable.  I/O and
+ * deadlines go on in the event thread, however late the loop is; nothing of
+ * yours runs but where you fetch.  See examples/c/loop_epoll.c and, beside it,
+ * the same for libevent, libuv and GLib. */
 int jsonrpcc_queue_fd(jsonrpcc_queue *queue);
 
 /* cffi: end */

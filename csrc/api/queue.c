@@ -288,11 +288,22 @@ bool jsonrpcc_queue_poll(jsonrpcc_queue *queue)
 {
     if (jsonrpcc_waiter_is_foreign(queue->waiter))
         return false;
-    /* Who polls fetches: nobody has to ring. */
+    /* What comes by this poll is there to fetch: nobody has to ring. */
     pthread_mutex_lock(&queue->lock);
+    bool armed = queue->armed;
     queue->armed = false;
     pthread_mutex_unlock(&queue->lock);
-    return jsonrpcc_poll(queue->waiter);
+    bool led = jsonrpcc_poll(queue->waiter);
+    if (!armed)
+        return led;
+    /* But for what comes later, and for what another leader brought. */
+    pthread_mutex_lock(&queue->lock);
+    bool empty = jrc_batch_is_empty(queue->ready);
+    queue->armed = empty || !led;
+    if (!empty)
+        ring(queue);
+    pthread_mutex_unlock(&queue->lock);
+    return led;
 }
 
 int jsonrpcc_queue_poll_fd(jsonrpcc_queue *queue)

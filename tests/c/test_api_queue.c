@@ -121,6 +121,30 @@ static void test_polled(void)
     end_client(client);
 }
 
+/* A poll that brings nothing does not make the queue's descriptor deaf: neither
+ * for what the event thread brings later, nor for what another leader does. */
+static void test_rung_after_a_poll(void)
+{
+    jsonrpcc_client *client = new_client((jsonrpcc_options){0});
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_FD);
+    struct pollfd ready = {.fd = jsonrpcc_queue_fd(queue), .events = POLLIN};
+    jsonrpcc_batch batch;
+
+    for (uint64_t i = 0; i < 10; i++) {
+        while (jsonrpcc_queue_fetch(queue, &batch))
+            continue;
+        const char *text = params();
+        CHECK(jsonrpcc_queue_request(
+                  queue, i, "mute", 4, text, strlen(text), 20,
+                  JSONRPCC_WAIT_FOR_READY | JSONRPCC_CORKED) > 0);
+        jsonrpcc_queue_poll(queue);
+        CHECK(poll(&ready, 1, 3000) == 1);
+        CHECK(jsonrpcc_queue_fetch(queue, &batch) && batch.failure_count == 1);
+    }
+    jsonrpcc_queue_free(queue);
+    end_client(client);
+}
+
 /* The buffers of large results are given back. */
 static void test_large_results(void)
 {
@@ -157,6 +181,7 @@ int main(void)
     test_many_at_once();
     test_a_queue_is_full_of_what_is_not_fetched();
     test_polled();
+    test_rung_after_a_poll();
     test_large_results();
     peer_stop(&peer);
     return check_done();

@@ -295,6 +295,7 @@ STAGES = {
                       "async_client", "async_delivery", "map", "map_shared",
                       "map_reading", "log", "patched_threads",
                       env={"JSONRPCC_EXAMPLES": "1000"}),
+    "loops": _tests("c_loops"),
     "memory": memory,
     "injection": injection,
     "states": states,

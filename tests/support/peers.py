@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -34,4 +35,12 @@ def module(name):
 def needs_module(name):
     """Skip, or fail, where a module that a child program imports is missing."""
     if importlib.util.find_spec(name) is None:
+        _missing(name)
+
+
+def package(name):
+    """Skip, or fail, where pkg-config does not know a C library."""
+    command = [program("pkg-config"), "--exists", name]
+    known = subprocess.run(command, check=False)
+    if known.returncode != 0:
         _missing(name)

@@ -1,0 +1,85 @@
+"""Programs with event loops of their own: examples/c/loop_*.c, built and run."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import peers
+
+from jsonrpcc.testing import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 50.0  # seconds for a build or a run
+CC = os.environ.get("CC", "cc")
+WARN = ["-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+LOOPS = {
+    "epoll": None,
+    "libevent": "libevent_core",
+    "uv": "libuv",
+    "glib": "glib-2.0",
+}
+
+pytestmark = [
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("make", "pkg-config", CC))),
+        reason="make, pkg-config or a C compiler is missing",
+    ),
+    pytest.mark.skipif(
+        "JSONRPCC_SAN" in os.environ, reason="children would inherit the LD_PRELOAD"
+    ),
+    pytest.mark.timeout(180),
+]
+
+
+def run(*command):
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def library():
+    run("make", "build/libjsonrpcc.a")
+    return ROOT / "build" / "libjsonrpcc.a"
+
+
+@pytest.fixture
+def server():
+    async def sleep(seconds):
+        await asyncio.sleep(seconds)
+
+    with Server({"add": lambda a, b: a + b, "sleep": sleep}) as server:
+        yield server
+
+
+def test_each_loop_has_an_example():
+    found = {path.stem for path in (ROOT / "examples/c").glob("loop_*.c")}
+    assert found == {f"loop_{name}" for name in LOOPS}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_outcomes_come_to_the_thread_of_the_loop(name, library, server, tmp_path):
+    """All of them, deadlines too, by one descriptor; nothing runs elsewhere."""
+    packages = ["libevent_core", "json-c"]
+    if LOOPS[name] is not None:
+        peers.package(LOOPS[name])
+        packages.append(LOOPS[name])
+    flags = run("pkg-config", "--cflags", "--libs", *packages).split()
+    program = tmp_path / name
+    run(
+        CC, *WARN, "-Icsrc", f"examples/c/loop_{name}.c", "-o", program,
+        library, *flags, "-pthread",
+    )  # fmt: skip
+    assert run(program, server.address) == (
+        "100 results, 1 timeouts, 0 others, 0 on other threads\n"
+    )
