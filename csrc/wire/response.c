@@ -25,8 +25,6 @@ static uint64_t read_id(const struct jrc_json_member *id)
     size_t len = id->len;
     uint64_t number = 0;
 
-    if (id->count != 1)
-        return 0;
     if (id->type == JRC_JSON_STRING) {
         p++;
         len -= 2;
@@ -72,7 +70,7 @@ static void read_broken(const char *payload, size_t len, const char *rule,
     if (id.type == JRC_JSON_STRING &&
         (id.len < 2 || id.text[id.len - 1] != '"'))
         return;
-    response->id = read_id(&id);
+    response->id = id.count == 1 ? read_id(&id) : 0;
     if (response->id != 0)
         invalid(response, rule);
 }
@@ -181,15 +179,18 @@ void jrc_response_read(const char *payload, size_t len, unsigned max_depth,
         return;
     }
     response->id = read_id(&members[ID]);
+    bool twice = false;
+    for (int i = 0; i < METHOD; i++)
+        twice = twice || members[i].count > 1;
     if (response->id == 0 && members[ID].type == JRC_JSON_NULL && has_error &&
-        is_known_version(&members[JSONRPC]))
+        !twice && is_known_version(&members[JSONRPC]))
         set_value(response, JRC_RESPONSE_REJECTED, error);
     else if (response->id == 0)
         response->kind = JRC_RESPONSE_NOBODYS;
+    else if (twice)
+        invalid(response, "a member occurs twice");
     else if (!is_known_version(&members[JSONRPC]))
         invalid(response, "\"jsonrpc\" is neither \"2.0\" nor \"1.0\"");
-    else if (result->count > 1 || error->count > 1)
-        invalid(response, "a member occurs twice");
     else if (has_error && has_result && result->type != JRC_JSON_NULL)
         invalid(response, "both result and error are present");
     else if (has_error)

@@ -57,7 +57,13 @@ static const struct {
     {"{\"id\":7,\"result\":1,\"result\":2}", INVALID, 7, NULL},
     {"{\"id\":7,\"error\":1,\"error\":2}", INVALID, 7, NULL},
     {"{\"id\":7,\"result\":1,\"r\\u0065sult\":2}", INVALID, 7, NULL},
-    {"{" V "," V ",\"id\":7,\"result\":1}", RESULT, 7, "1"},
+    {"{" V "," V ",\"id\":7,\"result\":1}", INVALID, 7, NULL},
+    {"{" V ",\"id\":7,\"result\":1," V "}", INVALID, 7, NULL},
+    {"{" V ",\"id\":7,\"id\":7,\"result\":1}", INVALID, 7, NULL},
+    {"{" V ",\"id\":7,\"result\":1,\"i\\u0064\":7}", INVALID, 7, NULL},
+    {"{" V ",\"id\":7,\"id\":7,\"error\":1}", INVALID, 7, NULL},
+    {"{\"id\":null,\"id\":null,\"error\":1}", NOBODYS, 0, NULL},
+    {"{\"id\":7,\"id\":7,\"result\":01}", IGNORED, 0, NULL},
     {"{\"jsonrpc\":\"3.0\",\"id\":7,\"result\":1}", INVALID, 7, NULL},
     {"{\"jsonrpc\":2.0,\"id\":7,\"result\":1}", INVALID, 7, NULL},
     /* ids */
@@ -77,7 +83,9 @@ static const struct {
      "{\"code\":-32700}"},
     {"{\"id\":true,\"result\":1}", NOBODYS, 0, NULL},
     {"{\"id\":[7],\"result\":1}", NOBODYS, 0, NULL},
-    {"{\"id\":7,\"id\":8,\"result\":1}", NOBODYS, 0, NULL},
+    {"{\"id\":7,\"id\":8,\"result\":1}", INVALID, 7, NULL},
+    {"{\"id\":7,\"id\":null,\"result\":1}", INVALID, 7, NULL},
+    {"{\"id\":null,\"id\":7,\"result\":1}", NOBODYS, 0, NULL},
     {"{\"id\":12345678901234567,\"result\":1}", NOBODYS, 0, NULL},
     {"{\"id\":18446744073709551623,\"result\":1}", NOBODYS, 0, NULL},
     /* no responses */
@@ -166,6 +174,31 @@ static bool reads_alike(const char *text, size_t len)
     return alike;
 }
 
+/* A text of a response with one of its members once more, at any place. */
+static void test_no_member_occurs_twice(void)
+{
+    static const char *const members[] = {"\"jsonrpc\":\"2.0\"", "\"id\":7",
+                                          "\"result\":1", "\"x\":1"};
+    enum { COUNT = 4 };
+    char text[200];
+
+    for (int more = 0; more < COUNT; more++)
+        for (int at = 0; at <= COUNT; at++) {
+            struct jrc_response got;
+            size_t len = 0;
+            for (int i = 0; i <= COUNT; i++) {
+                int member = i == at ? more : i - (i > at);
+                len += (size_t)sprintf(text + len, "%s%s", i == 0 ? "{" : ",",
+                                       members[member]);
+            }
+            text[len++] = '}';
+            jrc_response_read(text, len, 8, &got);
+            if (!CHECK((int)got.kind == (more < 3 ? INVALID : RESULT) &&
+                       got.id == 7))
+                printf("%.*s\n", (int)len, text);
+        }
+}
+
 /* The plain form with a byte put in, replaced or left out anywhere. */
 static void test_the_short_cut_says_what_the_full_reader_says(void)
 {
@@ -202,6 +235,7 @@ static void test_the_short_cut_says_what_the_full_reader_says(void)
 int main(void)
 {
     test_responses();
+    test_no_member_occurs_twice();
     test_the_short_cut_says_what_the_full_reader_says();
     return check_done();
 }

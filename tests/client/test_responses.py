@@ -201,6 +201,10 @@ BROKEN = [
         ('{"jsonrpc":"2.0","id":$id,"result":1,"result":2}', "twice"),
         ('{"jsonrpc":"2.0","id":$id,"result":1,"r\\u0065sult":1}', "twice"),
         ('{"jsonrpc":"2.0","id":$id,"error":{},"error":null}', "twice"),
+        ('{"jsonrpc":"2.0","id":$id,"id":$id,"result":1}', "twice"),
+        ('{"jsonrpc":"2.0","id":$id,"result":1,"id":$id}', "twice"),
+        ('{"jsonrpc":"2.0","jsonrpc":"2.0","id":$id,"result":1}', "twice"),
+        ('{"jsonrpc":"2.0","id":$id,"result":1,"jsonrpc":"2.0"}', "twice"),
         *((payload, "invalid response: ") for payload in BROKEN),
     ],
 )
