@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,9 @@ def resolve(codec: Any) -> Codec:
         writer = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
         def decode_copy(data: Any) -> Any:
-            return json.loads(bytes(data))
+            return json.loads(
+                bytes(data), parse_float=_finite_float, parse_constant=_no_constant
+            )
 
         return Codec(
             lambda value: writer.encode(value).encode(),
@@ -96,6 +98,31 @@ def resolve(codec: Any) -> Codec:
         return decode(bytes(data))
 
     return Codec(encode_to_bytes, decode_bytes, _one_by_one)
+
+
+def _finite_float(text: str) -> float:
+    """
+    Return a number as a float.
+
+    Raises:
+        ValueError: There is none that large.
+    """
+    number = float(text)
+    if math.isinf(number):
+        msg = f"a number is out of range: {text[:32]}"
+        raise ValueError(msg)
+    return number
+
+
+def _no_constant(text: str) -> Any:
+    """
+    Refuse what Python's decoder takes and JSON has not.
+
+    Raises:
+        ValueError: Always.
+    """
+    msg = f"{text} is no JSON number"
+    raise ValueError(msg)
 
 
 def _one_by_one(data: Any) -> list[Any]:
@@ -134,3 +161,55 @@ def check_finite(value: Any) -> None:
                 plain = msgspec.to_builtins(item)
                 if isinstance(plain, dict | list | float):
                     pending.append(plain)
+
+
+_DEEP = 200  # levels that any codec takes
+_SHOWN = 4  # steps of a place: it may have thousands
+
+
+def nesting_fault(params: Any, error: Exception) -> str | None:
+    """
+    Say where params contain themselves, or are nested as no codec takes them.
+
+    *error* is what the codec raised.  None: it was for something else.
+    """
+    path: list[str] = []  # of the container whose items are being looked at
+    deepest, depth = path, 1  # the beginning of the longest path, and its levels
+    levels = [(params, _items(params))]
+    inside = {id(params)}
+    seen: set[int] = set()  # containers that are known to be good: no need to go in
+    while levels:
+        container, items = levels[-1]
+        for step, item in items:
+            if not isinstance(item, dict | list | tuple) or id(item) in seen:
+                continue
+            path.append(step)
+            if id(item) in inside:
+                dots = "..." if len(path) > _SHOWN else ""
+                return f"params contain themselves, at {_place(path)}{dots}"
+            levels.append((item, _items(item)))
+            inside.add(id(item))
+            depth = max(depth, len(levels))
+            if depth == len(levels):
+                deepest = path[:_SHOWN]
+            break
+        else:
+            levels.pop()
+            inside.discard(id(container))
+            seen.add(id(container))
+            if path:
+                path.pop()
+    if depth >= _DEEP and "recursion" in str(error).lower():
+        return f"params are nested too deep: {depth} levels, at {_place(deepest)}..."
+    return None
+
+
+def _items(container: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(container, dict):
+        return ((f"[{key!r:.32}]", item) for key, item in container.items())
+    return ((f"[{index}]", item) for index, item in enumerate(container))
+
+
+def _place(path: list[str]) -> str:
+    """Return the beginning of a place, as Python has it."""
+    return "params" + "".join(path[:_SHOWN])

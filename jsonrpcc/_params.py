@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._codec import check_finite
+from jsonrpcc._codec import check_finite, nesting_fault
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._options import milliseconds
 
@@ -81,12 +81,19 @@ class Texts:
         Raises:
             TypeError: They are of no type that stands for an array or object,
                 or the codec does not know what is in them.
-            ValueError: They hold a number that JSON has not.
+            ValueError: They hold a number that JSON has not, or themselves, or
+                are nested too deep; says where.
         """
         if params is None:
             return None, 0
         if isinstance(params, _CONTAINERS):
-            text = self._encode(params)
+            try:
+                text = self._encode(params)
+            except (RecursionError, TypeError, ValueError) as error:
+                fault = nesting_fault(params, error)
+                if fault is None:
+                    raise
+                raise ValueError(fault) from error
             if self._hides_nan and b"null" in text:
                 check_finite(params)
             return text, 0

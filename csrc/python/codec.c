@@ -71,6 +71,11 @@ PyObject *fast_encode(const struct fast_codec *codec, PyObject *params)
         !PyTuple_CheckExact(params))
         return NULL;
     PyObject *text = PyObject_CallFunctionObjArgs(codec->encode, params, NULL);
+    /* Python code asks again, and says where it is. */
+    if (text == NULL && (PyErr_ExceptionMatches(PyExc_RecursionError) ||
+                         PyErr_ExceptionMatches(PyExc_TypeError) ||
+                         PyErr_ExceptionMatches(PyExc_ValueError)))
+        PyErr_Clear();
     if (text == NULL)
         return NULL;
     if (!PyBytes_CheckExact(text) ||

@@ -86,6 +86,32 @@ def test_integers_of_any_size_are_exact(serve, ask, codec):
         assert ask(server.address, "m", None, codec=codec) == number
 
 
+HUGE = ["1e400", "-1e400", "1" + "0" * 400 + ".0", '[1.5,{"a":1E+999}]']
+
+
+@pytest.mark.parametrize("codec", ["msgspec", "json", "orjson"])
+@pytest.mark.parametrize("number", HUGE)
+def test_numbers_beyond_a_float_are_no_infinities(serve, ask, codec, number):
+    """Exact, or an error: in results, and in what comes with errors."""
+    server = serve(Payload(f'{{"id":$id,"result":{number}}}'))
+    with pytest.raises(InvalidResponse, match=r"range|infinity"):
+        ask(server.address, "m", None, codec=codec)
+    server.misbehave(
+        Payload(f'{{"id":$id,"error":{{"code":1,"message":"","data":{number}}}}}')
+    )
+    with pytest.raises(InvalidResponse, match=r"range|infinity"):
+        ask(server.address, "m", None, codec=codec)
+    server.misbehave(Payload('{"id":$id,"result":[1e308,-1.5,1e-400]}'))
+    assert ask(server.address, "m", None, codec=codec) == [1e308, -1.5, 0.0]
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_constants_of_pythons_own_are_no_json(constant):
+    """The core refuses them before; the codec stands by itself."""
+    with pytest.raises(ValueError, match="no JSON number"):
+        resolve("json").decode(f"[{constant}]".encode())
+
+
 @dataclass
 class Point:
     x: float
@@ -220,9 +246,9 @@ def test_it_works_beside_a_decoder_in_python(serve, client_for, codec, monkeypat
     seen = []
     loads = json.loads
 
-    def watched(data):
+    def watched(data, **options):
         seen.append(gc.isenabled())
-        return loads(data)
+        return loads(data, **options)
 
     monkeypatch.setattr(json, "loads", watched)
     client = client_for(serve(), codec=codec)

@@ -6,6 +6,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import pytest
+from helpers import STYLES
+
+from jsonrpcc import Client
 
 # ---- what arrives -----------------------------------------------------------------
 
@@ -226,13 +229,45 @@ def test_nesting_of_params_is_bounded(serve, client_for, depth):
             client.notification("note", text)
 
 
-def test_params_that_contain_themselves_are_refused(serve, client_for):
-    client = client_for(serve())
+def itself():
+    params = [1, {"a": [2, {}]}]
+    params[1]["a"][1]["b"] = params
+    return params, r"^params contain themselves, at params\[1\]\['a'\]\[1\]\['b'\]$"
+
+
+def itself_below():
+    inner = {}
+    inner["again"] = inner
+    good = [3]
+    # What occurs twice is not what contains itself.
+    return {"x": [good, good, inner]}, (
+        r"^params contain themselves, at params\['x'\]\[2\]\['again'\]$"
+    )
+
+
+def deep():
     params = []
-    params.append(params)
-    with pytest.raises((RecursionError, ValueError)):
-        client.call("echo", params)
-    assert client.call("echo") == []
+    for _ in range(50_000):
+        params = [0, params]
+    return params, (
+        r"^params are nested too deep: 50001 levels, "
+        r"at params\[1\]\[1\]\[1\]\[1\]\.\.\.$"
+    )
+
+
+@pytest.mark.parametrize("codec", ["msgspec", "json", "orjson"])
+@pytest.mark.parametrize("make", [itself, itself_below, deep])
+def test_nesting_without_end_is_refused_with_its_place(serve, make, codec):
+    params, text = make()
+    server = serve()
+    for use in STYLES.values():
+        with pytest.raises(ValueError, match=text):
+            use(server.address, "echo", params, codec=codec)
+    with Client(server.address, codec=codec) as client:
+        with pytest.raises(ValueError, match=text):
+            client.notification("echo", params)
+        assert client.call("echo") == []
+    assert len(server.requests) == 1
 
 
 # ---- the frame ------------------------------------------------------------------
