@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +109,29 @@ def _integer(name: str, value: Any) -> int:
     return value
 
 
+def _check_servers(servers: str) -> None:
+    """
+    Check what Python can tell better than the core, or the core does not.
+
+    Raises:
+        ValueError: A name is not ASCII, or a server is there twice.
+    """
+    seen = set()
+    for match in re.finditer(r"[^ \t\r\n]+", servers):
+        text, at = match[0], match.start()
+        if not text.isascii():
+            host = text.partition(":")[0]
+            msg = f"servers: a host name has to be ASCII, at offset {at}: {host!r}"
+            with contextlib.suppress(UnicodeError):
+                msg += f"; as IDNA has it: {host.encode('idna').decode()!r}"
+            raise ValueError(msg)
+        address = text.partition(",")[0].lower()
+        if address in seen:
+            msg = f"servers: the same server twice at offset {at}: {text[:32]!r}"
+            raise ValueError(msg)
+        seen.add(address)
+
+
 def open_client(servers: Any, options: Options) -> Any:
     """
     Return a new C client; it is freed with the last reference to it.
@@ -133,6 +158,7 @@ def open_client(servers: Any, options: Options) -> Any:
     except UnicodeEncodeError as error:
         msg = f"servers: no valid UTF-8 at offset {error.start}"
         raise ValueError(msg) from error
+    _check_servers(servers)
     struct = ffi.new(
         "jsonrpcc_options *",
         {

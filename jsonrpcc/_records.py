@@ -48,7 +48,7 @@ _EVENT_KINDS: dict[int, EventKind] = {
     lib.JSONRPCC_REJECTED: "rejected",
 }
 
-ServerState = Literal["down", "connecting", "up", "suspect", "proving"]
+ServerState = Literal["down", "connecting", "up", "suspect", "proving", "closed"]
 
 _STATES: dict[int, ServerState] = {
     lib.JSONRPCC_SERVER_DOWN: "down",
@@ -93,8 +93,10 @@ class ServerInfo:
         priority: As given, or 1; larger ones come first.
         state: ``down``, ``connecting``, ``up``, ``suspect`` (connected, but
             out of rotation) or ``proving`` (connected after a failure: it gets
-            one call first, or all if no server is up).
-        since: When it entered that state, as ``time.time()`` has it.
+            one call first, or all if no server is up); ``closed``:
+            the client is.
+        since: When it entered that state, as ``time.time()`` has it; of a closed
+            client's, when it was last lost.
         last_error: Why it was last lost or not reached, None if it never was.
         in_flight: Calls sent there and not answered.
         connects: Connections established.

@@ -6,6 +6,7 @@ import _thread
 import logging
 import sys
 import types
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from jsonrpcc import _options
@@ -106,7 +107,10 @@ class Base:
 
     def servers(self) -> list[ServerInfo]:
         """Return a snapshot of each server, in the order of the servers string."""
-        return read_servers(self._handle)
+        servers = read_servers(self._handle)
+        if self._closed:
+            servers = [replace(each, state="closed") for each in servers]
+        return servers
 
     def stats(self) -> Stats:
         """Return the counters and the latency histogram; cheap."""

@@ -27,9 +27,22 @@ static uint32_t put_quietened(struct fast_entries *entries, PyObject *on_result,
     return token;
 }
 
+static bool is_callback(PyObject *object, const char *name)
+{
+    bool good = object == NULL || object == Py_None || PyCallable_Check(object);
+
+    if (!good)
+        PyErr_Format(PyExc_TypeError, "%s must be callable or None, not %R",
+                     name, object);
+    return good;
+}
+
 static uint32_t put(struct fast_entries *entries, PyObject *on_result,
                     PyObject *on_error, PyObject *method)
 {
+    if (!is_callback(on_result, "on_result") ||
+        !is_callback(on_error, "on_error"))
+        return FAST_NO_ENTRY;
     return fast_hushed > 0
                ? put_quietened(entries, on_result, on_error, method)
                : fast_entries_put(entries, on_result, on_error, method);

@@ -12,7 +12,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -76,6 +76,28 @@ def error_outcome(error: BaseException) -> bytes:
             error = unsendable
     logger.info("method failed", exc_info=error)
     return internal_error(error).outcome()
+
+
+def check_methods(methods: Any) -> Mapping[str, Callable[..., Any]]:
+    """
+    Return functions by their names, none for None.
+
+    Raises:
+        TypeError: They are something else; says what and where.
+    """
+    if methods is None:
+        return {}
+    if not isinstance(methods, Mapping):
+        msg = f"methods must be a dict of functions by their names, not {methods!r}"
+        raise TypeError(msg)
+    for name, function in methods.items():
+        if not isinstance(name, str):
+            msg = f"methods: a name must be a str, not {name!r}"
+            raise TypeError(msg)
+        if not callable(function):
+            msg = f"methods[{name!r}] must be callable, not {function!r}"
+            raise TypeError(msg)
+    return methods
 
 
 class Method:

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from jsonrpcc.testing._faults import Fault, FaultLike, Request
 from jsonrpcc.testing._loop_thread import CALL_LIMIT, Home, LoopThread
+from jsonrpcc.testing._methods import check_methods
 from jsonrpcc.testing._netstring import MAX_PAYLOAD
 from jsonrpcc.testing._schedule import Plan
 from jsonrpcc.testing._service import Core, Records
@@ -42,6 +43,7 @@ class Server:
     All methods may be called from any thread.
 
     Raises:
+        TypeError: *methods* is no dict of functions, or a fault is none.
         OSError: When it is started: the port is in use, or the host is not ours.
     """
 
@@ -61,7 +63,7 @@ class Server:
         self._port = port
         self._records = Records(keep)
         self._core = Core(
-            methods or {},
+            check_methods(methods),
             Plan(fault),
             {name: Plan(each) for name, each in (faults or {}).items()},
             max_frame,

@@ -34,8 +34,9 @@ IMPORTS = {
     },
     "testing._loop_thread": set(),
     "testing._server": {
-        "testing._faults", "testing._loop_thread", "testing._netstring",
-        "testing._schedule", "testing._service", "testing._sockets",
+        "testing._faults", "testing._loop_thread", "testing._methods",
+        "testing._netstring", "testing._schedule", "testing._service",
+        "testing._sockets",
     },
     "testing.__init__": {
         "testing._connection_faults", "testing._faults", "testing._loop_thread",
