@@ -287,6 +287,7 @@ STAGES = {
     "network": _tests("namespaces"),
     "hostile": _tests("hostile", "hostile_load", "reconnect", "failover", "names",
                       "limits", "responses", "codec", "params", "ancestor_faults"),
+    "doubt": _tests("balancer", "trials", "return", "suspects"),
     "scarce": _tests("scarce"),
     "exits": exits,
     "forks": forks,
