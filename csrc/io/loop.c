@@ -237,6 +237,7 @@ void jrc_loop_set_reading(struct jrc_loop *loop, bool reading)
         if (!s->connected)
             continue;
         int error = 0;
+        jrc_socket_set_patience(s);
         if (!reading)
             event_del(&s->read_event);
         else

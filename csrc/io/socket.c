@@ -59,6 +59,13 @@ static void tune(int fd)
                    sizeof options[i].value);
 }
 
+void jrc_socket_set_patience(struct jrc_socket *s)
+{
+    int value = s->loop->reading ? USER_TIMEOUT_MS : 0;
+
+    setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
+}
+
 static void shut(struct jrc_socket *s)
 {
     if (s->fd < 0)
@@ -230,6 +237,8 @@ static void finish_connect(struct jrc_socket *s)
         return;
     }
     s->connected = true;
+    if (!s->loop->reading)
+        jrc_socket_set_patience(s);
     forget_addresses(s);
     jrc_engine_opened(s->loop->engine, s->conn, jrc_now_us());
 }

@@ -62,6 +62,10 @@ void jrc_socket_shut(struct jrc_socket *s);
 /* The connection, or the whole attempt, is over: tell the engine. */
 void jrc_socket_lost(struct jrc_socket *s, int32_t reason);
 
+/* While we do not read, a server that waits for us does not either: the kernel
+ * shall not give the connection up for that. */
+void jrc_socket_set_patience(struct jrc_socket *s);
+
 /* Send what the engine has for it, once. */
 void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us);
 

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -206,6 +207,50 @@ static void test_a_wait_ends_when_it_shall(void)
     rig_stop(&rig);
 }
 
+/* How long the kernel lets a server leave data unacknowledged, in ms. */
+static int patience(const struct jrc_loop *loop)
+{
+    int value = -1;
+    socklen_t size = sizeof value;
+
+    getsockopt(loop->sockets[0].fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value,
+               &size);
+    return value;
+}
+
+/* While we do not read, a server may not either, as it waits for us: it is not
+ * given up for that, also on a connection that is new. */
+static void test_patience_while_we_do_not_read(void)
+{
+    static struct rig rig;
+    int listener, fd;
+    struct jrc_loop *loop = start_connected(&rig, &listener, &fd);
+
+    CHECK(patience(loop) == 15000);
+    jrc_loop_set_reading(loop, false);
+    CHECK(patience(loop) == 0);
+    jrc_loop_set_reading(loop, true);
+    CHECK(patience(loop) == 15000);
+    jrc_loop_free(loop);
+    rig_stop(&rig);
+    close(fd);
+
+    char servers[32];
+    close(listener);
+    listener = listen_somewhere(servers, sizeof servers);
+    rig_start_down(&rig, servers, -1);
+    loop = new_loop(&rig);
+    jrc_loop_set_reading(loop, false);
+    fd = connect_loop(loop, &rig, 0, listener);
+    CHECK(patience(loop) == 0);
+    jrc_loop_set_reading(loop, true);
+    CHECK(patience(loop) == 15000);
+    jrc_loop_free(loop);
+    rig_stop(&rig);
+    close(fd);
+    close(listener);
+}
+
 int main(void)
 {
     test_a_wait_ends_when_it_shall();
@@ -213,5 +258,6 @@ int main(void)
     test_a_poll_reads_each_socket_once(SECOND_US);
     test_looks_at_one_socket_are_not_for_ever();
     test_a_look_sees_the_end_of_a_connection();
+    test_patience_while_we_do_not_read();
     return check_done();
 }
