@@ -479,7 +479,7 @@ typedef struct {
 
 enum {
     JSONRPCC_QUEUE_FD = 1,     /* for poll(): see jsonrpcc_queue_fd() */
-    JSONRPCC_QUEUE_EVENTS = 2, /* becomes the client's event listener */
+    JSONRPCC_QUEUE_EVENTS = 2, /* the event listener, from its first fetch on */
     JSONRPCC_QUEUE_EAGER = 4   /* its waiter is not lazy */
 };
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import concurrent.futures
 import os
-import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -73,6 +72,8 @@ class Client(Base):
             left; in a forked child the first use may raise it as well.
     """
 
+    _dispatcher: Dispatcher | None = None  # of this process
+
     def __init__(
         self,
         servers: str,
@@ -90,7 +91,6 @@ class Client(Base):
             self._texts,
             timeout=self._options.timeout,
         )
-        self._forget()
         try:
             self._open()
         except BaseException:
@@ -103,25 +103,34 @@ class Client(Base):
         _clients.add(self)
 
     def _forget(self) -> None:
-        """Have nothing that belongs to a process: at first, and after fork()."""
-        self._lock = threading.Lock()
-        self._dispatcher: Dispatcher | None = None
-        for name in ("request", "notification", "call"):
+        """Have nothing that belongs to a process: after fork()."""
+        for name in ("_dispatcher", "request", "notification", "call"):
             self.__dict__.pop(name, None)
 
     def _open(self) -> Dispatcher:
-        with self._lock:
-            if self._dispatcher is None:
-                self._dispatcher = dispatcher = Dispatcher(
-                    self._handle,
-                    self._outcomes,
-                    self._codec,
-                    self._texts,
-                    timeout=self._options.timeout,
-                    on_event=self._on_event,
-                )
-                self._take_short_cuts(dispatcher)
-            return self._dispatcher
+        """
+        Return what the callbacks of this process go through; make it at first.
+
+        Signal handlers, finalizers and other threads may come here meanwhile: the
+        first one that is ready is everybody's, and the others have done nothing yet.
+        """
+        dispatcher = self._dispatcher
+        if dispatcher is None:
+            dispatcher = self._new_dispatcher()
+            dispatcher = self.__dict__.setdefault("_dispatcher", dispatcher)
+        dispatcher.start()
+        self._take_short_cuts(dispatcher)
+        return dispatcher
+
+    def _new_dispatcher(self) -> Dispatcher:
+        return Dispatcher(
+            self._handle,
+            self._outcomes,
+            self._codec,
+            self._texts,
+            timeout=self._options.timeout,
+            on_event=self._on_event,
+        )
 
     def _take_short_cuts(self, dispatcher: Dispatcher) -> None:
         """
@@ -326,7 +335,7 @@ class Client(Base):
         dispatcher = self._dispatcher
         if dispatcher is None:
             return True
-        if dispatcher.thread is threading.current_thread():
+        if dispatcher.worker.is_current():
             msg = "drain() in a callback would wait for itself"
             raise RuntimeError(msg)
         limit = float("inf") if timeout is None else time.monotonic() + timeout
@@ -342,23 +351,20 @@ class Client(Base):
         """
         self._closed = True
         dispatcher = self._dispatcher
-        if dispatcher is not None and dispatcher.thread is threading.current_thread():
+        if dispatcher is not None and dispatcher.worker.is_current():
             lib.jsonrpcc_client_close(self._handle, 0)
             return
         while not lib.jsonrpcc_client_close(self._handle, SLICE_MS):
             pass
         if dispatcher is not None:
-            dispatcher.thread.join()
+            dispatcher.await_end()
 
     def _close_at_exit(self, deadline: float) -> None:
         left = max(0, int((deadline - time.monotonic()) * 1000))
         lib.jsonrpcc_client_close(self._handle, left)
         dispatcher = self._dispatcher
-        if (
-            dispatcher is not None
-            and dispatcher.thread is not threading.current_thread()
-        ):
-            dispatcher.thread.join(max(0.0, deadline - time.monotonic()))
+        if dispatcher is not None and not dispatcher.worker.is_current():
+            dispatcher.await_end(max(0.0, deadline - time.monotonic()))
 
     def __enter__(self) -> Self:
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
 from jsonrpcc._session import SLICE_MS, check_threads, tell_event, tell_failed_listener
 from jsonrpcc._submit import Submitter, callbacks_for
+from jsonrpcc._worker import Bell, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,10 @@ class Dispatcher:
     The thread that fetches outcomes and runs callbacks.
 
     It must not know the client, or that would never become garbage.
+
+    Signal handlers, finalizers and logging handlers may use the client, between any
+    two steps of any thread.  So no lock is held over Python code: what is made here
+    counts from the moment a client has it, and the thread may be started twice.
     """
 
     def __init__(
@@ -70,31 +74,38 @@ class Dispatcher:
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
         self._log = log = DispatcherLog()
-        submitter = Submitter(texts, self.queue, timeout)
+        self.worker = Worker()
+        submitter = Submitter(texts, self.queue, timeout, self.worker)
         self.calls = callbacks_for(handle, self.queue, codec, submitter, log.report)
-        self.idle = threading.Condition()
-        self._drainers = 0
+        self._codec = codec
+        self._idle = Bell()
         self._delivering = False  # what has left `calls` may still run
         self._outcomes = outcomes
         self._on_event = on_event
+
+    def start(self) -> None:
+        """
+        Start the thread, unless it has begun.
+
+        Raises:
+            OSError: There are too many threads, EAGAIN.
+        """
+        if self.worker.has_begun():
+            return
         batch = ffi.new("jsonrpcc_batch *")
         # Not an attribute: it knows us.
         rest = Rest(
             batch,
             self.calls,
-            codec,
-            outcomes,
-            undecoded=outcomes.undecodable,
+            self._codec,
+            self._outcomes,
+            undecoded=self._outcomes.undecodable,
             guarded=BaseException,
             finish=self._finish,
             tell=self._tell,
         )
-        self.thread = threading.Thread(
-            target=self._run, args=(batch, rest), name="jsonrpcc", daemon=True
-        )
-        submitter.thread = self.thread
         try:
-            self.thread.start()
+            self.worker.start(self._run, batch, rest)
         except RuntimeError as error:
             raise refused(errno.EAGAIN) from error
 
@@ -121,9 +132,9 @@ class Dispatcher:
                 except MemoryError:
                     time.sleep(PAUSE)
             self._delivering = False
-            if self._drainers and not self.calls:
-                self._tell_drainers()
-        self._tell_drainers()
+            if self._idle and not self.calls:
+                self._idle.ring()
+        self._idle.ring()
         log.flush(everything=True)
 
     # Whatever a callback raises, SystemExit and asyncio.CancelledError too, must
@@ -151,28 +162,20 @@ class Dispatcher:
         except BaseException as error:
             tell_failed_listener(self._log, self._on_event, error)
 
-    def _tell_drainers(self) -> None:
-        # They look again after a slice.  No suppress(): that would want memory, too.
-        try:
-            with self.idle:
-                self.idle.notify_all()
-        except MemoryError:
-            pass
-
     def drain(self, deadline: float) -> bool:
         """Wait until no call is in flight, or the deadline or the end comes."""
-        with self.idle:
-            self._drainers += 1
-            try:
-                while self._has_work() and self.thread.is_alive():
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        return False
-                    self.idle.wait(min(left, SLICE_MS / 1000))
-            finally:
-                self._drainers -= 1
-        return not self._has_work()
+        while not self._is_idle() and not self.worker.has_ended():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            self._idle.wait(self._is_idle, min(left, SLICE_MS / 1000))
+        return self._is_idle()
 
-    def _has_work(self) -> bool:
+    def _is_idle(self) -> bool:
         # In this order: a call leaves `calls` only while we are delivering.
-        return bool(self.calls) or self._delivering
+        return not self.calls and not self._delivering
+
+    def await_end(self, seconds: float = -1) -> bool:
+        """Wait until all is delivered, in a closed client; at most for so long."""
+        self.start()  # for one that came between us and our thread
+        return self.worker.join(seconds)

@@ -7,7 +7,6 @@ they were its methods: it runs them in place of its own.
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from jsonrpcc._session import SLICE_MS
 if TYPE_CHECKING:
     from jsonrpcc._codec import Codec
     from jsonrpcc._params import Texts
+    from jsonrpcc._worker import Worker
 
 NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
 EFULL: int = lib.JSONRPCC_EFULL
@@ -50,12 +50,13 @@ bind(
 class Submitter:
     """Submits to one queue; knows neither its client nor its callbacks."""
 
-    def __init__(self, texts: Texts, queue: Any, timeout: float) -> None:
+    def __init__(
+        self, texts: Texts, queue: Any, timeout: float, worker: Worker
+    ) -> None:
         self._texts = texts
         self._queue = queue
         self._timeout = timeout
-        self.thread: threading.Thread | None = None
-        """Whose waiting would be for itself: it runs the callbacks."""
+        self._worker = worker  # whose waiting would be for itself: it runs callbacks
 
     def request(
         self,
@@ -118,7 +119,7 @@ class Submitter:
     ) -> None:
         """Submit, where there is no room wait for it, or raise."""
         call, token, name, text, ms = args
-        if self.thread is threading.current_thread():
+        if self._worker.is_current():
             # Waiting here would wait for ourselves; there is a reserve.
             flags |= lib.JSONRPCC_RESERVE
             block = False

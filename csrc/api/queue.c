@@ -166,8 +166,6 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
         errno = error;
         return NULL;
     }
-    if ((flags & JSONRPCC_QUEUE_EVENTS) != 0)
-        jsonrpcc_on_event(client, on_event, queue);
     return queue;
 }
 
@@ -175,7 +173,7 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
 {
     if (queue == NULL || jsonrpcc_waiter_is_foreign(queue->waiter))
         return;
-    if ((queue->flags & JSONRPCC_QUEUE_EVENTS) != 0)
+    if (queue->listens)
         jsonrpcc_on_event(queue->client, NULL, NULL);
     pthread_mutex_lock(&queue->lock);
     queue->freed = true;
@@ -192,8 +190,18 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
 
 /* ---- the fetcher's side ---- */
 
+/* Only now: of several queues the one that somebody fetches from is told. */
+static void listen_to_events(jsonrpcc_queue *queue)
+{
+    if (queue->listens || (queue->flags & JSONRPCC_QUEUE_EVENTS) == 0)
+        return;
+    queue->listens = true;
+    jsonrpcc_on_event(queue->client, on_event, queue);
+}
+
 static bool fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
 {
+    listen_to_events(queue);
     if (jrc_batch_is_empty(queue->draining)) {
         jrc_batch_reset(queue->draining);
         pthread_mutex_lock(&queue->lock);

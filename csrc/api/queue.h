@@ -41,6 +41,7 @@ struct jsonrpcc_queue {
     atomic_flag used; /* there is one: a second would spoil its batch */
     struct jrc_batch *draining;
     size_t in_hand; /* bytes that it was given last */
+    bool listens;   /* to events */
     bool is_known;  /* to the event thread, see introduce() */
 
     struct jrc_batch batches[3]; /* what the three point to */

@@ -90,34 +90,30 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     return JSONRPCC_OK;
 }
 
-/* In a forked child: a new core for the same options. */
+/* In a forked child: a new core for the same options.  Several threads may come
+ * here, and the first one makes it: another one would connect, too. */
 static struct jrc_core *reopen(jsonrpcc_client *client)
 {
-    struct jrc_core *core;
-
-    jrc_fork_lock();
-    core = atomic_load(&client->core);
-    jrc_fork_unlock();
-    if (jrc_core_is_ours(core))
-        return core;
-    struct jrc_core *fresh = NULL;
     char why[1];
-    int error = jrc_core_new(&client->options, &fresh, why, sizeof why);
+    int error = 0;
+
+    jrc_fork_lock_opening();
+    struct jrc_core *core = atomic_load(&client->core);
+    if (!jrc_core_is_ours(core)) {
+        core = NULL;
+        error = jrc_core_new(&client->options, &core, why, sizeof why);
+        if (error == 0)
+            atomic_store(&client->core, core);
+    }
+    jrc_fork_unlock_opening();
     if (error != 0) {
         errno = error;
         return NULL;
     }
+    /* Only when others can see the core: who closes says so before it looks for
+     * it. */
     if (atomic_load(&client->closed))
-        jrc_core_close(fresh, 0);
-    /* Two threads of the child may have come here: one core is enough. */
-    bool first = atomic_compare_exchange_strong(&client->core, &core, fresh);
-    /* Once more when others can see the core: who closes says so before it
-     * looks for it. */
-    if (!first || atomic_load(&client->closed))
-        jrc_core_close(fresh, 0);
-    if (first)
-        return fresh;
-    jrc_core_unref(fresh);
+        jrc_core_close(core, 0);
     return core;
 }
 

@@ -295,8 +295,9 @@ unsigned jrc_fork_generation(void);
 void jrc_fork_watch(struct jrc_core *core);
 void jrc_fork_unwatch(struct jrc_core *core);
 
-/* Held across fork(), so that a child never finds it locked. */
-void jrc_fork_lock(void);
-void jrc_fork_unlock(void);
+/* Around the opening of a core in a forked child.  Held across fork(), so that
+ * another child never finds it locked. */
+void jrc_fork_lock_opening(void);
+void jrc_fork_unlock_opening(void);
 
 #endif

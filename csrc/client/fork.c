@@ -1,14 +1,16 @@
 /* fork(): what a child inherits it must neither use nor disturb.
  *
- * Locks are taken in this order, by the preparing thread only: the list, then
- * each core's lock, then its loop's fd_lock.  So no descriptor is half-open and
- * no lock is held by a thread that the child does not have.  The child closes
- * its copies of the descriptors and never touches the rest. */
+ * Locks are taken in this order, by the preparing thread only: the one around
+ * opening, the list, then each core's lock, then its loop's fd_lock.  So no
+ * descriptor is half-open and no lock is held by a thread that the child does
+ * not have.  The child closes its copies of the descriptors and never touches
+ * the rest. */
 
 #include "client/core.h"
 
 #include <unistd.h>
 
+static pthread_mutex_t opening_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jrc_core *list;
 static unsigned generation;
@@ -18,18 +20,19 @@ unsigned jrc_fork_generation(void)
     return generation; /* changes only in a child that has one thread yet */
 }
 
-void jrc_fork_lock(void)
+void jrc_fork_lock_opening(void)
 {
-    pthread_mutex_lock(&list_lock);
+    pthread_mutex_lock(&opening_lock);
 }
 
-void jrc_fork_unlock(void)
+void jrc_fork_unlock_opening(void)
 {
-    pthread_mutex_unlock(&list_lock);
+    pthread_mutex_unlock(&opening_lock);
 }
 
 static void prepare(void)
 {
+    pthread_mutex_lock(&opening_lock);
     pthread_mutex_lock(&list_lock);
     for (struct jrc_core *core = list; core != NULL; core = core->next) {
         pthread_mutex_lock(&core->lock);
@@ -44,6 +47,7 @@ static void resume(void)
         pthread_mutex_unlock(&core->lock);
     }
     pthread_mutex_unlock(&list_lock);
+    pthread_mutex_unlock(&opening_lock);
 }
 
 static void start_child(void)

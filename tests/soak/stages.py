@@ -292,6 +292,7 @@ STAGES = {
     "exits": exits,
     "forks": forks,
     "signals": _tests("signals"),
+    "reentrant": _tests("reentrant", unit="uses"),
     "threads": _tests("threads", "callbacks", "cancel", "close", "garbage",
                       "async_client", "async_delivery", "map", "map_shared",
                       "map_reading", "log", "patched_threads",

@@ -18,6 +18,7 @@ IMPORTS = {
     "_stats": {"_jsonrpcc"},
     "_records": {"_errors", "_jsonrpcc"},
     "_log": {"_fast"},
+    "_worker": set(),
     "testing._netstring": set(),
     "testing._sockets": set(),
     "testing._faults": {"testing._netstring"},
@@ -47,7 +48,7 @@ IMPORTS = {
 CLIENT = {
     "_session", "_blocking", "_map", "_codec", "_dispatcher", "_errors", "_fast",
     "_jsonrpcc", "_options", "_records", "_proxy", "_delivery", "_stats", "_submit",
-    "_params", "_log",
+    "_params", "_log", "_worker",
 }  # fmt: skip
 SERVER = [name for name in IMPORTS if name.startswith("testing.")]
 IMPORTS["capi"] = {"_session", "_capsule", "_jsonrpcc"}
