@@ -25,9 +25,9 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* A notification of about so many bytes. */
-static jsonrpcc_status notify(jsonrpcc_client *client, size_t size,
-                              uint64_t *id)
+/* A call of about so many bytes. */
+static jsonrpcc_status submit(jsonrpcc_client *client, size_t size,
+                              uint32_t flags, uint64_t *id)
 {
     char *text = malloc(size);
     jsonrpcc_call call = {
@@ -37,7 +37,7 @@ static jsonrpcc_status notify(jsonrpcc_client *client, size_t size,
         .params = text,
         .params_len = size,
         .timeout_ms = 60000,
-        .flags = JSONRPCC_NOTIFICATION | JSONRPCC_WAIT_FOR_READY,
+        .flags = flags | JSONRPCC_WAIT_FOR_READY,
     };
 
     if (text == NULL)
@@ -48,6 +48,18 @@ static jsonrpcc_status notify(jsonrpcc_client *client, size_t size,
     jsonrpcc_status status = jsonrpcc_request(client, &call, id);
     free(text);
     return status;
+}
+
+static jsonrpcc_status notify(jsonrpcc_client *client, size_t size)
+{
+    return submit(client, size, JSONRPCC_NOTIFICATION, NULL);
+}
+
+/* Where no server is there; unsent notifications would keep the client open. */
+static jsonrpcc_status request(jsonrpcc_client *client, size_t size,
+                               uint64_t *id)
+{
+    return submit(client, size, 0, id);
 }
 
 /* ---- order ---------------------------------------------------------------
@@ -79,7 +91,7 @@ static void *flood(void *arg)
     struct slow *slow = arg;
 
     while (!slow->over) {
-        jsonrpcc_status status = notify(slow->client, SMALL, NULL);
+        jsonrpcc_status status = notify(slow->client, SMALL);
         if (status == JSONRPCC_EFULL)
             jsonrpcc_room(slow->client, SLICE_MS);
         else if (status == JSONRPCC_OK)
@@ -94,7 +106,7 @@ static void *snatch(void *arg)
     struct slow *slow = arg;
 
     while (!slow->over)
-        if (notify(slow->client, SMALL, NULL) != JSONRPCC_OK)
+        if (notify(slow->client, SMALL) != JSONRPCC_OK)
             sched_yield();
     return NULL;
 }
@@ -132,16 +144,16 @@ static void test_a_large_one_is_not_passed_over(void)
         jsonrpcc_client_stats(slow.client, &stats, sizeof stats);
     for (int i = 0; i < 3; i++) {
         uint64_t began_ms = now_ms();
-        jsonrpcc_status status = notify(slow.client, LARGE, NULL);
+        jsonrpcc_status status = notify(slow.client, LARGE);
         while (status == JSONRPCC_EFULL && now_ms() - began_ms < LONG_MS) {
             jsonrpcc_room(slow.client, SLICE_MS);
-            status = notify(slow.client, LARGE, NULL);
+            status = notify(slow.client, LARGE);
         }
         if (!CHECK(status == JSONRPCC_OK))
             printf("  %s\n", jsonrpcc_status_text(status));
     }
     /* And they are not shut out for long by one that does not come back. */
-    CHECK(notify(slow.client, LARGE, NULL) == JSONRPCC_EFULL);
+    CHECK(notify(slow.client, LARGE) == JSONRPCC_EFULL);
     jsonrpcc_room(slow.client, 1);
     unsigned small = slow.small;
     for (int n = 0; slow.small < small + 1000 && n < LONG_MS; n++)
@@ -167,7 +179,7 @@ static void *wait_for_room(void *arg)
     uint64_t until_ms = now_ms() + LONG_MS;
     jsonrpcc_status status;
 
-    while ((status = notify(waiting->client, 5500, NULL)) == JSONRPCC_EFULL &&
+    while ((status = request(waiting->client, 5500, NULL)) == JSONRPCC_EFULL &&
            now_ms() < until_ms) {
         waiting->refused = true;
         jsonrpcc_room(waiting->client, SLICE_MS);
@@ -189,7 +201,7 @@ static void test_the_first_in_line_is_the_next(void)
     unsigned passed = 0;
 
     for (int i = 0; i < 9; i++)
-        CHECK(notify(waiting.client, SMALL, &ids[i]) == JSONRPCC_OK);
+        CHECK(request(waiting.client, SMALL, &ids[i]) == JSONRPCC_OK);
     pthread_create(&thread, NULL, wait_for_room, &waiting);
     while (!waiting.refused)
         nap();
@@ -199,12 +211,11 @@ static void test_the_first_in_line_is_the_next(void)
         jsonrpcc_cancel(waiting.client, ids[i]);
     uint64_t until_ms = now_ms() + LONG_MS;
     while (!waiting.accepted && now_ms() < until_ms)
-        passed += notify(waiting.client, SMALL, NULL) == JSONRPCC_OK &&
+        passed += request(waiting.client, SMALL, NULL) == JSONRPCC_OK &&
                   !waiting.accepted;
     CHECK(passed == 0);
     pthread_join(thread, NULL);
-    jsonrpcc_client_close(waiting.client, 0);
-    jsonrpcc_client_free(waiting.client);
+    end_client(waiting.client);
 }
 
 /* ---- whose size ----------------------------------------------------------
@@ -212,7 +223,7 @@ static void test_the_first_in_line_is_the_next(void)
 
 static void *be_refused(void *arg)
 {
-    CHECK(notify(arg, 9000, NULL) == JSONRPCC_EFULL);
+    CHECK(request(arg, 9000, NULL) == JSONRPCC_EFULL);
     return NULL;
 }
 
@@ -224,17 +235,16 @@ static void test_room_for_a_small_one_is_for_its_size(void)
     pthread_t thread;
     uint64_t id;
 
-    CHECK(notify(client, 6000, &id) == JSONRPCC_OK);
-    CHECK(notify(client, 3500, NULL) == JSONRPCC_OK);
-    CHECK(notify(client, 1000, NULL) == JSONRPCC_EFULL);
+    CHECK(request(client, 6000, &id) == JSONRPCC_OK);
+    CHECK(request(client, 3500, NULL) == JSONRPCC_OK);
+    CHECK(request(client, 1000, NULL) == JSONRPCC_EFULL);
     pthread_create(&thread, NULL, be_refused, client);
     pthread_join(thread, NULL);
     CHECK(!jsonrpcc_room(client, 10));
     jsonrpcc_cancel(client, id);
     CHECK(jsonrpcc_room(client, LONG_MS));
-    CHECK(notify(client, 1000, NULL) == JSONRPCC_OK);
-    jsonrpcc_client_close(client, 0);
-    jsonrpcc_client_free(client);
+    CHECK(request(client, 1000, NULL) == JSONRPCC_OK);
+    end_client(client);
 }
 
 /* ---- a queue -------------------------------------------------------------

@@ -311,11 +311,11 @@ static void test_retries_without_a_server(enum rank rank)
     probe(&driver, "mute", 50, JSONRPCC_WAIT_FOR_READY, JSONRPCC_ETIMEDOUT);
     CHECK(listen(fd, 8) == 0);
     uint64_t until_ms = now_ms() + BOUND_MS;
-    while (info.state != JSONRPCC_SERVER_UP && now_ms() < until_ms) {
+    while (info.connects == 0 && now_ms() < until_ms) {
         step(&driver);
         jsonrpcc_server_get(driver.client, 0, &info, sizeof info);
     }
-    CHECK(info.state == JSONRPCC_SERVER_UP);
+    CHECK(info.connects > 0);
     end(&driver);
     free_driver(&driver);
     close(fd);
