@@ -127,26 +127,33 @@ uint64_t jrc_calls_cancelled(struct jrc_calls *calls)
     return id;
 }
 
+static void lower(uint64_t *bound, uint64_t value)
+{
+    if (value < *bound)
+        *bound = value;
+}
+
+static void set_deadline(struct jrc_calls *calls, uint32_t index,
+                         uint64_t deadline_us)
+{
+    calls->deadlines[index] = deadline_us;
+    /* What is not below one bound is not below the wider ones. */
+    if (deadline_us >= calls->blocks[index / JRC_BLOCK])
+        return;
+    calls->blocks[index / JRC_BLOCK] = deadline_us;
+    lower(&calls->groups[index / JRC_GROUP], deadline_us);
+    lower(&calls->soonest_us, deadline_us);
+}
+
 void jrc_calls_set_deadline(struct jrc_calls *calls, struct jrc_call *call,
                             uint64_t deadline_us)
 {
-    uint32_t index = jrc_calls_index(calls, call);
-    uint64_t *block = &calls->blocks[index / JRC_BLOCK];
-    uint64_t *group = &calls->groups[index / JRC_GROUP];
-
-    calls->deadlines[index] = deadline_us;
-    /* What is not below one bound is not below the wider ones. */
-    if (deadline_us >= *block)
-        return;
-    *block = deadline_us;
-    if (deadline_us < *group)
-        *group = deadline_us;
-    if (deadline_us < calls->soonest_us)
-        calls->soonest_us = deadline_us;
+    set_deadline(calls, jrc_calls_index(calls, call), deadline_us);
 }
 
 /* Slots up to that one are in use for the first time. */
-static void raise_high(struct jrc_calls *calls, uint32_t index)
+__attribute__((noinline)) static void raise_high(struct jrc_calls *calls,
+                                                 uint32_t index)
 {
     for (; calls->high <= index; calls->high++) {
         if (calls->high % JRC_BLOCK == 0)
@@ -167,7 +174,7 @@ void jrc_calls_watch(struct jrc_calls *calls, struct jrc_call *call)
     call->role = 0;
     if (index >= calls->high)
         raise_high(calls, index);
-    jrc_calls_set_deadline(calls, call, deadline_us);
+    set_deadline(calls, index, deadline_us);
 }
 
 void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call)
@@ -188,12 +195,6 @@ void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call)
     if (calls->ended_last == JRC_NO_CALL)
         calls->ended_last = index;
     calls->ended_count++;
-}
-
-static void lower(uint64_t *bound, uint64_t value)
-{
-    if (value < *bound)
-        *bound = value;
 }
 
 struct jrc_call *jrc_calls_expired(struct jrc_calls *calls, uint64_t now_us,

@@ -114,8 +114,7 @@ void jrc_route_finish(struct jrc_engine *engine, struct jrc_call *call,
         count_dead(engine, &engine->conns[server].out, call->frame_len);
     else if (state == JRC_CALL_WAITING)
         count_dead(engine, &engine->waiting, call->frame_len);
-    if (call->role != 0 && outcome->fate != JSONRPCC_ANSWERED &&
-        (call->role & JRC_TRIAL) != 0)
+    if ((call->role & JRC_TRIAL) != 0 && outcome->fate != JSONRPCC_ANSWERED)
         jrc_trial_end(engine, (uint32_t)server, call, now_us);
     jrc_add(&engine->counters.outcomes[outcome->status], 1);
     if (outcome->fate == JSONRPCC_ANSWERED)

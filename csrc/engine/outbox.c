@@ -97,7 +97,7 @@ static bool make_list_room(struct jrc_frames *frames)
 
 /* A queue that was long gives back what it does not need any more.  Without
  * memory for that it stays as it is. */
-static void trim(struct jrc_frames *frames)
+__attribute__((noinline)) static void trim(struct jrc_frames *frames)
 {
     size_t bytes = jrc_frames_size(frames);
     size_t count = frames->last - frames->first;
