@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from jsonrpcc._blocking import Waiting
 from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc._errors import JsonRpcError
-from jsonrpcc._fast import Call, Ordered
+from jsonrpcc._fast import SLICE_MS, Call, Ordered, assign
+from jsonrpcc._fast import Client as _Methods
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._map import Bulk
 from jsonrpcc._options import milliseconds
 from jsonrpcc._params import option_flags
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event
-from jsonrpcc._session import SLICE_MS, Base
+from jsonrpcc._session import Base
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from jsonrpcc._dispatcher import OnError, OnResult
     from jsonrpcc._session import OptionArgs
 
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
@@ -32,9 +32,18 @@ _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
 class _Future(concurrent.futures.Future[Any]):
-    """A future whose cancel() cancels the call as well."""
+    """
+    A future whose cancel() cancels the call as well.
 
-    call: Call | None = None
+    It keeps the client until the outcome, which would be `ClientClosed` otherwise.
+    """
+
+    __slots__ = ("call", "client")  # setting them takes no memory
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.call: Call | None = None
+        self.client: Client | None = None
 
     def cancel(self) -> bool:
         cancelled = super().cancel()
@@ -43,17 +52,19 @@ class _Future(concurrent.futures.Future[Any]):
         return cancelled
 
     def deliver(self, result: Any) -> None:
+        self.client = None
         if self.set_running_or_notify_cancel():
             self.set_result(result)
 
     def fail(self, error: JsonRpcError) -> None:
+        self.client = None
         if self.set_running_or_notify_cancel():
             # No memory to decode a result is no fault of the response.
             cause = error.__cause__
             self.set_exception(cause if isinstance(cause, MemoryError) else error)
 
 
-class Client(Base):
+class Client(_Methods, Base):
     """
     A JSON-RPC 2.0 client for threads.
 
@@ -84,13 +95,8 @@ class Client(Base):
     ) -> None:
         super().__init__(servers, codec=codec, on_event=on_event, **options)
         self._on_event = on_event
-        self._waiting = Waiting(
-            self._handle,
-            self._outcomes,
-            self._codec,
-            self._texts,
-            timeout=self._options.timeout,
-        )
+        self._timeout_ms = milliseconds("timeout", self._options.timeout)
+        self._waiting = Waiting(self._handle, self._outcomes, self._codec)
         try:
             self._open()
         except BaseException:
@@ -104,8 +110,8 @@ class Client(Base):
 
     def _forget(self) -> None:
         """Have nothing that belongs to a process: after fork()."""
-        for name in ("_dispatcher", "request", "notification", "call"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("_dispatcher", None)
+        self._bind(None, None)
 
     def _open(self) -> Dispatcher:
         """
@@ -119,7 +125,8 @@ class Client(Base):
             dispatcher = self._new_dispatcher()
             dispatcher = self.__dict__.setdefault("_dispatcher", dispatcher)
         dispatcher.start()
-        self._take_short_cuts(dispatcher)
+        blocking = self._waiting.blocking(self._texts, self._timeout_ms)
+        self._bind(dispatcher.calls, blocking)
         return dispatcher
 
     def _new_dispatcher(self) -> Dispatcher:
@@ -128,123 +135,8 @@ class Client(Base):
             self._outcomes,
             self._codec,
             self._texts,
-            timeout=self._options.timeout,
+            timeout_ms=self._timeout_ms,
             on_event=self._on_event,
-        )
-
-    def _take_short_cuts(self, dispatcher: Dispatcher) -> None:
-        """
-        Bind the names of our methods to what they call, on this object.
-
-        That leaves out a Python frame in the path of every call; not where a
-        subclass has methods of its own by these names.
-        """
-        short_cuts = {
-            "request": dispatcher.calls.request,
-            "notification": dispatcher.calls.notification,
-            "call": self._waiting.short_cut().call,
-        }
-        for name, function in short_cuts.items():
-            if getattr(type(self), name) is getattr(Client, name):
-                self.__dict__[name] = function
-
-    # ---- callbacks ----------------------------------------------------------
-
-    def request(
-        self,
-        method: str,
-        params: Any = None,
-        on_result: OnResult | None = None,
-        on_error: OnError | None = None,
-        *,
-        timeout: float | None = None,
-        idempotent: bool = False,
-        wait_for_ready: bool = False,
-        block: bool = True,
-    ) -> Call:
-        """
-        Call *method*; run exactly one of *on_result(result)* and *on_error(error)*.
-
-        *params* is a dict, list or tuple, JSON text (single quotes allowed) of
-        an array or object, or None: no params.  *timeout* covers everything from
-        now on; None takes the client's.  *idempotent* calls may be sent again
-        when a connection breaks.  *wait_for_ready* waits for a server until the
-        deadline instead of failing when all are known to be down.  When the
-        client's bounds are reached the caller waits, at most for *timeout*;
-        with ``block=False``, and in callbacks, it does not.
-
-        Without *on_error*, errors are logged.
-
-        Raises:
-            QueueFull: A bound is reached.  No callback will run.
-            ClientClosed: The client is closed.  No callback will run.
-            TypeError, ValueError: The arguments are wrong; says which and where.
-        """
-        # The first call of a process; from then on the name is bound to this one.
-        return self._open().calls.request(
-            method,
-            params,
-            on_result,
-            on_error,
-            timeout=timeout,
-            idempotent=idempotent,
-            wait_for_ready=wait_for_ready,
-            block=block,
-        )
-
-    def notification(
-        self,
-        method: str,
-        params: Any = None,
-        *,
-        timeout: float | None = None,
-        wait_for_ready: bool = False,
-        block: bool = True,
-    ) -> None:
-        """
-        Send a notification; goes on as soon as it is queued.
-
-        There is no answer and no error: one that could not be handed to a
-        server within *timeout* is dropped, and counted in `stats()`.
-
-        Raises as `request` does.
-        """
-        self._open().calls.notification(
-            method, params, timeout=timeout, wait_for_ready=wait_for_ready, block=block
-        )
-
-    # ---- blocking -------------------------------------------------------------
-
-    def call(
-        self,
-        method: str,
-        params: Any = None,
-        *,
-        timeout: float | None = None,
-        idempotent: bool = False,
-        wait_for_ready: bool = False,
-    ) -> Any:
-        """
-        Call *method* and wait: return the result or raise the error.
-
-        Ctrl-C is seen within 0.2 s; it gives the call up.
-
-        Raises:
-            RemoteError: The server answered with an error.
-            RequestTimeout: There was no answer before the deadline.
-            ServerFailure: No server can be reached.
-            ConnectionLost: The connection broke after the request was sent.
-            InvalidResponse: The answer breaks JSON-RPC 2.0 or a limit.
-            QueueFull, ClientClosed, TypeError, ValueError: As `request`.
-        """
-        if self._dispatcher is None:
-            self._open()
-        return self._waiting.call(
-            method,
-            params,
-            timeout=timeout,
-            idempotent=idempotent,
-            wait_for_ready=wait_for_ready,
         )
 
     def submit(
@@ -264,15 +156,18 @@ class Client(Base):
         Raises as `request` does.
         """
         future = _Future()
-        future.call = self.request(
-            method,
-            params,
-            future.deliver,
-            future.fail,
-            timeout=timeout,
-            idempotent=idempotent,
-            wait_for_ready=wait_for_ready,
-        )
+        future.client = self
+        args = (method, params, future.deliver, future.fail)
+        options = {
+            "timeout": timeout,
+            "idempotent": idempotent,
+            "wait_for_ready": wait_for_ready,
+        }
+        try:
+            assign(future, "call", self.request, args, options)
+        except BaseException:
+            future.cancel()
+            raise
         return future
 
     def map(

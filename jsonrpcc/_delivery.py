@@ -46,9 +46,16 @@ class Rest:
         undecoded: Callable[[str, Any, Any], Exception],
         guarded: type[BaseException],
         finish: Callable[[Any, Any, Any], None],
+        repeatable: bool,
         tell: Callable[[Any], None],
     ) -> None:
-        """*guarded* is what a codec may raise and is taken for a refusal."""
+        """
+        *guarded* is what a codec may raise and is taken for a refusal.
+
+        *repeatable*: it is no harm to finish a call twice, and it is finished before
+        it is let go of.  So an exception from outside, that of a signal handler,
+        loses no outcome.
+        """
         self._batch = batch
         self._at = 0
         self._calls = calls
@@ -57,6 +64,7 @@ class Rest:
         self._undecoded = undecoded
         self._guarded = guarded
         self._finish = finish
+        self._repeatable = repeatable
         self._tell = tell
 
     # Each of these ends with the frame that knew a callback, or the loop would
@@ -79,12 +87,14 @@ class Rest:
         token, following = batch.tokens[i], i + 1
         entry = calls.get(token)
         result, error = (None, None) if entry is None else self._decoded(i, entry[-1])
+        if entry is not None and self._repeatable:
+            self._finish(entry, result, error)
         is_last = following == batch.count
         self._at = following
         if is_last:
             batch.count = self._at = 0
         calls.discard(token)
-        if entry is not None:
+        if entry is not None and not self._repeatable:
             self._finish(entry, result, error)
 
     def _deliver_failure(self) -> None:
@@ -95,12 +105,14 @@ class Rest:
         error: JsonRpcError | None = None
         if entry is not None:
             error = self._outcomes.error(failure.outcome, entry[-1])
+            if self._repeatable:
+                self._finish(entry, None, error)
         is_last = following == batch.failure_count
         self._at = following
         if is_last:
             batch.failure_count = self._at = 0
         calls.discard(token)
-        if entry is not None:
+        if entry is not None and not self._repeatable:
             self._finish(entry, None, error)
 
     def _deliver_event(self) -> None:

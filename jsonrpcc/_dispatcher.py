@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._delivery import PAUSE, Rest
 from jsonrpcc._errors import Cancelled, RemoteError, refused
+from jsonrpcc._fast import SLICE_MS
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
-from jsonrpcc._session import SLICE_MS, check_threads, tell_event, tell_failed_listener
-from jsonrpcc._submit import Submitter, callbacks_for
+from jsonrpcc._session import check_threads, tell_event, tell_failed_listener
+from jsonrpcc._submit import callbacks_for
 from jsonrpcc._worker import Bell, Worker
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Dispatcher:
         codec: Codec,
         texts: Texts,
         *,
-        timeout: float,
+        timeout_ms: int,
         on_event: Callable[[Event], object] | None,
     ) -> None:
         check_threads()
@@ -75,8 +76,14 @@ class Dispatcher:
         )
         self._log = log = DispatcherLog()
         self.worker = Worker()
-        submitter = Submitter(texts, self.queue, timeout, self.worker)
-        self.calls = callbacks_for(handle, self.queue, codec, submitter, log.report)
+        self.calls = callbacks_for(
+            handle,
+            self.queue,
+            codec,
+            texts,
+            timeout_ms=timeout_ms,
+            report=log.report,
+        )
         self._codec = codec
         self._idle = Bell()
         self._delivering = False  # what has left `calls` may still run
@@ -102,6 +109,7 @@ class Dispatcher:
             undecoded=self._outcomes.undecodable,
             guarded=BaseException,
             finish=self._finish,
+            repeatable=False,
             tell=self._tell,
         )
         try:
@@ -116,6 +124,7 @@ class Dispatcher:
         wait = lib.jsonrpcc_queue_wait
         deliver = self.calls.deliver
         deliver_rest = rest.deliver
+        self.calls.adopt()
         while (status := wait(queue, batch, log.wait_ms)) in _GOES_ON:
             if log.wait_ms > 0:
                 log.flush()

@@ -3,8 +3,19 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any, Self, final
 
 from jsonrpcc._codec import Codec
+from jsonrpcc._params import Prepared
 
-def bind(addresses: dict[str, int], /) -> None: ...
+SLICE_MS: int
+
+def bind(table: int, /) -> None: ...
+def assign(
+    target: object,
+    name: str,
+    function: Callable[..., object],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    /,
+) -> None: ...
 def hush(by: int, /) -> None: ...
 def set_quieten(function: Callable[[Any, Any], tuple[Any, Any]], /) -> None: ...
 def take(
@@ -21,21 +32,15 @@ class Blocking:
     def __init__(
         self,
         *,
+        client: int,
+        handle: Any,
         codec: Codec,
         make: Callable[[], tuple[int, Any]],
         fail: Callable[[int, str], Exception],
-        otherwise: Callable[..., Any],
-        slice_ms: int,
+        read: Callable[..., Prepared],
+        refuse: Callable[..., Exception],
+        timeout_ms: int,
     ) -> None: ...
-    def call(
-        self,
-        method: str,
-        params: Any = None,
-        *,
-        timeout: float | None = None,
-        idempotent: bool = False,
-        wait_for_ready: bool = False,
-    ) -> Any: ...
 
 class Callbacks:
     def __init__(
@@ -46,12 +51,20 @@ class Callbacks:
         handle: Any,
         keep: Any,
         codec: Codec,
-        request: Callable[..., Call],
         report: Callable[[str, BaseException], object],
-        notification: Callable[..., None],
+        read_request: Callable[..., Prepared],
+        read_notification: Callable[..., Prepared],
+        timeout_ms: int,
+        refuse: Callable[..., Exception],
         call: type[Call],
     ) -> None: ...
     def __len__(self) -> int: ...
+    def get(self, token: int, /) -> tuple[Any, Any, str] | None: ...
+    def discard(self, token: int, /) -> None: ...
+    def adopt(self) -> None: ...
+    def deliver(self, batch: int, /) -> bool: ...
+
+class Client:
     def request(
         self,
         method: str,
@@ -73,21 +86,18 @@ class Callbacks:
         wait_for_ready: bool = False,
         block: bool = True,
     ) -> None: ...
-    def put(self, on_result: Any, on_error: Any, method: str, /) -> int: ...
-    def get(self, token: int, /) -> tuple[Any, Any, str] | None: ...
-    def discard(self, token: int, /) -> None: ...
-    def submit(
+    def call(
         self,
-        call: Call | None,
-        token: int,
-        method: bytes,
-        params: bytes | None,
-        ms: int,
-        flags: int,
-        /,
-    ) -> int: ...
-    def call(self, method: str, /) -> Call: ...
-    def deliver(self, batch: int, /) -> bool: ...
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+    ) -> Any: ...
+    def _bind(
+        self, callbacks: Callbacks | None, blocking: Blocking | None, /
+    ) -> None: ...
 
 @final
 class Pending(Coroutine[Any, Any, Any]):
@@ -98,8 +108,21 @@ class Pending(Coroutine[Any, Any, Any]):
     @property
     def method(self) -> str: ...
     @property
+    def arguments(self) -> tuple[str, bytes | None, int, int]: ...
+    @property
     def future(self) -> asyncio.Future[Any]: ...
-    def cancel(self) -> None: ...
+
+class AsyncClient:
+    def _bind(self, futures: Futures, /) -> None: ...
+
+class Method:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        bound_type: type,
+        client_type: type[AsyncClient],
+        /,
+    ) -> None: ...
 
 class Futures:
     def __init__(
@@ -111,26 +134,35 @@ class Futures:
         keep: Any,
         handle: Any,
         codec: Codec,
+        refuse: Callable[..., Exception],
+        read: Callable[..., Prepared],
         rest: Callable[[], bool],
-        create_future: Callable[[], asyncio.Future[Any]],
-        call_soon: Callable[..., object],
-        otherwise: Callable[..., Coroutine[Any, Any, Any]],
+        loop: asyncio.AbstractEventLoop,
+        when_room: Callable[[Any], Coroutine[Any, Any, Any]],
+        get_running_loop: Callable[[], asyncio.AbstractEventLoop],
         pending: type[Pending],
     ) -> None: ...
     def call(
         self,
         method: str,
-        params: Any = None,
-        *,
-        timeout: float | None = None,
-        idempotent: bool = False,
-        wait_for_ready: bool = False,
-    ) -> Coroutine[Any, Any, Any]: ...
-    def put(self, future: asyncio.Future[Any], method: str, /) -> int: ...
+        params: Any,
+        timeout: float | None,
+        wait_for_ready: bool,
+        idempotent: bool,
+        /,
+    ) -> Pending: ...
+    def notification(
+        self,
+        method: str,
+        params: Any,
+        timeout: float | None,
+        wait_for_ready: bool,
+        /,
+    ) -> Coroutine[Any, Any, Any] | None: ...
+    def again(self, call: Any, ms: int, /) -> bool: ...
     def get(self, token: int, /) -> tuple[asyncio.Future[Any], str] | None: ...
     def discard(self, token: int, /) -> None: ...
     def take_all(self) -> list[tuple[asyncio.Future[Any], str]]: ...
-    def cork(self) -> None: ...
     def on_ready(self) -> None: ...
     def flush(self) -> None: ...
     def fetch(self) -> None: ...

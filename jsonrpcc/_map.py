@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jsonrpcc._errors import refused
-from jsonrpcc._fast import take
+from jsonrpcc._fast import SLICE_MS, take
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import refusal
-from jsonrpcc._session import SLICE_MS, pointer, view
+from jsonrpcc._session import pointer, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

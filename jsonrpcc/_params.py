@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonrpcc._codec import check_finite, nesting_fault
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._options import milliseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jsonrpcc._codec import Codec
+
+    _F = TypeVar("_F", bound=Callable[..., Any])
+
+Prepared = tuple[str, "bytes | None", int, int, bool, Any, Any]
+"""
+A call as _fast submits it: method, params, milliseconds (0: the client's), flags,
+whether its caller waits for room, on_result and on_error.
+"""
 
 LENIENT: int = lib.JSONRPCC_LENIENT
 IDEMPOTENT: int = lib.JSONRPCC_IDEMPOTENT
@@ -24,33 +34,90 @@ def option_flags(idempotent: bool, wait_for_ready: bool) -> int:
     return flags | (WAIT_FOR_READY if wait_for_ready else 0)
 
 
+def _stands_for(method: str) -> Callable[[_F], _F]:
+    """Have errors of the arguments name the method that was called."""
+
+    def rename(function: _F) -> _F:
+        function.__qualname__ = method
+        return function
+
+    return rename
+
+
 class Texts:
-    """Makes texts of methods and params, for one client."""
+    """
+    Reads the arguments of calls that are not the usual ones, for one client.
+
+    `request`, `notification` and `call` have the signatures of the methods of
+    `Client`; *self* is in the place of the client.
+
+    Raises:
+        TypeError, ValueError: As `params`, `method` and `milliseconds`.
+    """
 
     def __init__(self, codec: Codec) -> None:
         self._encode = codec.encode
         self._hides_nan = codec.hides_nan
         self._methods: dict[str, bytes] = {}
 
+    @_stands_for("Client.request")
+    def request(
+        self,
+        method: Any,
+        params: Any = None,
+        on_result: Any = None,
+        on_error: Any = None,
+        *,
+        timeout: Any = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+        block: bool = True,
+    ) -> Prepared:
+        """Read the arguments of `Client.request`."""
+        read = self.awaited(method, params, timeout, wait_for_ready, idempotent)
+        return (*read[:4], bool(block), on_result, on_error)
+
+    @_stands_for("Client.notification")
+    def notification(
+        self,
+        method: Any,
+        params: Any = None,
+        *,
+        timeout: Any = None,
+        wait_for_ready: bool = False,
+        block: bool = True,
+    ) -> Prepared:
+        """Read the arguments of `Client.notification`."""
+        read = self.awaited(method, params, timeout, wait_for_ready)
+        return (*read[:4], bool(block), None, None)
+
+    @_stands_for("Client.call")
     def call(
+        self,
+        method: Any,
+        params: Any = None,
+        *,
+        timeout: Any = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+    ) -> Prepared:
+        """Read the arguments of `Client.call`."""
+        return self.awaited(method, params, timeout, wait_for_ready, idempotent)
+
+    def awaited(
         self,
         method: Any,
         params: Any,
         timeout: Any,
-        *,
+        wait_for_ready: bool,
         idempotent: bool = False,
-        wait_for_ready: bool = False,
-    ) -> tuple[bytes, bytes | None, int, int]:
-        """
-        Return what C takes of a call: method, params, milliseconds and flags.
-
-        Raises:
-            TypeError, ValueError: As `params`, `method` and `milliseconds`.
-        """
+    ) -> Prepared:
+        """Read the arguments of the methods of `AsyncClient`."""
         text, flags = self.params(params)
-        name = self.method(method)
+        self.method(method)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        return name, text, ms, flags | option_flags(idempotent, wait_for_ready)
+        flags |= option_flags(idempotent, wait_for_ready)
+        return method, text, ms, flags, True, None, None
 
     def method(self, method: Any) -> bytes:
         """

@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
 _GOOD_NEWS = ("connected", "trusted", "back")
 
-# Ctrl-C is seen between two slices of a blocking wait.
-SLICE_MS = 100
-
 
 def _in_main_interpreter() -> bool:
     for name in ("_interpreters", "_xxsubinterpreters"):

@@ -6,32 +6,40 @@ import asyncio
 import os
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from jsonrpcc._delivery import PAUSE, Rest
 from jsonrpcc._errors import ClientClosed, JsonRpcError, refused
-from jsonrpcc._fast import Futures, Pending
+from jsonrpcc._fast import AsyncClient as _Methods
+from jsonrpcc._fast import Futures, Method, Pending
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
 from jsonrpcc._options import remaining
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event, refusal
-from jsonrpcc._session import Base, check_threads, pointer, tell_event
+from jsonrpcc._session import Base, check_threads, tell_event
+from jsonrpcc._submit import address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jsonrpcc._session import OptionArgs
 
-NOTIFICATION: int = lib.JSONRPCC_NOTIFICATION
-CORKED: int = lib.JSONRPCC_CORKED
+_F = TypeVar("_F", bound="Callable[..., Any]")
 EFULL: int = lib.JSONRPCC_EFULL
+
+
+def _in_c(function: _F) -> _F:
+    """Make a method of *function* that does the same in C, for usual arguments."""
+    method: Any = Method(function, MethodType, _Methods)
+    return cast("_F", method)
 
 
 _ROOM_CHECK = 0.02  # seconds between two looks for room
 
 
-class AsyncClient(Base):
+class AsyncClient(_Methods, Base):
     """
     A JSON-RPC 2.0 client for asyncio.
 
@@ -65,13 +73,19 @@ class AsyncClient(Base):
         self._rest: Any = None
         self._fds: list[int] = []
 
-    def _open(self) -> None:
+    def _open(self) -> Any:
+        """
+        Return what calls are made by, in the loop that runs: the first one's.
+
+        Raises:
+            RuntimeError: It is another one.
+        """
         loop = asyncio.get_running_loop()
         if self._loop is not None:
             if self._loop is not loop:
                 msg = "this AsyncClient belongs to another event loop"
                 raise RuntimeError(msg)
-            return
+            return self._futures
         check_threads()
         flags = lib.JSONRPCC_QUEUE_FD | lib.JSONRPCC_QUEUE_EVENTS
         queue = lib.jsonrpcc_queue_new(self._handle, flags)
@@ -82,16 +96,18 @@ class AsyncClient(Base):
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
         self._futures = Futures(
-            client=int(ffi.cast("uintptr_t", handle)),
-            queue=int(ffi.cast("uintptr_t", queue)),
-            batch=int(ffi.cast("uintptr_t", self._batch)),
+            client=address(handle),
+            queue=address(queue),
+            batch=address(self._batch),
             keep=(self._queue, self._batch),
             handle=handle,
             codec=self._codec,
+            refuse=refusal,
+            read=self._texts.awaited,
             rest=self._deliver_rest,
-            create_future=loop.create_future,
-            call_soon=loop.call_soon,
-            otherwise=self._call,
+            loop=loop,
+            when_room=self._when_room,
+            get_running_loop=asyncio.get_running_loop,
             pending=Pending,
         )
         self._rest = Rest(
@@ -102,12 +118,10 @@ class AsyncClient(Base):
             undecoded=self._outcomes.undecoded,
             guarded=Exception,
             finish=self._finish,
+            repeatable=True,
             tell=self._tell,
         )
-        # On this object the name stands for what it would call, a frame less;
-        # not where a subclass has a method of its own by this name.
-        if type(self).call is AsyncClient.call:
-            self.__dict__["call"] = self._futures.call
+        self._bind(self._futures)
         self._loop = loop
         self._pid = os.getpid()
         # The second one is for the client's sockets: this loop drives them while
@@ -118,7 +132,9 @@ class AsyncClient(Base):
         for fd in self._fds:
             loop.add_reader(fd, self._futures.on_ready)
         self._futures.on_ready()
+        return self._futures
 
+    @_in_c
     async def call(
         self,
         method: str,
@@ -131,49 +147,15 @@ class AsyncClient(Base):
         """
         Call *method*; return the result or raise the error.
 
-        Cancelling the task cancels the call.  Arguments and errors as for
+        It is sent when it is first awaited, or by the task that it is made; once it
+        was sent, cancelling the task cancels the call.  Arguments and errors as for
         `jsonrpcc.Client.call`; when the client's bounds are reached it waits.
-        """
-        if self._futures is None:
-            self._open()
-        return await self._call(
-            method,
-            params,
-            timeout=timeout,
-            idempotent=idempotent,
-            wait_for_ready=wait_for_ready,
-        )
 
-    async def _call(
-        self,
-        method: str,
-        params: Any = None,
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109
-        idempotent: bool = False,
-        wait_for_ready: bool = False,
-    ) -> Any:
-        """Call with unusual arguments, or where there was no room."""
-        name, text, ms, flags = self._texts.call(
-            method,
-            params,
-            timeout,
-            idempotent=idempotent,
-            wait_for_ready=wait_for_ready,
-        )
-        loop, futures = self._loop, self._futures
-        future = loop.create_future()
-        token = futures.put(future, method)
-        try:
-            call_id = await self._submit(method, (token, name, text, ms), flags)
-        except BaseException:
-            futures.discard(token)
-            raise
-        try:
-            return await future
-        except asyncio.CancelledError:
-            lib.jsonrpcc_cancel(self._handle, call_id)
-            raise
+        Raises:
+            RuntimeError: The client belongs to another event loop, see there.
+        """
+        call = self._open().call
+        return await call(method, params, timeout, wait_for_ready, idempotent)
 
     async def notification(
         self,
@@ -189,33 +171,26 @@ class AsyncClient(Base):
         Waits only when the client's bounds are reached.  Arguments and errors as
         for `jsonrpcc.Client.notification`.
         """
-        if self._loop is None:
-            self._open()
-        name, text, ms, flags = self._texts.call(
-            method, params, timeout, wait_for_ready=wait_for_ready
-        )
-        await self._submit(method, (0, name, text, ms), flags | NOTIFICATION)
+        room = self._open().notification(method, params, timeout, wait_for_ready)
+        if room is not None:
+            await room
 
-    async def _submit(
-        self, method: str, call: tuple[int, bytes, bytes | None, int], flags: int
-    ) -> int:
-        """Submit, where there is no room wait for it, or raise; return the id."""
-        token, name, text, ms = call
-        args = (token, name, len(name), *pointer(text))
-        corked = flags | CORKED
-        result: int = lib.jsonrpcc_queue_request(self._queue, *args, ms, corked)
-        if result == -EFULL:
-            deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
-            while result == -EFULL and (left := remaining(deadline)):
-                self._futures.flush()
-                await asyncio.sleep(min(left / 1000, _ROOM_CHECK))
-                # What was spent on waiting is gone from the call's time.
-                left = remaining(deadline) or 1
-                result = lib.jsonrpcc_queue_request(self._queue, *args, left, corked)
-        if result <= 0:
-            raise refusal(-result, method, text, flags)
-        self._futures.cork()
-        return result
+    async def _when_room(self, call: Any) -> Any:
+        """
+        Wait until there is room for a call, and then for its outcome.
+
+        *call* is what `_fast.Futures` has made of its arguments.
+        """
+        again = self._futures.again
+        method, text, ms, flags = call[:4] if type(call) is tuple else call.arguments
+        deadline = time.monotonic() + (ms / 1000 or self._options.timeout)
+        while left := remaining(deadline):
+            self._futures.flush()
+            await asyncio.sleep(min(left / 1000, _ROOM_CHECK))
+            # What was spent on waiting is gone from the call's time.
+            if again(call, remaining(deadline) or 1):
+                return None if type(call) is tuple else await call.future
+        raise refusal(EFULL, method, text, flags)
 
     def _deliver_rest(self) -> bool:
         """Deliver what is in the batch beside good results; whether all of it."""

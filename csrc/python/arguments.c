@@ -1,4 +1,5 @@
-/* The arguments of a call, as far as they are the usual ones. */
+/* The arguments of a call: the usual ones, and what Python code makes of
+ * others. */
 
 #include "python/module.h"
 
@@ -31,20 +32,33 @@ bool fast_read_timeout(PyObject *value, int32_t *ms)
     return true;
 }
 
-static bool read_keyword(struct fast_arguments *a, PyObject *name,
+bool fast_read_method(struct fast_arguments *a, PyObject *method)
+{
+    a->method = method;
+    a->method_text = PyUnicode_AsUTF8AndSize(method, &a->method_len);
+    return a->method_text != NULL;
+}
+
+static bool read_keyword(struct fast_arguments *a,
+                         const struct fast_style *style, PyObject *name,
                          PyObject *value)
 {
     if (name == fast_names.timeout)
         return fast_read_timeout(value, &a->timeout_ms);
     if (name == fast_names.idempotent)
-        return fast_read_flag(value, JSONRPCC_IDEMPOTENT, &a->flags);
+        return (style->flags & JSONRPCC_IDEMPOTENT) != 0 &&
+               fast_read_flag(value, JSONRPCC_IDEMPOTENT, &a->flags);
     if (name == fast_names.wait_for_ready)
         return fast_read_flag(value, JSONRPCC_WAIT_FOR_READY, &a->flags);
-    if (name == fast_names.block)
-        return value == Py_True;
-    if (name == fast_names.on_result && a->on_result == NULL)
+    if (name == fast_names.block && style->block) {
+        a->block = value == Py_True;
+        return value == Py_True || value == Py_False;
+    }
+    if (name == fast_names.on_result && style->callbacks &&
+        a->on_result == NULL)
         a->on_result = value;
-    else if (name == fast_names.on_error && a->on_error == NULL)
+    else if (name == fast_names.on_error && style->callbacks &&
+             a->on_error == NULL)
         a->on_error = value;
     else if (name == fast_names.params && a->params == NULL)
         a->params = value;
@@ -53,57 +67,37 @@ static bool read_keyword(struct fast_arguments *a, PyObject *name,
     return true;
 }
 
-bool fast_read_arguments(struct fast_arguments *a, PyObject *const *args,
-                         Py_ssize_t n, PyObject *kwnames, Py_ssize_t most)
+/* False, and no exception is set: they are unusual. */
+static bool read_usual(struct fast_arguments *a, const struct fast_style *style,
+                       PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
 {
     Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_Size(kwnames);
 
-    if (n < 1 || n > most || !PyUnicode_CheckExact(args[0]))
+    if (n < 1 || n > style->most || !PyUnicode_CheckExact(args[0]))
         return false;
-    memset(a, 0, sizeof *a);
-    a->method = args[0];
     a->params = n > 1 ? args[1] : NULL;
     a->on_result = n > 2 ? args[2] : NULL;
     a->on_error = n > 3 ? args[3] : NULL;
     for (Py_ssize_t i = 0; i < named; i++)
-        if (!read_keyword(a, PyTuple_GetItem(kwnames, i), args[n + i]))
+        if (!read_keyword(a, style, PyTuple_GetItem(kwnames, i), args[n + i]))
             return false;
-    a->method_text = PyUnicode_AsUTF8AndSize(a->method, &a->method_len);
-    if (a->method_text != NULL)
+    if (fast_read_method(a, args[0]))
         return true;
     PyErr_Clear();
     return false;
 }
 
-int64_t fast_submit(jsonrpcc_queue *queue, const struct fast_arguments *a,
-                    PyObject *text, uint64_t token, uint32_t flags)
-{
-    char *params = NULL;
-    Py_ssize_t len = 0;
-
-    if (text != Py_None)
-        PyBytes_AsStringAndSize(text, &params, &len);
-    return fast_core.queue_request(queue, token, a->method_text,
-                                   (size_t)a->method_len, params, (size_t)len,
-                                   a->timeout_ms, a->flags | flags);
-}
-
-PyObject *fast_otherwise(PyObject *function, PyObject *self,
-                         PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
+PyObject *fast_call_with(PyObject *function, PyObject *const *args,
+                         Py_ssize_t n, PyObject *kwnames)
 {
     Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_Size(kwnames);
-    Py_ssize_t first = self != NULL;
-    PyObject *positional = PyTuple_New(first + n);
+    PyObject *positional = PyTuple_New(n);
     PyObject *keywords = PyDict_New();
     PyObject *result = NULL;
 
     if (positional != NULL && keywords != NULL) {
-        if (self != NULL)
-            PyTuple_SetItem(positional, 0, Py_NewRef(self));
-        for (Py_ssize_t i = 0; i < n; i++) {
-            Py_INCREF(args[i]);
-            PyTuple_SetItem(positional, first + i, args[i]);
-        }
+        for (Py_ssize_t i = 0; i < n; i++)
+            PyTuple_SetItem(positional, i, Py_NewRef(args[i]));
         Py_ssize_t i = 0;
         while (i < named &&
                PyDict_SetItem(keywords, PyTuple_GetItem(kwnames, i),
@@ -115,4 +109,84 @@ PyObject *fast_otherwise(PyObject *function, PyObject *self,
     Py_XDECREF(positional);
     Py_XDECREF(keywords);
     return result;
+}
+
+bool fast_read_prepared(struct fast_arguments *a, PyObject *prepared)
+{
+    PyObject *method;
+    int block;
+
+    *a = (struct fast_arguments){.owner = prepared};
+    if (prepared != NULL && !PyTuple_Check(prepared))
+        PyErr_SetString(PyExc_TypeError, "not a prepared call");
+    else if (prepared != NULL &&
+             PyArg_ParseTuple(prepared, "UOiIpOO", &method, &a->text,
+                              &a->timeout_ms, &a->flags, &block, &a->on_result,
+                              &a->on_error) &&
+             fast_read_method(a, method)) {
+        a->block = block != 0;
+        Py_INCREF(a->text);
+        return true;
+    }
+    Py_XDECREF(prepared);
+    return false;
+}
+
+bool fast_read_usual(struct fast_arguments *a, const struct fast_style *style,
+                     const struct fast_codec *codec, PyObject *const *args,
+                     Py_ssize_t n, PyObject *kwnames)
+{
+    *a = (struct fast_arguments){.block = true};
+    if (read_usual(a, style, args, n, kwnames))
+        a->text = fast_encode(codec, a->params);
+    return a->text != NULL;
+}
+
+bool fast_read(struct fast_arguments *a, const struct fast_style *style,
+               const struct fast_codec *codec, PyObject *read,
+               PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
+{
+    return fast_read_usual(a, style, codec, args, n, kwnames) ||
+           (!PyErr_Occurred() &&
+            fast_read_prepared(a, fast_call_with(read, args, n, kwnames)));
+}
+
+void fast_arguments_clear(struct fast_arguments *a)
+{
+    Py_CLEAR(a->text);
+    Py_CLEAR(a->owner);
+}
+
+void fast_text(PyObject *text, char **bytes, size_t *len)
+{
+    Py_ssize_t size = 0;
+
+    *bytes = NULL;
+    if (text != Py_None)
+        PyBytes_AsStringAndSize(text, bytes, &size);
+    *len = (size_t)size;
+}
+
+int64_t fast_submit(jsonrpcc_queue *queue, const struct fast_arguments *a,
+                    uint64_t token, uint32_t flags)
+{
+    char *params;
+    size_t len;
+
+    fast_text(a->text, &params, &len);
+    return fast_core->queue_request(queue, token, a->method_text,
+                                    (size_t)a->method_len, params, len,
+                                    a->timeout_ms, a->flags | flags);
+}
+
+void fast_refuse(PyObject *refuse, jsonrpcc_status status,
+                 const struct fast_arguments *a)
+{
+    PyObject *error = PyObject_CallFunction(refuse, "iOOI", (int)status,
+                                            a->method, a->text, a->flags);
+
+    if (error != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+    }
 }

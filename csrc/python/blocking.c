@@ -9,10 +9,13 @@ enum { KEPT = 16 };
 
 struct blocking {
     PyObject_HEAD struct fast_codec codec;
-    PyObject *make;      /* () -> (address of a new sync, what keeps it) */
-    PyObject *fail;      /* (address, method) -> the exception of its outcome */
-    PyObject *otherwise; /* call() for unusual arguments */
-    int32_t slice_ms;
+    jsonrpcc_client *client;
+    PyObject *handle;   /* keeps client */
+    PyObject *make;     /* () -> (address of a new sync, what keeps it) */
+    PyObject *fail;     /* (address, method) -> the exception of its outcome */
+    PyObject *read;     /* as of fast_read() */
+    PyObject *refuse;   /* as of fast_refuse() */
+    int32_t timeout_ms; /* of calls that name none */
     PyObject *kept[KEPT]; /* pairs as of make() */
     int count;
 };
@@ -35,24 +38,39 @@ static void give_back(struct blocking *self, PyObject *pair)
 
 /* The outcome's status, or why the call was refused; EPENDING with an
  * exception: a signal handler raised. */
-static jsonrpcc_status wait(struct blocking *self, jsonrpcc_sync *sync,
-                            const struct fast_arguments *a, PyObject *text)
+static jsonrpcc_status wait(jsonrpcc_sync *sync, const struct fast_arguments *a)
 {
-    char *params = NULL;
-    Py_ssize_t len = 0;
+    char *params;
+    size_t len;
 
-    if (text != Py_None)
-        PyBytes_AsStringAndSize(text, &params, &len);
+    fast_text(a->text, &params, &len);
     PyThreadState *state = PyEval_SaveThread();
-    jsonrpcc_status status = fast_core.sync_call(
-        sync, a->method_text, (size_t)a->method_len, params, (size_t)len,
-        a->timeout_ms, a->flags, self->slice_ms);
+    jsonrpcc_status status = fast_core->sync_call(
+        sync, a->method_text, (size_t)a->method_len, params, len, a->timeout_ms,
+        a->flags, FAST_SLICE_MS);
     PyEval_RestoreThread(state);
     while (status == JSONRPCC_EPENDING && PyErr_CheckSignals() == 0) {
         state = PyEval_SaveThread();
-        status = fast_core.sync_wait(sync, self->slice_ms);
+        status = fast_core->sync_wait(sync, FAST_SLICE_MS);
         PyEval_RestoreThread(state);
     }
+    return status;
+}
+
+/* As wait(); where there is no room, wait for that first. */
+static jsonrpcc_status wait_with_room(const struct blocking *self,
+                                      jsonrpcc_sync *sync,
+                                      struct fast_arguments *a)
+{
+    jsonrpcc_status status = wait(sync, a);
+    struct fast_room room;
+
+    if (status != JSONRPCC_EFULL)
+        return status;
+    fast_room_init(&room, self->client, NULL,
+                   a->timeout_ms > 0 ? a->timeout_ms : self->timeout_ms);
+    while (status == JSONRPCC_EFULL && fast_room_wait(&room, &a->timeout_ms))
+        status = wait(sync, a);
     return status;
 }
 
@@ -62,7 +80,7 @@ static PyObject *conclude(struct blocking *self, PyObject *pair,
                           PyObject *method)
 {
     if (status == JSONRPCC_OK) {
-        const jsonrpcc_outcome *outcome = fast_core.sync_outcome(sync);
+        const jsonrpcc_outcome *outcome = fast_core->sync_outcome(sync);
         PyObject *result =
             fast_decode(&self->codec, outcome->json, outcome->json_len);
         /* Of the codec's errors the caller gets another one, but Python being
@@ -81,61 +99,63 @@ static PyObject *conclude(struct blocking *self, PyObject *pair,
     return NULL;
 }
 
-static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
-                      PyObject *kwnames)
+PyObject *fast_call(PyObject *object, PyObject *const *args, Py_ssize_t n,
+                    PyObject *kwnames)
 {
+    static const struct fast_style style = {
+        .most = 2,
+        .flags = JSONRPCC_IDEMPOTENT | JSONRPCC_WAIT_FOR_READY,
+    };
     struct blocking *self = (struct blocking *)object;
     struct fast_arguments a;
-    PyObject *text = NULL, *result = NULL;
+    PyObject *result = NULL;
 
-    if (fast_read_arguments(&a, args, n, kwnames, 2) && a.on_result == NULL &&
-        a.on_error == NULL)
-        text = fast_encode(&self->codec, a.params);
-    if (text == NULL)
-        return PyErr_Occurred()
-                   ? NULL
-                   : fast_otherwise(self->otherwise, NULL, args, n, kwnames);
+    if (!fast_read(&a, &style, &self->codec, self->read, args, n, kwnames))
+        return NULL;
     PyObject *pair = take(self);
     jsonrpcc_sync *sync =
         pair == NULL ? NULL : PyLong_AsVoidPtr(PyTuple_GetItem(pair, 0));
     jsonrpcc_status status =
-        sync == NULL ? JSONRPCC_EPENDING : wait(self, sync, &a, text);
-    Py_DECREF(text);
+        sync == NULL ? JSONRPCC_EPENDING : wait_with_room(self, sync, &a);
     if (status == JSONRPCC_EPENDING) {
-        Py_XDECREF(pair); /* with it goes the call, if there is one */
-        return NULL;
-    }
-    bool has_ended = fast_core.sync_outcome(sync) != NULL;
-    if (has_ended)
+        Py_CLEAR(pair); /* with it goes the call, if there is one */
+    } else if (fast_core->sync_outcome(sync) != NULL) {
         result = conclude(self, pair, sync, status, a.method);
-    give_back(self, pair);
-    if (has_ended)
-        return result;
-    return fast_otherwise(self->otherwise, NULL, args, n, kwnames);
+    } else if (!PyErr_Occurred()) {
+        fast_refuse(self->refuse, status, &a);
+    }
+    if (pair != NULL)
+        give_back(self, pair);
+    fast_arguments_clear(&a);
+    return result;
 }
 
 /* ---- the object ---- */
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"codec",     "make",     "fail",
-                            "otherwise", "slice_ms", NULL};
+    static char *names[] = {"client", "handle", "codec",      "make", "fail",
+                            "read",   "refuse", "timeout_ms", NULL};
     struct blocking *self = (struct blocking *)object;
-    PyObject *codec, *make, *fail, *otherwise;
-    int slice_ms;
+    PyObject *client, *handle, *codec, *make, *fail, *read, *refuse;
+    int timeout_ms;
 
     if (self->make != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOi", names, &codec,
-                                     &make, &fail, &otherwise, &slice_ms) ||
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "$O!OOOOOOi", names, &PyLong_Type, &client, &handle,
+            &codec, &make, &fail, &read, &refuse, &timeout_ms) ||
         !fast_codec_read(&self->codec, codec))
         return -1;
+    self->client = PyLong_AsVoidPtr(client);
+    self->handle = Py_NewRef(handle);
     self->make = Py_NewRef(make);
     self->fail = Py_NewRef(fail);
-    self->otherwise = Py_NewRef(otherwise);
-    self->slice_ms = slice_ms;
+    self->read = Py_NewRef(read);
+    self->refuse = Py_NewRef(refuse);
+    self->timeout_ms = timeout_ms;
     return 0;
 }
 
@@ -146,7 +166,9 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->make);
     Py_VISIT(self->fail);
-    Py_VISIT(self->otherwise);
+    Py_VISIT(self->handle);
+    Py_VISIT(self->read);
+    Py_VISIT(self->refuse);
     for (int i = 0; i < self->count; i++)
         Py_VISIT(self->kept[i]);
     return fast_codec_visit(&self->codec, visit, arg);
@@ -161,15 +183,11 @@ static int clear(PyObject *object)
     fast_codec_clear(&self->codec);
     Py_CLEAR(self->make);
     Py_CLEAR(self->fail);
-    Py_CLEAR(self->otherwise);
+    Py_CLEAR(self->read);
+    Py_CLEAR(self->refuse);
+    Py_CLEAR(self->handle); /* last: what was kept needs it */
     return 0;
 }
-
-static PyMethodDef methods[] = {
-    {"call", (PyCFunction)(void (*)(void))call, METH_FASTCALL | METH_KEYWORDS,
-     "See jsonrpcc.Client.call."},
-    {NULL, NULL, 0, NULL},
-};
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, "Calls whose callers wait."},
@@ -178,7 +196,6 @@ static PyType_Slot slots[] = {
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
     {Py_tp_dealloc, fast_dealloc},
-    {Py_tp_methods, methods},
     {0, NULL},
 };
 

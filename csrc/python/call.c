@@ -52,7 +52,7 @@ static PyObject *cancel(PyObject *self, PyObject *unused)
     struct call *call = (struct call *)self;
 
     (void)unused;
-    fast_core.cancel(call->client, call->id);
+    fast_core->cancel(call->client, call->id);
     Py_RETURN_NONE;
 }
 

@@ -4,19 +4,21 @@
 
 struct callbacks {
     PyObject_HEAD struct fast_calls calls;
-    PyObject *call_type;    /* jsonrpcc.Call */
-    PyObject *report;       /* told (method, exception) of a callback */
-    PyObject *request;      /* (self, ...): for unusual arguments */
-    PyObject *notification; /* likewise */
+    PyObject *call_type;         /* jsonrpcc.Call */
+    PyObject *report;            /* told (method, exception) of a callback */
+    PyObject *read_request;      /* as of fast_read() */
+    PyObject *read_notification; /* likewise */
+    int32_t timeout_ms;          /* of calls that name none */
+    unsigned long thread;        /* which runs the callbacks; 0: none yet */
 };
 
 /* ---- submitting ---- */
 
 /* As fast_entries_put(), with what is said of fast_quieten. */
-static uint32_t put_quietened(struct fast_entries *entries, PyObject *on_result,
+static uint64_t put_quietened(struct fast_entries *entries, PyObject *on_result,
                               PyObject *on_error, PyObject *method)
 {
-    uint32_t token = FAST_NO_ENTRY;
+    uint64_t token = FAST_NO_ENTRY;
     PyObject *both = PyObject_CallFunctionObjArgs(
         fast_quieten, on_result != NULL ? on_result : Py_None,
         on_error != NULL ? on_error : Py_None, NULL);
@@ -37,128 +39,115 @@ static bool is_callback(PyObject *object, const char *name)
     return good;
 }
 
-static uint32_t put(struct fast_entries *entries, PyObject *on_result,
-                    PyObject *on_error, PyObject *method)
+static uint64_t put(struct fast_entries *entries,
+                    const struct fast_arguments *a)
 {
-    if (!is_callback(on_result, "on_result") ||
-        !is_callback(on_error, "on_error"))
+    if (!is_callback(a->on_result, "on_result") ||
+        !is_callback(a->on_error, "on_error"))
         return FAST_NO_ENTRY;
     return fast_hushed > 0
-               ? put_quietened(entries, on_result, on_error, method)
-               : fast_entries_put(entries, on_result, on_error, method);
+               ? put_quietened(entries, a->on_result, a->on_error, a->method)
+               : fast_entries_put(entries, a->on_result, a->on_error,
+                                  a->method);
 }
 
-static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
-                         PyObject *kwnames)
+/* Submit a call with its entry, or neither; id, negated status, or 0 with an
+ * exception. */
+static int64_t submit(struct callbacks *self, const struct fast_arguments *a)
 {
+    struct fast_entries *entries = &self->calls.entries;
+
+    if ((a->flags & JSONRPCC_NOTIFICATION) != 0)
+        return fast_submit(self->calls.queue, a, 0, 0);
+    uint64_t token = put(entries, a);
+    if (token == FAST_NO_ENTRY)
+        return 0;
+    int64_t id = fast_submit(self->calls.queue, a, token, 0);
+    if (id <= 0)
+        fast_entries_discard(entries, token);
+    return id;
+}
+
+/* As submit(); where there is no room, wait for it. */
+static int64_t submit_with_room(struct callbacks *self,
+                                struct fast_arguments *a)
+{
+    int64_t id = submit(self, a);
+    struct fast_room room;
+
+    if (id != -JSONRPCC_EFULL)
+        return id;
+    if (PyThread_get_thread_ident() == self->thread) {
+        /* Waiting would be for ourselves; there is a reserve. */
+        a->flags |= JSONRPCC_RESERVE;
+        return submit(self, a);
+    }
+    if (!a->block)
+        return id;
+    fast_room_init(&room, self->calls.client, self->calls.queue,
+                   a->timeout_ms > 0 ? a->timeout_ms : self->timeout_ms);
+    while (id == -JSONRPCC_EFULL && fast_room_wait(&room, &a->timeout_ms))
+        id = submit(self, a);
+    return PyErr_Occurred() ? 0 : id;
+}
+
+/* Whether the call was accepted; if not, an exception is set.  Nothing may fail
+ * once it is, and no Python code runs until the caller has its Call. */
+static bool accept(struct callbacks *self, struct fast_arguments *a,
+                   PyObject *call)
+{
+    int64_t id = submit_with_room(self, a);
+
+    if (id < 0)
+        fast_refuse(self->calls.refuse, (jsonrpcc_status)-id, a);
+    if (id <= 0)
+        return false;
+    if (call != NULL)
+        fast_call_set_id(call, (uint64_t)id);
+    return true;
+}
+
+PyObject *fast_request(PyObject *object, PyObject *const *args, Py_ssize_t n,
+                       PyObject *kwnames)
+{
+    static const struct fast_style style = {
+        .most = 4,
+        .flags = JSONRPCC_IDEMPOTENT | JSONRPCC_WAIT_FOR_READY,
+        .callbacks = true,
+        .block = true,
+    };
     struct callbacks *self = (struct callbacks *)object;
     struct fast_arguments a;
-    PyObject *text = NULL;
 
-    if (fast_read_arguments(&a, args, n, kwnames, 4))
-        text = fast_encode(&self->calls.codec, a.params);
-    if (text == NULL)
-        return PyErr_Occurred()
-                   ? NULL
-                   : fast_otherwise(self->request, object, args, n, kwnames);
-    /* All memory is taken first: an accepted call must not end in an error. */
+    if (!fast_read(&a, &style, &self->calls.codec, self->read_request, args, n,
+                   kwnames))
+        return NULL;
     PyObject *call = fast_call_new(self->call_type, self->calls.handle,
                                    self->calls.client, a.method);
-    uint32_t token = call == NULL ? FAST_NO_ENTRY
-                                  : put(&self->calls.entries, a.on_result,
-                                        a.on_error, a.method);
-    int64_t id = 0;
-    if (token != FAST_NO_ENTRY) {
-        id = fast_submit(self->calls.queue, &a, text, token, 0);
-        if (id > 0)
-            fast_call_set_id(call, (uint64_t)id);
-        else
-            fast_entries_discard(&self->calls.entries, token);
-    }
-    Py_DECREF(text);
-    if (id > 0)
-        return call;
-    Py_XDECREF(call);
-    if (token == FAST_NO_ENTRY)
-        return NULL;
-    return fast_otherwise(self->request, object, args, n, kwnames);
+    if (call != NULL && !accept(self, &a, call))
+        Py_CLEAR(call);
+    fast_arguments_clear(&a);
+    return call;
 }
 
-static PyObject *notification(PyObject *object, PyObject *const *args,
-                              Py_ssize_t n, PyObject *kwnames)
+PyObject *fast_notification(PyObject *object, PyObject *const *args,
+                            Py_ssize_t n, PyObject *kwnames)
 {
+    static const struct fast_style style = {
+        .most = 2,
+        .flags = JSONRPCC_WAIT_FOR_READY,
+        .block = true,
+    };
     struct callbacks *self = (struct callbacks *)object;
     struct fast_arguments a;
-    PyObject *text = NULL;
-    int64_t id = 0;
 
-    if (fast_read_arguments(&a, args, n, kwnames, 2) && a.on_result == NULL &&
-        a.on_error == NULL && (a.flags & JSONRPCC_IDEMPOTENT) == 0)
-        text = fast_encode(&self->calls.codec, a.params);
-    if (text != NULL) {
-        id = fast_submit(self->calls.queue, &a, text, 0, JSONRPCC_NOTIFICATION);
-        Py_DECREF(text);
-    }
-    if (id > 0)
-        Py_RETURN_NONE;
-    if (PyErr_Occurred())
+    if (!fast_read(&a, &style, &self->calls.codec, self->read_notification,
+                   args, n, kwnames))
         return NULL;
-    return fast_otherwise(self->notification, object, args, n, kwnames);
-}
-
-/* put(on_result, on_error, method) -> token */
-static PyObject *put_entry(PyObject *object, PyObject *args)
-{
-    PyObject *on_result, *on_error, *method;
-
-    if (!PyArg_ParseTuple(args, "OOU", &on_result, &on_error, &method))
-        return NULL;
-    uint32_t token = put(&((struct callbacks *)object)->calls.entries,
-                         on_result, on_error, method);
-    return token == FAST_NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
-}
-
-/* submit(call or None, token, method, params or None, ms, flags) -> status
- *
- * It takes no memory once the call is accepted: the id is the call's. */
-static PyObject *submit_texts(PyObject *object, PyObject *args)
-{
-    struct callbacks *self = (struct callbacks *)object;
-    PyObject *call;
-    unsigned long long token;
-    const char *method, *params;
-    Py_ssize_t method_len, params_len;
-    int ms;
-    unsigned flags;
-
-    if (!PyArg_ParseTuple(args, "OKy#z#iI", &call, &token, &method, &method_len,
-                          &params, &params_len, &ms, &flags))
-        return NULL;
-    if (call != Py_None && (PyObject *)Py_TYPE(call) != self->call_type) {
-        PyErr_SetString(PyExc_TypeError, "not a Call");
-        return NULL;
-    }
-    int64_t id = fast_core.queue_request(self->calls.queue, token, method,
-                                         (size_t)method_len, params,
-                                         (size_t)params_len, ms, flags);
-    if (id <= 0)
-        return PyLong_FromLongLong(-id);
-    if (call != Py_None)
-        fast_call_set_id(call, (uint64_t)id);
-    return PyLong_FromLong(JSONRPCC_OK);
-}
-
-/* call(method) -> Call, which submit() may be given */
-static PyObject *make_call(PyObject *object, PyObject *method)
-{
-    struct callbacks *self = (struct callbacks *)object;
-
-    if (!PyUnicode_Check(method)) {
-        PyErr_SetString(PyExc_TypeError, "method is not a str");
-        return NULL;
-    }
-    return fast_call_new(self->call_type, self->calls.handle,
-                         self->calls.client, method);
+    a.flags |= JSONRPCC_NOTIFICATION;
+    bool accepted = accept(self, &a, NULL);
+    fast_arguments_clear(&a);
+    return accepted ? Py_NewRef(Py_None) : NULL;
 }
 
 /* ---- delivering ---- */
@@ -202,6 +191,14 @@ static void tell_exception(struct callbacks *self, PyObject *method)
     Py_XDECREF(traceback);
 }
 
+/* adopt(): this thread runs the callbacks from now on */
+static PyObject *adopt(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    ((struct callbacks *)object)->thread = PyThread_get_thread_ident();
+    Py_RETURN_NONE;
+}
+
 /* deliver(address of a batch) -> whether that was all
  *
  * Results that can be decoded; no more.  The counts tell what is left. */
@@ -241,26 +238,31 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"client", "queue",   "handle", "keep",
-                            "codec",  "request", "report", "notification",
-                            "call",   NULL};
+    static char *names[] = {
+        "client",     "queue",  "handle",       "keep",
+        "codec",      "report", "read_request", "read_notification",
+        "timeout_ms", "refuse", "call",         NULL};
     struct callbacks *self = (struct callbacks *)object;
-    PyObject *client, *queue, *handle, *keep, *codec;
-    PyObject *request_, *report, *notification_, *call_type;
+    PyObject *client, *queue, *handle, *keep, *codec, *report;
+    PyObject *read_request, *read_notification, *refuse, *call_type;
+    int timeout_ms;
 
     if (self->call_type != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!OOOOOOO", names,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!OOOOOOiOO", names,
                                      &PyLong_Type, &client, &PyLong_Type,
-                                     &queue, &handle, &keep, &codec, &request_,
-                                     &report, &notification_, &call_type) ||
-        !fast_calls_init(&self->calls, client, queue, handle, keep, codec))
+                                     &queue, &handle, &keep, &codec, &report,
+                                     &read_request, &read_notification,
+                                     &timeout_ms, &refuse, &call_type) ||
+        !fast_calls_init(&self->calls, client, queue, handle, keep, codec,
+                         refuse))
         return -1;
-    self->request = Py_NewRef(request_);
     self->report = Py_NewRef(report);
-    self->notification = Py_NewRef(notification_);
+    self->read_request = Py_NewRef(read_request);
+    self->read_notification = Py_NewRef(read_notification);
+    self->timeout_ms = timeout_ms;
     self->call_type = Py_NewRef(call_type);
     return 0;
 }
@@ -272,8 +274,8 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->call_type);
     Py_VISIT(self->report);
-    Py_VISIT(self->request);
-    Py_VISIT(self->notification);
+    Py_VISIT(self->read_request);
+    Py_VISIT(self->read_notification);
     return fast_calls_visit(&self->calls, visit, arg);
 }
 
@@ -282,8 +284,8 @@ static int clear(PyObject *object)
     struct callbacks *self = (struct callbacks *)object;
 
     Py_CLEAR(self->report);
-    Py_CLEAR(self->request);
-    Py_CLEAR(self->notification);
+    Py_CLEAR(self->read_request);
+    Py_CLEAR(self->read_notification);
     Py_CLEAR(self->call_type);
     fast_calls_clear(&self->calls);
     return 0;
@@ -294,21 +296,12 @@ static Py_ssize_t length(PyObject *object)
     return ((struct callbacks *)object)->calls.entries.live;
 }
 
-#define FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
-
 static PyMethodDef methods[] = {
-    {"request", FASTCALL(request), METH_FASTCALL | METH_KEYWORDS,
-     "See jsonrpcc.Client.request."},
-    {"notification", FASTCALL(notification), METH_FASTCALL | METH_KEYWORDS,
-     "See jsonrpcc.Client.notification."},
-    {"put", put_entry, METH_VARARGS,
-     "put(on_result, on_error, method): the token of a new entry."},
     {"get", get_entry, METH_O,
      "get(token): its (on_result, on_error, method), or None."},
     {"discard", discard_entry, METH_O, "discard(token): forget its entry."},
-    {"submit", submit_texts, METH_VARARGS,
-     "submit(call, token, method, params, ms, flags): status."},
-    {"call", make_call, METH_O, "call(method): a Call for submit()."},
+    {"adopt", adopt, METH_NOARGS,
+     "adopt(): this thread runs the callbacks from now on."},
     {"deliver", deliver, METH_O,
      "deliver(batch): run the callbacks of its results; whether that was all."},
     {NULL, NULL, 0, NULL},

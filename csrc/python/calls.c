@@ -2,7 +2,7 @@
 
 bool fast_calls_init(struct fast_calls *calls, PyObject *client,
                      PyObject *queue, PyObject *handle, PyObject *keep,
-                     PyObject *codec)
+                     PyObject *codec, PyObject *refuse)
 {
     if (!fast_codec_read(&calls->codec, codec))
         return false;
@@ -10,6 +10,7 @@ bool fast_calls_init(struct fast_calls *calls, PyObject *client,
     calls->queue = PyLong_AsVoidPtr(queue);
     calls->handle = Py_NewRef(handle);
     calls->keep = Py_NewRef(keep);
+    calls->refuse = Py_NewRef(refuse);
     fast_entries_init(&calls->entries);
     return true;
 }
@@ -18,6 +19,7 @@ int fast_calls_visit(const struct fast_calls *calls, visitproc visit, void *arg)
 {
     Py_VISIT(calls->handle);
     Py_VISIT(calls->keep);
+    Py_VISIT(calls->refuse);
     if (fast_codec_visit(&calls->codec, visit, arg) != 0)
         return -1;
     return fast_entries_visit(&calls->entries, visit, arg);
@@ -27,6 +29,7 @@ void fast_calls_clear(struct fast_calls *calls)
 {
     fast_entries_clear(&calls->entries);
     fast_codec_clear(&calls->codec);
+    Py_CLEAR(calls->refuse);
     /* Last, and the queue before its client. */
     Py_CLEAR(calls->keep);
     Py_CLEAR(calls->handle);

@@ -82,7 +82,7 @@ static bool deliver_batch(struct futures *self)
 
 /* The last fetch finds nothing, and has the queue's descriptor tell of the next
  * outcome. */
-PyObject *fast_futures_deliver(struct futures *self, bool all)
+static PyObject *deliver_some(struct futures *self, bool all)
 {
     jsonrpcc_batch *batch = self->batch;
     size_t results = 0, bytes = 0;
@@ -100,7 +100,7 @@ PyObject *fast_futures_deliver(struct futures *self, bool all)
             PyErr_Clear(); /* no memory for that: all at once, then */
             all = true;
         }
-        if (!fast_core.queue_fetch(self->calls.queue, batch))
+        if (!fast_core->queue_fetch(self->calls.queue, batch))
             break;
         results += batch->count;
         bytes += batch->results_len;
@@ -108,4 +108,21 @@ PyObject *fast_futures_deliver(struct futures *self, bool all)
             return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
     Py_RETURN_NONE;
+}
+
+/* Whoever raised, a signal handler for one, must not keep the rest from coming:
+ * nothing tells of that again. */
+PyObject *fast_futures_deliver(struct futures *self, bool all)
+{
+    PyObject *type, *value, *traceback;
+    PyObject *done = deliver_some(self, all);
+
+    if (done != NULL || self->comes_back)
+        return done;
+    PyErr_Fetch(&type, &value, &traceback);
+    self->comes_back = fast_futures_call_soon(self, &self->go_on, "go_on");
+    if (!self->comes_back)
+        PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+    return NULL;
 }

@@ -41,56 +41,165 @@ static bool learn_type(struct futures *self, PyObject *future)
     return self->set_result != NULL;
 }
 
-/* call(method, params, *, timeout, idempotent, wait_for_ready) -> Pending, or
- * what otherwise() makes of it */
-static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
-                      PyObject *kwnames)
+/* A future for the call's outcome, and what awaits it. */
+static bool make_future(struct futures *self, struct pending *pending)
+{
+    pending->future = PyObject_CallFunctionObjArgs(self->create_future, NULL);
+    if (pending->future == NULL || !learn_type(self, pending->future))
+        return false;
+    pending->iterator = PyObject_GetIter(pending->future);
+    return pending->iterator != NULL;
+}
+
+/* Submit a call with its entry, or neither; its id, negated status, or 0 with
+ * an exception.  What may fail comes before: an accepted call belongs to its
+ * Pending, which cancels it if nobody awaits it any more. */
+static int64_t submit(struct futures *self, struct pending *pending)
+{
+    struct fast_entries *entries = &self->calls.entries;
+
+    if ((pending->future == NULL && !make_future(self, pending)) || !cork(self))
+        return 0;
+    uint64_t token = fast_entries_put(entries, pending->future, NULL,
+                                      pending->arguments.method);
+    if (token == FAST_NO_ENTRY)
+        return 0;
+    int64_t id = fast_submit(self->calls.queue, &pending->arguments, token,
+                             JSONRPCC_CORKED);
+    if (id > 0) {
+        pending->id = (uint64_t)id;
+        fast_arguments_clear(
+            &pending->arguments); /* sent, they need not stay */
+    } else {
+        fast_entries_discard(entries, token);
+    }
+    return id;
+}
+
+static int64_t notify(struct futures *self, const struct fast_arguments *a)
+{
+    return cork(self) ? fast_submit(self->calls.queue, a, 0,
+                                    JSONRPCC_CORKED | JSONRPCC_NOTIFICATION)
+                      : 0;
+}
+
+/* True if there was no room.  False: an exception is set. */
+static bool is_full(struct futures *self, int64_t id,
+                    const struct fast_arguments *a)
+{
+    if (id < 0 && id != -JSONRPCC_EFULL)
+        fast_refuse(self->calls.refuse, (jsonrpcc_status)-id, a);
+    return id == -JSONRPCC_EFULL;
+}
+
+/* Whether a call of Python's says True; false also with an exception. */
+static bool says_true(PyObject *function)
+{
+    PyObject *result = PyObject_CallFunctionObjArgs(function, NULL);
+
+    Py_XDECREF(result);
+    return result == Py_True;
+}
+
+/* False, and an exception is set: another event loop than ours runs here.
+ *
+ * To ask which one costs a system call, so it is asked once a turn: until
+ * flush(), another loop of this thread runs only if ours has stopped. */
+static bool is_in_its_loop(struct futures *self)
+{
+    unsigned long thread = PyThread_get_thread_ident();
+
+    if (self->corked && self->thread == thread && says_true(self->is_running))
+        return true;
+    if (PyErr_Occurred())
+        return false;
+    PyObject *running =
+        PyObject_CallFunctionObjArgs(self->get_running_loop, NULL);
+    Py_XDECREF(running);
+    if (running == NULL)
+        return false;
+    if (running == self->loop)
+        self->thread = thread;
+    else
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this AsyncClient belongs to another event loop");
+    return running == self->loop;
+}
+
+bool fast_futures_begin(struct futures *self, struct pending *pending)
+{
+    if (!is_in_its_loop(self))
+        return false;
+    int64_t id = submit(self, pending);
+    if (id > 0)
+        return true;
+    if (!is_full(self, id, &pending->arguments))
+        return false;
+    PyObject *waiting =
+        PyObject_CallFunctionObjArgs(self->when_room, pending, NULL);
+    Py_XDECREF(pending->iterator);
+    pending->iterator = waiting;
+    return pending->iterator != NULL;
+}
+
+/* call(method, params, timeout, wait_for_ready, idempotent) -> Pending */
+static PyObject *call(PyObject *object, PyObject *args)
 {
     struct futures *self = (struct futures *)object;
     struct fast_arguments a;
-    PyObject *text = NULL, *future = NULL, *pending = NULL;
-    uint32_t token = FAST_NO_ENTRY;
-    int64_t id = 0;
 
-    if (fast_read_arguments(&a, args, n, kwnames, 2) && a.on_result == NULL &&
-        a.on_error == NULL)
-        text = fast_encode(&self->calls.codec, a.params);
-    if (text != NULL)
-        future = PyObject_CallFunctionObjArgs(self->create_future, NULL);
-    if (future != NULL && learn_type(self, future))
-        pending = fast_pending_new(self->pending_type, self->calls.handle,
-                                   self->calls.client, a.method, future);
-    if (pending != NULL && cork(self))
-        token = fast_entries_put(&self->calls.entries, future, NULL, a.method);
-    if (token != FAST_NO_ENTRY) {
-        id = fast_submit(self->calls.queue, &a, text, token, JSONRPCC_CORKED);
-        if (id > 0)
-            fast_pending_set_id(pending, (uint64_t)id);
-        else
-            fast_entries_discard(&self->calls.entries, token);
-    }
-    Py_XDECREF(text);
-    Py_XDECREF(future);
-    if (id > 0)
-        return pending;
-    Py_XDECREF(pending);
-    if (PyErr_Occurred())
+    if (!fast_read_prepared(&a, PyObject_CallObject(self->read, args)))
         return NULL;
-    return fast_otherwise(self->otherwise, NULL, args, n, kwnames);
+    return fast_pending_new(self, &a, false);
 }
 
-/* put(future, method) -> token */
-static PyObject *put_entry(PyObject *object, PyObject *args)
+/* notification(method, params, timeout, wait_for_ready) -> what to await, or
+ * None */
+static PyObject *notification(PyObject *object, PyObject *args)
 {
     struct futures *self = (struct futures *)object;
-    PyObject *future, *method;
+    struct fast_arguments a;
+    PyObject *made = NULL;
 
-    if (!PyArg_ParseTuple(args, "OU", &future, &method) ||
-        !learn_type(self, future))
+    if (!is_in_its_loop(self) ||
+        !fast_read_prepared(&a, PyObject_CallObject(self->read, args)))
         return NULL;
-    uint32_t token =
-        fast_entries_put(&self->calls.entries, future, NULL, method);
-    return token == FAST_NO_ENTRY ? NULL : PyLong_FromUnsignedLong(token);
+    int64_t id = notify(self, &a);
+    if (id > 0)
+        made = Py_NewRef(Py_None);
+    else if (is_full(self, id, &a))
+        made = PyObject_CallFunctionObjArgs(self->when_room, a.owner, NULL);
+    fast_arguments_clear(&a);
+    return made;
+}
+
+/* again(Pending, or arguments of a notification, ms) -> whether there was room
+ */
+static PyObject *again(PyObject *object, PyObject *args)
+{
+    struct futures *self = (struct futures *)object;
+    struct fast_arguments a;
+    PyObject *what;
+    int64_t id;
+    int ms;
+
+    if (!PyArg_ParseTuple(args, "Oi", &what, &ms))
+        return NULL;
+    if ((PyObject *)Py_TYPE(what) == self->pending_type) {
+        struct pending *pending = (struct pending *)what;
+        pending->arguments.timeout_ms = ms;
+        id = submit(self, pending);
+        if (id <= 0 && !is_full(self, id, &pending->arguments))
+            return NULL;
+        return PyBool_FromLong(id > 0);
+    }
+    if (!fast_read_prepared(&a, Py_NewRef(what)))
+        return NULL;
+    a.timeout_ms = ms;
+    id = notify(self, &a);
+    bool is_refused = id <= 0 && !is_full(self, id, &a);
+    fast_arguments_clear(&a);
+    return is_refused ? NULL : PyBool_FromLong(id > 0);
 }
 
 /* get(token) -> (future, method), or None */
@@ -119,7 +228,7 @@ static PyObject *take_all(PyObject *object, PyObject *unused)
 
     (void)unused;
     for (uint32_t i = 0; list != NULL && i < self->calls.entries.used; i++) {
-        if (!fast_entries_take(&self->calls.entries, i, &entry))
+        if (!fast_entries_take_any(&self->calls.entries, i, &entry))
             continue;
         PyObject *tuple = PyTuple_Pack(2, entry.on_result, entry.method);
         fast_entry_drop(&entry);
@@ -128,14 +237,6 @@ static PyObject *take_all(PyObject *object, PyObject *unused)
         Py_XDECREF(tuple);
     }
     return list;
-}
-
-static PyObject *cork_now(PyObject *object, PyObject *unused)
-{
-    (void)unused;
-    if (!cork((struct futures *)object))
-        return NULL;
-    Py_RETURN_NONE;
 }
 
 /* fetch(): deliver all that is there */
@@ -159,7 +260,7 @@ static PyObject *go_on(PyObject *object, PyObject *unused)
 static bool poll(struct futures *self)
 {
     PyThreadState *state = PyEval_SaveThread();
-    bool drove = fast_core.queue_poll(self->calls.queue);
+    bool drove = fast_core->queue_poll(self->calls.queue);
 
     PyEval_RestoreThread(state);
     return drove;
@@ -188,7 +289,7 @@ static PyObject *flush(PyObject *object, PyObject *unused)
     (void)unused;
     self->corked = false;
     if (!poll(self))
-        fast_core.flush(self->calls.client);
+        fast_core->flush(self->calls.client);
     return begin_to_deliver(self);
 }
 
@@ -196,29 +297,45 @@ static PyObject *flush(PyObject *object, PyObject *unused)
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "client", "queue",         "batch",     "keep",      "handle",  "codec",
-        "rest",   "create_future", "call_soon", "otherwise", "pending", NULL};
+    static char *names[] = {"client",  "queue", "batch",     "keep",
+                            "handle",  "codec", "refuse",    "read",
+                            "rest",    "loop",  "when_room", "get_running_loop",
+                            "pending", NULL};
     struct futures *self = (struct futures *)object;
-    PyObject *client, *queue, *batch, *keep, *handle, *codec, *rest;
-    PyObject *create_future, *call_soon, *otherwise, *pending;
+    PyObject *client, *queue, *batch, *keep, *handle, *codec, *refuse, *read;
+    PyObject *rest, *loop, *when_room, *get_running_loop, *pending;
 
     if (self->pending_type != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$O!O!O!OOOOOOOO", names, &PyLong_Type, &client,
+            args, kwargs, "$O!O!O!OOOOOOOOOO", names, &PyLong_Type, &client,
             &PyLong_Type, &queue, &PyLong_Type, &batch, &keep, &handle, &codec,
-            &rest, &create_future, &call_soon, &otherwise, &pending) ||
-        !fast_calls_init(&self->calls, client, queue, handle, keep, codec))
+            &refuse, &read, &rest, &loop, &when_room, &get_running_loop,
+            &pending))
         return -1;
+    PyObject *create_future = PyObject_GetAttrString(loop, "create_future");
+    PyObject *call_soon = PyObject_GetAttrString(loop, "call_soon");
+    PyObject *is_running = PyObject_GetAttrString(loop, "is_running");
+    if (create_future == NULL || call_soon == NULL || is_running == NULL ||
+        !fast_calls_init(&self->calls, client, queue, handle, keep, codec,
+                         refuse)) {
+        Py_XDECREF(create_future);
+        Py_XDECREF(call_soon);
+        Py_XDECREF(is_running);
+        return -1;
+    }
     self->batch = PyLong_AsVoidPtr(batch);
-    self->create_future = Py_NewRef(create_future);
-    self->call_soon = Py_NewRef(call_soon);
+    self->create_future = create_future;
+    self->call_soon = call_soon;
+    self->is_running = is_running;
+    self->read = Py_NewRef(read);
     self->rest = Py_NewRef(rest);
+    self->loop = Py_NewRef(loop);
+    self->when_room = Py_NewRef(when_room);
+    self->get_running_loop = Py_NewRef(get_running_loop);
     self->pending_type = Py_NewRef(pending);
-    self->otherwise = Py_NewRef(otherwise);
     return 0;
 }
 
@@ -228,7 +345,11 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->pending_type);
-    Py_VISIT(self->otherwise);
+    Py_VISIT(self->read);
+    Py_VISIT(self->loop);
+    Py_VISIT(self->when_room);
+    Py_VISIT(self->get_running_loop);
+    Py_VISIT(self->is_running);
     Py_VISIT(self->create_future);
     Py_VISIT(self->call_soon);
     Py_VISIT(self->flush);
@@ -251,21 +372,28 @@ static int clear(PyObject *object)
     Py_CLEAR(self->future_type);
     Py_CLEAR(self->set_result);
     Py_CLEAR(self->pending_type);
-    Py_CLEAR(self->otherwise);
+    Py_CLEAR(self->read);
+    Py_CLEAR(self->loop);
+    Py_CLEAR(self->when_room);
+    Py_CLEAR(self->get_running_loop);
+    Py_CLEAR(self->is_running);
     fast_calls_clear(&self->calls);
     return 0;
 }
 
 static PyMethodDef methods[] = {
-    {"call", (PyCFunction)(void (*)(void))call, METH_FASTCALL | METH_KEYWORDS,
-     "See jsonrpcc.AsyncClient.call."},
-    {"put", put_entry, METH_VARARGS,
-     "put(future, method): the token of a new entry."},
+    {"call", call, METH_VARARGS,
+     "call(method, params, timeout, wait_for_ready, idempotent): what to "
+     "await."},
+    {"notification", notification, METH_VARARGS,
+     "notification(method, params, timeout, wait_for_ready): submit it; what to "
+     "await, or None."},
+    {"again", again, METH_VARARGS,
+     "again(what _when_room() was given, ms): whether there was room."},
     {"get", get_entry, METH_O, "get(token): its (future, method), or None."},
     {"discard", discard_entry, METH_O, "discard(token): forget its entry."},
     {"take_all", take_all, METH_NOARGS,
      "take_all(): all entries' (future, method)."},
-    {"cork", cork_now, METH_NOARGS, "cork(): have flush called this turn."},
     {"on_ready", on_ready, METH_NOARGS,
      "on_ready(): a descriptor is readable."},
     {"flush", flush, METH_NOARGS,

@@ -9,8 +9,12 @@
 struct futures {
     PyObject_HEAD struct fast_calls calls; /* its keep keeps batch as well */
     jsonrpcc_batch *batch;
-    PyObject *pending_type;  /* Pending */
-    PyObject *otherwise;     /* call() for unusual arguments: a coroutine */
+    PyObject *pending_type; /* Pending */
+    PyObject *read;         /* as of fast_read(), but all positional */
+    PyObject *when_room;    /* (prepared) -> a coroutine that submits then */
+    PyObject *loop, *get_running_loop;
+    PyObject *is_running;    /* the loop's */
+    unsigned long thread;    /* where the loop ran last */
     PyObject *create_future; /* the loop's */
     PyObject *call_soon;     /* the loop's */
     PyObject *flush, *go_on; /* what it shall call in its next turn: ours */
@@ -19,6 +23,24 @@ struct futures {
     PyObject *future_type, *set_result; /* as create_future() makes them */
     bool corked, comes_back;            /* flush(), go_on() will be called */
 };
+
+/* A call that is awaited: pending.c.  It is submitted when that begins. */
+struct pending {
+    PyObject_HEAD struct futures *futures;
+    struct fast_arguments arguments; /* their owner, or this, keeps method */
+    PyObject *future;
+    PyObject *iterator; /* of the future; or a coroutine that waits for room */
+    uint64_t id;        /* 0: not accepted yet */
+    bool begun, ended;
+    bool warns; /* if it is dropped without having been awaited */
+};
+
+/* A Pending; takes over the arguments, and clears them if it returns NULL. */
+PyObject *fast_pending_new(struct futures *futures,
+                           struct fast_arguments *arguments, bool warns);
+
+/* Submit the call, or begin to wait for room.  False: an exception is set. */
+bool fast_futures_begin(struct futures *self, struct pending *pending);
 
 /* Have the event loop call a method of ours, kept in *method, in its next turn.
  * False: an exception is set. */

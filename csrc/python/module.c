@@ -1,34 +1,20 @@
 #include "python/module.h"
 
-struct fast_core fast_core;
+const jsonrpcc_capi *fast_core;
 
-/* bind({name: address of the core's jsonrpcc_<name>()}) */
-static PyObject *bind(PyObject *module, PyObject *addresses)
+/* bind(address of the table of the core's functions) */
+static PyObject *bind(PyObject *module, PyObject *address)
 {
-    const struct {
-        const char *name;
-        void *function;
-    } functions[] = {
-        {"queue_request", &fast_core.queue_request},
-        {"queue_fetch", &fast_core.queue_fetch},
-        {"queue_poll", &fast_core.queue_poll},
-        {"cancel", &fast_core.cancel},
-        {"flush", &fast_core.flush},
-        {"sync_call", &fast_core.sync_call},
-        {"sync_wait", &fast_core.sync_wait},
-        {"sync_outcome", &fast_core.sync_outcome},
-    };
+    const jsonrpcc_capi *table = PyLong_AsVoidPtr(address);
 
     (void)module;
-    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        PyObject *address =
-            PyMapping_GetItemString(addresses, functions[i].name);
-        void *pointer = address == NULL ? NULL : PyLong_AsVoidPtr(address);
-        Py_XDECREF(address);
-        if (pointer == NULL && PyErr_Occurred())
-            return NULL;
-        *(void **)functions[i].function = pointer;
+    if (table == NULL && PyErr_Occurred())
+        return NULL;
+    if (table == NULL || table->size < sizeof *table) {
+        PyErr_SetString(PyExc_ValueError, "not the table of this version");
+        return NULL;
     }
+    fast_core = table;
     Py_RETURN_NONE;
 }
 
@@ -85,7 +71,11 @@ static PyObject *set_quieten(PyObject *module, PyObject *function)
 }
 
 static PyMethodDef methods[] = {
-    {"bind", bind, METH_O, "Set the addresses of the core's functions."},
+    {"bind", bind, METH_O,
+     "bind(table): take the core's functions from where it lies."},
+    {"assign", fast_assign, METH_VARARGS,
+     "assign(object, name, function, args, kwargs): call the function and have "
+     "its result as an attribute, in one step."},
     {"take", fast_take, METH_VARARGS,
      "take(iterator, count, seconds): a list of at most so many, whether each "
      "is a dict, list or tuple, whether there are more, the seconds that it "
@@ -109,10 +99,14 @@ PyMODINIT_FUNC PyInit__fast(void)
     PyObject *module = PyModule_Create(&definition);
 
     if (module != NULL && intern_names() &&
+        PyModule_AddIntConstant(module, "SLICE_MS", FAST_SLICE_MS) == 0 &&
         add_type(module, "Call", fast_call_type()) &&
         add_type(module, "Blocking", fast_blocking_type()) &&
         add_type(module, "Callbacks", fast_callbacks_type()) &&
+        add_type(module, "Client", fast_client_type()) &&
+        add_type(module, "AsyncClient", fast_async_client_type()) &&
         add_type(module, "Futures", fast_futures_type()) &&
+        add_type(module, "Method", fast_method_type()) &&
         add_type(module, "Ordered", fast_ordered_type()) &&
         add_type(module, "Pending", fast_pending_type()))
         return module;

@@ -12,30 +12,16 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "jsonrpcc.h"
+#include "python/jsonrpcc_capi.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /* Functions of the one core in the process, which lives in another module. */
-struct fast_core {
-    int64_t (*queue_request)(jsonrpcc_queue *queue, uint64_t token,
-                             const char *method, size_t method_len,
-                             const char *params, size_t params_len,
-                             int32_t timeout_ms, uint32_t flags);
-    bool (*queue_fetch)(jsonrpcc_queue *queue, jsonrpcc_batch *batch);
-    bool (*queue_poll)(jsonrpcc_queue *queue);
-    void (*cancel)(jsonrpcc_client *client, uint64_t id);
-    void (*flush)(jsonrpcc_client *client);
-    jsonrpcc_status (*sync_call)(jsonrpcc_sync *sync, const char *method,
-                                 size_t method_len, const char *params,
-                                 size_t params_len, int32_t timeout_ms,
-                                 uint32_t flags, int32_t slice_ms);
-    jsonrpcc_status (*sync_wait)(jsonrpcc_sync *sync, int32_t slice_ms);
-    const jsonrpcc_outcome *(*sync_outcome)(jsonrpcc_sync *sync);
-};
+extern const jsonrpcc_capi *fast_core;
 
-extern struct fast_core fast_core;
+/* Ctrl-C is seen between two slices of a wait. */
+enum { FAST_SLICE_MS = 100 };
 
 /* The keywords of a call, interned: callers' names are the same objects. */
 struct fast_names {
@@ -45,20 +31,32 @@ struct fast_names {
 
 extern struct fast_names fast_names;
 
-/* A call as its caller gives it; texts are borrowed from objects. */
+/* What a style of call takes. */
+struct fast_style {
+    Py_ssize_t most; /* positional arguments */
+    uint32_t flags;  /* that its options may set */
+    bool callbacks, block;
+};
+
+/* A call as its caller gives it, ready to be submitted.  All but text and owner
+ * is borrowed: from the caller's arguments, or from owner. */
 struct fast_arguments {
     PyObject *method, *params, *on_result, *on_error; /* NULL or None: none */
     int32_t timeout_ms;
     uint32_t flags;
+    bool block; /* the caller waits for room */
     const char *method_text;
     Py_ssize_t method_len;
+    PyObject *text;  /* the encoded params, or None */
+    PyObject *owner; /* what Python code made of unusual ones, or NULL */
 };
 
-/* Read the arguments of a vectorcall, most positional ones at most.  False, and
- * no exception is set: they are unusual. */
-bool fast_read_arguments(struct fast_arguments *arguments,
-                         PyObject *const *args, Py_ssize_t n, PyObject *kwnames,
-                         Py_ssize_t most);
+/* Seconds as an option of a call.  False if the value is unusual. */
+bool fast_read_timeout(PyObject *value, int32_t *ms);
+bool fast_read_flag(PyObject *value, uint32_t flag, uint32_t *flags);
+
+/* The method's text.  False: it has none, and an exception is set. */
+bool fast_read_method(struct fast_arguments *arguments, PyObject *method);
 
 /* The functions of a jsonrpcc._codec.Codec, which tells what they do. */
 struct fast_codec {
@@ -93,28 +91,64 @@ static inline bool fast_is_delivered(const jsonrpcc_batch *batch)
            batch->event_count == 0;
 }
 
-/* function(self, *args, **kwargs) for the arguments of a vectorcall; self may
- * be NULL. */
-PyObject *fast_otherwise(PyObject *function, PyObject *self,
-                         PyObject *const *args, Py_ssize_t n,
-                         PyObject *kwnames);
+/* function(*args, **kwargs) for the arguments of a vectorcall. */
+PyObject *fast_call_with(PyObject *function, PyObject *const *args,
+                         Py_ssize_t n, PyObject *kwnames);
 
-/* Submit a call with fast_encode()'s text; id, or negated status. */
+/* Read the arguments of a vectorcall, if they are usual: false if not, or if
+ * an exception is set.  Or in any case: unusual ones are read by Python code,
+ * read(*args, **kwargs), which returns or raises as jsonrpcc._params.Texts
+ * tells.  False: an exception is set, and there is nothing to clear. */
+bool fast_read_usual(struct fast_arguments *arguments,
+                     const struct fast_style *style,
+                     const struct fast_codec *codec, PyObject *const *args,
+                     Py_ssize_t n, PyObject *kwnames);
+bool fast_read(struct fast_arguments *arguments, const struct fast_style *style,
+               const struct fast_codec *codec, PyObject *read,
+               PyObject *const *args, Py_ssize_t n, PyObject *kwnames);
+
+/* Read what Python code made of unusual arguments; steals it.  As above. */
+bool fast_read_prepared(struct fast_arguments *arguments, PyObject *prepared);
+void fast_arguments_clear(struct fast_arguments *arguments);
+
+/* Submit a call; id, or negated status. */
 int64_t fast_submit(jsonrpcc_queue *queue,
-                    const struct fast_arguments *arguments, PyObject *text,
-                    uint64_t token, uint32_t flags);
+                    const struct fast_arguments *arguments, uint64_t token,
+                    uint32_t flags);
 
-/* Read one option of a call; false if its value is unusual. */
-bool fast_read_timeout(PyObject *value, int32_t *ms);
-bool fast_read_flag(PyObject *value, uint32_t flag, uint32_t *flags);
+/* The bytes of fast_arguments.text. */
+void fast_text(PyObject *text, char **bytes, size_t *len);
 
-/* Whom to tell the outcome of a call; its index is the token of the call.  It
- * is filled before the call is submitted, for the outcome may come first, and
- * taken by whoever delivers the outcome. */
+/* Raise what refuse(status, method, text, flags) returns. */
+void fast_refuse(PyObject *refuse, jsonrpcc_status status,
+                 const struct fast_arguments *arguments);
+
+/* A call that found no room, and how long its caller waits for it. */
+struct fast_room {
+    jsonrpcc_client *client;
+    jsonrpcc_queue *queue; /* NULL: room in the client alone */
+    int64_t deadline_ms;
+};
+
+void fast_room_init(struct fast_room *room, jsonrpcc_client *client,
+                    jsonrpcc_queue *queue, int32_t timeout_ms);
+
+/* Wait for room, without the GIL, or a slice of time; *left_ms becomes what is
+ * left of the call's time.  False: nothing is, or a signal handler raised. */
+bool fast_room_wait(const struct fast_room *room, int32_t *left_ms);
+
+/* Whom to tell the outcome of a call.  It is filled before the call is
+ * submitted, for the outcome may come first.  If the call is refused it is
+ * discarded with that, in the same step of C code; if it is accepted, the
+ * outcome alone takes it out.
+ *
+ * A token names one filling of an entry: after that it matches nothing, so no
+ * outcome can reach another call, whatever else goes wrong. */
 struct fast_entry {
     PyObject *on_result, *on_error; /* NULL or None: none */
     PyObject *method;               /* NULL: the entry is free */
     uint32_t next_free;
+    uint32_t generation;
 };
 
 struct fast_entries {
@@ -123,12 +157,13 @@ struct fast_entries {
     Py_ssize_t live;
 };
 
-#define FAST_NO_ENTRY UINT32_MAX
+#define FAST_NO_SLOT UINT32_MAX
+#define FAST_NO_ENTRY UINT64_MAX
 
 void fast_entries_init(struct fast_entries *entries);
 
 /* The token, or FAST_NO_ENTRY with an exception. */
-uint32_t fast_entries_put(struct fast_entries *entries, PyObject *on_result,
+uint64_t fast_entries_put(struct fast_entries *entries, PyObject *on_result,
                           PyObject *on_error, PyObject *method);
 
 /* Look at an entry, borrowed; its method is NULL if there is none. */
@@ -138,6 +173,8 @@ void fast_entries_get(const struct fast_entries *entries, uint64_t token,
 /* Take an entry out: its references are the caller's.  False: there is none. */
 bool fast_entries_take(struct fast_entries *entries, uint64_t token,
                        struct fast_entry *entry);
+bool fast_entries_take_any(struct fast_entries *entries, uint32_t slot,
+                           struct fast_entry *entry);
 void fast_entry_drop(struct fast_entry *entry);
 void fast_entries_discard(struct fast_entries *entries, uint64_t token);
 int fast_entries_visit(const struct fast_entries *entries, visitproc visit,
@@ -156,6 +193,7 @@ struct fast_calls {
     jsonrpcc_queue *queue;
     PyObject *handle; /* keeps client */
     PyObject *keep;   /* keeps queue, and what else lives as long */
+    PyObject *refuse; /* as of fast_refuse() */
     struct fast_codec codec;
     struct fast_entries entries;
 };
@@ -163,7 +201,7 @@ struct fast_calls {
 /* client and queue: ints, the addresses.  False: an exception is set. */
 bool fast_calls_init(struct fast_calls *calls, PyObject *client,
                      PyObject *queue, PyObject *handle, PyObject *keep,
-                     PyObject *codec);
+                     PyObject *codec, PyObject *refuse);
 int fast_calls_visit(const struct fast_calls *calls, visitproc visit,
                      void *arg);
 void fast_calls_clear(struct fast_calls *calls);
@@ -177,6 +215,17 @@ PyObject *fast_calls_discard(struct fast_calls *calls, PyObject *token);
 /* tp_dealloc of objects that their tp_clear leaves nothing in. */
 void fast_dealloc(PyObject *object);
 
+/* jsonrpcc.Client.request() and others: for the arguments of a vectorcall. */
+PyObject *fast_request(PyObject *callbacks, PyObject *const *args, Py_ssize_t n,
+                       PyObject *kwnames);
+PyObject *fast_notification(PyObject *callbacks, PyObject *const *args,
+                            Py_ssize_t n, PyObject *kwnames);
+PyObject *fast_call(PyObject *blocking, PyObject *const *args, Py_ssize_t n,
+                    PyObject *kwnames);
+
+/* A function of the module: see client.c. */
+PyObject *fast_assign(PyObject *module, PyObject *args);
+
 /* A function of the module: see ordered.c. */
 PyObject *fast_take(PyObject *module, PyObject *args);
 
@@ -184,17 +233,16 @@ PyObject *fast_take(PyObject *module, PyObject *args);
 PyObject *fast_call_type(void);
 PyObject *fast_blocking_type(void);
 PyObject *fast_callbacks_type(void);
+PyObject *fast_client_type(void);
 PyObject *fast_futures_type(void);
 PyObject *fast_ordered_type(void);
+PyObject *fast_async_client_type(void);
+PyObject *fast_method_type(void);
 PyObject *fast_pending_type(void);
 
-/* A Call, or a Pending, its id still 0, and how to set it. */
+/* A Call, its id still 0, and how to set it. */
 PyObject *fast_call_new(PyObject *type, PyObject *handle,
                         jsonrpcc_client *client, PyObject *method);
-PyObject *fast_pending_new(PyObject *type, PyObject *handle,
-                           jsonrpcc_client *client, PyObject *method,
-                           PyObject *future);
-void fast_pending_set_id(PyObject *pending, uint64_t id);
 void fast_call_set_id(PyObject *call, uint64_t id);
 
 #endif

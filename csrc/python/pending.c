@@ -1,53 +1,53 @@
-/* jsonrpcc._fast.Pending: a call that an event loop's task awaits.
+/* jsonrpcc._fast.Pending: what AsyncClient.call() returns.
  *
- * What "async def call(): return await future" would make, without a frame:
- * it has the methods of a coroutine and hands all through to the iterator of
- * its future.  Only what is thrown into it, most likely a cancellation, it
- * takes as a sign that nobody waits for the call any more. */
+ * The coroutine that "async def call(): return await future" would make,
+ * without a frame.  As with any coroutine nothing happens until it is awaited:
+ * then it submits the call, and hands all through to the iterator of a future,
+ * in one step of C code.  What is thrown into it, most likely a cancellation,
+ * it takes as a sign that nobody waits for the call any more; and so it does
+ * when it is closed or dropped. */
 
-#include "python/module.h"
+#include "python/futures.h"
 
 #include <stddef.h>
 #include <structmember.h>
 
-struct pending {
-    PyObject_HEAD PyObject *handle; /* keeps client */
-    jsonrpcc_client *client;
-    PyObject *method;
-    PyObject *future;
-    PyObject *iterator; /* of the future, once it is awaited */
-    uint64_t id;
-};
-
-PyObject *fast_pending_new(PyObject *type, PyObject *handle,
-                           jsonrpcc_client *client, PyObject *method,
-                           PyObject *future)
+PyObject *fast_pending_new(struct futures *futures, struct fast_arguments *a,
+                           bool warns)
 {
     struct pending *self =
-        PyObject_GC_New(struct pending, (PyTypeObject *)type);
+        PyObject_GC_New(struct pending, (PyTypeObject *)futures->pending_type);
 
-    if (self == NULL)
+    if (self == NULL) {
+        fast_arguments_clear(a);
         return NULL;
-    self->handle = Py_NewRef(handle);
-    self->client = client;
-    self->method = Py_NewRef(method);
-    self->future = Py_NewRef(future);
+    }
+    self->futures = (struct futures *)Py_NewRef((PyObject *)futures);
+    self->arguments = *a;
+    Py_INCREF(a->method);
+    self->future = NULL;
     self->iterator = NULL;
     self->id = 0;
+    self->begun = self->ended = false;
+    self->warns = warns;
     PyObject_GC_Track((PyObject *)self);
     return (PyObject *)self;
 }
 
-void fast_pending_set_id(PyObject *pending, uint64_t id)
-{
-    ((struct pending *)pending)->id = id;
-}
-
 static bool begin(struct pending *self)
 {
-    if (self->iterator == NULL)
-        self->iterator = PyObject_GetIter(self->future);
-    return self->iterator != NULL;
+    if (self->ended) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "cannot reuse already awaited coroutine");
+        return false;
+    }
+    if (self->begun)
+        return true;
+    self->begun = true;
+    if (fast_futures_begin(self->futures, self))
+        return true;
+    self->ended = true;
+    return false;
 }
 
 static PySendResult am_send(PyObject *object, PyObject *value,
@@ -59,7 +59,9 @@ static PySendResult am_send(PyObject *object, PyObject *value,
         *result = NULL;
         return PYGEN_ERROR;
     }
-    return PyIter_Send(self->iterator, value, result);
+    PySendResult sent = PyIter_Send(self->iterator, value, result);
+    self->ended = sent != PYGEN_NEXT;
+    return sent;
 }
 
 /* As am_send(), with what is returned in a StopIteration. */
@@ -90,13 +92,38 @@ static PyObject *itself(PyObject *object)
     return Py_NewRef(object);
 }
 
-static PyObject *cancel(PyObject *object, PyObject *unused)
+/* Nobody will fetch the outcome: cancelled, the future keeps quiet about it.
+ * What is raised meanwhile stays so. */
+static void abandon(struct pending *self)
 {
-    struct pending *self = (struct pending *)object;
+    PyObject *type, *value, *traceback;
 
-    (void)unused;
-    fast_core.cancel(self->client, self->id);
-    Py_RETURN_NONE;
+    self->ended = true;
+    if (self->id == 0)
+        return;
+    PyErr_Fetch(&type, &value, &traceback);
+    fast_core->cancel(self->futures->calls.client, self->id);
+    PyObject *done = PyObject_CallMethod(self->future, "cancel", NULL);
+    if (done == NULL)
+        PyErr_WriteUnraisable(self->future);
+    Py_XDECREF(done);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Raise what was thrown before anything began. */
+static PyObject *raise(PyObject *args)
+{
+    PyObject *type, *value = NULL, *traceback = NULL;
+
+    if (!PyArg_ParseTuple(args, "O|OO", &type, &value, &traceback))
+        return NULL;
+    if (PyExceptionInstance_Check(type))
+        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
+    else if (PyExceptionClass_Check(type))
+        PyErr_SetObject(type, value);
+    else
+        PyErr_SetString(PyExc_TypeError, "what is thrown is no exception");
+    return NULL;
 }
 
 /* throw(type[, value[, traceback]]) */
@@ -104,34 +131,57 @@ static PyObject *throw(PyObject *object, PyObject *args)
 {
     struct pending *self = (struct pending *)object;
 
-    fast_core.cancel(self->client, self->id);
-    PyObject *method =
-        begin(self) ? PyObject_GetAttrString(self->iterator, "throw") : NULL;
+    if (!self->begun || self->iterator == NULL) {
+        self->begun = self->ended = true;
+        return raise(args);
+    }
+    PyObject *method = PyObject_GetAttrString(self->iterator, "throw");
     PyObject *result =
         method == NULL ? NULL : PyObject_Call(method, args, NULL);
     Py_XDECREF(method);
+    if (result == NULL)
+        abandon(self);
     return result;
 }
 
 static PyObject *close_(PyObject *object, PyObject *unused)
 {
     struct pending *self = (struct pending *)object;
+    PyObject *closed = NULL;
 
     (void)unused;
-    PyObject *is_done = PyObject_CallMethod(self->future, "done", NULL);
-    if (is_done == NULL)
-        return NULL;
-    if (is_done == Py_False)
-        fast_core.cancel(self->client, self->id);
-    Py_DECREF(is_done);
-    Py_RETURN_NONE;
+    /* What waits for room is a coroutine of its own; a future's is not. */
+    if (self->begun && !self->ended && self->iterator != NULL)
+        closed = PyObject_CallMethod(self->iterator, "close", NULL);
+    bool failed = closed == NULL && PyErr_Occurred() != NULL;
+    Py_XDECREF(closed);
+    self->begun = true;
+    if (!self->ended)
+        abandon(self);
+    return failed ? NULL : Py_NewRef(Py_None);
+}
+
+static void finalize(PyObject *object)
+{
+    struct pending *self = (struct pending *)object;
+    PyObject *type, *value, *traceback;
+
+    if (self->ended)
+        return;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (!self->begun && self->warns &&
+        PyErr_WarnEx(PyExc_RuntimeWarning,
+                     "coroutine 'AsyncClient.call' was never awaited", 1) != 0)
+        PyErr_WriteUnraisable(self->futures->read);
+    PyErr_Restore(type, value, traceback);
+    abandon(self);
 }
 
 static PyObject *repr(PyObject *object)
 {
     struct pending *self = (struct pending *)object;
 
-    return PyUnicode_FromFormat("<Pending %R id %llu>", self->method,
+    return PyUnicode_FromFormat("<Pending %R id %llu>", self->arguments.method,
                                 (unsigned long long)self->id);
 }
 
@@ -140,7 +190,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     struct pending *self = (struct pending *)object;
 
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->handle);
+    Py_VISIT((PyObject *)self->futures);
     Py_VISIT(self->future);
     Py_VISIT(self->iterator);
     return 0;
@@ -149,11 +199,14 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
 static int clear(PyObject *object)
 {
     struct pending *self = (struct pending *)object;
+    PyObject *futures = (PyObject *)self->futures;
 
     Py_CLEAR(self->iterator);
     Py_CLEAR(self->future);
-    Py_CLEAR(self->method);
-    Py_CLEAR(self->handle);
+    Py_CLEAR(self->arguments.method);
+    fast_arguments_clear(&self->arguments);
+    self->futures = NULL;
+    Py_XDECREF(futures);
     return 0;
 }
 
@@ -162,6 +215,7 @@ static void dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
 
     PyObject_GC_UnTrack(object);
+    finalize(object);
     clear(object);
     PyObject_GC_Del(object);
     Py_DECREF(type);
@@ -172,22 +226,38 @@ static PyMethodDef methods[] = {
     {"throw", throw, METH_VARARGS,
      "throw(type, value, traceback): as a coroutine has it; cancels the call."},
     {"close", close_, METH_NOARGS, "close(): give the call up."},
-    {"cancel", cancel, METH_NOARGS,
-     "cancel(): give the call up; it ends with Cancelled."},
     {NULL, NULL, 0, NULL},
 };
 
+/* arguments: (method, params as text, ms, flags) */
+static PyObject *get_arguments(PyObject *object, void *unused)
+{
+    const struct fast_arguments *a = &((struct pending *)object)->arguments;
+
+    (void)unused;
+    return Py_BuildValue("(OOiI)", a->method,
+                         a->text != NULL ? a->text : Py_None, a->timeout_ms,
+                         a->flags);
+}
+
+static PyGetSetDef getset[] = {
+    {"arguments", get_arguments, NULL,
+     "Its method, params as text, milliseconds and flags.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMemberDef members[] = {
-    {"method", T_OBJECT, offsetof(struct pending, method), READONLY,
-     "The method that is called."},
     {"future", T_OBJECT, offsetof(struct pending, future), READONLY,
-     "The future of its outcome."},
+     "The future of its outcome, once it is awaited."},
+    {"method", T_OBJECT, offsetof(struct pending, arguments.method), READONLY,
+     "The method that is called."},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, "A call that is awaited."},
     {Py_tp_dealloc, dealloc},
+    {Py_tp_finalize, finalize},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
     {Py_tp_repr, repr},
@@ -197,6 +267,7 @@ static PyType_Slot slots[] = {
     {Py_am_send, am_send},
     {Py_tp_methods, methods},
     {Py_tp_members, members},
+    {Py_tp_getset, getset},
     {0, NULL},
 };
 

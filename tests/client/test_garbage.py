@@ -24,20 +24,20 @@ def test_a_dropped_client_ends_its_calls_threads_and_descriptors():
             client = Client(server.address)
             wait_for_state(client, "up")
             history = History()
-            futures = [history.submit(client, timeout=30)[1] for _ in range(10)]
+            entries = [history.request(client, timeout=30) for _ in range(10)]
             gone = weakref.ref(client)
             del client
             gc.collect()
             until(lambda gone=gone: gone() is None)
             history.wait()
-            for future in futures:
-                assert isinstance(future.exception(LIMIT), ClientClosed)
+            for entry, _ in entries:
+                assert isinstance(entry.error, ClientClosed)
             # Only then has the server read all that this client sent it; and it may
             # not have accepted the connection yet, although the client is up.
             server.wait_for_accepted(number + 1)
             server.wait_for_connections(0)
             history.check(server)
-            del future, futures  # a call keeps what is left of its client
+            del entry, entries  # a call keeps what is left of its client
             server.clear()
         gc.collect()
         settled(threads, before[0])

@@ -16,6 +16,7 @@ def server():
     methods = {
         **METHODS,
         "silence": lambda: None,
+        "first": lambda *params, n=None: params[0] if params else n,
         "stop_reading": lambda: server.misbehave(NeverRead()),
     }
     with Server(methods, faults={"silence": Drop()}, keep=10) as server:
@@ -85,8 +86,37 @@ def test_ctrl_c_ends_whatever_blocks(server, kind):
 
 def test_a_handler_that_raises_in_request_hurts_no_other_call(server):
     report = run_program("signals.py", "raise", server.address).report()
-    assert report["raised"] > 100
+    assert report["raised"] > 30
     assert report["accepted"] > 1000
+
+
+STYLES = ["request", "submit", "call", "notification", "await"]
+
+
+def check_raising(server, how, style, seconds):
+    report = run_program("raising.py", how, style, server.address, seconds).report()
+    assert report["raised"] > 3
+    assert report["wrong"] == report["twice"] == report["lost"] == []
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_whatever_is_raised_no_call_gets_the_answer_of_another(server, style):
+    """On every way to a call that is accepted, and while waiting for room."""
+    check_raising(server, "signal", style, "1")
+
+
+@pytest.mark.parametrize("style", STYLES[:-1])
+def test_an_exception_set_from_another_thread_hurts_no_other_call(server, style):
+    check_raising(server, "thread", style, "0.5")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("style", STYLES)
+def test_whatever_is_raised_for_long(server, style):
+    check_raising(server, "signal", style, "20")
+    if style != "await":
+        check_raising(server, "thread", style, "20")
 
 
 def test_sigpipe_and_all_dispositions_are_untouched(server):

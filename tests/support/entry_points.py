@@ -209,6 +209,7 @@ async def await_(client):
     assert len(await asyncio.gather(*calls)) == 5
     pending = client.call("echo", [1])
     assert "echo" in repr(pending)
+    assert pending.method == "echo"
     await pending
     await asyncio.create_task(client.call("echo", {"nonce": 1}))
 
@@ -243,12 +244,19 @@ async def await_cancel(client):
 
 
 async def await_nothing(client):
-    client.call("echo", [1])  # dropped
     client.call("silence").close()
-    pending = client.call("silence")
-    with contextlib.suppress(KeyError):
-        pending.throw(KeyError("on purpose"))
-    pending.cancel()
+    for _ in range(2):
+        pending = client.call("silence")
+        with contextlib.suppress(KeyError):
+            pending.throw(KeyError("on purpose"))
+        with contextlib.suppress(RuntimeError):
+            await pending
+        pending = client.call("silence")
+        pending.send(None)
+        pending.close()
+        pending = client.call("silence")
+        pending.send(None)  # dropped
+        del pending
     with failing:
         await client.call("silence", timeout=0.001)
 
@@ -311,10 +319,9 @@ def types_wrong(client):
                 kind(**options)
     for kind in (Blocking, Callbacks, Futures, Ordered):
         kind.__new__(kind)
-    with contextlib.suppress(KeyError):
-        bind({})
-    with wrong:
-        bind({"queue_request": "x"})
+    for table in ({}, 0, "x"):
+        with wrong:
+            bind(table)
 
 
 def planted(client):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from jsonrpcc import AsyncClient
-from jsonrpcc._fast import Ordered
+from jsonrpcc._fast import Ordered, assign, bind
 from jsonrpcc.testing import Drop
 
 
@@ -17,15 +17,21 @@ def refuse(table, **calls):
         table.__init__()
 
 
+def refuse_call(function, *arguments):
+    with pytest.raises(TypeError):
+        function(*arguments)
+
+
 def test_callbacks(serve, client_for):
     client = client_for(serve())
     assert client.call("echo", [1]) == [1]
     calls = client._dispatcher.calls
-    refuse(
-        calls, put=(1,), get=("x",), discard=("x",), submit=(), call=(), deliver=("x",)
-    )
-    refuse(calls, submit=("no Call", 0, b"echo", b"[1]", 0, 0), call=(1,))
-    refuse(client._waiting.short_cut())
+    refuse(calls, get=("x",), discard=("x",), deliver=("x",))
+    refuse(client._waiting.blocking(client._texts, 1))
+    refuse_call(client._bind)
+    refuse_call(assign, client, "x", print, [], {})
+    with pytest.raises(ValueError, match="not the table"):
+        bind(0)
     assert calls.get(1 << 40) is None
     assert client.submit("echo", [1]).result(5) == [1]
 
@@ -56,6 +62,7 @@ def test_futures(serve):
             assert await client.call("echo", [1]) == [1]
             assert await client.call("echo", [(1, 2)]) == [[1, 2]]
             pending = client.call("echo", [1])
+            assert pending.arguments == ("echo", b"[1]", 0, 0)
             future = next(pending)
             future._asyncio_future_blocking = False  # it is not a task that waits
             await asyncio.wait([future])
@@ -63,16 +70,16 @@ def test_futures(serve):
                 pending.send(None)
             assert stop.value.value == [1]
             futures = client._futures
-            refuse(futures, put=(1,), get=("x",), discard=("x",))
+            refuse(futures, get=("x",), discard=("x",), again=(1, 1))
+            refuse(futures, call=(1, [1], None, False, False))
             assert futures.get(1 << 40) is None
-            # Of a kind of its own, among those of the loop; and one that is done.
-            future = asyncio.get_running_loop().create_future()
+            # One that is done before its outcome comes.
             pending = client.call("echo", [2])
-            pending.future.set_result("before")
-            assert await pending == "before"
+            next(pending).set_result("before")
             assert await client.call("echo", [3]) == [3]
-            token = futures.put(future, "echo")
-            assert futures.take_all() == [(future, "echo")]
-            assert futures.get(token) is None
+            pending = client.call("silence", [4])
+            future = next(pending)
+            assert futures.take_all() == [(future, "silence")]
+            pending.close()
 
     asyncio.run(main())
