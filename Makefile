@@ -46,6 +46,11 @@ PY_C_FILES = $(wildcard csrc/python/*.[ch] tests/consumer/consumer/*.[ch])
 TESTS = $(sort $(patsubst tests/c/%.c,%,$(wildcard tests/c/test_*.c)))
 FUZZERS = $(filter-out fuzz_driver,$(sort $(patsubst tests/c/%.c,%,$(wildcard tests/c/fuzz_*.c))))
 SUITE = $(patsubst tests/c/%.c,%,$(wildcard tests/c/jsontestsuite.c))
+# Those that need neither a socket nor a library, and what they are linked with.
+PURE = $(filter wire/% engine/%,$(CORE))
+PURE_TESTS = test_netstring test_json_scan test_json_members test_json_scan_portable test_request \
+             test_response test_inbox test_outbox test_call_table test_servers test_servers_doubt \
+             test_servers_parse test_engine test_engine_output test_engine_servers test_suspect
 PROGRAMS = $(TESTS) $(FUZZERS) $(SUITE)
 HELPERS = $(filter-out $(PROGRAMS) fuzz_driver,$(patsubst tests/c/%.c,%,$(wildcard tests/c/*.c)))
 
@@ -62,6 +67,9 @@ test: $(if $(ARGS),,test-c) venv ## all tests: C under sanitizers, then pytest; 
 	$(RUN) -m pytest $(ARGS)
 
 test-c: $(addprefix run-,$(TESTS) $(FUZZERS)) run-jsontestsuite ## only the C tests; SAN=thread for TSan
+
+test-c32: $(PURE_TESTS:%=run32-%) ## the C tests of bytes and state for 32 bits; needs gcc-multilib
+	$(CC) -m32 $(STD) -O2 $(WARN) -Wno-psabi $(PKG_CFLAGS) -fsyntax-only $(CORE:%=csrc/%.c)
 
 lint: venv-lint ## ruff, mypy --strict, clang-format, compiler warnings as errors
 	$(PY) -m ruff check
@@ -204,13 +212,31 @@ $(addprefix $(OUT)/,$(PROGRAMS)): $(OUT)/%: $(OUT)/c/%.o $(OUT)/used.a
 run-%: $(OUT)/%
 	$<
 
+# Without sanitizers, and without the libraries, of which few have 32 bits.
+build/m32/%.o: csrc/%.c Makefile | system
+	$(call compile,-m32 $(WARN) -Wno-psabi -O1 -g)
+
+build/m32/c/%.o: tests/c/%.c Makefile | system
+	$(call compile,-m32 -O1 -g)
+
+build/m32/pure.a: $(PURE:%=build/m32/%.o) build/m32/c/rig.o
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(PURE_TESTS:%=build/m32/%): build/m32/%: build/m32/c/%.o build/m32/pure.a
+	@echo "  LD  $@"
+	$(Q)$(CC) -m32 -pthread $^ -o $@
+
+run32-%: build/m32/%
+	$<
+
 run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 	@if [ -z "$<" ] || [ ! -d ../shared/jsontestsuite/test_parsing ]; then \
 	    echo "jsontestsuite: skipped, no ../shared/jsontestsuite/test_parsing"; \
 	else $< ../shared/jsontestsuite/test_parsing; fi
 
--include $(wildcard build/lib/*.d build/lib/*/*.d $(OUT)/*.d $(OUT)/*/*.d)
+-include $(wildcard build/m32/*.d build/m32/*/*.d build/lib/*.d build/lib/*/*.d $(OUT)/*.d $(OUT)/*/*.d)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c lint fmt lib install abi abi-update fuzz coverage mutate bench growth instructions soak soak-tools peers docs dist test-dist clean system library venv
+.PHONY: help dev demo test test-c test-c32 lint fmt lib install abi abi-update fuzz coverage mutate bench growth instructions soak soak-tools peers docs dist test-dist clean system library venv

@@ -109,7 +109,8 @@ typedef struct jsonrpcc_sync jsonrpcc_sync;
 typedef struct jsonrpcc_queue jsonrpcc_queue;
 
 /* Zero means "the default" for every field but size and servers.  Fields are
- * only ever appended; size tells the library which ones the caller knows. */
+ * only ever appended; size tells the library which ones the caller knows: what
+ * it knows and the library does not has to be zero, or is EINVAL. */
 typedef struct {
     size_t size;         /* sizeof(jsonrpcc_options) */
     const char *servers; /* "host1:port1,priority1 [::1]:port2,priority2" */
@@ -145,13 +146,14 @@ typedef void (*jsonrpcc_done_fn)(void *arg, uint64_t token,
                                  const jsonrpcc_outcome *outcome);
 
 typedef struct {
-    size_t size; /* sizeof(jsonrpcc_call) */
+    size_t size; /* sizeof(jsonrpcc_call); see jsonrpcc_options */
     const char *method;
     size_t method_len;
     const char *params; /* JSON text of an array or object, NULL: left out */
     size_t params_len;
-    int32_t timeout_ms; /* from now on, all waiting included; 0: the client's */
-    uint32_t flags;
+    int32_t timeout_ms; /* from now on, all waiting included; 0: the client's,
+                           negative: EINVAL */
+    uint32_t flags;     /* of those above; others are EINVAL */
     jsonrpcc_done_fn done; /* NULL: nobody is told */
     void *arg;             /* handed to done */
     uint64_t token;        /* handed to done */
@@ -484,8 +486,8 @@ enum {
 };
 
 /* A queue, to which calls of any thread bring their outcomes.  NULL: errno says
- * why, ENOMEM or EMFILE.  One thread at a time fetches.  Free it before the
- * client. */
+ * why, ENOMEM, EMFILE, or EINVAL for an unknown flag.  One thread at a time
+ * fetches.  Free it before the client. */
 jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags);
 
 /* Calls still in flight end unseen, and what was fetched is gone.  Never

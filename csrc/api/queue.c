@@ -14,6 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#define KNOWN_FLAGS                                         \
+    ((uint32_t)(JSONRPCC_QUEUE_FD | JSONRPCC_QUEUE_EVENTS | \
+                JSONRPCC_QUEUE_EAGER))
+
 static void destroy(jsonrpcc_queue *queue)
 {
     for (int i = 0; i < 3; i++)
@@ -122,7 +126,7 @@ static void on_event(void *arg, const jsonrpcc_event *event)
 /* 0 or an errno; what there is by then destroy() takes away. */
 static int fill_in(jsonrpcc_queue *queue)
 {
-    size_t capacity = queue->bound + JRC_QUEUE_RESERVE;
+    size_t capacity = (size_t)queue->bound + JRC_QUEUE_RESERVE;
 
     if ((queue->flags & JSONRPCC_QUEUE_FD) != 0) {
         queue->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -147,6 +151,11 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
 
     if (queue == NULL)
         return NULL;
+    if ((flags & ~KNOWN_FLAGS) != 0) {
+        free(queue);
+        errno = EINVAL;
+        return NULL;
+    }
     queue->client = client;
     queue->flags = flags;
     queue->bound = jsonrpcc_max_in_flight(client);

@@ -63,6 +63,10 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     why[0] = '\0';
     /* An older caller's missing tail reads as zero: the defaults. */
     memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    if (!jrc_is_known(options, options->size, sizeof o)) {
+        snprintf(why, why_size, "an option is set that this version lacks");
+        return JSONRPCC_EINVAL;
+    }
     jrc_options_default(&o);
     if (o.servers == NULL)
         snprintf(why, why_size, "servers is missing");
@@ -156,7 +160,9 @@ jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
     if (core == NULL)
         return status_of(errno);
     if (call->size >= sizeof c)
-        return jrc_core_submit(core, call, id != NULL ? id : &unused);
+        return jrc_is_known(call, call->size, sizeof c)
+                   ? jrc_core_submit(core, call, id != NULL ? id : &unused)
+                   : JSONRPCC_EINVAL;
     memcpy(&c, call, call->size);
     return jrc_core_submit(core, &c, id != NULL ? id : &unused);
 }
@@ -172,7 +178,7 @@ size_t jsonrpcc_request_many(jsonrpcc_client *client,
     *status = core == NULL ? status_of(errno) : JSONRPCC_OK;
     if (core == NULL || count == 0)
         return 0;
-    if (calls->size >= sizeof *calls)
+    if (calls->size == sizeof *calls)
         return jrc_core_submit_many(core, calls, calls->size, count, false,
                                     status);
     while (accepted < count) {
@@ -311,6 +317,14 @@ bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size)
 
 /* ---- what is going on ---- */
 
+/* Fill a struct of the caller's, who may know less, or more: that is zero. */
+static void give(void *to, size_t size, const void *from, size_t known)
+{
+    memcpy(to, from, size < known ? size : known);
+    if (size > known)
+        memset((char *)to + known, 0, size - known);
+}
+
 void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
                            size_t size)
 {
@@ -320,7 +334,7 @@ void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
     memset(&all, 0, sizeof all);
     if (core != NULL)
         jrc_core_stats(core, &all);
-    memcpy(stats, &all, size < sizeof all ? size : sizeof all);
+    give(stats, size, &all, sizeof all);
 }
 
 uint32_t jsonrpcc_server_count(jsonrpcc_client *client)
@@ -354,7 +368,7 @@ bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
         .bytes_received = jrc_read(&conn->bytes_received),
         .in_flight = (uint32_t)jrc_read(&conn->in_flight),
     };
-    memcpy(info, &all, size < sizeof all ? size : sizeof all);
+    give(info, size, &all, sizeof all);
     return true;
 }
 

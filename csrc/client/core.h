@@ -161,6 +161,12 @@ bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms);
 
 /* ---- submit.c: the submission queue ---- */
 
+/* What this version knows; others may mean something to a newer one. */
+#define JRC_CALL_FLAGS                                                         \
+    ((uint32_t)(JSONRPCC_NOTIFICATION | JSONRPCC_IDEMPOTENT |                  \
+                JSONRPCC_WAIT_FOR_READY | JSONRPCC_LENIENT | JSONRPCC_CORKED | \
+                JSONRPCC_RESERVE))
+
 jsonrpcc_status jrc_core_submit(struct jrc_core *core,
                                 const jsonrpcc_call *call, uint64_t *id);
 

@@ -5,6 +5,10 @@
 
 #include "jsonrpcc.h"
 
+/* Whether a newer caller's struct of size bytes asks for nothing beyond the
+ * known ones: fields that this version does not have are zero. */
+bool jrc_is_known(const void *data, size_t size, size_t known);
+
 /* Every field that is 0 gets its default; servers has none. */
 void jrc_options_default(jsonrpcc_options *o);
 

@@ -87,6 +87,8 @@ static jsonrpcc_status prepare(struct jrc_message *message,
                                    : JRC_STRICT;
     struct jrc_fault fault;
 
+    if (call->timeout_ms < 0 || (call->flags & ~JRC_CALL_FLAGS) != 0)
+        return JSONRPCC_EINVAL;
     if (jrc_message_init(message, call->method, call->method_len, call->params,
                          call->params_len, reading, &fault))
         return JSONRPCC_OK;

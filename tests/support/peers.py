@@ -12,7 +12,7 @@ REQUIRED = os.environ.get("JSONRPCC_PEERS") == "required"
 PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def _missing(name):
+def missing(name):
     """Skip the test; fail it where "scripts/setup.sh peers" has been run."""
     if REQUIRED:
         pytest.fail(f"{name} is missing, and JSONRPCC_PEERS=required", pytrace=False)
@@ -21,7 +21,7 @@ def _missing(name):
 
 def program(name):
     """Return the path of a program."""
-    return shutil.which(name, path=PATH) or _missing(name)
+    return shutil.which(name, path=PATH) or missing(name)
 
 
 def module(name):
@@ -29,13 +29,13 @@ def module(name):
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError:
-        return _missing(name)
+        return missing(name)
 
 
 def needs_module(name):
     """Skip, or fail, where a module that a child program imports is missing."""
     if importlib.util.find_spec(name) is None:
-        _missing(name)
+        missing(name)
 
 
 def package(name):
@@ -43,4 +43,4 @@ def package(name):
     command = [program("pkg-config"), "--exists", name]
     known = subprocess.run(command, check=False)
     if known.returncode != 0:
-        _missing(name)
+        missing(name)

@@ -125,6 +125,8 @@ def build_c(code, program):
     run("make", "-s", "lib")
     flags = ("-Wall", "-Wextra", "-Werror", f"-I{ROOT}/csrc")
     run("cc", *flags, "-c", source, "-o", compiled)
+    if shutil.which("c++") is not None:  # the header is for C++ as well
+        run("c++", "-x", "c++", "-std=c++20", *flags, "-fsyntax-only", source)
     libs = run("pkg-config", "--libs", "libevent_core", "json-c").split()
     archive = ROOT / "build/libjsonrpcc.a"
     run("cc", compiled, archive, "-o", program, *libs, "-pthread")

@@ -1,0 +1,125 @@
+/* Structs and flags of callers that are newer than the library, or wrong. */
+#include "check.h"
+#include "peer_client.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A struct as a later version has it. */
+struct later_options {
+    jsonrpcc_options known;
+    uint64_t more;
+};
+struct later_call {
+    jsonrpcc_call known;
+    uint64_t more;
+};
+
+static void test_options_of_a_later_version(void)
+{
+    struct later_options options = {
+        .known = {.size = sizeof options, .servers = servers}};
+    jsonrpcc_client *client = NULL;
+    char why[100] = "";
+
+    CHECK(jsonrpcc_client_new(&options.known, &client, why, sizeof why) ==
+          JSONRPCC_OK);
+    end_client(client);
+    client = NULL;
+    options.more = 1ULL << 56; /* its last byte, or its first */
+    CHECK(jsonrpcc_client_new(&options.known, &client, why, sizeof why) ==
+          JSONRPCC_EINVAL);
+    CHECK(client == NULL && strstr(why, "option") != NULL);
+    CHECK(jsonrpcc_client_new(&options.known, &client, NULL, 0) ==
+          JSONRPCC_EINVAL);
+}
+
+static void test_calls_of_a_later_version(jsonrpcc_client *client)
+{
+    struct later_call calls[2] = {0};
+    jsonrpcc_status status;
+
+    for (int i = 0; i < 2; i++)
+        calls[i].known = (jsonrpcc_call){
+            .size = sizeof calls[i], .method = "echo", .method_len = 4};
+    CHECK(jsonrpcc_request(client, &calls[0].known, NULL) == JSONRPCC_OK);
+    CHECK(jsonrpcc_request_many(client, &calls[0].known, 2, &status) == 2 &&
+          status == JSONRPCC_OK);
+    calls[1].more = 1;
+    CHECK(jsonrpcc_request(client, &calls[1].known, NULL) == JSONRPCC_EINVAL);
+    CHECK(jsonrpcc_request_many(client, &calls[0].known, 2, &status) == 1 &&
+          status == JSONRPCC_EINVAL);
+}
+
+static void test_what_is_no_call(jsonrpcc_client *client)
+{
+    const int32_t times[] = {-1, -1000, INT32_MIN};
+    jsonrpcc_sync *sync = jsonrpcc_sync_new(client);
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, 0);
+    jsonrpcc_call call = {
+        .size = sizeof call, .method = "echo", .method_len = 4};
+    jsonrpcc_stats before, after;
+
+    jsonrpcc_client_stats(client, &before, sizeof before);
+    for (int i = 0; i < 3; i++) {
+        call.timeout_ms = times[i];
+        CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_EINVAL);
+        CHECK(jsonrpcc_queue_request(queue, 1, "echo", 4, NULL, 0, times[i],
+                                     0) == -JSONRPCC_EINVAL);
+        CHECK(jsonrpcc_sync_call(sync, "echo", 4, NULL, 0, times[i], 0, 0) ==
+              JSONRPCC_EINVAL);
+    }
+    call.timeout_ms = 0;
+    for (uint32_t flag = 64; flag != 0; flag <<= 1) {
+        size_t at = 0;
+        call.flags = flag;
+        CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_EINVAL);
+        CHECK(jsonrpcc_queue_request(queue, 1, "echo", 4, NULL, 0, 0, flag) ==
+              -JSONRPCC_EINVAL);
+        CHECK(jsonrpcc_queue_request_many(queue, 1, "echo", 4, "[[1]]", 5, &at,
+                                          1, 0, flag) == -JSONRPCC_EINVAL);
+        CHECK(jsonrpcc_sync_call(sync, "echo", 4, NULL, 0, 0, flag, 0) ==
+              JSONRPCC_EINVAL);
+    }
+    jsonrpcc_client_stats(client, &after, sizeof after);
+    CHECK(after.requests == before.requests);
+    errno = 0;
+    CHECK(jsonrpcc_queue_new(client, 64) == NULL && errno == EINVAL);
+    jsonrpcc_sync_free(sync);
+    jsonrpcc_queue_free(queue);
+}
+
+static void test_what_is_filled_in(jsonrpcc_client *client)
+{
+    struct {
+        jsonrpcc_stats known;
+        uint64_t more[4];
+    } stats;
+    struct {
+        jsonrpcc_server_info known;
+        uint64_t more[4];
+    } info;
+
+    memset(&stats, 0xff, sizeof stats);
+    memset(&info, 0xff, sizeof info);
+    jsonrpcc_client_stats(client, &stats.known, sizeof stats);
+    CHECK(jsonrpcc_server_get(client, 0, &info.known, sizeof info));
+    for (int i = 0; i < 4; i++)
+        CHECK(stats.more[i] == 0 && info.more[i] == 0);
+    memset(&stats, 0xff, sizeof stats);
+    jsonrpcc_client_stats(client, &stats.known, 8);
+    CHECK(stats.known.requests > 0 && stats.known.notifications == UINT64_MAX);
+}
+
+int main(void)
+{
+    begin_peer();
+    jsonrpcc_client *client = new_client((jsonrpcc_options){0});
+    test_options_of_a_later_version();
+    test_calls_of_a_later_version(client);
+    test_what_is_no_call(client);
+    test_what_is_filled_in(client);
+    end_client(client);
+    peer_stop(&peer);
+    return check_done();
+}
