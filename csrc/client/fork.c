@@ -55,7 +55,8 @@ static void start_child(void)
     generation++;
     for (struct jrc_core *core = list; core != NULL; core = core->next) {
         jrc_loop_abandon(core->loop);
-        close(core->leadership.alarm_fd);
+        if (core->leadership.alarm_fd >= 0)
+            close(core->leadership.alarm_fd);
     }
     resume();
     list = NULL;

@@ -49,7 +49,7 @@ static void set_leader(struct jrc_leadership *leadership, enum jrc_leader to)
 void jrc_watchdog_set_alarm(struct jrc_core *core, uint64_t now_us,
                             uint64_t delay_us)
 {
-    if (core->leadership.alarm_us <= now_us + delay_us)
+    if (core->leadership.alarm_us <= now_us + delay_us || core->closed)
         return;
     core->leadership.alarm_us = now_us + delay_us;
     struct itimerspec spec = {
@@ -245,10 +245,13 @@ static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
     return brief ? JRC_UNATTENDED_US : JRC_NEVER;
 }
 
-/* Under the lock: all is told; tell those who wait for it. */
+/* Under the lock: all is told; tell those who wait for it.  The core may stay
+ * for long, with a client that nobody frees: no descriptor does. */
 static void finish_close(struct jrc_core *core)
 {
     core->closed = true;
+    close(core->leadership.alarm_fd);
+    core->leadership.alarm_fd = -1;
     pthread_cond_broadcast(&core->closed_cond);
     pthread_cond_broadcast(&core->line.moved);
     for (struct jsonrpcc_waiter *w = core->leadership.followers; w; w = w->next)

@@ -104,23 +104,43 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
     return NULL;
 }
 
+/* Nobody writes to wake_fd any more when this returns, and who comes later
+ * finds the loop awake. */
+static void await_wakers(struct jrc_loop *loop)
+{
+    struct timespec moment = {.tv_nsec = 20000};
+
+    atomic_store(&loop->asleep, false);
+    while (atomic_load(&loop->wakers) > 0)
+        nanosleep(&moment, NULL);
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 void jrc_loop_close(struct jrc_loop *loop)
 {
     for (size_t i = 0; i < loop->servers->count; i++)
         jrc_socket_shut(&loop->sockets[i]);
     jrc_resolver_free(loop->resolver);
     loop->resolver = NULL;
-    if (loop->base == NULL)
-        return;
-    if (event_initialized(&loop->wake_event))
+    await_wakers(loop);
+    if (loop->base != NULL && event_initialized(&loop->wake_event))
         event_del(&loop->wake_event);
-    if (event_initialized(&loop->timer))
+    if (loop->base != NULL && event_initialized(&loop->timer))
         event_del(&loop->timer);
     pthread_mutex_lock(&loop->fd_lock);
-    event_base_free(loop->base);
-    loop->epoll_fd = -1;
-    pthread_mutex_unlock(&loop->fd_lock);
+    if (loop->base != NULL)
+        event_base_free(loop->base);
     loop->base = NULL;
+    loop->epoll_fd = -1;
+    close_fd(&loop->wake_fd);
+    close_fd(&loop->timer_fd);
+    pthread_mutex_unlock(&loop->fd_lock);
 }
 
 void jrc_loop_free(struct jrc_loop *loop)
@@ -128,10 +148,6 @@ void jrc_loop_free(struct jrc_loop *loop)
     if (loop == NULL)
         return;
     jrc_loop_close(loop);
-    if (loop->wake_fd >= 0)
-        close(loop->wake_fd);
-    if (loop->timer_fd >= 0)
-        close(loop->timer_fd);
     pthread_mutex_destroy(&loop->fd_lock);
     free(loop);
 }
@@ -214,12 +230,15 @@ void jrc_loop_set_asleep(struct jrc_loop *loop)
 
 void jrc_loop_wake(struct jrc_loop *loop)
 {
-    /* Whoever turns it off writes: one write wakes for all. */
-    if (!atomic_load_explicit(&loop->asleep, memory_order_relaxed) ||
-        !atomic_exchange_explicit(&loop->asleep, false, memory_order_relaxed))
+    if (!atomic_load_explicit(&loop->asleep, memory_order_relaxed))
         return;
-    atomic_fetch_add_explicit(&loop->wakeups, 1, memory_order_relaxed);
-    (void)!write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+    atomic_fetch_add(&loop->wakers, 1);
+    /* Whoever turns it off writes: one write wakes for all. */
+    if (atomic_exchange(&loop->asleep, false)) {
+        atomic_fetch_add_explicit(&loop->wakeups, 1, memory_order_relaxed);
+        (void)!write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+    }
+    atomic_fetch_sub(&loop->wakers, 1);
 }
 
 uint64_t jrc_loop_wakeups(const struct jrc_loop *loop)
@@ -266,6 +285,6 @@ void jrc_loop_abandon(struct jrc_loop *loop)
             close(loop->sockets[i].fd);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
-    close(loop->wake_fd);
-    close(loop->timer_fd);
+    close_fd(&loop->wake_fd);
+    close_fd(&loop->timer_fd);
 }

@@ -23,7 +23,7 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
                               const struct jrc_servers *servers);
 void jrc_loop_free(struct jrc_loop *loop);
 
-/* Close all sockets, for good.  jrc_loop_wake() still may be called. */
+/* Close all descriptors, for good.  jrc_loop_wake() still may be called. */
 void jrc_loop_close(struct jrc_loop *loop);
 
 /* Do all that the engine wants done. */

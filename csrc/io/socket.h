@@ -36,6 +36,7 @@ struct jrc_loop {
     int timer_fd;
     int epoll_fd; /* libevent's, or -1 */
     _Atomic uint64_t wakeups;
+    atomic_uint wakers; /* threads that may write to wake_fd */
     atomic_bool asleep; /* a write to wake_fd is needed, and will do */
     bool reading;
     struct jrc_socket *last; /* that data came from */

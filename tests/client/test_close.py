@@ -1,13 +1,14 @@
 """Closing a client, draining it first, leaving it to the garbage collector."""
 
 import concurrent.futures
+import contextlib
 import gc
 import pickle
 import threading
 import time
 
 import pytest
-from helpers import LIMIT, Told
+from helpers import LIMIT, Told, descriptors, in_threads, threads, until
 
 from jsonrpcc import (
     Client,
@@ -91,6 +92,46 @@ def test_close_sends_the_notifications_it_was_given(serve):
         for i in range(100):
             client.notification("note", [i])
     assert len(server.wait_for_requests(100)) == 100
+
+
+def close_in_a_callback(client):
+    client.request("echo", [], lambda _: client.close())
+    assert client.drain(LIMIT)
+
+
+def close_while_others_use_it(client):
+    closed = threading.Event()
+
+    def use():
+        with contextlib.suppress(ClientClosed):
+            while not closed.is_set():
+                client.notification("echo")
+                client.request("echo", None, str, str)
+
+    def close():
+        client.close()
+        closed.set()
+
+    in_threads(use, use, close)
+
+
+@pytest.mark.parametrize(
+    "close",
+    [Client.close, close_in_a_callback, close_while_others_use_it],
+)
+def test_close_leaves_no_descriptor_and_no_thread(serve, close):
+    """All clients are still there: nothing is left for the garbage collector."""
+    server = serve()
+    before = threads(), descriptors()
+    clients = [Client(server.address) for _ in range(10)]
+    for client in clients:
+        assert client.call("add", [1, 2]) == 3
+        close(client)
+        client.close()
+    server.wait_for_connections(0)
+    until(lambda: threads() <= before[0])
+    until(lambda: descriptors() <= before[1])
+    assert all(client.servers() and client.stats().ok for client in clients)
 
 
 def test_leaving_the_with_block_closes(serve):
