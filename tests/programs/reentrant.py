@@ -125,7 +125,7 @@ class Collection(Moment):
     def __call__(self, phase, _):
         if phase == "start":
             self.left -= 1
-            if self.left == 0:
+            if self.left == 0 and ready(self.client):
                 interrupt(self.client)
 
 
