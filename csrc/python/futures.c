@@ -219,7 +219,10 @@ static PyObject *discard_entry(PyObject *object, PyObject *token)
     return fast_calls_discard(&((struct futures *)object)->calls, token);
 }
 
-/* take_all() -> list of (future, method) */
+/* take_all() -> list of (future, method)
+ *
+ * That is the end.  What knows us is let go of, or only the garbage collector
+ * would find us, and the queue's descriptor. */
 static PyObject *take_all(PyObject *object, PyObject *unused)
 {
     struct futures *self = (struct futures *)object;
@@ -227,6 +230,8 @@ static PyObject *take_all(PyObject *object, PyObject *unused)
     struct fast_entry entry;
 
     (void)unused;
+    Py_CLEAR(self->flush);
+    Py_CLEAR(self->go_on);
     for (uint32_t i = 0; list != NULL && i < self->calls.entries.used; i++) {
         if (!fast_entries_take_any(&self->calls.entries, i, &entry))
             continue;

@@ -165,13 +165,13 @@ PyObject *fast_method_type(void)
 
 /* ---- jsonrpcc._fast.AsyncClient ---- */
 
-/* _bind(futures): what calls are made of */
+/* _bind(futures): what calls are made of; None: nothing */
 static PyObject *client_bind(PyObject *object, PyObject *futures)
 {
     struct async_client *self = (struct async_client *)object;
     PyObject *old = self->futures;
 
-    self->futures = Py_NewRef(futures);
+    self->futures = futures == Py_None ? NULL : Py_NewRef(futures);
     Py_XDECREF(old);
     Py_RETURN_NONE;
 }
@@ -202,7 +202,8 @@ static void client_dealloc(PyObject *object)
 }
 
 static PyMethodDef client_methods[] = {
-    {"_bind", client_bind, METH_O, "_bind(futures): what calls are made of."},
+    {"_bind", client_bind, METH_O,
+     "_bind(futures): what calls are made of; None: nothing."},
     {NULL, NULL, 0, NULL},
 };
 

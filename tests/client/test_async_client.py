@@ -1,7 +1,6 @@
 """The client for asyncio: awaiting, cancelling, closing, on any loop."""
 
 import asyncio
-import gc
 import os
 from pathlib import Path
 
@@ -311,17 +310,3 @@ def test_cancelled_is_never_seen_by_others(serve, run):
             assert not isinstance(caught.value, Cancelled)
 
     run(main())
-
-
-@pytest.mark.parametrize("uses", [0, 1])
-def test_a_forgotten_client_is_collected_without_a_word(serve, run, uses):
-    server = serve()
-
-    async def main():
-        client = AsyncClient(server.address)
-        for _ in range(uses):
-            await client.call("add", [1, 2])
-
-    run(main())
-    gc.collect()
-    server.wait_for_connections(0)

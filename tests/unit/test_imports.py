@@ -48,12 +48,21 @@ IMPORTS = {
 CLIENT = {
     "_session", "_blocking", "_map", "_codec", "_dispatcher", "_errors", "_fast",
     "_jsonrpcc", "_options", "_records", "_proxy", "_delivery", "_stats", "_submit",
-    "_params", "_log", "_worker",
+    "_params", "_log", "_worker", "_channel",
 }  # fmt: skip
 SERVER = [name for name in IMPORTS if name.startswith("testing.")]
 IMPORTS["capi"] = {"_session", "_capsule", "_jsonrpcc"}
 IMPORTS |= dict.fromkeys(
-    ["_session", "_blocking", "_map", "_dispatcher", "_client", "_submit", "aio"],
+    [
+        "_session",
+        "_blocking",
+        "_map",
+        "_dispatcher",
+        "_client",
+        "_submit",
+        "_channel",
+        "aio",
+    ],
     CLIENT,
 )
 IMPORTS["_delivery"] = {"_session"}

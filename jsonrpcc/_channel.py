@@ -1,0 +1,259 @@
+"""What of an AsyncClient belongs to its event loop: readers, deliveries, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from jsonrpcc._delivery import PAUSE, Rest
+from jsonrpcc._errors import ClientClosed, refused
+from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._log import Log
+from jsonrpcc._options import remaining
+from jsonrpcc._records import refusal
+from jsonrpcc._session import check_threads, tell_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jsonrpcc._codec import Codec
+    from jsonrpcc._records import Event, Outcomes
+
+EFULL: int = lib.JSONRPCC_EFULL
+
+ROOM_CHECK = 0.02
+"""Seconds between two looks for room."""
+
+SOON, LATER = 0.001, 0.02
+"""Seconds between two looks whether the core has ended, at first and at last."""
+
+
+class Channel:
+    """
+    What an `AsyncClient` has in its event loop.
+
+    The loop knows it.  So it must not know the client, or that would never become
+    garbage while the loop is there.  All methods but `forget` belong to the loop's
+    thread.
+
+    Attributes:
+        queue: The C queue.
+        batch: The C struct that outcomes are fetched into.
+        pid: The process that the loop belongs to.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        handle: Any,
+        outcomes: Outcomes,
+        on_event: Callable[[Event], object] | None,
+    ) -> None:
+        check_threads()
+        flags = lib.JSONRPCC_QUEUE_FD | lib.JSONRPCC_QUEUE_EVENTS
+        queue = lib.jsonrpcc_queue_new(handle, flags)
+        if queue == ffi.NULL:
+            raise refused(ffi.errno)
+        # The closure keeps the client until the queue is gone.
+        self.queue = ffi.gc(
+            queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
+        )
+        self.batch = ffi.new("jsonrpcc_batch *")
+        self.loop = loop
+        self.pid = os.getpid()
+        self._handle = handle
+        self._outcomes = outcomes
+        self._on_event = on_event
+        self._timeout = 0.0
+        self._log = Log()
+        self._looks_at_log = False
+        self._futures: Any = None
+        self._rest: Any = None
+        self._fds: list[int] = []
+        self._on_end: Callable[[], object] = lambda: None
+        self._is_closing = False
+        self._has_ended = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def start(
+        self,
+        futures: Any,
+        codec: Codec,
+        timeout: float,
+        on_end: Callable[[], object],
+    ) -> None:
+        """Have *futures* told what comes; *on_end* is called at the end, once."""
+        self._futures = futures
+        self._timeout = timeout
+        self._on_end = on_end
+        self._rest = Rest(
+            self.batch,
+            futures,
+            codec,
+            self._outcomes,
+            undecoded=self._outcomes.undecoded,
+            guarded=Exception,
+            finish=self._finish,
+            repeatable=True,
+            tell=self._tell,
+        )
+        # The second one is for the client's sockets: this loop drives them while
+        # it is awake, and no other thread has to be woken for a call.
+        # It may not be known; the event thread drives them then.
+        fds = (
+            lib.jsonrpcc_queue_fd(self.queue),
+            lib.jsonrpcc_queue_poll_fd(self.queue),
+        )
+        self._fds = [fd for fd in fds if fd >= 0]
+        try:
+            for fd in self._fds:
+                self.loop.add_reader(fd, futures.on_ready)
+        except BaseException:
+            self._remove_readers(0)
+            raise
+        futures.on_ready()
+
+    def is_alive(self) -> bool:
+        """Whether the loop may run, in this process, what belongs to it."""
+        return not self.loop.is_closed() and self.pid == os.getpid()
+
+    # ---- deliveries -----------------------------------------------------------
+
+    def deliver_rest(self) -> bool:
+        """Deliver what is in the batch beside good results; whether all of it."""
+        if self._rest is None:
+            return True
+        try:
+            self._rest.deliver()
+        except MemoryError:
+            self.loop.call_later(PAUSE, self._futures.fetch)
+            return False
+        return True
+
+    @staticmethod
+    def _finish(
+        entry: tuple[asyncio.Future[Any], str], result: Any, error: Exception | None
+    ) -> None:
+        future, _ = entry
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def _tell(self, event: Any) -> None:
+        try:
+            tell_event(self._log, self._outcomes, event, self._on_event)
+        except Exception as error:
+            # As with any callback of the loop's; what follows must not miss its
+            # turn.
+            message = f"on_event {self._on_event!r} failed"
+            context = {"message": message, "exception": error}
+            self.loop.call_exception_handler(context)
+        self._look_at_log()
+
+    def _look_at_log(self, *, again: bool = False) -> None:
+        """Have the log tell what it keeps back, when it is time."""
+        if again:
+            self._looks_at_log = False
+            self._log.flush()
+        if self._log.wait_ms > 0 and not self._looks_at_log:
+            self._looks_at_log = True
+            look = partial(self._look_at_log, again=True)
+            self.loop.call_later(self._log.wait_ms / 1000, look)
+
+    # ---- the wait for room ----------------------------------------------------
+
+    async def when_room(self, call: Any) -> Any:
+        """
+        Wait until there is room for a call, and then for its outcome.
+
+        *call* is what `_fast.Futures` has made of its arguments.
+        """
+        futures = self._futures  # which this lets go of at the end
+        method, text, ms, flags = call[:4] if type(call) is tuple else call.arguments
+        deadline = time.monotonic() + (ms / 1000 or self._timeout)
+        while left := remaining(deadline):
+            futures.flush()
+            await asyncio.sleep(min(left / 1000, ROOM_CHECK))
+            # What was spent on waiting is gone from the call's time.
+            if futures.again(call, remaining(deadline) or 1):
+                return None if type(call) is tuple else await call.future
+        raise refusal(EFULL, method, text, flags)
+
+    # ---- the end --------------------------------------------------------------
+
+    async def closed(self) -> None:
+        """
+        Close, and wait for the end; any number of tasks may do that.
+
+        Everything but the waiting is done by callbacks of the loop, or goes on in the
+        core: whoever is cancelled in here leaves nothing half done.
+        """
+        self.shut()
+        if self._has_ended:
+            return
+        waiter = self.loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    def shut(self) -> None:
+        """Begin the end, which then comes by itself."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        # The sockets' descriptor is closed by the core, and others get its number.
+        self._remove_readers(1)
+        lib.jsonrpcc_client_close(self._handle, 0)
+        self._look(SOON)
+
+    def _look(self, pause: float) -> None:
+        if lib.jsonrpcc_client_close(self._handle, 0):
+            self.end()
+        else:
+            self.loop.call_later(pause, self._look, min(2 * pause, LATER))
+
+    def end(self) -> None:
+        """Tell everybody: the core has ended, or the loop, and calls nothing more."""
+        if self._has_ended:
+            return
+        self._has_ended = self._is_closing = True
+        self._futures.fetch()
+        self._remove_readers(0)
+        self._log.flush(everything=True)
+        for future, method in self._futures.take_all():
+            if self.is_alive() and not future.done():
+                error = ClientClosed("client closed", method=method)
+                future.set_exception(error)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._on_end()
+        # A cycle would keep the queue's descriptor until the garbage collector comes.
+        self._futures = self._rest = None
+
+    def _remove_readers(self, first: int) -> None:
+        # A forked child shares the loop's epoll with its parent, who goes on.
+        if self.is_alive():
+            for fd in self._fds[first:]:
+                self.loop.remove_reader(fd)
+        del self._fds[first:]
+
+    def forget(self) -> None:
+        """
+        Close without waiting: any thread, also inside of a finalizer.
+
+        The readers go first, and that only the loop can do.
+        """
+        try:
+            self.loop.call_soon_threadsafe(self.shut)
+        except RuntimeError:  # it has been closed, and its readers with it
+            lib.jsonrpcc_client_close(self._handle, 0)
