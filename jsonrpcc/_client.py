@@ -230,11 +230,12 @@ class Client(_Methods, Base):
         dispatcher = self._dispatcher
         if dispatcher is None:
             return True
-        if dispatcher.worker.is_current():
-            msg = "drain() in a callback would wait for itself"
-            raise RuntimeError(msg)
         limit = float("inf") if timeout is None else time.monotonic() + timeout
-        return dispatcher.drain(limit)
+        with dispatcher.waiting() as will_end:
+            if not will_end:
+                msg = "drain() in a callback would wait for itself"
+                raise RuntimeError(msg)
+            return dispatcher.drain(limit)
 
     def close(self) -> None:
         """
@@ -242,7 +243,8 @@ class Client(_Methods, Base):
 
         Calls still pending end with `ClientClosed`, to their on_error; use
         `drain` first to let them finish.  Notifications not sent yet get up to a
-        second.  From a callback it does not wait for itself.  May be repeated.
+        second.  From a callback it does not wait for itself, nor for
+        one of another client's that waits for it.  May be repeated.
         """
         self._closed = True
         dispatcher = self._dispatcher
@@ -251,8 +253,11 @@ class Client(_Methods, Base):
             return
         while not lib.jsonrpcc_client_close(self._handle, SLICE_MS):
             pass
-        if dispatcher is not None:
-            dispatcher.await_end()
+        if dispatcher is None:
+            return
+        with dispatcher.waiting() as will_end:
+            if will_end:
+                dispatcher.await_end()
 
     def _close_at_exit(self, deadline: float) -> None:
         left = max(0, int((deadline - time.monotonic()) * 1000))

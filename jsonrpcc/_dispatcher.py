@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import time
+from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._delivery import PAUSE, Rest
@@ -17,7 +19,7 @@ from jsonrpcc._submit import callbacks_for
 from jsonrpcc._worker import Bell, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from jsonrpcc._codec import Codec
     from jsonrpcc._errors import JsonRpcError
@@ -45,6 +47,9 @@ class DispatcherLog(Log):
         self.write(logging.ERROR, kind, "callback of %r failed", method, error=error)
 
 
+_running: dict[int, Dispatcher] = {}  # by the threads that run callbacks
+
+
 class Dispatcher:
     """
     The thread that fetches outcomes and runs callbacks.
@@ -55,6 +60,8 @@ class Dispatcher:
     two steps of any thread.  So no lock is held over Python code: what is made here
     counts from the moment a client has it, and the thread may be started twice.
     """
+
+    waits_for: Dispatcher | None = None  # as a callback of this one's does
 
     def __init__(
         self,
@@ -125,6 +132,8 @@ class Dispatcher:
         deliver = self.calls.deliver
         deliver_rest = rest.deliver
         self.calls.adopt()
+        ident = get_ident()
+        _running[ident] = self
         while (status := wait(queue, batch, log.wait_ms)) in _GOES_ON:
             if log.wait_ms > 0:
                 log.flush()
@@ -145,6 +154,7 @@ class Dispatcher:
                 self._idle.ring()
         self._idle.ring()
         log.flush(everything=True)
+        _running.pop(ident, None)
 
     # Whatever a callback raises, SystemExit and asyncio.CancelledError too, must
     # not end that thread either.
@@ -170,6 +180,29 @@ class Dispatcher:
             tell_event(self._log, self._outcomes, event, self._on_event)
         except BaseException as error:
             tell_failed_listener(self._log, self._on_event, error)
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[bool]:
+        """
+        Say that this thread waits for us; False: it would wait for ever.
+
+        For it runs callbacks, and we wait for it, or for somebody who does.  It says
+        so before it looks: of all in a ring, the last one sees it.
+        """
+        waiter = _running.get(get_ident())
+        if waiter is None:
+            yield True
+            return
+        before, waiter.waits_for = waiter.waits_for, self
+        seen: list[Dispatcher] = []
+        at: Dispatcher | None = self
+        while at is not None and at is not waiter and at not in seen:
+            seen.append(at)
+            at = at.waits_for
+        try:
+            yield at is not waiter
+        finally:
+            waiter.waits_for = before
 
     def drain(self, deadline: float) -> bool:
         """Wait until no call is in flight, or the deadline or the end comes."""
