@@ -143,8 +143,10 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
         .arg = sync,
     };
 
-    if (jsonrpcc_waiter_is_foreign(sync->waiter))
+    if (jsonrpcc_waiter_is_foreign(sync->waiter)) {
+        sync->has_outcome = false; /* the outcome of this call, not the last */
         return JSONRPCC_ECLOSED;
+    }
     if (atomic_flag_test_and_set_explicit(&sync->used, memory_order_acquire))
         return JSONRPCC_EINVAL;
     jsonrpcc_status status = call_and_await(sync, &call, slice_ms);

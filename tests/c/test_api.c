@@ -232,7 +232,9 @@ static void use_in_child(jsonrpcc_client *client, jsonrpcc_queue *queue,
           -JSONRPCC_ECLOSED);
     CHECK(jsonrpcc_wait(waiter, 10) == JSONRPCC_ECLOSED);
     jsonrpcc_signal(waiter);
+    CHECK(jsonrpcc_sync_outcome(sync) != NULL); /* of a call before the fork */
     CHECK(echo(sync) == JSONRPCC_ECLOSED);
+    CHECK(jsonrpcc_sync_outcome(sync) == NULL);
     jsonrpcc_queue_free(queue);
     jsonrpcc_sync_free(sync);
     jsonrpcc_waiter_free(waiter);
