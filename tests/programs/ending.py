@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 
 from history import LIMIT, until
 
@@ -139,6 +140,7 @@ def asyncio_pending():
 
 def asyncio_never_closed():
     """The loop is gone, and then comes what is left for its client."""
+    warnings.simplefilter("ignore", ResourceWarning)  # as it is by default
 
     async def main():
         global asynchronous
