@@ -99,7 +99,7 @@ def test_client_pointer_is_for_clients_only(serve):
         assert ffi.typeof(pointer) is ffi.typeof("jsonrpcc_client *")
     with pytest.raises(TypeError, match=r"Client or AsyncClient is needed, not 7"):
         capi.client_pointer(7)
-    half = object.__new__(jsonrpcc.Client)
+    half = jsonrpcc.Client.__new__(jsonrpcc.Client)
     with pytest.raises(TypeError, match="not open"):
         capi.client_pointer(half)
 
