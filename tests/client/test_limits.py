@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from helpers import LIMIT, QUICK, Told, rss, until
+from history import wait_for_state
 from time_limits import MODEST
 
 from jsonrpcc import (
@@ -271,7 +272,8 @@ def test_max_queued_bytes(serve, wire, client_for, off):
     assert accepted == (3 if off <= 0 else 2)
     assert abs(client.stats().queued_bytes - accepted * size) <= accepted * 8
     server.accept()
-    until(lambda: client.servers()[0].state == "up")
+    # Or proving: a SYN that meets no listener at all is a failed attempt.
+    wait_for_state(client, "up")
     client.call("echo")
     assert client.stats().queued_bytes == 0
 
