@@ -5,13 +5,32 @@
 #include "check.h"
 #include "rig.h"
 
-/* Bytes without end, a second, and the bytes of what rig_call() submits. */
-enum { ALL = 1 << 20, S = 1000000, FRAME = 44 };
+/* Bytes without end, a second, a time that is hardly any, and the bytes of what
+ * rig_call() submits. */
+enum { ALL = 1 << 20, S = 1000000, AT_ONCE = 10000, FRAME = 44 };
 
 static struct rig rig;
 
 #define IS(token, status, fate) \
     CHECK(rig_is(&rig, token, JSONRPCC_##status, JSONRPCC_##fate))
+
+static inline enum jrc_server_state state(uint32_t i)
+{
+    return rig.servers.list[i].state;
+}
+
+/* Five calls to server i, the only one that can be picked, time out; then it is
+ * time for a trial. */
+static inline void make_suspect(uint32_t i)
+{
+    for (uint64_t token = 100; token < 105; token++)
+        rig_call(&rig, token, 0, AT_ONCE / 1000);
+    rig_send(&rig, i, ALL);
+    rig_wait(&rig, AT_ONCE);
+    CHECK(state(i) == JRC_SERVER_SUSPECT);
+    rig_wait(&rig, S);
+    rig_todo(&rig, i);
+}
 
 /* The end of a test: the engine's books are right. */
 static inline void finish(void)

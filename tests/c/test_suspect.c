@@ -3,7 +3,7 @@
  */
 #include "rig_check.h"
 
-enum { CAP = 10 * S, AT_ONCE = 10000 };
+enum { CAP = 10 * S };
 
 static void test_five_timeouts_make_a_suspect(void)
 {
@@ -59,24 +59,6 @@ static void test_what_has_begun_stays(void)
 }
 
 /* ---- a connection that is dead without a word ---------------------------- */
-
-static enum jrc_server_state state(uint32_t i)
-{
-    return rig.servers.list[i].state;
-}
-
-/* Five calls to server i, the only one that can be picked, time out; then it is
- * time for a trial. */
-static void make_suspect(uint32_t i)
-{
-    for (uint64_t token = 100; token < 105; token++)
-        rig_call(&rig, token, 0, AT_ONCE / 1000);
-    rig_send(&rig, i, ALL);
-    rig_wait(&rig, AT_ONCE);
-    CHECK(state(i) == JRC_SERVER_SUSPECT);
-    rig_wait(&rig, S);
-    rig_todo(&rig, i);
-}
 
 static void test_a_silent_connection_is_renewed(void)
 {

@@ -2,25 +2,7 @@
  * cancelled or long, the proof of a connection, and our own silence. */
 #include "rig_check.h"
 
-enum { CAP = 10 * S, AT_ONCE = 10000 };
-
-static enum jrc_server_state state(uint32_t i)
-{
-    return rig.servers.list[i].state;
-}
-
-/* Five calls to server i, the only one that can be picked, time out; then it is
- * time for a trial. */
-static void make_suspect(uint32_t i)
-{
-    for (uint64_t token = 100; token < 105; token++)
-        rig_call(&rig, token, 0, AT_ONCE / 1000);
-    rig_send(&rig, i, ALL);
-    rig_wait(&rig, AT_ONCE);
-    CHECK(state(i) == JRC_SERVER_SUSPECT);
-    rig_wait(&rig, S);
-    rig_todo(&rig, i);
-}
+enum { CAP = 10 * S };
 
 /* Its connection ends, and there is a new one. */
 static void reconnect(uint32_t i)
