@@ -5,17 +5,14 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
+from compiling import CC, ROOT, run
 
 import jsonrpcc
 import jsonrpcc._jsonrpcc
 from jsonrpcc.testing import Error, Server
 
-ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 50.0  # seconds for a build or a run
-CC = os.environ.get("CC", "cc")
 WARN = ["-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 
 pytestmark = [
@@ -28,20 +25,6 @@ pytestmark = [
     ),
     pytest.mark.timeout(180),
 ]
-
-
-def run(*command, env=None):
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=ROOT,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def flags(*options, env=None):

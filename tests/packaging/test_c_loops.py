@@ -3,17 +3,13 @@
 import asyncio
 import os
 import shutil
-import subprocess
-from pathlib import Path
 
+import peers
 import pytest
-from support import peers
+from compiling import CC, ROOT, run
 
 from jsonrpcc.testing import Server
 
-ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 50.0  # seconds for a build or a run
-CC = os.environ.get("CC", "cc")
 WARN = ["-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 LOOPS = {
     "epoll": None,
@@ -32,19 +28,6 @@ pytestmark = [
     ),
     pytest.mark.timeout(180),
 ]
-
-
-def run(*command):
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

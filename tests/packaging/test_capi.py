@@ -11,6 +11,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from compiling import CC, LIMIT, run
 
 import jsonrpcc
 from jsonrpcc import capi
@@ -18,8 +19,6 @@ from jsonrpcc._jsonrpcc import ffi, lib
 
 TESTS = Path(__file__).resolve().parents[1]
 INCLUDE = Path(jsonrpcc.get_include())
-LIMIT = 50.0  # seconds for a build or a run
-CC = os.environ.get("CC", "cc")
 
 needs_compiler = [
     pytest.mark.skipif(
@@ -32,20 +31,6 @@ needs_compiler = [
         reason="a compiler does not run with TSan's LD_PRELOAD",
     ),
 ]
-
-
-def run(*command, env=None, cwd=None):
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def public_functions():

@@ -2,19 +2,15 @@
 
 import os
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from compiling import CC, ROOT, run
 
 import jsonrpcc
 from jsonrpcc import _jsonrpcc
 from jsonrpcc.testing import Server
 
-ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 50.0  # seconds for a build or a run
-CC = os.environ.get("CC", "cc")
 WARN = ["-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 
 pytestmark = [
@@ -27,20 +23,6 @@ pytestmark = [
     ),
     pytest.mark.timeout(180),
 ]
-
-
-def run(*command, env=None):
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=ROOT,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,24 @@
+"""Compilers and make, and the programs that they have built."""
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 50.0  # seconds for a build or a run
+CC = os.environ.get("CC", "cc")
+
+
+def run(*command, env=None, cwd=ROOT):
+    """Run a command that has to succeed, and return what it prints."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
