@@ -477,7 +477,7 @@ typedef struct {
     const jsonrpcc_failure *failures;
     size_t event_count;
     const jsonrpcc_event *events;
-} jsonrpcc_batch;
+} jsonrpcc_completions;
 
 enum {
     JSONRPCC_QUEUE_FD = 1,     /* for poll(): see jsonrpcc_queue_fd() */
@@ -518,14 +518,16 @@ bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms);
 
 /* Fetch what is there, without waiting; false: nothing, or another thread is
  * fetching. */
-bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch);
+bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue,
+                          jsonrpcc_completions *completions);
 
-/* Wait for something to fetch, driving the loop meanwhile.  OK: *batch is
+/* Wait for something to fetch, driving the loop meanwhile.  OK: *completions is
  * filled.  EPENDING: nothing within timeout_ms.  ECLOSED: the client has
  * stopped and all is fetched.  EDEADLK: called from a callback.  EINVAL:
  * another thread waits for it, or fetches. */
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
-                                    jsonrpcc_batch *batch, int32_t timeout_ms);
+                                    jsonrpcc_completions *completions,
+                                    int32_t timeout_ms);
 
 /* As jsonrpcc_poll() and jsonrpcc_poll_fd(), for the queue's waiter.  After it
  * returned true, fetch before you sleep: jsonrpcc_queue_fd() is not rung for

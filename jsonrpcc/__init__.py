@@ -18,11 +18,11 @@ from jsonrpcc._errors import (
     RequestTimeout,
     ServerFailure,
 )
-from jsonrpcc._fast import Call
 from jsonrpcc._jsonrpcc import ffi as _ffi
 from jsonrpcc._jsonrpcc import lib as _lib
 from jsonrpcc._options import Options
 from jsonrpcc._records import Event, ServerInfo
+from jsonrpcc._speedups import Call
 from jsonrpcc._stats import Latency, Stats
 from jsonrpcc.aio import AsyncClient
 from jsonrpcc.capi import _capi as _capi  # PyCapsule_Import() looks for it here

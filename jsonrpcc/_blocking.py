@@ -1,4 +1,4 @@
-"""Blocking calls: what _fast asks for."""
+"""Blocking calls: what _speedups asks for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._errors import refused
-from jsonrpcc._fast import Blocking
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import refusal
 from jsonrpcc._session import view
+from jsonrpcc._speedups import Blocking
 from jsonrpcc._submit import address
 
 if TYPE_CHECKING:

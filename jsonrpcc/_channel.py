@@ -41,7 +41,7 @@ class Channel:
 
     Attributes:
         queue: The C queue.
-        batch: The C struct that outcomes are fetched into.
+        completions: The C struct that outcomes are fetched into.
         pid: The process that the loop belongs to.
     """
 
@@ -61,7 +61,7 @@ class Channel:
         self.queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
-        self.batch = ffi.new("jsonrpcc_batch *")
+        self.completions = ffi.new("jsonrpcc_completions *")
         self.loop = loop
         self.pid = os.getpid()
         self._handle = handle
@@ -90,7 +90,7 @@ class Channel:
         self._timeout = timeout
         self._on_end = on_end
         self._rest = Rest(
-            self.batch,
+            self.completions,
             futures,
             codec,
             self._outcomes,
@@ -123,7 +123,7 @@ class Channel:
     # ---- deliveries -----------------------------------------------------------
 
     def deliver_rest(self) -> bool:
-        """Deliver what is in the batch beside good results; whether all of it."""
+        """Deliver what is in the completions beside good results; whether all of it."""
         if self._rest is None:
             return True
         try:
@@ -172,7 +172,7 @@ class Channel:
         """
         Wait until there is room for a call, and then for its outcome.
 
-        *call* is what `_fast.Futures` has made of its arguments.
+        *call* is what `_speedups.Futures` has made of its arguments.
         """
         futures = self._futures  # which this lets go of at the end
         method, text, ms, flags = call[:4] if type(call) is tuple else call.arguments

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from jsonrpcc._blocking import Waiting
 from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc._errors import JsonRpcError
-from jsonrpcc._fast import SLICE_MS, Call, Ordered, assign
-from jsonrpcc._fast import Client as _Methods
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._map import Bulk
 from jsonrpcc._options import milliseconds
@@ -21,6 +19,8 @@ from jsonrpcc._params import option_flags
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event
 from jsonrpcc._session import Base
+from jsonrpcc._speedups import SLICE_MS, Call, Ordered, assign
+from jsonrpcc._speedups import Client as _Methods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What C code leaves of a batch: failures, events, results it could not decode."""
+"""What C code leaves of completions: failures, events, results it could not decode."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Rest:
     Delivers one outcome after the other, and none twice.
 
     What an outcome takes of memory is made before its call is let go of.  So where
-    there is none, nothing is lost: the batch itself tells what is left of it, and
+    there is none, nothing is lost: the completions itself tells what is left of it, and
     the next deliver() goes on there.
     """
 
     def __init__(
         self,
-        batch: Any,
+        completions: Any,
         calls: Calls,
         codec: Codec,
         outcomes: Outcomes,
@@ -56,7 +56,7 @@ class Rest:
         it is let go of.  So an exception from outside, that of a signal handler,
         loses no outcome.
         """
-        self._batch = batch
+        self._completions = completions
         self._at = 0
         self._calls = calls
         self._decode = codec.decode
@@ -68,38 +68,38 @@ class Rest:
         self._tell = tell
 
     # Each of these ends with the frame that knew a callback, or the loop would
-    # hold on to the last one until the next batch.  And each is short: to handle an
+    # hold on to the last one until the next fetch.  And each is short: to handle an
     # error behind its first 256 instructions Python itself wants memory.
 
     def _decoded(self, i: int, method: str) -> tuple[Any, Exception | None]:
         """Return a result and None, or None and why it can not be decoded."""
-        batch = self._batch
-        start = batch.starts[i] - batch.starts[0] + 1
-        text = view(batch.results + start, batch.lens[i])
+        completions = self._completions
+        start = completions.starts[i] - completions.starts[0] + 1
+        text = view(completions.results + start, completions.lens[i])
         try:
             return self._decode(text), None
         except self._guarded as cause:
-            return None, self._undecoded(method, cause, batch.origins[i])
+            return None, self._undecoded(method, cause, completions.origins[i])
 
     def _deliver_result(self) -> None:
         """One of the results can not be decoded: that is its call's matter alone."""
-        batch, calls, i = self._batch, self._calls, self._at
-        token, following = batch.tokens[i], i + 1
+        completions, calls, i = self._completions, self._calls, self._at
+        token, following = completions.tokens[i], i + 1
         entry = calls.get(token)
         result, error = (None, None) if entry is None else self._decoded(i, entry[-1])
         if entry is not None and self._repeatable:
             self._finish(entry, result, error)
-        is_last = following == batch.count
+        is_last = following == completions.count
         self._at = following
         if is_last:
-            batch.count = self._at = 0
+            completions.count = self._at = 0
         calls.discard(token)
         if entry is not None and not self._repeatable:
             self._finish(entry, result, error)
 
     def _deliver_failure(self) -> None:
-        batch, calls, i = self._batch, self._calls, self._at
-        failure, following = batch.failures[i], i + 1
+        completions, calls, i = self._completions, self._calls, self._at
+        failure, following = completions.failures[i], i + 1
         token = failure.token
         entry = calls.get(token)
         error: JsonRpcError | None = None
@@ -107,38 +107,38 @@ class Rest:
             error = self._outcomes.error(failure.outcome, entry[-1])
             if self._repeatable:
                 self._finish(entry, None, error)
-        is_last = following == batch.failure_count
+        is_last = following == completions.failure_count
         self._at = following
         if is_last:
-            batch.failure_count = self._at = 0
+            completions.failure_count = self._at = 0
         calls.discard(token)
         if entry is not None and not self._repeatable:
             self._finish(entry, None, error)
 
     def _deliver_event(self) -> None:
         """Tell an event; one that there is no memory to tell is missed."""
-        batch, i = self._batch, self._at
+        completions, i = self._completions, self._at
         self._at = i + 1
-        if self._at == batch.event_count:
-            batch.event_count = self._at = 0
-        self._tell(batch.events[i])
+        if self._at == completions.event_count:
+            completions.event_count = self._at = 0
+        self._tell(completions.events[i])
 
     def deliver(self) -> bool:
         """
-        Deliver what is left of the batch; True: that was all.
+        Deliver what is left of the completions; True: that was all.
 
         A listener may come here again, and then leaves nothing.
 
         Raises:
             MemoryError: Call it again, later.
         """
-        batch = self._batch
+        completions = self._completions
         while True:
-            if batch.count:
+            if completions.count:
                 self._deliver_result()
-            elif batch.failure_count:
+            elif completions.failure_count:
                 self._deliver_failure()
-            elif batch.event_count:
+            elif completions.event_count:
                 self._deliver_event()
             else:
                 return True

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._delivery import PAUSE, Rest
 from jsonrpcc._errors import Cancelled, RemoteError, refused
-from jsonrpcc._fast import SLICE_MS
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
 from jsonrpcc._session import check_threads, tell_event, tell_failed_listener
+from jsonrpcc._speedups import SLICE_MS
 from jsonrpcc._submit import callbacks_for
 from jsonrpcc._worker import Bell, Worker
 
@@ -106,10 +106,10 @@ class Dispatcher:
         """
         if self.worker.has_begun():
             return
-        batch = ffi.new("jsonrpcc_batch *")
+        completions = ffi.new("jsonrpcc_completions *")
         # Not an attribute: it knows us.
         rest = Rest(
-            batch,
+            completions,
             self.calls,
             self._codec,
             self._outcomes,
@@ -120,13 +120,13 @@ class Dispatcher:
             tell=self._tell,
         )
         try:
-            self.worker.start(self._run, batch, rest)
+            self.worker.start(self._run, completions, rest)
         except RuntimeError as error:
             raise refused(errno.EAGAIN) from error
 
-    def _run(self, batch: Any, rest: Rest) -> None:
+    def _run(self, completions: Any, rest: Rest) -> None:
         """Fetch and deliver until the client is closed and all is delivered."""
-        address = int(ffi.cast("uintptr_t", batch))
+        address = int(ffi.cast("uintptr_t", completions))
         queue, log = self.queue, self._log
         wait = lib.jsonrpcc_queue_wait
         deliver = self.calls.deliver
@@ -134,7 +134,7 @@ class Dispatcher:
         self.calls.adopt()
         ident = get_ident()
         _running[ident] = self
-        while (status := wait(queue, batch, log.wait_ms)) in _GOES_ON:
+        while (status := wait(queue, completions, log.wait_ms)) in _GOES_ON:
             if log.wait_ms > 0:
                 log.flush()
             if status != OK:

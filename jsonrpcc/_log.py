@@ -11,7 +11,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._fast import hush, set_quieten
+from jsonrpcc._speedups import hush, set_quieten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator

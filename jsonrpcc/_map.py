@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jsonrpcc._errors import refused
-from jsonrpcc._fast import SLICE_MS, take
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import refusal
 from jsonrpcc._session import pointer, view
+from jsonrpcc._speedups import SLICE_MS, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jsonrpcc._client import Client
-    from jsonrpcc._fast import Ordered
+    from jsonrpcc._speedups import Ordered
 
 CHUNK = 512
 """So many calls are encoded and submitted together at most."""
@@ -87,8 +87,8 @@ class Bulk:
         self._queue = ffi.gc(
             queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
         )
-        self._batch = ffi.new("jsonrpcc_batch *")
-        self._address = int(ffi.cast("uintptr_t", self._batch))
+        self._completions = ffi.new("jsonrpcc_completions *")
+        self._address = int(ffi.cast("uintptr_t", self._completions))
 
     def __call__(self, outcomes: Ordered) -> bool:
         """
@@ -230,33 +230,33 @@ class Bulk:
 
     def _fetch(self, outcomes: Ordered, ms: int) -> None:
         """Wait for some outcomes and put them where they belong."""
-        batch = self._batch
-        status = lib.jsonrpcc_queue_wait(self._queue, batch, ms)
+        completions = self._completions
+        status = lib.jsonrpcc_queue_wait(self._queue, completions, ms)
         if status == lib.JSONRPCC_EPENDING:
             return
         if status != lib.JSONRPCC_OK:
             raise refusal(status, self._method, None, self._flags)
-        if batch.count and not outcomes.deliver(self._address):
-            for i in range(batch.count):
+        if completions.count and not outcomes.deliver(self._address):
+            for i in range(completions.count):
                 self._decode_one(i, outcomes)
         errors = self._client._outcomes  # noqa: SLF001
-        for i in range(batch.failure_count):
-            failure = batch.failures[i]
+        for i in range(completions.failure_count):
+            failure = completions.failures[i]
             error = errors.error(failure.outcome, self._method)
             outcomes.put(failure.token, error, True)
 
     def _decode_one(self, i: int, outcomes: Ordered) -> None:
-        batch = self._batch
+        completions = self._completions
         client = self._client
-        start = batch.starts[i] - batch.starts[0] + 1
+        start = completions.starts[i] - completions.starts[0] + 1
         try:
             result = client._codec.decode(  # noqa: SLF001
-                view(batch.results + start, batch.lens[i])
+                view(completions.results + start, completions.lens[i])
             )
         except Exception as cause:
             error = client._outcomes.undecoded(  # noqa: SLF001
-                self._method, cause, batch.origins[i]
+                self._method, cause, completions.origins[i]
             )
-            outcomes.put(batch.tokens[i], error, True)
+            outcomes.put(completions.tokens[i], error, True)
         else:
-            outcomes.put(batch.tokens[i], result, False)
+            outcomes.put(completions.tokens[i], result, False)

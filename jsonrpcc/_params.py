@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Prepared = tuple[str, "bytes | None", int, int, bool, Any, Any]
 """
-A call as _fast submits it: method, params, milliseconds (0: the client's), flags,
+A call as _speedups submits it: method, params, milliseconds (0: the client's), flags,
 whether its caller waits for room, on_result and on_error.
 """
 

@@ -1,12 +1,12 @@
-"""What _fast is given: the core's functions, and Python code for what is unusual."""
+"""What the C code is given: the core's functions, and Python for what is unusual."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._fast import Call, Callbacks, bind
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import refusal
+from jsonrpcc._speedups import Call, Callbacks, bind
 
 if TYPE_CHECKING:
     from jsonrpcc._codec import Codec
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def address(pointer: Any) -> int:
-    """Return a pointer as _fast takes it."""
+    """Return a pointer as _speedups takes it."""
     return int(ffi.cast("uintptr_t", pointer))
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from jsonrpcc._channel import LATER, SOON, Channel
 from jsonrpcc._errors import ClientClosed
-from jsonrpcc._fast import SLICE_MS, Futures, Method, Pending
-from jsonrpcc._fast import AsyncClient as _Methods
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event, refusal
 from jsonrpcc._session import Base
+from jsonrpcc._speedups import SLICE_MS, Futures, Method, Pending
+from jsonrpcc._speedups import AsyncClient as _Methods
 from jsonrpcc._submit import address
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ class AsyncClient(_Methods, Base):
         futures = Futures(
             client=address(handle),
             queue=address(channel.queue),
-            batch=address(channel.batch),
-            keep=(channel.queue, channel.batch),
+            completions=address(channel.completions),
+            keep=(channel.queue, channel.completions),
             handle=handle,
             codec=self._codec,
             refuse=refusal,

@@ -174,7 +174,7 @@ build_package() {
 setup_venv() {
     once python "$("$python" -c 'import sys; print(sys.version)') $python $PWD" make_venv
     once "group-$1" "$(cksum pyproject.toml)" install_group "$1"
-    ls jsonrpcc/_jsonrpcc*.so jsonrpcc/_fast*.so >/dev/null 2>&1 || rm -f .venv/package.done
+    ls jsonrpcc/_jsonrpcc*.so jsonrpcc/_speedups*.so >/dev/null 2>&1 || rm -f .venv/package.done
     once package "$(cat pyproject.toml build_ext.py csrc/*.[ch] csrc/*/* | cksum) ${JSONRPCC_SAN:-}" build_package
 }
 

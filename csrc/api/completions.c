@@ -3,36 +3,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A text buffer above this is not kept when the batch is emptied. */
+/* A text buffer above this is not kept when they are emptied. */
 #define IDLE_ROOM 262144
 
-bool jrc_batch_init(struct jrc_batch *batch, size_t capacity)
+bool jrc_completions_init(struct jrc_completions *completions, size_t capacity)
 {
-    memset(batch, 0, sizeof *batch);
-    batch->capacity = capacity;
+    memset(completions, 0, sizeof *completions);
+    completions->capacity = capacity;
     /* calloc: pages that are never used are never touched. */
-    batch->tokens = calloc(capacity, sizeof *batch->tokens);
-    batch->starts = calloc(capacity, sizeof *batch->starts);
-    batch->lens = calloc(capacity, sizeof *batch->lens);
-    batch->origins = calloc(capacity, sizeof *batch->origins);
-    batch->failures = calloc(capacity, sizeof *batch->failures);
-    if (batch->tokens != NULL && batch->starts != NULL && batch->lens != NULL &&
-        batch->origins != NULL && batch->failures != NULL)
+    completions->tokens = calloc(capacity, sizeof *completions->tokens);
+    completions->starts = calloc(capacity, sizeof *completions->starts);
+    completions->lens = calloc(capacity, sizeof *completions->lens);
+    completions->origins = calloc(capacity, sizeof *completions->origins);
+    completions->failures = calloc(capacity, sizeof *completions->failures);
+    if (completions->tokens != NULL && completions->starts != NULL &&
+        completions->lens != NULL && completions->origins != NULL &&
+        completions->failures != NULL)
         return true;
-    jrc_batch_clear(batch);
+    jrc_completions_clear(completions);
     return false;
 }
 
-void jrc_batch_clear(struct jrc_batch *batch)
+void jrc_completions_clear(struct jrc_completions *completions)
 {
-    free(batch->tokens);
-    free(batch->starts);
-    free(batch->lens);
-    free(batch->origins);
-    free(batch->failures);
-    free(batch->text.bytes);
-    free(batch->details.bytes);
-    memset(batch, 0, sizeof *batch);
+    free(completions->tokens);
+    free(completions->starts);
+    free(completions->lens);
+    free(completions->origins);
+    free(completions->failures);
+    free(completions->text.bytes);
+    free(completions->details.bytes);
+    memset(completions, 0, sizeof *completions);
 }
 
 /* Room for len more bytes. */
@@ -61,81 +62,84 @@ static void put(struct jrc_text *text, const char *bytes, size_t len)
     text->len += len;
 }
 
-static bool add_result(struct jrc_batch *batch, uint64_t token,
+static bool add_result(struct jrc_completions *completions, uint64_t token,
                        const jsonrpcc_outcome *outcome, const char *json)
 {
     size_t len = outcome->json_len;
 
-    if (!make_room(&batch->text, len + 2))
+    if (!make_room(&completions->text, len + 2))
         return false;
-    if (batch->text.len == 0)
-        put(&batch->text, "[", 1);
-    batch->tokens[batch->count] = token;
-    batch->starts[batch->count] = batch->text.len;
-    batch->lens[batch->count] = len;
-    batch->origins[batch->count] =
+    if (completions->text.len == 0)
+        put(&completions->text, "[", 1);
+    completions->tokens[completions->count] = token;
+    completions->starts[completions->count] = completions->text.len;
+    completions->lens[completions->count] = len;
+    completions->origins[completions->count] =
         (jsonrpcc_origin){outcome->server, outcome->elapsed_us};
-    batch->count++;
-    put(&batch->text, json, len);
-    put(&batch->text, ",", 1);
+    completions->count++;
+    put(&completions->text, json, len);
+    put(&completions->text, ",", 1);
     return true;
 }
 
-static void add_failure(struct jrc_batch *batch, uint64_t token,
+static void add_failure(struct jrc_completions *completions, uint64_t token,
                         const jsonrpcc_outcome *outcome, const char *json)
 {
-    jsonrpcc_failure *failure = &batch->failures[batch->failure_count++];
+    jsonrpcc_failure *failure =
+        &completions->failures[completions->failure_count++];
 
     failure->token = token;
     failure->outcome = *outcome;
     failure->outcome.json = NULL;
-    if (json != NULL && make_room(&batch->details, outcome->json_len)) {
-        size_t offset = batch->details.len;
-        put(&batch->details, json, outcome->json_len);
+    if (json != NULL && make_room(&completions->details, outcome->json_len)) {
+        size_t offset = completions->details.len;
+        put(&completions->details, json, outcome->json_len);
         failure->outcome.json = (const char *)(uintptr_t)(offset + 1);
     } else {
         failure->outcome.json_len = 0;
     }
 }
 
-static void add(struct jrc_batch *batch, uint64_t token,
+static void add(struct jrc_completions *completions, uint64_t token,
                 const jsonrpcc_outcome *outcome, const char *json)
 {
     if (outcome->status != JSONRPCC_OK) {
-        add_failure(batch, token, outcome, json);
+        add_failure(completions, token, outcome, json);
         return;
     }
-    if (add_result(batch, token, outcome, json))
+    if (add_result(completions, token, outcome, json))
         return;
     jsonrpcc_outcome lost = *outcome;
     lost.status = JSONRPCC_ENOMEM;
-    add_failure(batch, token, &lost, NULL);
+    add_failure(completions, token, &lost, NULL);
 }
 
-void jrc_batch_add(struct jrc_batch *batch, uint64_t token,
-                   const jsonrpcc_outcome *outcome)
+void jrc_completions_add(struct jrc_completions *completions, uint64_t token,
+                         const jsonrpcc_outcome *outcome)
 {
-    add(batch, token, outcome, outcome->json);
+    add(completions, token, outcome, outcome->json);
 }
 
-void jrc_batch_add_event(struct jrc_batch *batch, const jsonrpcc_event *event)
+void jrc_completions_add_event(struct jrc_completions *completions,
+                               const jsonrpcc_event *event)
 {
-    if (batch->event_count == JRC_BATCH_EVENTS)
-        batch->events_dropped++;
+    if (completions->event_count == JRC_COMPLETIONS_EVENTS)
+        completions->events_dropped++;
     else
-        batch->events[batch->event_count++] = *event;
+        completions->events[completions->event_count++] = *event;
 }
 
 /* Where a failure's text lies, NULL if it has none. */
-static const char *detail(const struct jrc_batch *batch,
+static const char *detail(const struct jrc_completions *completions,
                           const jsonrpcc_failure *failure)
 {
     uintptr_t offset = (uintptr_t)failure->outcome.json;
 
-    return offset == 0 ? NULL : batch->details.bytes + offset - 1;
+    return offset == 0 ? NULL : completions->details.bytes + offset - 1;
 }
 
-void jrc_batch_append(struct jrc_batch *batch, struct jrc_batch *from)
+void jrc_completions_append(struct jrc_completions *completions,
+                            struct jrc_completions *from)
 {
     for (size_t i = 0; i < from->count; i++) {
         jsonrpcc_outcome outcome = {
@@ -144,55 +148,58 @@ void jrc_batch_append(struct jrc_batch *batch, struct jrc_batch *from)
             .elapsed_us = from->origins[i].elapsed_us,
             .json_len = from->lens[i],
         };
-        add(batch, from->tokens[i], &outcome,
+        add(completions, from->tokens[i], &outcome,
             from->text.bytes + from->starts[i]);
     }
     for (size_t i = 0; i < from->failure_count; i++)
-        add_failure(batch, from->failures[i].token, &from->failures[i].outcome,
+        add_failure(completions, from->failures[i].token,
+                    &from->failures[i].outcome,
                     detail(from, &from->failures[i]));
     for (size_t i = 0; i < from->event_count; i++)
-        jrc_batch_add_event(batch, &from->events[i]);
-    jrc_batch_reset(from);
+        jrc_completions_add_event(completions, &from->events[i]);
+    jrc_completions_reset(from);
 }
 
-bool jrc_batch_slice(struct jrc_batch *batch, jsonrpcc_batch *slice)
+bool jrc_completions_slice(struct jrc_completions *completions,
+                           jsonrpcc_completions *slice)
 {
     memset(slice, 0, sizeof *slice);
-    if (jrc_batch_is_empty(batch))
+    if (jrc_completions_is_empty(completions))
         return false;
-    size_t first = batch->taken;
-    size_t count = batch->count - first;
-    if (count > JRC_BATCH_RESULTS)
-        count = JRC_BATCH_RESULTS;
+    size_t first = completions->taken;
+    size_t count = completions->count - first;
+    if (count > JRC_COMPLETIONS_RESULTS)
+        count = JRC_COMPLETIONS_RESULTS;
     for (size_t n = 1, bytes = 0; n < count; n++) {
-        bytes += batch->lens[first + n - 1];
-        if (bytes >= JRC_BATCH_BYTES)
+        bytes += completions->lens[first + n - 1];
+        if (bytes >= JRC_COMPLETIONS_BYTES)
             count = n;
     }
     if (count > 0) {
         /* The comma before the first result and the one behind the last make
          * room for the brackets; the next slice turns ']' into its '['. */
         size_t last = first + count - 1;
-        size_t open = batch->starts[first] - 1;
-        size_t close = batch->starts[last] + batch->lens[last];
-        batch->text.bytes[open] = '[';
-        batch->text.bytes[close] = ']';
+        size_t open = completions->starts[first] - 1;
+        size_t close = completions->starts[last] + completions->lens[last];
+        completions->text.bytes[open] = '[';
+        completions->text.bytes[close] = ']';
         slice->count = count;
-        slice->tokens = batch->tokens + first;
-        slice->results = batch->text.bytes + open;
+        slice->tokens = completions->tokens + first;
+        slice->results = completions->text.bytes + open;
         slice->results_len = close - open + 1;
-        slice->starts = batch->starts + first;
-        slice->lens = batch->lens + first;
-        slice->origins = batch->origins + first;
+        slice->starts = completions->starts + first;
+        slice->lens = completions->lens + first;
+        slice->origins = completions->origins + first;
     }
-    for (size_t i = 0; i < batch->failure_count; i++)
-        batch->failures[i].outcome.json = detail(batch, &batch->failures[i]);
-    slice->failure_count = batch->failure_count;
-    slice->failures = batch->failures;
-    slice->event_count = batch->event_count;
-    slice->events = batch->events;
-    batch->taken += count;
-    batch->failure_count = batch->event_count = 0;
+    for (size_t i = 0; i < completions->failure_count; i++)
+        completions->failures[i].outcome.json =
+            detail(completions, &completions->failures[i]);
+    slice->failure_count = completions->failure_count;
+    slice->failures = completions->failures;
+    slice->event_count = completions->event_count;
+    slice->events = completions->events;
+    completions->taken += count;
+    completions->failure_count = completions->event_count = 0;
     return true;
 }
 
@@ -205,10 +212,10 @@ static void reset_text(struct jrc_text *text)
     }
 }
 
-void jrc_batch_reset(struct jrc_batch *batch)
+void jrc_completions_reset(struct jrc_completions *completions)
 {
-    batch->count = batch->taken = 0;
-    batch->failure_count = batch->event_count = 0;
-    reset_text(&batch->text);
-    reset_text(&batch->details);
+    completions->count = completions->taken = 0;
+    completions->failure_count = completions->event_count = 0;
+    reset_text(&completions->text);
+    reset_text(&completions->details);
 }

@@ -17,12 +17,12 @@ struct jrc_text {
 /* A slice ends after so many results or bytes: larger ones make Python's
  * garbage collector work, and much memory at once. */
 enum {
-    JRC_BATCH_EVENTS = 4096,
-    JRC_BATCH_RESULTS = 256,
-    JRC_BATCH_BYTES = 65536
+    JRC_COMPLETIONS_EVENTS = 4096,
+    JRC_COMPLETIONS_RESULTS = 256,
+    JRC_COMPLETIONS_BYTES = 65536
 };
 
-struct jrc_batch {
+struct jrc_completions {
     size_t capacity;     /* of results, and of failures */
     size_t count, taken; /* of results; taken: by slices so far */
     uint64_t *tokens;
@@ -33,47 +33,54 @@ struct jrc_batch {
     jsonrpcc_failure *failures; /* json holds an offset in details, plus one */
     struct jrc_text details;
     size_t event_count;
-    jsonrpcc_event events[JRC_BATCH_EVENTS];
+    jsonrpcc_event events[JRC_COMPLETIONS_EVENTS];
     uint64_t events_dropped;
 };
 
-bool jrc_batch_init(struct jrc_batch *batch, size_t capacity);
-void jrc_batch_clear(struct jrc_batch *batch);
+bool jrc_completions_init(struct jrc_completions *completions, size_t capacity);
+void jrc_completions_clear(struct jrc_completions *completions);
 
 /* Add an outcome, or an event.  There is room: the caller counts. */
-void jrc_batch_add(struct jrc_batch *batch, uint64_t token,
-                   const jsonrpcc_outcome *outcome);
-void jrc_batch_add_event(struct jrc_batch *batch, const jsonrpcc_event *event);
+void jrc_completions_add(struct jrc_completions *completions, uint64_t token,
+                         const jsonrpcc_outcome *outcome);
+void jrc_completions_add_event(struct jrc_completions *completions,
+                               const jsonrpcc_event *event);
 
-/* Move all that is in from to the end of batch. */
-void jrc_batch_append(struct jrc_batch *batch, struct jrc_batch *from);
+/* Move all that is in from to the end of completions. */
+void jrc_completions_append(struct jrc_completions *completions,
+                            struct jrc_completions *from);
 
-static inline bool jrc_batch_is_empty(const struct jrc_batch *batch)
+static inline bool jrc_completions_is_empty(
+    const struct jrc_completions *completions)
 {
-    return batch->count == batch->taken && batch->failure_count == 0 &&
-           batch->event_count == 0;
+    return completions->count == completions->taken &&
+           completions->failure_count == 0 && completions->event_count == 0;
 }
 
-static inline size_t jrc_batch_bytes(const struct jrc_batch *batch)
+static inline size_t jrc_completions_bytes(
+    const struct jrc_completions *completions)
 {
-    return batch->text.len + batch->details.len;
+    return completions->text.len + completions->details.len;
 }
 
 /* Those of them that no slice has shown yet. */
-static inline size_t jrc_batch_left(const struct jrc_batch *batch)
+static inline size_t jrc_completions_left(
+    const struct jrc_completions *completions)
 {
-    size_t left = batch->failure_count > 0 ? batch->details.len : 0;
+    size_t left = completions->failure_count > 0 ? completions->details.len : 0;
 
-    if (batch->taken < batch->count)
-        left += batch->text.len - (batch->starts[batch->taken] - 1);
+    if (completions->taken < completions->count)
+        left += completions->text.len -
+                (completions->starts[completions->taken] - 1);
     return left;
 }
 
 /* The next results, and all failures and events, as their taker sees them.
  * False: there is nothing more. */
-bool jrc_batch_slice(struct jrc_batch *batch, jsonrpcc_batch *slice);
+bool jrc_completions_slice(struct jrc_completions *completions,
+                           jsonrpcc_completions *slice);
 
 /* Empty it; large buffers are given back. */
-void jrc_batch_reset(struct jrc_batch *batch);
+void jrc_completions_reset(struct jrc_completions *completions);
 
 #endif

@@ -1,10 +1,10 @@
 /* The completion queue, on top of the public API: outcomes come from whoever
  * drives the loop and wait for one thread that fetches.
  *
- * Three batches: one that the driver fills during a turn without a lock, one
- * that is ready, and one that the fetcher works through.  They change places
- * under the lock, once a turn and once a fetch, and so there is one wake a
- * turn at most. */
+ * Three completions: one that the driver fills during a turn without a lock,
+ * one that is ready, and one that the fetcher works through.  They change
+ * places under the lock, once a turn and once a fetch, and so there is one wake
+ * a turn at most. */
 
 #include "api/queue.h"
 
@@ -21,7 +21,7 @@
 static void destroy(jsonrpcc_queue *queue)
 {
     for (int i = 0; i < 3; i++)
-        jrc_batch_clear(&queue->batches[i]);
+        jrc_completions_clear(&queue->completions[i]);
     if (queue->fd >= 0)
         close(queue->fd);
     jsonrpcc_waiter_free(queue->waiter);
@@ -32,9 +32,9 @@ static void destroy(jsonrpcc_queue *queue)
 
 /* ---- the driver's side ---- */
 
-static void swap(struct jrc_batch **a, struct jrc_batch **b)
+static void swap(struct jrc_completions **a, struct jrc_completions **b)
 {
-    struct jrc_batch *c = *a;
+    struct jrc_completions *c = *a;
 
     *a = *b;
     *b = c;
@@ -60,14 +60,15 @@ static void ring(jsonrpcc_queue *queue)
 /* Under the lock: put what the turn brought where the fetcher finds it. */
 static void hand_over(jsonrpcc_queue *queue)
 {
-    size_t before = jrc_batch_bytes(queue->ready);
+    size_t before = jrc_completions_bytes(queue->ready);
 
-    if (jrc_batch_is_empty(queue->ready))
+    if (jrc_completions_is_empty(queue->ready))
         swap(&queue->ready, &queue->filling);
     else
-        jrc_batch_append(queue->ready, queue->filling);
-    jsonrpcc_undelivered(queue->client, (int64_t)jrc_batch_bytes(queue->ready) -
-                                            (int64_t)before);
+        jrc_completions_append(queue->ready, queue->filling);
+    jsonrpcc_undelivered(queue->client,
+                         (int64_t)jrc_completions_bytes(queue->ready) -
+                             (int64_t)before);
     ring(queue);
 }
 
@@ -82,7 +83,7 @@ static void publish(void *arg)
     pthread_mutex_lock(&queue->lock);
     queue->published += outcomes;
     if (queue->freed)
-        jrc_batch_reset(queue->filling);
+        jrc_completions_reset(queue->filling);
     else
         hand_over(queue);
     pthread_mutex_unlock(&queue->lock);
@@ -109,7 +110,7 @@ void jrc_queue_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
 {
     jsonrpcc_queue *queue = arg;
 
-    jrc_batch_add(queue->filling, token, outcome);
+    jrc_completions_add(queue->filling, token, outcome);
     defer_publish(queue);
 }
 
@@ -117,7 +118,7 @@ static void on_event(void *arg, const jsonrpcc_event *event)
 {
     jsonrpcc_queue *queue = arg;
 
-    jrc_batch_add_event(queue->filling, event);
+    jrc_completions_add_event(queue->filling, event);
     defer_publish(queue);
 }
 
@@ -137,9 +138,9 @@ static int fill_in(jsonrpcc_queue *queue)
         queue->client, (queue->flags & JSONRPCC_QUEUE_EAGER) == 0);
     if (queue->waiter == NULL)
         return errno;
-    return jrc_batch_init(queue->filling, capacity) &&
-                   jrc_batch_init(queue->ready, capacity) &&
-                   jrc_batch_init(queue->draining, capacity)
+    return jrc_completions_init(queue->filling, capacity) &&
+                   jrc_completions_init(queue->ready, capacity) &&
+                   jrc_completions_init(queue->draining, capacity)
                ? 0
                : ENOMEM;
 }
@@ -161,9 +162,9 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
     queue->bound = jsonrpcc_max_in_flight(client);
     queue->fd = -1;
     atomic_flag_clear(&queue->used);
-    queue->filling = &queue->batches[0];
-    queue->ready = &queue->batches[1];
-    queue->draining = &queue->batches[2];
+    queue->filling = &queue->completions[0];
+    queue->ready = &queue->completions[1];
+    queue->draining = &queue->completions[2];
     pthread_mutex_init(&queue->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -186,8 +187,8 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
         jsonrpcc_on_event(queue->client, NULL, NULL);
     pthread_mutex_lock(&queue->lock);
     queue->freed = true;
-    size_t bytes = jrc_batch_bytes(queue->ready) +
-                   jrc_batch_left(queue->draining) + queue->in_hand;
+    size_t bytes = jrc_completions_bytes(queue->ready) +
+                   jrc_completions_left(queue->draining) + queue->in_hand;
     bool last = is_last(queue);
     /* Under the lock: without it the driver may destroy the queue, and with it
      * the client that a garbage collector has let go of already. */
@@ -208,14 +209,15 @@ static void listen_to_events(jsonrpcc_queue *queue)
     jsonrpcc_on_event(queue->client, on_event, queue);
 }
 
-static bool fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
+static bool fetch(jsonrpcc_queue *queue, jsonrpcc_completions *completions)
 {
     listen_to_events(queue);
-    if (jrc_batch_is_empty(queue->draining)) {
-        jrc_batch_reset(queue->draining);
+    if (jrc_completions_is_empty(queue->draining)) {
+        jrc_completions_reset(queue->draining);
         pthread_mutex_lock(&queue->lock);
         swap(&queue->draining, &queue->ready);
-        queue->armed = queue->fd >= 0 && jrc_batch_is_empty(queue->draining);
+        queue->armed =
+            queue->fd >= 0 && jrc_completions_is_empty(queue->draining);
         if (queue->armed && queue->rung) {
             uint64_t rings;
             (void)!read(queue->fd, &rings, sizeof rings);
@@ -226,12 +228,12 @@ static bool fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
     /* Who comes for more has done with what it had. */
     if (queue->in_hand > 0)
         jsonrpcc_undelivered(queue->client, -(int64_t)queue->in_hand);
-    size_t left = jrc_batch_left(queue->draining);
-    bool more = jrc_batch_slice(queue->draining, batch);
-    queue->in_hand = left - jrc_batch_left(queue->draining);
+    size_t left = jrc_completions_left(queue->draining);
+    bool more = jrc_completions_slice(queue->draining, completions);
+    queue->in_hand = left - jrc_completions_left(queue->draining);
     if (!more)
         return false;
-    size_t outcomes = batch->count + batch->failure_count;
+    size_t outcomes = completions->count + completions->failure_count;
     atomic_fetch_add_explicit(&queue->fetched, outcomes, memory_order_relaxed);
     /* A waiter that misses this looks again after its slice. */
     pthread_mutex_lock(&queue->lock);
@@ -252,13 +254,14 @@ static void leave(jsonrpcc_queue *queue)
     atomic_flag_clear_explicit(&queue->used, memory_order_release);
 }
 
-bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue, jsonrpcc_batch *batch)
+bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue,
+                          jsonrpcc_completions *completions)
 {
     /* In a forked child the lock may be held for ever, and the rings in fd are
      * the parent's. */
     if (jsonrpcc_waiter_is_foreign(queue->waiter) || !enter(queue))
         return false;
-    bool more = fetch(queue, batch);
+    bool more = fetch(queue, completions);
     leave(queue);
     return more;
 }
@@ -275,14 +278,15 @@ static void introduce(jsonrpcc_queue *queue)
 }
 
 static jsonrpcc_status fetch_or_wait(jsonrpcc_queue *queue,
-                                     jsonrpcc_batch *batch, int32_t timeout_ms)
+                                     jsonrpcc_completions *completions,
+                                     int32_t timeout_ms)
 {
     introduce(queue);
     for (;;) {
-        if (fetch(queue, batch))
+        if (fetch(queue, completions))
             return JSONRPCC_OK;
         jsonrpcc_status status = jsonrpcc_wait(queue->waiter, timeout_ms);
-        if (status == JSONRPCC_ECLOSED && fetch(queue, batch))
+        if (status == JSONRPCC_ECLOSED && fetch(queue, completions))
             return JSONRPCC_OK;
         if (status != JSONRPCC_OK)
             return status;
@@ -290,13 +294,14 @@ static jsonrpcc_status fetch_or_wait(jsonrpcc_queue *queue,
 }
 
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
-                                    jsonrpcc_batch *batch, int32_t timeout_ms)
+                                    jsonrpcc_completions *completions,
+                                    int32_t timeout_ms)
 {
     if (jsonrpcc_waiter_is_foreign(queue->waiter))
         return JSONRPCC_ECLOSED;
     if (!enter(queue))
         return JSONRPCC_EINVAL;
-    jsonrpcc_status status = fetch_or_wait(queue, batch, timeout_ms);
+    jsonrpcc_status status = fetch_or_wait(queue, completions, timeout_ms);
     leave(queue);
     return status;
 }
@@ -315,7 +320,7 @@ bool jsonrpcc_queue_poll(jsonrpcc_queue *queue)
         return led;
     /* But for what comes later, and for what another leader brought. */
     pthread_mutex_lock(&queue->lock);
-    bool empty = jrc_batch_is_empty(queue->ready);
+    bool empty = jrc_completions_is_empty(queue->ready);
     queue->armed = empty || !led;
     if (!empty)
         ring(queue);

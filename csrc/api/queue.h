@@ -24,12 +24,12 @@ struct jsonrpcc_queue {
     _Atomic uint64_t fetched;  /* outcomes handed out */
 
     /* The driver's. */
-    struct jrc_batch *filling;
+    struct jrc_completions *filling;
     jsonrpcc_deferred deferred;
     atomic_bool is_deferred; /* publish() will run, or runs */
 
     pthread_mutex_t lock;
-    struct jrc_batch *ready;
+    struct jrc_completions *ready;
     uint64_t published; /* outcomes that went through the driver's hands */
     bool armed;         /* fd: the fetcher found nothing and polls */
     bool rung;          /* fd: it was written to, and not read since */
@@ -38,13 +38,13 @@ struct jsonrpcc_queue {
     pthread_cond_t room;
 
     /* The fetcher's. */
-    atomic_flag used; /* there is one: a second would spoil its batch */
-    struct jrc_batch *draining;
+    atomic_flag used; /* there is one: a second would spoil its completions */
+    struct jrc_completions *draining;
     size_t in_hand; /* bytes that it was given last */
     bool listens;   /* to events */
     bool is_known;  /* to the event thread, see introduce() */
 
-    struct jrc_batch batches[3]; /* what the three point to */
+    struct jrc_completions completions[3]; /* what the three point to */
 };
 
 /* The done of every call: its outcome goes into the queue, which is arg. */

@@ -33,7 +33,7 @@ static void discount(jsonrpcc_queue *queue, uint64_t count)
 }
 
 /* Count calls before they are submitted: an outcome may be fetched before that
- * has returned; and by adding, not by looking, as the batches have room for
+ * has returned; and by adding, not by looking, as the completions have room for
  * that many.  How many may be submitted. */
 static size_t claim(jsonrpcc_queue *queue, size_t count, uint32_t flags)
 {

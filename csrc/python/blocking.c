@@ -1,4 +1,4 @@
-/* jsonrpcc._fast.Blocking: calls whose callers wait.
+/* jsonrpcc._speedups.Blocking: calls whose callers wait.
  *
  * Each waiting thread has a sync of its own; those not in use are kept.  The
  * GIL is given up while waiting, and signals are looked at between slices. */
@@ -200,7 +200,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "jsonrpcc._fast.Blocking",
+    .name = "jsonrpcc._speedups.Blocking",
     .basicsize = sizeof(struct blocking),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = slots,

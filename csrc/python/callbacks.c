@@ -1,4 +1,4 @@
-/* jsonrpcc._fast.Callbacks: calls whose outcomes go to callbacks. */
+/* jsonrpcc._speedups.Callbacks: calls whose outcomes go to callbacks. */
 
 #include "python/module.h"
 
@@ -199,26 +199,27 @@ static PyObject *adopt(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* deliver(address of a batch) -> whether that was all
+/* deliver(address of a jsonrpcc_completions) -> whether that was all
  *
  * Results that can be decoded; no more.  The counts tell what is left. */
 static PyObject *deliver(PyObject *object, PyObject *address)
 {
     struct callbacks *self = (struct callbacks *)object;
-    jsonrpcc_batch *batch = PyLong_AsVoidPtr(address);
+    jsonrpcc_completions *completions = PyLong_AsVoidPtr(address);
     struct fast_entry entry;
 
-    if (batch == NULL)
+    if (completions == NULL)
         return NULL;
-    if (batch->count == 0)
+    if (completions->count == 0)
         Py_RETURN_FALSE;
-    PyObject *results = fast_decode_many(&self->calls.codec, batch);
+    PyObject *results = fast_decode_many(&self->calls.codec, completions);
     if (results == NULL) {
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
-    for (size_t i = 0; i < batch->count; i++) {
-        if (!fast_entries_take(&self->calls.entries, batch->tokens[i], &entry))
+    for (size_t i = 0; i < completions->count; i++) {
+        if (!fast_entries_take(&self->calls.entries, completions->tokens[i],
+                               &entry))
             continue;
         if (entry.on_result != NULL && entry.on_result != Py_None) {
             PyObject *done = PyObject_CallFunctionObjArgs(
@@ -230,8 +231,8 @@ static PyObject *deliver(PyObject *object, PyObject *address)
         fast_entry_drop(&entry);
     }
     Py_DECREF(results);
-    batch->count = 0;
-    return PyBool_FromLong(fast_is_delivered(batch));
+    completions->count = 0;
+    return PyBool_FromLong(fast_is_delivered(completions));
 }
 
 /* ---- the object ---- */
@@ -303,7 +304,7 @@ static PyMethodDef methods[] = {
     {"adopt", adopt, METH_NOARGS,
      "adopt(): this thread runs the callbacks from now on."},
     {"deliver", deliver, METH_O,
-     "deliver(batch): run the callbacks of its results; whether that was all."},
+     "deliver(completions): run the callbacks of its results; whether that was all."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -320,7 +321,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "jsonrpcc._fast.Callbacks",
+    .name = "jsonrpcc._speedups.Callbacks",
     .basicsize = sizeof(struct callbacks),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = slots,

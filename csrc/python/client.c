@@ -1,5 +1,5 @@
-/* jsonrpcc._fast.Client: the methods of jsonrpcc.Client that are in the path of
- * every call.
+/* jsonrpcc._speedups.Client: the methods of jsonrpcc.Client that are in the
+ * path of every call.
  *
  * A base class, so that they are methods like any other: patching, overriding,
  * signatures and references to them work as they do with Python code. */
@@ -207,7 +207,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "jsonrpcc._fast.Client",
+    .name = "jsonrpcc._speedups.Client",
     .basicsize = sizeof(struct client),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = slots,

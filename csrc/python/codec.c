@@ -115,13 +115,14 @@ PyObject *fast_decode(const struct fast_codec *codec, const char *json,
 }
 
 PyObject *fast_decode_many(const struct fast_codec *codec,
-                           const jsonrpcc_batch *batch)
+                           const jsonrpcc_completions *completions)
 {
-    PyObject *results =
-        decode(codec, codec->decode_many, batch->results, batch->results_len);
+    PyObject *results = decode(codec, codec->decode_many, completions->results,
+                               completions->results_len);
 
-    if (results != NULL && (!PyList_CheckExact(results) ||
-                            PyList_Size(results) != (Py_ssize_t)batch->count))
+    if (results != NULL &&
+        (!PyList_CheckExact(results) ||
+         PyList_Size(results) != (Py_ssize_t)completions->count))
         Py_CLEAR(results);
     /* An interrupt is none of the codec's business. */
     if (results == NULL && PyErr_Occurred() &&

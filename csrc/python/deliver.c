@@ -3,7 +3,7 @@
 
 #include "python/futures.h"
 
-/* What one turn of the event loop delivers, a batch more or less.  Then the
+/* What one turn of the event loop delivers, a fetch more or less.  Then the
  * tasks have their turn: results that wait for their tasks crowd the caches,
  * the garbage collector walks over them again and again, and whoever else uses
  * the loop waits. */
@@ -36,18 +36,19 @@ static void set_result(struct futures *self, PyObject *future, PyObject *result)
     Py_XDECREF(is_done);
 }
 
-/* Set the futures of a batch's results.  False, and all is left as it was: they
- * could not be decoded, or an exception is set. */
+/* Set the futures of the results that were fetched.  False, and all is left as
+ * it was: they could not be decoded, or an exception is set. */
 static bool deliver(struct futures *self)
 {
-    const jsonrpcc_batch *batch = self->batch;
-    PyObject *results = fast_decode_many(&self->calls.codec, batch);
+    const jsonrpcc_completions *completions = self->completions;
+    PyObject *results = fast_decode_many(&self->calls.codec, completions);
     struct fast_entry entry;
 
     if (results == NULL)
         return false;
-    for (size_t i = 0; i < batch->count; i++) {
-        if (!fast_entries_take(&self->calls.entries, batch->tokens[i], &entry))
+    for (size_t i = 0; i < completions->count; i++) {
+        if (!fast_entries_take(&self->calls.entries, completions->tokens[i],
+                               &entry))
             continue;
         set_result(self, entry.on_result,
                    PyList_GetItem(results, (Py_ssize_t)i));
@@ -67,27 +68,27 @@ static bool deliver_rest(struct futures *self)
     return done == Py_True;
 }
 
-/* Deliver what the batch has.  False: an exception is set, or the rest is for
- * later. */
-static bool deliver_batch(struct futures *self)
+/* Deliver what was fetched.  False: an exception is set, or the rest is
+ * for later. */
+static bool deliver_fetched(struct futures *self)
 {
-    jsonrpcc_batch *batch = self->batch;
+    jsonrpcc_completions *completions = self->completions;
 
-    if (batch->count > 0 && deliver(self))
-        batch->count = 0;
+    if (completions->count > 0 && deliver(self))
+        completions->count = 0;
     else if (PyErr_Occurred())
         return false;
-    return fast_is_delivered(batch) || deliver_rest(self);
+    return fast_is_delivered(completions) || deliver_rest(self);
 }
 
 /* The last fetch finds nothing, and has the queue's descriptor tell of the next
  * outcome. */
 static PyObject *deliver_some(struct futures *self, bool all)
 {
-    jsonrpcc_batch *batch = self->batch;
+    jsonrpcc_completions *completions = self->completions;
     size_t results = 0, bytes = 0;
 
-    if (!fast_is_delivered(batch) && !deliver_rest(self))
+    if (!fast_is_delivered(completions) && !deliver_rest(self))
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     for (;;) {
         if (!all && (results >= ENOUGH_RESULTS || bytes >= ENOUGH_BYTES)) {
@@ -100,11 +101,11 @@ static PyObject *deliver_some(struct futures *self, bool all)
             PyErr_Clear(); /* no memory for that: all at once, then */
             all = true;
         }
-        if (!fast_core->queue_fetch(self->calls.queue, batch))
+        if (!fast_core->queue_fetch(self->calls.queue, completions))
             break;
-        results += batch->count;
-        bytes += batch->results_len;
-        if (!deliver_batch(self))
+        results += completions->count;
+        bytes += completions->results_len;
+        if (!deliver_fetched(self))
             return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
     Py_RETURN_NONE;

@@ -1,4 +1,5 @@
-/* jsonrpcc._fast.Futures: calls whose outcomes go to futures of an event loop.
+/* jsonrpcc._speedups.Futures: calls whose outcomes go to futures of an event
+ * loop.
  *
  * Belongs to the thread of that loop. */
 
@@ -302,12 +303,14 @@ static PyObject *flush(PyObject *object, PyObject *unused)
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"client",  "queue", "batch",     "keep",
-                            "handle",  "codec", "refuse",    "read",
-                            "rest",    "loop",  "when_room", "get_running_loop",
+    static char *names[] = {"client",  "queue",     "completions",
+                            "keep",    "handle",    "codec",
+                            "refuse",  "read",      "rest",
+                            "loop",    "when_room", "get_running_loop",
                             "pending", NULL};
     struct futures *self = (struct futures *)object;
-    PyObject *client, *queue, *batch, *keep, *handle, *codec, *refuse, *read;
+    PyObject *client, *queue, *completions, *keep, *handle, *codec, *refuse,
+        *read;
     PyObject *rest, *loop, *when_room, *get_running_loop, *pending;
 
     if (self->pending_type != NULL) {
@@ -316,8 +319,8 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     }
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "$O!O!O!OOOOOOOOOO", names, &PyLong_Type, &client,
-            &PyLong_Type, &queue, &PyLong_Type, &batch, &keep, &handle, &codec,
-            &refuse, &read, &rest, &loop, &when_room, &get_running_loop,
+            &PyLong_Type, &queue, &PyLong_Type, &completions, &keep, &handle,
+            &codec, &refuse, &read, &rest, &loop, &when_room, &get_running_loop,
             &pending))
         return -1;
     PyObject *create_future = PyObject_GetAttrString(loop, "create_future");
@@ -331,7 +334,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
         Py_XDECREF(is_running);
         return -1;
     }
-    self->batch = PyLong_AsVoidPtr(batch);
+    self->completions = PyLong_AsVoidPtr(completions);
     self->create_future = create_future;
     self->call_soon = call_soon;
     self->is_running = is_running;
@@ -420,7 +423,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "jsonrpcc._fast.Futures",
+    .name = "jsonrpcc._speedups.Futures",
     .basicsize = sizeof(struct futures),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = slots,

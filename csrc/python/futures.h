@@ -1,5 +1,5 @@
-/* jsonrpcc._fast.Futures, in two rooms: futures.c has the object and submits,
- * deliver.c delivers. */
+/* jsonrpcc._speedups.Futures, in two rooms: futures.c has the object and
+ * submits, deliver.c delivers. */
 
 #ifndef JRC_FUTURES_H
 #define JRC_FUTURES_H
@@ -7,8 +7,9 @@
 #include "python/module.h"
 
 struct futures {
-    PyObject_HEAD struct fast_calls calls; /* its keep keeps batch as well */
-    jsonrpcc_batch *batch;
+    PyObject_HEAD struct fast_calls
+        calls; /* its keep keeps the completions as well */
+    jsonrpcc_completions *completions;
     PyObject *pending_type; /* Pending */
     PyObject *read;         /* as of fast_read(), but all positional */
     PyObject *when_room;    /* (prepared) -> a coroutine that submits then */
@@ -18,7 +19,7 @@ struct futures {
     PyObject *create_future; /* the loop's */
     PyObject *call_soon;     /* the loop's */
     PyObject *flush, *go_on; /* what it shall call in its next turn: ours */
-    PyObject *rest;          /* deliver what is left of the batch: whether it
+    PyObject *rest;          /* deliver what is left of a fetch: whether it
                               * could, and set its counts to 0 */
     PyObject *future_type, *set_result; /* as create_future() makes them */
     bool corked, comes_back;            /* flush(), go_on() will be called */
@@ -47,9 +48,9 @@ bool fast_futures_begin(struct futures *self, struct pending *pending);
 bool fast_futures_call_soon(struct futures *self, PyObject **method,
                             const char *name);
 
-/* Deliver what is there, and first what is left of the batch: all of it, or
- * enough for one turn of the event loop, which then comes back for more.  None,
- * or NULL with an exception. */
+/* Deliver what is there, and first what is left of a fetch: all of it,
+ * or enough for one turn of the event loop, which then comes back for more.
+ * None, or NULL with an exception. */
 PyObject *fast_futures_deliver(struct futures *self, bool all);
 
 #endif

@@ -1,4 +1,4 @@
-/* jsonrpcc._fast.Method: AsyncClient.call(), as fast as C code is.
+/* jsonrpcc._speedups.Method: AsyncClient.call(), as fast as C code is.
  *
  * To everybody who looks it is the Python function that it is made of, an
  * "async def" with a code object, a signature and documentation: all attributes
@@ -20,7 +20,7 @@
 typedef PyObject *vectorcall(PyObject *callable, PyObject *const *args,
                              size_t n, PyObject *kwnames);
 
-/* jsonrpcc._fast.AsyncClient, the base class that Method looks into. */
+/* jsonrpcc._speedups.AsyncClient, the base class that Method looks into. */
 struct async_client {
     PyObject_HEAD PyObject *futures; /* NULL: not used yet */
 };
@@ -150,7 +150,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "jsonrpcc._fast.Method",
+    .name = "jsonrpcc._speedups.Method",
     .basicsize = sizeof(struct method),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
              Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_HAVE_VECTORCALL |
@@ -163,7 +163,7 @@ PyObject *fast_method_type(void)
     return PyType_FromSpec(&spec);
 }
 
-/* ---- jsonrpcc._fast.AsyncClient ---- */
+/* ---- jsonrpcc._speedups.AsyncClient ---- */
 
 /* _bind(futures): what calls are made of; None: nothing */
 static PyObject *client_bind(PyObject *object, PyObject *futures)
@@ -218,7 +218,7 @@ static PyType_Slot client_slots[] = {
 };
 
 static PyType_Spec client_spec = {
-    .name = "jsonrpcc._fast.AsyncClient",
+    .name = "jsonrpcc._speedups.AsyncClient",
     .basicsize = sizeof(struct async_client),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = client_slots,

@@ -89,12 +89,12 @@ static PyMethodDef methods[] = {
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
-    .m_name = "jsonrpcc._fast",
+    .m_name = "jsonrpcc._speedups",
     .m_size = -1,
     .m_methods = methods,
 };
 
-PyMODINIT_FUNC PyInit__fast(void)
+PyMODINIT_FUNC PyInit__speedups(void)
 {
     PyObject *module = PyModule_Create(&definition);
 

@@ -1,4 +1,4 @@
-/* jsonrpcc._fast: what Python does for every call, in C.
+/* jsonrpcc._speedups: what Python does for every call, in C.
  *
  * A part of the Python package that happens to be written in C: it calls the
  * core by its public functions, with the GIL held, and nothing of the core
@@ -78,17 +78,17 @@ PyObject *fast_encode(const struct fast_codec *codec, PyObject *params);
 PyObject *fast_decode(const struct fast_codec *codec, const char *json,
                       size_t len);
 
-/* The list of a batch's results.  NULL: they can not be decoded at once, or an
- * exception is set that is no Exception. */
+/* The list of completions's results.  NULL: they can not be decoded at once, or
+ * an exception is set that is no Exception. */
 PyObject *fast_decode_many(const struct fast_codec *codec,
-                           const jsonrpcc_batch *batch);
+                           const jsonrpcc_completions *completions);
 
-/* Whether nothing is left of a batch, whose counts are set to 0 as it is
- * delivered. */
-static inline bool fast_is_delivered(const jsonrpcc_batch *batch)
+/* Whether nothing is left of what was fetched, whose counts are set to 0 as it
+ * is delivered. */
+static inline bool fast_is_delivered(const jsonrpcc_completions *completions)
 {
-    return batch->count == 0 && batch->failure_count == 0 &&
-           batch->event_count == 0;
+    return completions->count == 0 && completions->failure_count == 0 &&
+           completions->event_count == 0;
 }
 
 /* function(*args, **kwargs) for the arguments of a vectorcall. */

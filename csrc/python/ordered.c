@@ -1,4 +1,4 @@
-/* jsonrpcc._fast.Ordered: the outcomes of a bulk of calls, in their order.
+/* jsonrpcc._speedups.Ordered: the outcomes of a bulk of calls, in their order.
  *
  * An iterator over a ring.  The token of a call is its number in the bulk;
  * outcomes are put where their numbers belong, whenever they come, and more()
@@ -122,22 +122,23 @@ static PyObject *put_one(PyObject *object, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* deliver(address of a batch) -> whether its results could be decoded */
+/* deliver(address of its completions) -> whether its results could be decoded
+ */
 static PyObject *deliver(PyObject *object, PyObject *address)
 {
     struct ordered *self = (struct ordered *)object;
-    const jsonrpcc_batch *batch = PyLong_AsVoidPtr(address);
+    const jsonrpcc_completions *completions = PyLong_AsVoidPtr(address);
     bool good = true;
 
-    if (batch == NULL)
+    if (completions == NULL)
         return NULL;
-    PyObject *results = fast_decode_many(&self->codec, batch);
+    PyObject *results = fast_decode_many(&self->codec, completions);
     if (results == NULL && PyErr_Occurred())
         return NULL;
     if (results == NULL)
         Py_RETURN_FALSE;
-    for (size_t i = 0; good && i < batch->count; i++)
-        good = put(self, batch->tokens[i],
+    for (size_t i = 0; good && i < completions->count; i++)
+        good = put(self, completions->tokens[i],
                    Py_NewRef(PyList_GetItem(results, (Py_ssize_t)i)), false);
     Py_DECREF(results);
     if (!good)
@@ -298,7 +299,7 @@ static PyMethodDef methods[] = {
     {"put", put_one, METH_VARARGS,
      "put(number, outcome, failed): the outcome of one call."},
     {"deliver", deliver, METH_O,
-     "deliver(batch): put its results; whether it could."},
+     "deliver(completions): put its results; whether it could."},
     {"close", close_, METH_NOARGS, "close(): have nothing come any more."},
     {NULL, NULL, 0, NULL},
 };
@@ -329,7 +330,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "jsonrpcc._fast.Ordered",
+    .name = "jsonrpcc._speedups.Ordered",
     .basicsize = sizeof(struct ordered),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = slots,

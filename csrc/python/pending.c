@@ -1,4 +1,4 @@
-/* jsonrpcc._fast.Pending: what AsyncClient.call() returns.
+/* jsonrpcc._speedups.Pending: what AsyncClient.call() returns.
  *
  * The coroutine that "async def call(): return await future" would make,
  * without a frame.  As with any coroutine nothing happens until it is awaited:
@@ -272,7 +272,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "jsonrpcc._fast.Pending",
+    .name = "jsonrpcc._speedups.Pending",
     .basicsize = sizeof(struct pending),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
              Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,

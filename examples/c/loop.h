@@ -40,14 +40,14 @@ static inline bool loop_is_done(const struct loop *loop)
 /* Call it when the descriptor is readable.  False: that was all. */
 static inline bool loop_fetch(struct loop *loop)
 {
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
 
-    while (jsonrpcc_queue_fetch(loop->queue, &batch)) {
-        for (size_t i = 0; i < batch.count; i++)
-            loop_on_outcome(loop, batch.tokens[i], JSONRPCC_OK);
-        for (size_t i = 0; i < batch.failure_count; i++)
-            loop_on_outcome(loop, batch.failures[i].token,
-                            batch.failures[i].outcome.status);
+    while (jsonrpcc_queue_fetch(loop->queue, &completions)) {
+        for (size_t i = 0; i < completions.count; i++)
+            loop_on_outcome(loop, completions.tokens[i], JSONRPCC_OK);
+        for (size_t i = 0; i < completions.failure_count; i++)
+            loop_on_outcome(loop, completions.failures[i].token,
+                            completions.failures[i].outcome.status);
     }
     return !loop_is_done(loop);
 }

@@ -219,12 +219,12 @@ static void test_freed_with_calls_in_flight(void)
 static void use_in_child(jsonrpcc_client *client, jsonrpcc_queue *queue,
                          jsonrpcc_sync *sync, jsonrpcc_waiter *waiter)
 {
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
     unsigned failures = check_failures;
 
     CHECK(jsonrpcc_waiter_is_foreign(waiter));
     CHECK(!jsonrpcc_in_callback(client));
-    CHECK(!jsonrpcc_queue_fetch(queue, &batch));
+    CHECK(!jsonrpcc_queue_fetch(queue, &completions));
     CHECK(!jsonrpcc_queue_poll(queue));
     CHECK(jsonrpcc_queue_poll_fd(queue) == -1);
     CHECK(jsonrpcc_queue_room(queue, 10));

@@ -12,7 +12,7 @@ static void test_many_at_once(void)
     jsonrpcc_client *client =
         new_client((jsonrpcc_options){.max_in_flight = 4});
     jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_EAGER);
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
     size_t at = 0;
     unsigned seen = 0, outcomes = 0;
 
@@ -44,16 +44,16 @@ static void test_many_at_once(void)
         CHECK(some >= 0 || some == -JSONRPCC_EFULL);
         token += some > 0 ? (uint64_t)some : 0;
         jsonrpcc_queue_room(queue, 1);
-        if (jsonrpcc_queue_wait(queue, &batch, 100) != JSONRPCC_OK)
+        if (jsonrpcc_queue_wait(queue, &completions, 100) != JSONRPCC_OK)
             continue;
-        for (size_t i = 0; i < batch.count; i++)
-            seen |= 1U << batch.tokens[i];
-        outcomes += (unsigned)(batch.count + batch.failure_count);
+        for (size_t i = 0; i < completions.count; i++)
+            seen |= 1U << completions.tokens[i];
+        outcomes += (unsigned)(completions.count + completions.failure_count);
     }
     CHECK(token == 5 && outcomes == 5 && seen == 31);
-    CHECK(jsonrpcc_queue_wait(queue, &batch, 1) == JSONRPCC_EPENDING);
+    CHECK(jsonrpcc_queue_wait(queue, &completions, 1) == JSONRPCC_EPENDING);
     CHECK(jsonrpcc_client_close(client, 5000));
-    CHECK(jsonrpcc_queue_wait(queue, &batch, 1000) == JSONRPCC_ECLOSED);
+    CHECK(jsonrpcc_queue_wait(queue, &completions, 1000) == JSONRPCC_ECLOSED);
     jsonrpcc_queue_free(queue);
     jsonrpcc_queue_free(NULL);
     end_client(client);
@@ -66,9 +66,9 @@ static void test_a_queue_is_full_of_what_is_not_fetched(void)
         new_client((jsonrpcc_options){.max_in_flight = 2});
     jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_FD);
     struct pollfd ready = {.fd = jsonrpcc_queue_fd(queue), .events = POLLIN};
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
 
-    CHECK(!jsonrpcc_queue_fetch(queue, &batch)); /* and so it will ring */
+    CHECK(!jsonrpcc_queue_fetch(queue, &completions)); /* and so it will ring */
     for (uint64_t i = 0; i < 2; i++) {
         const char *text = params();
         CHECK(jsonrpcc_queue_request(queue, i, "echo", 4, text, strlen(text),
@@ -81,8 +81,8 @@ static void test_a_queue_is_full_of_what_is_not_fetched(void)
     CHECK(!jsonrpcc_queue_room(queue, 1100));
     size_t fetched = 0;
     for (unsigned n = 0; fetched < 2 && n < 5000; n++, nap())
-        while (jsonrpcc_queue_fetch(queue, &batch))
-            fetched += batch.count;
+        while (jsonrpcc_queue_fetch(queue, &completions))
+            fetched += completions.count;
     CHECK(fetched == 2);
     CHECK(jsonrpcc_queue_room(queue, 900));
     jsonrpcc_queue_free(queue);
@@ -98,7 +98,7 @@ static void test_polled(void)
         {.fd = jsonrpcc_queue_poll_fd(queue), .events = POLLIN},
         {.fd = jsonrpcc_queue_fd(queue), .events = POLLIN},
     };
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
     size_t fetched = 0;
 
     CHECK(fds[0].fd >= 0 && fds[1].fd >= 0);
@@ -108,8 +108,8 @@ static void test_polled(void)
                                      5000, JSONRPCC_WAIT_FOR_READY) > 0);
         for (unsigned n = 0; fetched <= i && n < 1000; n++) {
             jsonrpcc_queue_poll(queue);
-            while (jsonrpcc_queue_fetch(queue, &batch))
-                fetched += batch.count;
+            while (jsonrpcc_queue_fetch(queue, &completions))
+                fetched += completions.count;
             if (fetched <= i)
                 poll(fds, 2, 10);
         }
@@ -128,10 +128,10 @@ static void test_rung_after_a_poll(void)
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
     jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_FD);
     struct pollfd ready = {.fd = jsonrpcc_queue_fd(queue), .events = POLLIN};
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
 
     for (uint64_t i = 0; i < 10; i++) {
-        while (jsonrpcc_queue_fetch(queue, &batch))
+        while (jsonrpcc_queue_fetch(queue, &completions))
             continue;
         const char *text = params();
         CHECK(jsonrpcc_queue_request(
@@ -139,7 +139,8 @@ static void test_rung_after_a_poll(void)
                   JSONRPCC_WAIT_FOR_READY | JSONRPCC_CORKED) > 0);
         jsonrpcc_queue_poll(queue);
         CHECK(poll(&ready, 1, 3000) == 1);
-        CHECK(jsonrpcc_queue_fetch(queue, &batch) && batch.failure_count == 1);
+        CHECK(jsonrpcc_queue_fetch(queue, &completions) &&
+              completions.failure_count == 1);
     }
     jsonrpcc_queue_free(queue);
     end_client(client);
@@ -150,7 +151,7 @@ static void test_large_results(void)
 {
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
     jsonrpcc_queue *queue = jsonrpcc_queue_new(client, 0);
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
     size_t got = 0, right = 0;
     uint64_t first = number;
 
@@ -160,14 +161,14 @@ static void test_large_results(void)
                                      5000, JSONRPCC_WAIT_FOR_READY) > 0);
     }
     for (int n = 0; got < 5 && n < 100; n++) {
-        if (jsonrpcc_queue_wait(queue, &batch, 1000) != JSONRPCC_OK)
+        if (jsonrpcc_queue_wait(queue, &completions, 1000) != JSONRPCC_OK)
             continue;
-        for (size_t i = 0; i < batch.count; i++)
-            right +=
-                peer_says("big", first + batch.tokens[i],
-                          batch.results + batch.starts[i] - batch.starts[0] + 1,
-                          batch.lens[i]);
-        got += batch.count;
+        for (size_t i = 0; i < completions.count; i++)
+            right += peer_says("big", first + completions.tokens[i],
+                               completions.results + completions.starts[i] -
+                                   completions.starts[0] + 1,
+                               completions.lens[i]);
+        got += completions.count;
     }
     CHECK(got == 5 && right == 5);
     jsonrpcc_queue_free(queue);

@@ -1,4 +1,4 @@
-/* Outcomes in batches: every slice is one JSON array of its own results. */
+/* Outcomes in completions: every slice is one JSON array of its own results. */
 #include "fault_here.h"
 
 #include "api/completions.h"
@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add(struct jrc_batch *batch, uint64_t token, const char *json)
+static void add(struct jrc_completions *completions, uint64_t token,
+                const char *json)
 {
     jsonrpcc_outcome outcome = {.fate = JSONRPCC_ANSWERED,
                                 .server = (int32_t)(token % 7),
@@ -17,16 +18,16 @@ static void add(struct jrc_batch *batch, uint64_t token, const char *json)
                                 .json = json,
                                 .json_len = strlen(json)};
 
-    jrc_batch_add(batch, token, &outcome);
+    jrc_completions_add(completions, token, &outcome);
 }
 
-static void fail(struct jrc_batch *batch, uint64_t token,
+static void fail(struct jrc_completions *completions, uint64_t token,
                  jsonrpcc_status status, const char *json)
 {
     jsonrpcc_outcome outcome = {.status = status, .json = json};
 
     outcome.json_len = json != NULL ? strlen(json) : 0;
-    jrc_batch_add(batch, token, &outcome);
+    jrc_completions_add(completions, token, &outcome);
 }
 
 /* Result i is a string of its token, or the token as a number. */
@@ -37,15 +38,15 @@ static void number(char *text, uint64_t token)
 }
 
 /* Fetch all; checks that the tokens go on from first. */
-static size_t fetch(struct jrc_batch *batch, uint64_t first)
+static size_t fetch(struct jrc_completions *completions, uint64_t first)
 {
     struct jrc_json_report report;
-    jsonrpcc_batch slice;
+    jsonrpcc_completions slice;
     size_t total = 0;
 
-    while (jrc_batch_slice(batch, &slice)) {
+    while (jrc_completions_slice(completions, &slice)) {
         char text[40];
-        CHECK(slice.count <= JRC_BATCH_RESULTS);
+        CHECK(slice.count <= JRC_COMPLETIONS_RESULTS);
         CHECK(slice.count == 0 ||
               jrc_json_scan(slice.results, slice.results_len, 8, NULL, 0,
                             &report));
@@ -66,39 +67,39 @@ static size_t fetch(struct jrc_batch *batch, uint64_t first)
 static void test_slices_of_all_sizes(void)
 {
     static const size_t sizes[] = {0, 1, 2, 255, 256, 257, 512, 600, 1000};
-    struct jrc_batch batch;
+    struct jrc_completions completions;
 
     for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
-        CHECK(jrc_batch_init(&batch, 1000));
+        CHECK(jrc_completions_init(&completions, 1000));
         for (int again = 0; again < 2; again++) {
-            CHECK(jrc_batch_is_empty(&batch) || sizes[k] == 0);
+            CHECK(jrc_completions_is_empty(&completions) || sizes[k] == 0);
             for (uint64_t i = 0; i < sizes[k]; i++) {
                 char text[40];
                 number(text, i);
-                add(&batch, i, text);
+                add(&completions, i, text);
             }
-            CHECK(jrc_batch_is_empty(&batch) == (sizes[k] == 0));
-            CHECK(fetch(&batch, 0) == sizes[k]);
-            jrc_batch_reset(&batch);
-            CHECK(jrc_batch_bytes(&batch) == 0);
+            CHECK(jrc_completions_is_empty(&completions) == (sizes[k] == 0));
+            CHECK(fetch(&completions, 0) == sizes[k]);
+            jrc_completions_reset(&completions);
+            CHECK(jrc_completions_bytes(&completions) == 0);
         }
-        jrc_batch_clear(&batch);
+        jrc_completions_clear(&completions);
     }
 }
 
 static void test_failures_and_events(void)
 {
-    struct jrc_batch batch;
-    jsonrpcc_batch slice;
+    struct jrc_completions completions;
+    jsonrpcc_completions slice;
     jsonrpcc_event event = {JSONRPCC_LOST, 3, 5, 7};
 
-    jrc_batch_init(&batch, 10);
-    fail(&batch, 1, JSONRPCC_EREMOTE, "{\"code\":1}");
-    fail(&batch, 2, JSONRPCC_ETIMEDOUT, NULL);
-    add(&batch, 3, "null");
-    fail(&batch, 4, JSONRPCC_EINVALID, "rule");
-    jrc_batch_add_event(&batch, &event);
-    CHECK(jrc_batch_slice(&batch, &slice));
+    jrc_completions_init(&completions, 10);
+    fail(&completions, 1, JSONRPCC_EREMOTE, "{\"code\":1}");
+    fail(&completions, 2, JSONRPCC_ETIMEDOUT, NULL);
+    add(&completions, 3, "null");
+    fail(&completions, 4, JSONRPCC_EINVALID, "rule");
+    jrc_completions_add_event(&completions, &event);
+    CHECK(jrc_completions_slice(&completions, &slice));
     CHECK(slice.failure_count == 3 && slice.count == 1);
     CHECK(slice.results_len == 6 && memcmp(slice.results, "[null]", 6) == 0);
     CHECK(slice.failures[0].token == 1 && slice.failures[2].token == 4);
@@ -107,20 +108,21 @@ static void test_failures_and_events(void)
     CHECK(slice.failures[1].outcome.json == NULL);
     CHECK(memcmp(slice.failures[2].outcome.json, "rule", 4) == 0);
     CHECK(slice.event_count == 1 && slice.events[0].time_us == 7);
-    CHECK(!jrc_batch_slice(&batch, &slice));
-    jrc_batch_clear(&batch);
+    CHECK(!jrc_completions_slice(&completions, &slice));
+    jrc_completions_clear(&completions);
 }
 
-/* As the queue does when its reader is slow: batch after batch joins one. */
+/* As the queue does when its reader is slow: fetch after fetch
+ * joins one. */
 static void test_append(void)
 {
-    struct jrc_batch ready, filling;
-    jsonrpcc_batch slice;
+    struct jrc_completions ready, filling;
+    jsonrpcc_completions slice;
     jsonrpcc_event event = {JSONRPCC_CONNECTED, 0, 0, 1};
     uint64_t token = 0;
 
-    jrc_batch_init(&ready, 1000);
-    jrc_batch_init(&filling, 1000);
+    jrc_completions_init(&ready, 1000);
+    jrc_completions_init(&filling, 1000);
     for (int turn = 0; turn < 9; turn++) {
         for (int i = 0; i < 100; i++) {
             char text[40];
@@ -128,44 +130,44 @@ static void test_append(void)
             add(&filling, token++, text);
         }
         fail(&filling, (uint64_t)turn, JSONRPCC_EREMOTE, "{}");
-        jrc_batch_append(&ready, &filling);
-        CHECK(jrc_batch_is_empty(&filling));
+        jrc_completions_append(&ready, &filling);
+        CHECK(jrc_completions_is_empty(&filling));
         if (turn == 4) { /* partly fetched meanwhile */
-            CHECK(jrc_batch_slice(&ready, &slice));
+            CHECK(jrc_completions_slice(&ready, &slice));
             CHECK(slice.count == 256 && slice.failure_count == 5);
             CHECK(slice.failures[4].outcome.json_len == 2);
         }
     }
     CHECK(fetch(&ready, 256) == 900 - 256);
-    for (int i = 0; i < JRC_BATCH_EVENTS + 5; i++)
-        jrc_batch_add_event(&filling, &event);
-    CHECK(filling.event_count == JRC_BATCH_EVENTS);
+    for (int i = 0; i < JRC_COMPLETIONS_EVENTS + 5; i++)
+        jrc_completions_add_event(&filling, &event);
+    CHECK(filling.event_count == JRC_COMPLETIONS_EVENTS);
     CHECK(filling.events_dropped == 5);
-    jrc_batch_clear(&ready);
-    jrc_batch_clear(&filling);
+    jrc_completions_clear(&ready);
+    jrc_completions_clear(&filling);
 }
 
 /* Without memory for its text an outcome becomes ENOMEM; none is lost. */
 static void test_out_of_memory(void)
 {
     for (unsigned n = 1; n < 30; n++) {
-        struct jrc_batch batch, more;
-        jsonrpcc_batch slice;
+        struct jrc_completions completions, more;
+        jsonrpcc_completions slice;
         size_t results = 0, failures = 0;
         char *big = malloc(3000);
         memset(big, '1', 2999);
         big[2999] = '\0';
-        jrc_batch_init(&batch, 100);
-        jrc_batch_init(&more, 100);
+        jrc_completions_init(&completions, 100);
+        jrc_completions_init(&more, 100);
         fault_arm(FAULT_MEMORY, n, n % 2 == 0);
         for (uint64_t i = 0; i < 40; i++)
             if (i % 4 == 0)
                 fail(&more, i, JSONRPCC_EREMOTE, big);
             else
                 add(&more, i, big);
-        jrc_batch_append(&batch, &more);
+        jrc_completions_append(&completions, &more);
         fault_disarm();
-        while (jrc_batch_slice(&batch, &slice)) {
+        while (jrc_completions_slice(&completions, &slice)) {
             results += slice.count;
             failures += slice.failure_count;
             for (size_t i = 0; i < slice.count; i++)
@@ -178,17 +180,17 @@ static void test_out_of_memory(void)
             }
         }
         CHECK(results + failures == 40);
-        jrc_batch_clear(&batch);
-        jrc_batch_clear(&more);
+        jrc_completions_clear(&completions);
+        jrc_completions_clear(&more);
         free(big);
     }
     for (unsigned n = 1; n < 7 && fault_has_memory(); n++) {
-        struct jrc_batch batch;
+        struct jrc_completions completions;
         fault_arm(FAULT_MEMORY, n, false);
-        bool made = jrc_batch_init(&batch, 10);
+        bool made = jrc_completions_init(&completions, 10);
         fault_disarm();
         CHECK(made == (n == 6));
-        jrc_batch_clear(&batch);
+        jrc_completions_clear(&completions);
     }
 }
 
@@ -197,38 +199,39 @@ static void test_a_length_beyond_all_memory(void)
 {
     const jsonrpcc_outcome outcome = {
         .status = JSONRPCC_EREMOTE, .json = "{}", .json_len = SIZE_MAX};
-    struct jrc_batch batch;
-    jsonrpcc_batch slice;
+    struct jrc_completions completions;
+    jsonrpcc_completions slice;
 
-    CHECK(jrc_batch_init(&batch, 8));
-    fail(&batch, 1, JSONRPCC_EREMOTE, "{}");
-    jrc_batch_add(&batch, 2, &outcome);
-    CHECK(jrc_batch_slice(&batch, &slice) && slice.failure_count == 2);
+    CHECK(jrc_completions_init(&completions, 8));
+    fail(&completions, 1, JSONRPCC_EREMOTE, "{}");
+    jrc_completions_add(&completions, 2, &outcome);
+    CHECK(jrc_completions_slice(&completions, &slice) &&
+          slice.failure_count == 2);
     CHECK(slice.failures[0].outcome.json_len == 2);
     CHECK(slice.failures[1].token == 2 &&
           slice.failures[1].outcome.json == NULL &&
           slice.failures[1].outcome.json_len == 0);
-    jrc_batch_clear(&batch);
+    jrc_completions_clear(&completions);
 }
 
 /* A slice ends with the result that fills it, be it the first. */
 static void test_a_large_result_is_alone(void)
 {
-    struct jrc_batch batch;
-    jsonrpcc_batch slice;
-    size_t len = JRC_BATCH_BYTES;
+    struct jrc_completions completions;
+    jsonrpcc_completions slice;
+    size_t len = JRC_COMPLETIONS_BYTES;
     char *large = malloc(len + 1);
 
     memset(large, '1', len);
     large[len] = '\0';
-    CHECK(jrc_batch_init(&batch, 8));
-    add(&batch, 1, large);
-    add(&batch, 2, "2");
-    CHECK(jrc_batch_slice(&batch, &slice) && slice.count == 1);
-    CHECK(jrc_batch_slice(&batch, &slice) && slice.count == 1 &&
+    CHECK(jrc_completions_init(&completions, 8));
+    add(&completions, 1, large);
+    add(&completions, 2, "2");
+    CHECK(jrc_completions_slice(&completions, &slice) && slice.count == 1);
+    CHECK(jrc_completions_slice(&completions, &slice) && slice.count == 1 &&
           slice.tokens[0] == 2);
-    CHECK(!jrc_batch_slice(&batch, &slice));
-    jrc_batch_clear(&batch);
+    CHECK(!jrc_completions_slice(&completions, &slice));
+    jrc_completions_clear(&completions);
     free(large);
 }
 
@@ -236,62 +239,63 @@ static void test_a_large_result_is_alone(void)
 static void test_results_that_just_fit(void)
 {
     char text[4110];
-    struct jrc_batch batch;
+    struct jrc_completions completions;
 
     for (size_t len = 4085; len < 4105; len++) {
         memset(text, '1', len);
         text[len] = '\0';
-        CHECK(jrc_batch_init(&batch, 8));
-        add(&batch, 1, text);
-        CHECK(jrc_batch_bytes(&batch) == len + 2);
-        jrc_batch_clear(&batch);
+        CHECK(jrc_completions_init(&completions, 8));
+        add(&completions, 1, text);
+        CHECK(jrc_completions_bytes(&completions) == len + 2);
+        jrc_completions_clear(&completions);
     }
 }
 
 static void test_events_are_appended(void)
 {
-    struct jrc_batch to, from;
-    jsonrpcc_batch slice;
+    struct jrc_completions to, from;
+    jsonrpcc_completions slice;
 
-    CHECK(jrc_batch_init(&to, 8) && jrc_batch_init(&from, 8));
+    CHECK(jrc_completions_init(&to, 8) && jrc_completions_init(&from, 8));
     for (int32_t i = 0; i < 3; i++)
-        jrc_batch_add_event(&from, &(jsonrpcc_event){.server = i});
-    jrc_batch_append(&to, &from);
-    CHECK(jrc_batch_is_empty(&from));
-    CHECK(jrc_batch_slice(&to, &slice) && slice.event_count == 3);
+        jrc_completions_add_event(&from, &(jsonrpcc_event){.server = i});
+    jrc_completions_append(&to, &from);
+    CHECK(jrc_completions_is_empty(&from));
+    CHECK(jrc_completions_slice(&to, &slice) && slice.event_count == 3);
     for (int32_t i = 0; i < 3; i++)
         CHECK(slice.events[i].server == i);
-    jrc_batch_clear(&to);
-    jrc_batch_clear(&from);
+    jrc_completions_clear(&to);
+    jrc_completions_clear(&from);
 }
 
 /* What no slice has shown is known to the byte: someone waits for it to be
  * little. */
 static void test_what_is_left(void)
 {
-    struct jrc_batch batch;
-    jsonrpcc_batch slice;
+    struct jrc_completions completions;
+    jsonrpcc_completions slice;
     char text[40];
 
-    CHECK(jrc_batch_init(&batch, 1000));
-    CHECK(jrc_batch_left(&batch) == 0);
+    CHECK(jrc_completions_init(&completions, 1000));
+    CHECK(jrc_completions_left(&completions) == 0);
     for (uint64_t token = 0; token < 600; token++) {
         number(text, token);
-        add(&batch, token, text);
+        add(&completions, token, text);
     }
-    fail(&batch, 600, JSONRPCC_EREMOTE, "{\"code\":1}");
-    size_t left = jrc_batch_left(&batch);
-    CHECK(left == jrc_batch_bytes(&batch));
-    while (jrc_batch_slice(&batch, &slice)) {
+    fail(&completions, 600, JSONRPCC_EREMOTE, "{\"code\":1}");
+    size_t left = jrc_completions_left(&completions);
+    CHECK(left == jrc_completions_bytes(&completions));
+    while (jrc_completions_slice(&completions, &slice)) {
         size_t bytes = slice.failure_count > 0 ? strlen("{\"code\":1}") : 0;
         for (size_t i = 0; i < slice.count; i++)
-            bytes += slice.lens[i] + 1;       /* and a comma */
-        bytes += jrc_batch_left(&batch) == 0; /* and the last bracket */
-        CHECK(left - jrc_batch_left(&batch) == bytes);
-        left = jrc_batch_left(&batch);
+            bytes += slice.lens[i] + 1; /* and a comma */
+        bytes +=
+            jrc_completions_left(&completions) == 0; /* and the last bracket */
+        CHECK(left - jrc_completions_left(&completions) == bytes);
+        left = jrc_completions_left(&completions);
     }
     CHECK(left == 0);
-    jrc_batch_clear(&batch);
+    jrc_completions_clear(&completions);
 }
 
 int main(void)

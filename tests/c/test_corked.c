@@ -110,9 +110,9 @@ static void check_is_sent(jsonrpcc_queue *queue, bool (*next)(jsonrpcc_queue *))
 
 static bool wait_for_nothing(jsonrpcc_queue *queue)
 {
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
 
-    return jsonrpcc_queue_wait(queue, &batch, 0) == JSONRPCC_OK;
+    return jsonrpcc_queue_wait(queue, &completions, 0) == JSONRPCC_OK;
 }
 
 static void test_with(jsonrpcc_client *client, struct leader *leader)

@@ -119,18 +119,20 @@ static void test_a_sync(jsonrpcc_client *client)
 
 /* ---- a queue ------------------------------------------------------------- */
 
-/* Whether a batch is one's own cannot be said of threads that do not know of
- * each other; that nothing is lost or told twice can. */
+/* Whether what was fetched is one's own cannot be said of threads that do not
+ * know of each other; that nothing is lost or told twice can. */
 static void *fetch_all_the_time(void *arg)
 {
     struct shared *shared = arg;
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
 
     while (shared->good < CALLS && !shared->over) {
-        jsonrpcc_status status = jsonrpcc_queue_wait(shared->queue, &batch, 1);
+        jsonrpcc_status status =
+            jsonrpcc_queue_wait(shared->queue, &completions, 1);
         if (status == JSONRPCC_OK)
-            atomic_fetch_add(&shared->good,
-                             (unsigned)(batch.count + batch.failure_count));
+            atomic_fetch_add(
+                &shared->good,
+                (unsigned)(completions.count + completions.failure_count));
         else
             count(shared, status);
     }
@@ -151,12 +153,12 @@ static void submit_all(struct shared *shared)
 static void test_a_queue(jsonrpcc_client *client)
 {
     struct shared shared = {.client = client};
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
 
     shared.queue = jsonrpcc_queue_new(client, 0);
     run_threads(&shared, fetch_all_the_time, submit_all);
     CHECK(shared.good == CALLS);
-    CHECK(!jsonrpcc_queue_fetch(shared.queue, &batch));
+    CHECK(!jsonrpcc_queue_fetch(shared.queue, &completions));
     jsonrpcc_queue_free(shared.queue);
 }
 

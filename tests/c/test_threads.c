@@ -172,23 +172,25 @@ static void *queuer(void *arg)
 static void *fetcher(void *arg)
 {
     struct round *round = arg;
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
     jsonrpcc_status status;
 
-    while ((status = jsonrpcc_queue_wait(round->queue, &batch, 100)) !=
+    while ((status = jsonrpcc_queue_wait(round->queue, &completions, 100)) !=
            JSONRPCC_ECLOSED) {
         if (status != JSONRPCC_OK)
             continue;
-        atomic_fetch_add(&round->events, (unsigned)batch.event_count);
-        for (size_t i = 0; i < batch.count; i++) {
+        atomic_fetch_add(&round->events, (unsigned)completions.event_count);
+        for (size_t i = 0; i < completions.count; i++) {
             jsonrpcc_outcome outcome = {
-                .json = batch.results + batch.starts[i] - batch.starts[0] + 1,
-                .json_len = batch.lens[i],
+                .json = completions.results + completions.starts[i] -
+                        completions.starts[0] + 1,
+                .json_len = completions.lens[i],
             };
-            record(round, batch.tokens[i], &outcome);
+            record(round, completions.tokens[i], &outcome);
         }
-        for (size_t i = 0; i < batch.failure_count; i++)
-            record(round, batch.failures[i].token, &batch.failures[i].outcome);
+        for (size_t i = 0; i < completions.failure_count; i++)
+            record(round, completions.failures[i].token,
+                   &completions.failures[i].outcome);
     }
     return NULL;
 }

@@ -80,27 +80,27 @@ static void blocking(struct torture_run *run)
 static void fetch(struct torture_run *run, jsonrpcc_queue *queue, uint64_t ms)
 {
     uint64_t end_ms = torture_now_ms() + ms;
-    jsonrpcc_batch batch;
+    jsonrpcc_completions completions;
 
     do {
-        while (jsonrpcc_queue_fetch(queue, &batch)) {
-            for (size_t i = 0; i < batch.count; i++) {
+        while (jsonrpcc_queue_fetch(queue, &completions)) {
+            for (size_t i = 0; i < completions.count; i++) {
                 jsonrpcc_outcome outcome = {
                     .fate = JSONRPCC_ANSWERED,
-                    .json =
-                        batch.results + batch.starts[i] - batch.starts[0] + 1,
-                    .json_len = batch.lens[i],
+                    .json = completions.results + completions.starts[i] -
+                            completions.starts[0] + 1,
+                    .json_len = completions.lens[i],
                 };
-                torture_record(run, batch.tokens[i], &outcome);
+                torture_record(run, completions.tokens[i], &outcome);
             }
-            for (size_t i = 0; i < batch.failure_count; i++) {
-                jsonrpcc_outcome outcome = batch.failures[i].outcome;
+            for (size_t i = 0; i < completions.failure_count; i++) {
+                jsonrpcc_outcome outcome = completions.failures[i].outcome;
                 /* The text of an error may be lost to want of memory. */
                 bool bare =
                     outcome.status == JSONRPCC_EREMOTE && outcome.json == NULL;
-                torture_record(run, batch.failures[i].token, &outcome);
+                torture_record(run, completions.failures[i].token, &outcome);
                 if (bare)
-                    run->calls[batch.failures[i].token].right = true;
+                    run->calls[completions.failures[i].token].right = true;
             }
         }
         torture_nap();

@@ -166,7 +166,7 @@ def test_max_in_flight(serve, client_for, bound):
 
 
 def test_max_in_flight_counts_what_was_not_delivered(serve, client_for):
-    """A slow callback holds back the batch it is in, and then callers."""
+    """A slow callback holds back what was fetched with its call, and then callers."""
     client = client_for(serve(), max_in_flight=3)
     begun, held, accepted = threading.Event(), threading.Event(), 0
 

@@ -19,7 +19,7 @@ def in_the_core(client):
 
 
 def in_fast(client):
-    """A reference that is not given back, to an object that _fast has made."""
+    """A reference that is not given back, to an object that _speedups has made."""
     for _ in range(COUNT):
         lose(client.request("nobody"))
 

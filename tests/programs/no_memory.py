@@ -1,5 +1,5 @@
 """
-Python's allocations fail, each once, in what jsonrpcc._fast does.
+Python's allocations fail, each once, in what jsonrpcc._speedups does.
 
     no_memory.py ADDRESS
 

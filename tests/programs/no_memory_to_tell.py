@@ -18,7 +18,9 @@ from history import LIMIT
 from jsonrpcc import Client, InvalidResponse, RequestTimeout
 
 MOST = 80  # allocations of one run that are made to fail
-MANY = 600  # calls of each kind at once: more than a batch, and than ints are made
+MANY = (
+    600  # calls of each kind at once: more than a fetch gives, and than ints are made
+)
 ONCE = 0.04  # seconds until the outcomes have come
 WHILE = 0.3
 

@@ -84,7 +84,7 @@ def each_file(stage, names, **options):
 # Python that leaves no frame pointer to follow: its references are counted.
 PLANTED = {
     "the core": "jsonrpcc_sync_new",
-    "_fast": "in request csrc/python/callbacks.c",
+    "_speedups": "in request csrc/python/callbacks.c",
 }
 PLANTED_ELSEWHERE = "leak of 3027 byte(s) in 3 object(s)"
 
@@ -225,7 +225,9 @@ def valgrind(stage):
     fresh(reports)
     stage.command(*command, sys.executable, "tests/programs/leak.py", env=env)
     planted = "".join(ours_of_memcheck(read(reports))[0])
-    missed = [name for name in ("_jsonrpcc", "_fast") if f"/{name}.abi3" not in planted]
+    missed = [
+        name for name in ("_jsonrpcc", "_speedups") if f"/{name}.abi3" not in planted
+    ]
     fresh(reports)
     tests = [path_of(name) for name in MEMCHECKED]
     result = stage.pytest(*tests, before=command, env=env)

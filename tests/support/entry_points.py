@@ -1,5 +1,5 @@
 """
-Every entry point of jsonrpcc._fast once, by every way out of it that there is.
+Every entry point of jsonrpcc._speedups once, by every way out of it that there is.
 
 Each function leaves nothing behind; programs/references.py counts.  The server is
 that of programs/server.py, the client a `Client`, or an `AsyncClient` for what is
@@ -16,7 +16,15 @@ from history import LIMIT
 
 from jsonrpcc import AsyncClient, Client, JsonRpcError, capi
 from jsonrpcc import _capsule as capsule
-from jsonrpcc._fast import Blocking, Call, Callbacks, Futures, Ordered, Pending, bind
+from jsonrpcc._speedups import (
+    Blocking,
+    Call,
+    Callbacks,
+    Futures,
+    Ordered,
+    Pending,
+    bind,
+)
 
 wrong = contextlib.suppress(TypeError, ValueError, OverflowError)
 failing = contextlib.suppress(JsonRpcError)
@@ -233,7 +241,7 @@ async def await_errors(client):
 
 
 async def await_cancel(client):
-    for params in (None, "[]"):  # in _fast, and in Python
+    for params in (None, "[]"):  # in _speedups, and in Python
         task = asyncio.create_task(client.call("silence", params))
         await asyncio.sleep(0)
         task.cancel()

@@ -17,7 +17,7 @@ IMPORTS = {
     "_options": {"_errors", "_jsonrpcc"},
     "_stats": {"_jsonrpcc"},
     "_records": {"_errors", "_jsonrpcc"},
-    "_log": {"_fast"},
+    "_log": {"_speedups"},
     "_worker": set(),
     "testing._netstring": set(),
     "testing._sockets": set(),
@@ -46,7 +46,7 @@ IMPORTS = {
     },
 }  # fmt: skip
 CLIENT = {
-    "_session", "_blocking", "_map", "_codec", "_dispatcher", "_errors", "_fast",
+    "_session", "_blocking", "_map", "_codec", "_dispatcher", "_errors", "_speedups",
     "_jsonrpcc", "_options", "_records", "_proxy", "_delivery", "_stats", "_submit",
     "_params", "_log", "_worker", "_channel",
 }  # fmt: skip

@@ -1,11 +1,11 @@
-"""The types of jsonrpcc._fast, used as only our own Python code uses them: wrongly."""
+"""The types of jsonrpcc._speedups, misused as only our own code could."""
 
 import asyncio
 
 import pytest
 
 from jsonrpcc import AsyncClient
-from jsonrpcc._fast import Ordered, assign, bind
+from jsonrpcc._speedups import Ordered, assign, bind
 from jsonrpcc.testing import Drop
 
 

@@ -9,7 +9,7 @@ import pytest
 from time_limits import TOOLS
 
 import jsonrpcc
-from jsonrpcc import _capsule, _fast, _jsonrpcc
+from jsonrpcc import _capsule, _jsonrpcc, _speedups
 
 ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
@@ -184,5 +184,5 @@ def symbols(module):
 def test_an_extension_exports_its_way_in_and_nothing_else():
     """Otherwise another copy of the core in the process would be mixed with it."""
     assert symbols(_jsonrpcc) - {"_cffi_pypyinit__jsonrpcc"} == {"PyInit__jsonrpcc"}
-    assert symbols(_fast) == {"PyInit__fast"}
+    assert symbols(_speedups) == {"PyInit__speedups"}
     assert symbols(_capsule) == {"PyInit__capsule"}

@@ -128,7 +128,7 @@ def test_what_was_planted_has_to_be_found_and_not_what_is_pythons(soak):
     assert missed(["".join(ours) + PYTHON]) == []
     assert missed([*ours, PYTHON]) == []
     assert missed([*ours[1:], PYTHON]) == ["the core"]
-    assert missed([*ours[:1], PYTHON]) == ["_fast"]
+    assert missed([*ours[:1], PYTHON]) == ["_speedups"]
     # LSan has to have seen it, so that it is our judgement that it is silent.
     assert missed(ours) == ["Python"]
     through_us = PYTHON + "    #2 0x3 in call csrc/python/blocking.c:9\n"
