@@ -6,10 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-struct fast_names fast_names;
+struct spd_names spd_names;
 
 /* A bool as a flag.  False: it is something else that Python takes for one. */
-bool fast_read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
+bool spd_read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
 {
     if (value == Py_True)
         *flags |= flag;
@@ -17,7 +17,7 @@ bool fast_read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
 }
 
 /* Seconds to milliseconds, rounded up, as jsonrpcc._options.milliseconds(). */
-bool fast_read_timeout(PyObject *value, int32_t *ms)
+bool spd_read_timeout(PyObject *value, int32_t *ms)
 {
     if (value == Py_None) {
         *ms = 0;
@@ -32,35 +32,33 @@ bool fast_read_timeout(PyObject *value, int32_t *ms)
     return true;
 }
 
-bool fast_read_method(struct fast_arguments *a, PyObject *method)
+bool spd_read_method(struct spd_arguments *a, PyObject *method)
 {
     a->method = method;
     a->method_text = PyUnicode_AsUTF8AndSize(method, &a->method_len);
     return a->method_text != NULL;
 }
 
-static bool read_keyword(struct fast_arguments *a,
-                         const struct fast_style *style, PyObject *name,
-                         PyObject *value)
+static bool read_keyword(struct spd_arguments *a, const struct spd_style *style,
+                         PyObject *name, PyObject *value)
 {
-    if (name == fast_names.timeout)
-        return fast_read_timeout(value, &a->timeout_ms);
-    if (name == fast_names.idempotent)
+    if (name == spd_names.timeout)
+        return spd_read_timeout(value, &a->timeout_ms);
+    if (name == spd_names.idempotent)
         return (style->flags & JSONRPCC_IDEMPOTENT) != 0 &&
-               fast_read_flag(value, JSONRPCC_IDEMPOTENT, &a->flags);
-    if (name == fast_names.wait_for_ready)
-        return fast_read_flag(value, JSONRPCC_WAIT_FOR_READY, &a->flags);
-    if (name == fast_names.block && style->block) {
+               spd_read_flag(value, JSONRPCC_IDEMPOTENT, &a->flags);
+    if (name == spd_names.wait_for_ready)
+        return spd_read_flag(value, JSONRPCC_WAIT_FOR_READY, &a->flags);
+    if (name == spd_names.block && style->block) {
         a->block = value == Py_True;
         return value == Py_True || value == Py_False;
     }
-    if (name == fast_names.on_result && style->callbacks &&
-        a->on_result == NULL)
+    if (name == spd_names.on_result && style->callbacks && a->on_result == NULL)
         a->on_result = value;
-    else if (name == fast_names.on_error && style->callbacks &&
+    else if (name == spd_names.on_error && style->callbacks &&
              a->on_error == NULL)
         a->on_error = value;
-    else if (name == fast_names.params && a->params == NULL)
+    else if (name == spd_names.params && a->params == NULL)
         a->params = value;
     else
         return false;
@@ -68,7 +66,7 @@ static bool read_keyword(struct fast_arguments *a,
 }
 
 /* False, and no exception is set: they are unusual. */
-static bool read_usual(struct fast_arguments *a, const struct fast_style *style,
+static bool read_usual(struct spd_arguments *a, const struct spd_style *style,
                        PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
 {
     Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_Size(kwnames);
@@ -81,14 +79,14 @@ static bool read_usual(struct fast_arguments *a, const struct fast_style *style,
     for (Py_ssize_t i = 0; i < named; i++)
         if (!read_keyword(a, style, PyTuple_GetItem(kwnames, i), args[n + i]))
             return false;
-    if (fast_read_method(a, args[0]))
+    if (spd_read_method(a, args[0]))
         return true;
     PyErr_Clear();
     return false;
 }
 
-PyObject *fast_call_with(PyObject *function, PyObject *const *args,
-                         Py_ssize_t n, PyObject *kwnames)
+PyObject *spd_call_with(PyObject *function, PyObject *const *args, Py_ssize_t n,
+                        PyObject *kwnames)
 {
     Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_Size(kwnames);
     PyObject *positional = PyTuple_New(n);
@@ -111,19 +109,19 @@ PyObject *fast_call_with(PyObject *function, PyObject *const *args,
     return result;
 }
 
-bool fast_read_prepared(struct fast_arguments *a, PyObject *prepared)
+bool spd_read_prepared(struct spd_arguments *a, PyObject *prepared)
 {
     PyObject *method;
     int block;
 
-    *a = (struct fast_arguments){.owner = prepared};
+    *a = (struct spd_arguments){.owner = prepared};
     if (prepared != NULL && !PyTuple_Check(prepared))
         PyErr_SetString(PyExc_TypeError, "not a prepared call");
     else if (prepared != NULL &&
              PyArg_ParseTuple(prepared, "UOiIpOO", &method, &a->text,
                               &a->timeout_ms, &a->flags, &block, &a->on_result,
                               &a->on_error) &&
-             fast_read_method(a, method)) {
+             spd_read_method(a, method)) {
         a->block = block != 0;
         Py_INCREF(a->text);
         return true;
@@ -132,32 +130,32 @@ bool fast_read_prepared(struct fast_arguments *a, PyObject *prepared)
     return false;
 }
 
-bool fast_read_usual(struct fast_arguments *a, const struct fast_style *style,
-                     const struct fast_codec *codec, PyObject *const *args,
-                     Py_ssize_t n, PyObject *kwnames)
+bool spd_read_usual(struct spd_arguments *a, const struct spd_style *style,
+                    const struct spd_codec *codec, PyObject *const *args,
+                    Py_ssize_t n, PyObject *kwnames)
 {
-    *a = (struct fast_arguments){.block = true};
+    *a = (struct spd_arguments){.block = true};
     if (read_usual(a, style, args, n, kwnames))
-        a->text = fast_encode(codec, a->params);
+        a->text = spd_encode(codec, a->params);
     return a->text != NULL;
 }
 
-bool fast_read(struct fast_arguments *a, const struct fast_style *style,
-               const struct fast_codec *codec, PyObject *read,
-               PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
+bool spd_read(struct spd_arguments *a, const struct spd_style *style,
+              const struct spd_codec *codec, PyObject *read,
+              PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
 {
-    return fast_read_usual(a, style, codec, args, n, kwnames) ||
+    return spd_read_usual(a, style, codec, args, n, kwnames) ||
            (!PyErr_Occurred() &&
-            fast_read_prepared(a, fast_call_with(read, args, n, kwnames)));
+            spd_read_prepared(a, spd_call_with(read, args, n, kwnames)));
 }
 
-void fast_arguments_clear(struct fast_arguments *a)
+void spd_arguments_clear(struct spd_arguments *a)
 {
     Py_CLEAR(a->text);
     Py_CLEAR(a->owner);
 }
 
-void fast_text(PyObject *text, char **bytes, size_t *len)
+void spd_text(PyObject *text, char **bytes, size_t *len)
 {
     Py_ssize_t size = 0;
 
@@ -167,20 +165,20 @@ void fast_text(PyObject *text, char **bytes, size_t *len)
     *len = (size_t)size;
 }
 
-int64_t fast_submit(jsonrpcc_queue *queue, const struct fast_arguments *a,
-                    uint64_t token, uint32_t flags)
+int64_t spd_submit(jsonrpcc_queue *queue, const struct spd_arguments *a,
+                   uint64_t token, uint32_t flags)
 {
     char *params;
     size_t len;
 
-    fast_text(a->text, &params, &len);
-    return fast_core->queue_request(queue, token, a->method_text,
-                                    (size_t)a->method_len, params, len,
-                                    a->timeout_ms, a->flags | flags);
+    spd_text(a->text, &params, &len);
+    return spd_core->queue_request(queue, token, a->method_text,
+                                   (size_t)a->method_len, params, len,
+                                   a->timeout_ms, a->flags | flags);
 }
 
-void fast_refuse(PyObject *refuse, jsonrpcc_status status,
-                 const struct fast_arguments *a)
+void spd_refuse(PyObject *refuse, jsonrpcc_status status,
+                const struct spd_arguments *a)
 {
     PyObject *error = PyObject_CallFunction(refuse, "iOOI", (int)status,
                                             a->method, a->text, a->flags);

@@ -8,13 +8,13 @@
 enum { KEPT = 16 };
 
 struct blocking {
-    PyObject_HEAD struct fast_codec codec;
+    PyObject_HEAD struct spd_codec codec;
     jsonrpcc_client *client;
     PyObject *handle;   /* keeps client */
     PyObject *make;     /* () -> (address of a new sync, what keeps it) */
     PyObject *fail;     /* (address, method) -> the exception of its outcome */
-    PyObject *read;     /* as of fast_read() */
-    PyObject *refuse;   /* as of fast_refuse() */
+    PyObject *read;     /* as of spd_read() */
+    PyObject *refuse;   /* as of spd_refuse() */
     int32_t timeout_ms; /* of calls that name none */
     PyObject *kept[KEPT]; /* pairs as of make() */
     int count;
@@ -38,20 +38,20 @@ static void give_back(struct blocking *self, PyObject *pair)
 
 /* The outcome's status, or why the call was refused; EPENDING with an
  * exception: a signal handler raised. */
-static jsonrpcc_status wait(jsonrpcc_sync *sync, const struct fast_arguments *a)
+static jsonrpcc_status wait(jsonrpcc_sync *sync, const struct spd_arguments *a)
 {
     char *params;
     size_t len;
 
-    fast_text(a->text, &params, &len);
+    spd_text(a->text, &params, &len);
     PyThreadState *state = PyEval_SaveThread();
-    jsonrpcc_status status = fast_core->sync_call(
-        sync, a->method_text, (size_t)a->method_len, params, len, a->timeout_ms,
-        a->flags, FAST_SLICE_MS);
+    jsonrpcc_status status =
+        spd_core->sync_call(sync, a->method_text, (size_t)a->method_len, params,
+                            len, a->timeout_ms, a->flags, SPD_SLICE_MS);
     PyEval_RestoreThread(state);
     while (status == JSONRPCC_EPENDING && PyErr_CheckSignals() == 0) {
         state = PyEval_SaveThread();
-        status = fast_core->sync_wait(sync, FAST_SLICE_MS);
+        status = spd_core->sync_wait(sync, SPD_SLICE_MS);
         PyEval_RestoreThread(state);
     }
     return status;
@@ -60,16 +60,16 @@ static jsonrpcc_status wait(jsonrpcc_sync *sync, const struct fast_arguments *a)
 /* As wait(); where there is no room, wait for that first. */
 static jsonrpcc_status wait_with_room(const struct blocking *self,
                                       jsonrpcc_sync *sync,
-                                      struct fast_arguments *a)
+                                      struct spd_arguments *a)
 {
     jsonrpcc_status status = wait(sync, a);
-    struct fast_room room;
+    struct spd_room room;
 
     if (status != JSONRPCC_EFULL)
         return status;
-    fast_room_init(&room, self->client, NULL,
-                   a->timeout_ms > 0 ? a->timeout_ms : self->timeout_ms);
-    while (status == JSONRPCC_EFULL && fast_room_wait(&room, &a->timeout_ms))
+    spd_room_init(&room, self->client, NULL,
+                  a->timeout_ms > 0 ? a->timeout_ms : self->timeout_ms);
+    while (status == JSONRPCC_EFULL && spd_room_wait(&room, &a->timeout_ms))
         status = wait(sync, a);
     return status;
 }
@@ -80,9 +80,9 @@ static PyObject *conclude(struct blocking *self, PyObject *pair,
                           PyObject *method)
 {
     if (status == JSONRPCC_OK) {
-        const jsonrpcc_outcome *outcome = fast_core->sync_outcome(sync);
+        const jsonrpcc_outcome *outcome = spd_core->sync_outcome(sync);
         PyObject *result =
-            fast_decode(&self->codec, outcome->json, outcome->json_len);
+            spd_decode(&self->codec, outcome->json, outcome->json_len);
         /* Of the codec's errors the caller gets another one, but Python being
          * out of memory is none of them. */
         if (result != NULL || !PyErr_ExceptionMatches(PyExc_Exception) ||
@@ -99,18 +99,18 @@ static PyObject *conclude(struct blocking *self, PyObject *pair,
     return NULL;
 }
 
-PyObject *fast_call(PyObject *object, PyObject *const *args, Py_ssize_t n,
-                    PyObject *kwnames)
+PyObject *spd_call(PyObject *object, PyObject *const *args, Py_ssize_t n,
+                   PyObject *kwnames)
 {
-    static const struct fast_style style = {
+    static const struct spd_style style = {
         .most = 2,
         .flags = JSONRPCC_IDEMPOTENT | JSONRPCC_WAIT_FOR_READY,
     };
     struct blocking *self = (struct blocking *)object;
-    struct fast_arguments a;
+    struct spd_arguments a;
     PyObject *result = NULL;
 
-    if (!fast_read(&a, &style, &self->codec, self->read, args, n, kwnames))
+    if (!spd_read(&a, &style, &self->codec, self->read, args, n, kwnames))
         return NULL;
     PyObject *pair = take(self);
     jsonrpcc_sync *sync =
@@ -119,14 +119,14 @@ PyObject *fast_call(PyObject *object, PyObject *const *args, Py_ssize_t n,
         sync == NULL ? JSONRPCC_EPENDING : wait_with_room(self, sync, &a);
     if (status == JSONRPCC_EPENDING) {
         Py_CLEAR(pair); /* with it goes the call, if there is one */
-    } else if (fast_core->sync_outcome(sync) != NULL) {
+    } else if (spd_core->sync_outcome(sync) != NULL) {
         result = conclude(self, pair, sync, status, a.method);
     } else if (!PyErr_Occurred()) {
-        fast_refuse(self->refuse, status, &a);
+        spd_refuse(self->refuse, status, &a);
     }
     if (pair != NULL)
         give_back(self, pair);
-    fast_arguments_clear(&a);
+    spd_arguments_clear(&a);
     return result;
 }
 
@@ -147,7 +147,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "$O!OOOOOOi", names, &PyLong_Type, &client, &handle,
             &codec, &make, &fail, &read, &refuse, &timeout_ms) ||
-        !fast_codec_read(&self->codec, codec))
+        !spd_codec_read(&self->codec, codec))
         return -1;
     self->client = PyLong_AsVoidPtr(client);
     self->handle = Py_NewRef(handle);
@@ -171,7 +171,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->refuse);
     for (int i = 0; i < self->count; i++)
         Py_VISIT(self->kept[i]);
-    return fast_codec_visit(&self->codec, visit, arg);
+    return spd_codec_visit(&self->codec, visit, arg);
 }
 
 static int clear(PyObject *object)
@@ -180,7 +180,7 @@ static int clear(PyObject *object)
 
     while (self->count > 0)
         Py_DECREF(self->kept[--self->count]);
-    fast_codec_clear(&self->codec);
+    spd_codec_clear(&self->codec);
     Py_CLEAR(self->make);
     Py_CLEAR(self->fail);
     Py_CLEAR(self->read);
@@ -195,7 +195,7 @@ static PyType_Slot slots[] = {
     {Py_tp_init, init},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
-    {Py_tp_dealloc, fast_dealloc},
+    {Py_tp_dealloc, spd_dealloc},
     {0, NULL},
 };
 
@@ -206,7 +206,7 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-PyObject *fast_blocking_type(void)
+PyObject *spd_blocking_type(void)
 {
     return PyType_FromSpec(&spec);
 }

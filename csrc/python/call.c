@@ -15,8 +15,8 @@ struct call {
     uint64_t id;
 };
 
-PyObject *fast_call_new(PyObject *type, PyObject *handle,
-                        jsonrpcc_client *client, PyObject *method)
+PyObject *spd_call_new(PyObject *type, PyObject *handle,
+                       jsonrpcc_client *client, PyObject *method)
 {
     struct call *call = PyObject_New(struct call, (PyTypeObject *)type);
 
@@ -31,7 +31,7 @@ PyObject *fast_call_new(PyObject *type, PyObject *handle,
     return (PyObject *)call;
 }
 
-void fast_call_set_id(PyObject *call, uint64_t id)
+void spd_call_set_id(PyObject *call, uint64_t id)
 {
     ((struct call *)call)->id = id;
 }
@@ -52,7 +52,7 @@ static PyObject *cancel(PyObject *self, PyObject *unused)
     struct call *call = (struct call *)self;
 
     (void)unused;
-    fast_core->cancel(call->client, call->id);
+    spd_core->cancel(call->client, call->id);
     Py_RETURN_NONE;
 }
 
@@ -97,7 +97,7 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-PyObject *fast_call_type(void)
+PyObject *spd_call_type(void)
 {
     return PyType_FromSpec(&spec);
 }

@@ -3,10 +3,10 @@
 #include "python/module.h"
 
 struct callbacks {
-    PyObject_HEAD struct fast_calls calls;
+    PyObject_HEAD struct spd_calls calls;
     PyObject *call_type;         /* jsonrpcc.Call */
     PyObject *report;            /* told (method, exception) of a callback */
-    PyObject *read_request;      /* as of fast_read() */
+    PyObject *read_request;      /* as of spd_read() */
     PyObject *read_notification; /* likewise */
     int32_t timeout_ms;          /* of calls that name none */
     unsigned long thread;        /* which runs the callbacks; 0: none yet */
@@ -14,17 +14,17 @@ struct callbacks {
 
 /* ---- submitting ---- */
 
-/* As fast_entries_put(), with what is said of fast_quieten. */
-static uint64_t put_quietened(struct fast_entries *entries, PyObject *on_result,
+/* As spd_entries_put(), with what is said of spd_quieten. */
+static uint64_t put_quietened(struct spd_entries *entries, PyObject *on_result,
                               PyObject *on_error, PyObject *method)
 {
-    uint64_t token = FAST_NO_ENTRY;
+    uint64_t token = SPD_NO_ENTRY;
     PyObject *both = PyObject_CallFunctionObjArgs(
-        fast_quieten, on_result != NULL ? on_result : Py_None,
+        spd_quieten, on_result != NULL ? on_result : Py_None,
         on_error != NULL ? on_error : Py_None, NULL);
 
     if (both != NULL && PyArg_ParseTuple(both, "OO", &on_result, &on_error))
-        token = fast_entries_put(entries, on_result, on_error, method);
+        token = spd_entries_put(entries, on_result, on_error, method);
     Py_XDECREF(both);
     return token;
 }
@@ -39,41 +39,38 @@ static bool is_callback(PyObject *object, const char *name)
     return good;
 }
 
-static uint64_t put(struct fast_entries *entries,
-                    const struct fast_arguments *a)
+static uint64_t put(struct spd_entries *entries, const struct spd_arguments *a)
 {
     if (!is_callback(a->on_result, "on_result") ||
         !is_callback(a->on_error, "on_error"))
-        return FAST_NO_ENTRY;
-    return fast_hushed > 0
+        return SPD_NO_ENTRY;
+    return spd_hushed > 0
                ? put_quietened(entries, a->on_result, a->on_error, a->method)
-               : fast_entries_put(entries, a->on_result, a->on_error,
-                                  a->method);
+               : spd_entries_put(entries, a->on_result, a->on_error, a->method);
 }
 
 /* Submit a call with its entry, or neither; id, negated status, or 0 with an
  * exception. */
-static int64_t submit(struct callbacks *self, const struct fast_arguments *a)
+static int64_t submit(struct callbacks *self, const struct spd_arguments *a)
 {
-    struct fast_entries *entries = &self->calls.entries;
+    struct spd_entries *entries = &self->calls.entries;
 
     if ((a->flags & JSONRPCC_NOTIFICATION) != 0)
-        return fast_submit(self->calls.queue, a, 0, 0);
+        return spd_submit(self->calls.queue, a, 0, 0);
     uint64_t token = put(entries, a);
-    if (token == FAST_NO_ENTRY)
+    if (token == SPD_NO_ENTRY)
         return 0;
-    int64_t id = fast_submit(self->calls.queue, a, token, 0);
+    int64_t id = spd_submit(self->calls.queue, a, token, 0);
     if (id <= 0)
-        fast_entries_discard(entries, token);
+        spd_entries_discard(entries, token);
     return id;
 }
 
 /* As submit(); where there is no room, wait for it. */
-static int64_t submit_with_room(struct callbacks *self,
-                                struct fast_arguments *a)
+static int64_t submit_with_room(struct callbacks *self, struct spd_arguments *a)
 {
     int64_t id = submit(self, a);
-    struct fast_room room;
+    struct spd_room room;
 
     if (id != -JSONRPCC_EFULL)
         return id;
@@ -84,69 +81,69 @@ static int64_t submit_with_room(struct callbacks *self,
     }
     if (!a->block)
         return id;
-    fast_room_init(&room, self->calls.client, self->calls.queue,
-                   a->timeout_ms > 0 ? a->timeout_ms : self->timeout_ms);
-    while (id == -JSONRPCC_EFULL && fast_room_wait(&room, &a->timeout_ms))
+    spd_room_init(&room, self->calls.client, self->calls.queue,
+                  a->timeout_ms > 0 ? a->timeout_ms : self->timeout_ms);
+    while (id == -JSONRPCC_EFULL && spd_room_wait(&room, &a->timeout_ms))
         id = submit(self, a);
     return PyErr_Occurred() ? 0 : id;
 }
 
 /* Whether the call was accepted; if not, an exception is set.  Nothing may fail
  * once it is, and no Python code runs until the caller has its Call. */
-static bool accept(struct callbacks *self, struct fast_arguments *a,
+static bool accept(struct callbacks *self, struct spd_arguments *a,
                    PyObject *call)
 {
     int64_t id = submit_with_room(self, a);
 
     if (id < 0)
-        fast_refuse(self->calls.refuse, (jsonrpcc_status)-id, a);
+        spd_refuse(self->calls.refuse, (jsonrpcc_status)-id, a);
     if (id <= 0)
         return false;
     if (call != NULL)
-        fast_call_set_id(call, (uint64_t)id);
+        spd_call_set_id(call, (uint64_t)id);
     return true;
 }
 
-PyObject *fast_request(PyObject *object, PyObject *const *args, Py_ssize_t n,
-                       PyObject *kwnames)
+PyObject *spd_request(PyObject *object, PyObject *const *args, Py_ssize_t n,
+                      PyObject *kwnames)
 {
-    static const struct fast_style style = {
+    static const struct spd_style style = {
         .most = 4,
         .flags = JSONRPCC_IDEMPOTENT | JSONRPCC_WAIT_FOR_READY,
         .callbacks = true,
         .block = true,
     };
     struct callbacks *self = (struct callbacks *)object;
-    struct fast_arguments a;
+    struct spd_arguments a;
 
-    if (!fast_read(&a, &style, &self->calls.codec, self->read_request, args, n,
-                   kwnames))
+    if (!spd_read(&a, &style, &self->calls.codec, self->read_request, args, n,
+                  kwnames))
         return NULL;
-    PyObject *call = fast_call_new(self->call_type, self->calls.handle,
-                                   self->calls.client, a.method);
+    PyObject *call = spd_call_new(self->call_type, self->calls.handle,
+                                  self->calls.client, a.method);
     if (call != NULL && !accept(self, &a, call))
         Py_CLEAR(call);
-    fast_arguments_clear(&a);
+    spd_arguments_clear(&a);
     return call;
 }
 
-PyObject *fast_notification(PyObject *object, PyObject *const *args,
-                            Py_ssize_t n, PyObject *kwnames)
+PyObject *spd_notification(PyObject *object, PyObject *const *args,
+                           Py_ssize_t n, PyObject *kwnames)
 {
-    static const struct fast_style style = {
+    static const struct spd_style style = {
         .most = 2,
         .flags = JSONRPCC_WAIT_FOR_READY,
         .block = true,
     };
     struct callbacks *self = (struct callbacks *)object;
-    struct fast_arguments a;
+    struct spd_arguments a;
 
-    if (!fast_read(&a, &style, &self->calls.codec, self->read_notification,
-                   args, n, kwnames))
+    if (!spd_read(&a, &style, &self->calls.codec, self->read_notification, args,
+                  n, kwnames))
         return NULL;
     a.flags |= JSONRPCC_NOTIFICATION;
     bool accepted = accept(self, &a, NULL);
-    fast_arguments_clear(&a);
+    spd_arguments_clear(&a);
     return accepted ? Py_NewRef(Py_None) : NULL;
 }
 
@@ -155,9 +152,9 @@ PyObject *fast_notification(PyObject *object, PyObject *const *args,
 /* get(token) -> (on_result, on_error, method), or None */
 static PyObject *get_entry(PyObject *object, PyObject *token)
 {
-    struct fast_entry entry;
+    struct spd_entry entry;
 
-    if (!fast_calls_get(&((struct callbacks *)object)->calls, token, &entry))
+    if (!spd_calls_get(&((struct callbacks *)object)->calls, token, &entry))
         return NULL;
     if (entry.method == NULL)
         Py_RETURN_NONE;
@@ -168,7 +165,7 @@ static PyObject *get_entry(PyObject *object, PyObject *token)
 
 static PyObject *discard_entry(PyObject *object, PyObject *token)
 {
-    return fast_calls_discard(&((struct callbacks *)object)->calls, token);
+    return spd_calls_discard(&((struct callbacks *)object)->calls, token);
 }
 
 /* A callback raised: tell, and go on.  If even that raises, it is Python's
@@ -206,20 +203,20 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 {
     struct callbacks *self = (struct callbacks *)object;
     jsonrpcc_completions *completions = PyLong_AsVoidPtr(address);
-    struct fast_entry entry;
+    struct spd_entry entry;
 
     if (completions == NULL)
         return NULL;
     if (completions->count == 0)
         Py_RETURN_FALSE;
-    PyObject *results = fast_decode_many(&self->calls.codec, completions);
+    PyObject *results = spd_decode_many(&self->calls.codec, completions);
     if (results == NULL) {
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
     for (size_t i = 0; i < completions->count; i++) {
-        if (!fast_entries_take(&self->calls.entries, completions->tokens[i],
-                               &entry))
+        if (!spd_entries_take(&self->calls.entries, completions->tokens[i],
+                              &entry))
             continue;
         if (entry.on_result != NULL && entry.on_result != Py_None) {
             PyObject *done = PyObject_CallFunctionObjArgs(
@@ -228,11 +225,11 @@ static PyObject *deliver(PyObject *object, PyObject *address)
                 tell_exception(self, entry.method);
             Py_XDECREF(done);
         }
-        fast_entry_drop(&entry);
+        spd_entry_drop(&entry);
     }
     Py_DECREF(results);
     completions->count = 0;
-    return PyBool_FromLong(fast_is_delivered(completions));
+    return PyBool_FromLong(spd_is_delivered(completions));
 }
 
 /* ---- the object ---- */
@@ -257,8 +254,8 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
                                      &queue, &handle, &keep, &codec, &report,
                                      &read_request, &read_notification,
                                      &timeout_ms, &refuse, &call_type) ||
-        !fast_calls_init(&self->calls, client, queue, handle, keep, codec,
-                         refuse))
+        !spd_calls_init(&self->calls, client, queue, handle, keep, codec,
+                        refuse))
         return -1;
     self->report = Py_NewRef(report);
     self->read_request = Py_NewRef(read_request);
@@ -277,7 +274,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->report);
     Py_VISIT(self->read_request);
     Py_VISIT(self->read_notification);
-    return fast_calls_visit(&self->calls, visit, arg);
+    return spd_calls_visit(&self->calls, visit, arg);
 }
 
 static int clear(PyObject *object)
@@ -288,7 +285,7 @@ static int clear(PyObject *object)
     Py_CLEAR(self->read_request);
     Py_CLEAR(self->read_notification);
     Py_CLEAR(self->call_type);
-    fast_calls_clear(&self->calls);
+    spd_calls_clear(&self->calls);
     return 0;
 }
 
@@ -314,7 +311,7 @@ static PyType_Slot slots[] = {
     {Py_tp_init, init},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
-    {Py_tp_dealloc, fast_dealloc},
+    {Py_tp_dealloc, spd_dealloc},
     {Py_tp_methods, methods},
     {Py_sq_length, length},
     {0, NULL},
@@ -327,7 +324,7 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-PyObject *fast_callbacks_type(void)
+PyObject *spd_callbacks_type(void)
 {
     return PyType_FromSpec(&spec);
 }

@@ -45,7 +45,7 @@ static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
 
     if (self->callbacks == NULL && !open_(object))
         return NULL;
-    return run(self->callbacks, fast_request, args, n, kwnames);
+    return run(self->callbacks, spd_request, args, n, kwnames);
 }
 
 static PyObject *notification(PyObject *object, PyObject *const *args,
@@ -55,7 +55,7 @@ static PyObject *notification(PyObject *object, PyObject *const *args,
 
     if (self->callbacks == NULL && !open_(object))
         return NULL;
-    return run(self->callbacks, fast_notification, args, n, kwnames);
+    return run(self->callbacks, spd_notification, args, n, kwnames);
 }
 
 static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
@@ -65,7 +65,7 @@ static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
 
     if (self->blocking == NULL && !open_(object))
         return NULL;
-    return run(self->blocking, fast_call, args, n, kwnames);
+    return run(self->blocking, spd_call, args, n, kwnames);
 }
 
 /* _bind(callbacks, blocking): what calls are made of; None: not open */
@@ -86,7 +86,7 @@ static PyObject *bind(PyObject *object, PyObject *args)
 
 /* The result of function(*args, **kwargs) becomes an attribute before any more
  * Python code, a signal handler for one, runs. */
-PyObject *fast_assign(PyObject *module, PyObject *args)
+PyObject *spd_assign(PyObject *module, PyObject *args)
 {
     PyObject *object, *name, *function, *positional, *keywords;
 
@@ -123,7 +123,7 @@ static int clear(PyObject *object)
     return 0;
 }
 
-/* Not fast_dealloc(): the type of the object is a class of Python's, and what
+/* Not spd_dealloc(): the type of the object is a class of Python's, and what
  * that adds is cleared already. */
 static void dealloc(PyObject *object)
 {
@@ -213,7 +213,7 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-PyObject *fast_client_type(void)
+PyObject *spd_client_type(void)
 {
     return PyType_FromSpec(&spec);
 }

@@ -14,7 +14,7 @@ static bool read_attribute(PyObject *object, const char *name, PyObject **value)
     return *value != NULL;
 }
 
-bool fast_codec_read(struct fast_codec *codec, PyObject *object)
+bool spd_codec_read(struct spd_codec *codec, PyObject *object)
 {
     PyObject *hides_nan = NULL, *native = NULL;
 
@@ -26,14 +26,14 @@ bool fast_codec_read(struct fast_codec *codec, PyObject *object)
         codec->hides_nan = hides_nan == Py_True;
         codec->native = native == Py_True;
     } else {
-        fast_codec_clear(codec);
+        spd_codec_clear(codec);
     }
     Py_XDECREF(hides_nan);
     Py_XDECREF(native);
     return codec->encode != NULL;
 }
 
-int fast_codec_visit(const struct fast_codec *codec, visitproc visit, void *arg)
+int spd_codec_visit(const struct spd_codec *codec, visitproc visit, void *arg)
 {
     Py_VISIT(codec->encode);
     Py_VISIT(codec->decode);
@@ -41,7 +41,7 @@ int fast_codec_visit(const struct fast_codec *codec, visitproc visit, void *arg)
     return 0;
 }
 
-void fast_codec_clear(struct fast_codec *codec)
+void spd_codec_clear(struct spd_codec *codec)
 {
     Py_CLEAR(codec->encode);
     Py_CLEAR(codec->decode);
@@ -60,7 +60,7 @@ static bool has_null(const char *text, size_t len)
     return false;
 }
 
-PyObject *fast_encode(const struct fast_codec *codec, PyObject *params)
+PyObject *spd_encode(const struct spd_codec *codec, PyObject *params)
 {
     char *bytes;
     Py_ssize_t len;
@@ -87,7 +87,7 @@ PyObject *fast_encode(const struct fast_codec *codec, PyObject *params)
     return text;
 }
 
-static PyObject *decode(const struct fast_codec *codec, PyObject *function,
+static PyObject *decode(const struct spd_codec *codec, PyObject *function,
                         const char *json, size_t len)
 {
     Py_ssize_t size = (Py_ssize_t)len;
@@ -108,14 +108,14 @@ static PyObject *decode(const struct fast_codec *codec, PyObject *function,
     return result;
 }
 
-PyObject *fast_decode(const struct fast_codec *codec, const char *json,
-                      size_t len)
+PyObject *spd_decode(const struct spd_codec *codec, const char *json,
+                     size_t len)
 {
     return decode(codec, codec->decode, json, len);
 }
 
-PyObject *fast_decode_many(const struct fast_codec *codec,
-                           const jsonrpcc_completions *completions)
+PyObject *spd_decode_many(const struct spd_codec *codec,
+                          const jsonrpcc_completions *completions)
 {
     PyObject *results = decode(codec, codec->decode_many, completions->results,
                                completions->results_len);

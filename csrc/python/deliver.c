@@ -41,18 +41,18 @@ static void set_result(struct futures *self, PyObject *future, PyObject *result)
 static bool deliver(struct futures *self)
 {
     const jsonrpcc_completions *completions = self->completions;
-    PyObject *results = fast_decode_many(&self->calls.codec, completions);
-    struct fast_entry entry;
+    PyObject *results = spd_decode_many(&self->calls.codec, completions);
+    struct spd_entry entry;
 
     if (results == NULL)
         return false;
     for (size_t i = 0; i < completions->count; i++) {
-        if (!fast_entries_take(&self->calls.entries, completions->tokens[i],
-                               &entry))
+        if (!spd_entries_take(&self->calls.entries, completions->tokens[i],
+                              &entry))
             continue;
         set_result(self, entry.on_result,
                    PyList_GetItem(results, (Py_ssize_t)i));
-        fast_entry_drop(&entry);
+        spd_entry_drop(&entry);
     }
     Py_DECREF(results);
     return true;
@@ -78,7 +78,7 @@ static bool deliver_fetched(struct futures *self)
         completions->count = 0;
     else if (PyErr_Occurred())
         return false;
-    return fast_is_delivered(completions) || deliver_rest(self);
+    return spd_is_delivered(completions) || deliver_rest(self);
 }
 
 /* The last fetch finds nothing, and has the queue's descriptor tell of the next
@@ -88,12 +88,12 @@ static PyObject *deliver_some(struct futures *self, bool all)
     jsonrpcc_completions *completions = self->completions;
     size_t results = 0, bytes = 0;
 
-    if (!fast_is_delivered(completions) && !deliver_rest(self))
+    if (!spd_is_delivered(completions) && !deliver_rest(self))
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     for (;;) {
         if (!all && (results >= ENOUGH_RESULTS || bytes >= ENOUGH_BYTES)) {
             self->comes_back =
-                fast_futures_call_soon(self, &self->go_on, "go_on");
+                spd_futures_call_soon(self, &self->go_on, "go_on");
             if (self->comes_back)
                 break;
             if (!PyErr_ExceptionMatches(PyExc_Exception))
@@ -101,7 +101,7 @@ static PyObject *deliver_some(struct futures *self, bool all)
             PyErr_Clear(); /* no memory for that: all at once, then */
             all = true;
         }
-        if (!fast_core->queue_fetch(self->calls.queue, completions))
+        if (!spd_core->queue_fetch(self->calls.queue, completions))
             break;
         results += completions->count;
         bytes += completions->results_len;
@@ -113,7 +113,7 @@ static PyObject *deliver_some(struct futures *self, bool all)
 
 /* Whoever raised, a signal handler for one, must not keep the rest from coming:
  * nothing tells of that again. */
-PyObject *fast_futures_deliver(struct futures *self, bool all)
+PyObject *spd_futures_deliver(struct futures *self, bool all)
 {
     PyObject *type, *value, *traceback;
     PyObject *done = deliver_some(self, all);
@@ -121,7 +121,7 @@ PyObject *fast_futures_deliver(struct futures *self, bool all)
     if (done != NULL || self->comes_back)
         return done;
     PyErr_Fetch(&type, &value, &traceback);
-    self->comes_back = fast_futures_call_soon(self, &self->go_on, "go_on");
+    self->comes_back = spd_futures_call_soon(self, &self->go_on, "go_on");
     if (!self->comes_back)
         PyErr_Clear();
     PyErr_Restore(type, value, traceback);

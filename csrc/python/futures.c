@@ -5,8 +5,8 @@
 
 #include "python/futures.h"
 
-bool fast_futures_call_soon(struct futures *self, PyObject **method,
-                            const char *name)
+bool spd_futures_call_soon(struct futures *self, PyObject **method,
+                           const char *name)
 {
     if (*method == NULL)
         *method = PyObject_GetAttrString((PyObject *)self, name);
@@ -23,7 +23,7 @@ bool fast_futures_call_soon(struct futures *self, PyObject **method,
 static bool cork(struct futures *self)
 {
     if (!self->corked)
-        self->corked = fast_futures_call_soon(self, &self->flush, "flush");
+        self->corked = spd_futures_call_soon(self, &self->flush, "flush");
     return self->corked;
 }
 
@@ -57,39 +57,38 @@ static bool make_future(struct futures *self, struct pending *pending)
  * Pending, which cancels it if nobody awaits it any more. */
 static int64_t submit(struct futures *self, struct pending *pending)
 {
-    struct fast_entries *entries = &self->calls.entries;
+    struct spd_entries *entries = &self->calls.entries;
 
     if ((pending->future == NULL && !make_future(self, pending)) || !cork(self))
         return 0;
-    uint64_t token = fast_entries_put(entries, pending->future, NULL,
-                                      pending->arguments.method);
-    if (token == FAST_NO_ENTRY)
+    uint64_t token = spd_entries_put(entries, pending->future, NULL,
+                                     pending->arguments.method);
+    if (token == SPD_NO_ENTRY)
         return 0;
-    int64_t id = fast_submit(self->calls.queue, &pending->arguments, token,
-                             JSONRPCC_CORKED);
+    int64_t id = spd_submit(self->calls.queue, &pending->arguments, token,
+                            JSONRPCC_CORKED);
     if (id > 0) {
         pending->id = (uint64_t)id;
-        fast_arguments_clear(
-            &pending->arguments); /* sent, they need not stay */
+        spd_arguments_clear(&pending->arguments); /* sent, they need not stay */
     } else {
-        fast_entries_discard(entries, token);
+        spd_entries_discard(entries, token);
     }
     return id;
 }
 
-static int64_t notify(struct futures *self, const struct fast_arguments *a)
+static int64_t notify(struct futures *self, const struct spd_arguments *a)
 {
-    return cork(self) ? fast_submit(self->calls.queue, a, 0,
-                                    JSONRPCC_CORKED | JSONRPCC_NOTIFICATION)
+    return cork(self) ? spd_submit(self->calls.queue, a, 0,
+                                   JSONRPCC_CORKED | JSONRPCC_NOTIFICATION)
                       : 0;
 }
 
 /* True if there was no room.  False: an exception is set. */
 static bool is_full(struct futures *self, int64_t id,
-                    const struct fast_arguments *a)
+                    const struct spd_arguments *a)
 {
     if (id < 0 && id != -JSONRPCC_EFULL)
-        fast_refuse(self->calls.refuse, (jsonrpcc_status)-id, a);
+        spd_refuse(self->calls.refuse, (jsonrpcc_status)-id, a);
     return id == -JSONRPCC_EFULL;
 }
 
@@ -127,7 +126,7 @@ static bool is_in_its_loop(struct futures *self)
     return running == self->loop;
 }
 
-bool fast_futures_begin(struct futures *self, struct pending *pending)
+bool spd_futures_begin(struct futures *self, struct pending *pending)
 {
     if (!is_in_its_loop(self))
         return false;
@@ -147,11 +146,11 @@ bool fast_futures_begin(struct futures *self, struct pending *pending)
 static PyObject *call(PyObject *object, PyObject *args)
 {
     struct futures *self = (struct futures *)object;
-    struct fast_arguments a;
+    struct spd_arguments a;
 
-    if (!fast_read_prepared(&a, PyObject_CallObject(self->read, args)))
+    if (!spd_read_prepared(&a, PyObject_CallObject(self->read, args)))
         return NULL;
-    return fast_pending_new(self, &a, false);
+    return spd_pending_new(self, &a, false);
 }
 
 /* notification(method, params, timeout, wait_for_ready) -> what to await, or
@@ -159,18 +158,18 @@ static PyObject *call(PyObject *object, PyObject *args)
 static PyObject *notification(PyObject *object, PyObject *args)
 {
     struct futures *self = (struct futures *)object;
-    struct fast_arguments a;
+    struct spd_arguments a;
     PyObject *made = NULL;
 
     if (!is_in_its_loop(self) ||
-        !fast_read_prepared(&a, PyObject_CallObject(self->read, args)))
+        !spd_read_prepared(&a, PyObject_CallObject(self->read, args)))
         return NULL;
     int64_t id = notify(self, &a);
     if (id > 0)
         made = Py_NewRef(Py_None);
     else if (is_full(self, id, &a))
         made = PyObject_CallFunctionObjArgs(self->when_room, a.owner, NULL);
-    fast_arguments_clear(&a);
+    spd_arguments_clear(&a);
     return made;
 }
 
@@ -179,7 +178,7 @@ static PyObject *notification(PyObject *object, PyObject *args)
 static PyObject *again(PyObject *object, PyObject *args)
 {
     struct futures *self = (struct futures *)object;
-    struct fast_arguments a;
+    struct spd_arguments a;
     PyObject *what;
     int64_t id;
     int ms;
@@ -194,21 +193,21 @@ static PyObject *again(PyObject *object, PyObject *args)
             return NULL;
         return PyBool_FromLong(id > 0);
     }
-    if (!fast_read_prepared(&a, Py_NewRef(what)))
+    if (!spd_read_prepared(&a, Py_NewRef(what)))
         return NULL;
     a.timeout_ms = ms;
     id = notify(self, &a);
     bool is_refused = id <= 0 && !is_full(self, id, &a);
-    fast_arguments_clear(&a);
+    spd_arguments_clear(&a);
     return is_refused ? NULL : PyBool_FromLong(id > 0);
 }
 
 /* get(token) -> (future, method), or None */
 static PyObject *get_entry(PyObject *object, PyObject *token)
 {
-    struct fast_entry entry;
+    struct spd_entry entry;
 
-    if (!fast_calls_get(&((struct futures *)object)->calls, token, &entry))
+    if (!spd_calls_get(&((struct futures *)object)->calls, token, &entry))
         return NULL;
     if (entry.method == NULL)
         Py_RETURN_NONE;
@@ -217,7 +216,7 @@ static PyObject *get_entry(PyObject *object, PyObject *token)
 
 static PyObject *discard_entry(PyObject *object, PyObject *token)
 {
-    return fast_calls_discard(&((struct futures *)object)->calls, token);
+    return spd_calls_discard(&((struct futures *)object)->calls, token);
 }
 
 /* take_all() -> list of (future, method)
@@ -228,16 +227,16 @@ static PyObject *take_all(PyObject *object, PyObject *unused)
 {
     struct futures *self = (struct futures *)object;
     PyObject *list = PyList_New(0);
-    struct fast_entry entry;
+    struct spd_entry entry;
 
     (void)unused;
     Py_CLEAR(self->flush);
     Py_CLEAR(self->go_on);
     for (uint32_t i = 0; list != NULL && i < self->calls.entries.used; i++) {
-        if (!fast_entries_take_any(&self->calls.entries, i, &entry))
+        if (!spd_entries_take_any(&self->calls.entries, i, &entry))
             continue;
         PyObject *tuple = PyTuple_Pack(2, entry.on_result, entry.method);
-        fast_entry_drop(&entry);
+        spd_entry_drop(&entry);
         if (tuple == NULL || PyList_Append(list, tuple) != 0)
             Py_CLEAR(list);
         Py_XDECREF(tuple);
@@ -249,7 +248,7 @@ static PyObject *take_all(PyObject *object, PyObject *unused)
 static PyObject *fetch(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    return fast_futures_deliver((struct futures *)object, true);
+    return spd_futures_deliver((struct futures *)object, true);
 }
 
 /* go_on(): deliver more of what is there */
@@ -259,14 +258,14 @@ static PyObject *go_on(PyObject *object, PyObject *unused)
 
     (void)unused;
     self->comes_back = false;
-    return fast_futures_deliver(self, false);
+    return spd_futures_deliver(self, false);
 }
 
 /* Callbacks of others' may run in there, and wait for whom they like. */
 static bool poll(struct futures *self)
 {
     PyThreadState *state = PyEval_SaveThread();
-    bool drove = fast_core->queue_poll(self->calls.queue);
+    bool drove = spd_core->queue_poll(self->calls.queue);
 
     PyEval_RestoreThread(state);
     return drove;
@@ -276,7 +275,7 @@ static PyObject *begin_to_deliver(struct futures *self)
 {
     if (self->comes_back)
         Py_RETURN_NONE;
-    return fast_futures_deliver(self, false);
+    return spd_futures_deliver(self, false);
 }
 
 /* on_ready(): a descriptor of the client's, or of the queue's, is readable */
@@ -295,7 +294,7 @@ static PyObject *flush(PyObject *object, PyObject *unused)
     (void)unused;
     self->corked = false;
     if (!poll(self))
-        fast_core->flush(self->calls.client);
+        spd_core->flush(self->calls.client);
     return begin_to_deliver(self);
 }
 
@@ -327,8 +326,8 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     PyObject *call_soon = PyObject_GetAttrString(loop, "call_soon");
     PyObject *is_running = PyObject_GetAttrString(loop, "is_running");
     if (create_future == NULL || call_soon == NULL || is_running == NULL ||
-        !fast_calls_init(&self->calls, client, queue, handle, keep, codec,
-                         refuse)) {
+        !spd_calls_init(&self->calls, client, queue, handle, keep, codec,
+                        refuse)) {
         Py_XDECREF(create_future);
         Py_XDECREF(call_soon);
         Py_XDECREF(is_running);
@@ -365,7 +364,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->rest);
     Py_VISIT(self->future_type);
     Py_VISIT(self->set_result);
-    return fast_calls_visit(&self->calls, visit, arg);
+    return spd_calls_visit(&self->calls, visit, arg);
 }
 
 static int clear(PyObject *object)
@@ -385,7 +384,7 @@ static int clear(PyObject *object)
     Py_CLEAR(self->when_room);
     Py_CLEAR(self->get_running_loop);
     Py_CLEAR(self->is_running);
-    fast_calls_clear(&self->calls);
+    spd_calls_clear(&self->calls);
     return 0;
 }
 
@@ -417,7 +416,7 @@ static PyType_Slot slots[] = {
     {Py_tp_init, init},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
-    {Py_tp_dealloc, fast_dealloc},
+    {Py_tp_dealloc, spd_dealloc},
     {Py_tp_methods, methods},
     {0, NULL},
 };
@@ -429,7 +428,7 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-PyObject *fast_futures_type(void)
+PyObject *spd_futures_type(void)
 {
     return PyType_FromSpec(&spec);
 }

@@ -7,11 +7,11 @@
 #include "python/module.h"
 
 struct futures {
-    PyObject_HEAD struct fast_calls
+    PyObject_HEAD struct spd_calls
         calls; /* its keep keeps the completions as well */
     jsonrpcc_completions *completions;
     PyObject *pending_type; /* Pending */
-    PyObject *read;         /* as of fast_read(), but all positional */
+    PyObject *read;         /* as of spd_read(), but all positional */
     PyObject *when_room;    /* (prepared) -> a coroutine that submits then */
     PyObject *loop, *get_running_loop;
     PyObject *is_running;    /* the loop's */
@@ -28,7 +28,7 @@ struct futures {
 /* A call that is awaited: pending.c.  It is submitted when that begins. */
 struct pending {
     PyObject_HEAD struct futures *futures;
-    struct fast_arguments arguments; /* their owner, or this, keeps method */
+    struct spd_arguments arguments; /* their owner, or this, keeps method */
     PyObject *future;
     PyObject *iterator; /* of the future; or a coroutine that waits for room */
     uint64_t id;        /* 0: not accepted yet */
@@ -37,20 +37,20 @@ struct pending {
 };
 
 /* A Pending; takes over the arguments, and clears them if it returns NULL. */
-PyObject *fast_pending_new(struct futures *futures,
-                           struct fast_arguments *arguments, bool warns);
+PyObject *spd_pending_new(struct futures *futures,
+                          struct spd_arguments *arguments, bool warns);
 
 /* Submit the call, or begin to wait for room.  False: an exception is set. */
-bool fast_futures_begin(struct futures *self, struct pending *pending);
+bool spd_futures_begin(struct futures *self, struct pending *pending);
 
 /* Have the event loop call a method of ours, kept in *method, in its next turn.
  * False: an exception is set. */
-bool fast_futures_call_soon(struct futures *self, PyObject **method,
-                            const char *name);
+bool spd_futures_call_soon(struct futures *self, PyObject **method,
+                           const char *name);
 
 /* Deliver what is there, and first what is left of a fetch: all of it,
  * or enough for one turn of the event loop, which then comes back for more.
  * None, or NULL with an exception. */
-PyObject *fast_futures_deliver(struct futures *self, bool all);
+PyObject *spd_futures_deliver(struct futures *self, bool all);
 
 #endif

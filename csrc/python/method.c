@@ -35,28 +35,28 @@ struct method {
 static PyObject *call(PyObject *object, PyObject *const *args, size_t n,
                       PyObject *kwnames)
 {
-    static const struct fast_style style = {
+    static const struct spd_style style = {
         .most = 2,
         .flags = JSONRPCC_IDEMPOTENT | JSONRPCC_WAIT_FOR_READY,
     };
     struct method *self = (struct method *)object;
     Py_ssize_t count = (Py_ssize_t)(n & ~ARGUMENTS_OFFSET);
-    struct fast_arguments a;
+    struct spd_arguments a;
 
     if (count > 0 &&
         PyObject_TypeCheck(args[0], (PyTypeObject *)self->client_type)) {
         PyObject *futures = ((struct async_client *)args[0])->futures;
         if (futures != NULL &&
-            fast_read_usual(&a, &style,
-                            &((struct futures *)futures)->calls.codec, args + 1,
-                            count - 1, kwnames))
-            return fast_pending_new((struct futures *)futures, &a, true);
+            spd_read_usual(&a, &style,
+                           &((struct futures *)futures)->calls.codec, args + 1,
+                           count - 1, kwnames))
+            return spd_pending_new((struct futures *)futures, &a, true);
         /* The function raises it as well, and when it is awaited. */
         if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception))
             return NULL;
         PyErr_Clear();
     }
-    return fast_call_with(self->function, args, count, kwnames);
+    return spd_call_with(self->function, args, count, kwnames);
 }
 
 static PyObject *call_slowly(PyObject *object, PyObject *args, PyObject *kwargs)
@@ -144,7 +144,7 @@ static PyType_Slot slots[] = {
     {Py_tp_repr, repr},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
-    {Py_tp_dealloc, fast_dealloc},
+    {Py_tp_dealloc, spd_dealloc},
     {Py_tp_members, members},
     {0, NULL},
 };
@@ -158,7 +158,7 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-PyObject *fast_method_type(void)
+PyObject *spd_method_type(void)
 {
     return PyType_FromSpec(&spec);
 }
@@ -224,7 +224,7 @@ static PyType_Spec client_spec = {
     .slots = client_slots,
 };
 
-PyObject *fast_async_client_type(void)
+PyObject *spd_async_client_type(void)
 {
     return PyType_FromSpec(&client_spec);
 }

@@ -1,6 +1,6 @@
 #include "python/module.h"
 
-const jsonrpcc_capi *fast_core;
+const jsonrpcc_capi *spd_core;
 
 /* bind(address of the table of the core's functions) */
 static PyObject *bind(PyObject *module, PyObject *address)
@@ -14,7 +14,7 @@ static PyObject *bind(PyObject *module, PyObject *address)
         PyErr_SetString(PyExc_ValueError, "not the table of this version");
         return NULL;
     }
-    fast_core = table;
+    spd_core = table;
     Py_RETURN_NONE;
 }
 
@@ -26,13 +26,13 @@ static bool intern(PyObject **name, const char *text)
 
 static bool intern_names(void)
 {
-    return intern(&fast_names.params, "params") &&
-           intern(&fast_names.on_result, "on_result") &&
-           intern(&fast_names.on_error, "on_error") &&
-           intern(&fast_names.timeout, "timeout") &&
-           intern(&fast_names.idempotent, "idempotent") &&
-           intern(&fast_names.wait_for_ready, "wait_for_ready") &&
-           intern(&fast_names.block, "block");
+    return intern(&spd_names.params, "params") &&
+           intern(&spd_names.on_result, "on_result") &&
+           intern(&spd_names.on_error, "on_error") &&
+           intern(&spd_names.timeout, "timeout") &&
+           intern(&spd_names.idempotent, "idempotent") &&
+           intern(&spd_names.wait_for_ready, "wait_for_ready") &&
+           intern(&spd_names.block, "block");
 }
 
 /* Steals type. */
@@ -44,8 +44,8 @@ static bool add_type(PyObject *module, const char *name, PyObject *type)
     return added;
 }
 
-int fast_hushed;
-PyObject *fast_quieten;
+int spd_hushed;
+PyObject *spd_quieten;
 
 /* hush(1), and hush(-1) when it is over: see module.h */
 static PyObject *hush(PyObject *module, PyObject *by)
@@ -55,17 +55,17 @@ static PyObject *hush(PyObject *module, PyObject *by)
     (void)module;
     if (count == -1 && PyErr_Occurred())
         return NULL;
-    fast_hushed += (int)count;
+    spd_hushed += (int)count;
     Py_RETURN_NONE;
 }
 
 /* set_quieten(function) */
 static PyObject *set_quieten(PyObject *module, PyObject *function)
 {
-    PyObject *before = fast_quieten;
+    PyObject *before = spd_quieten;
 
     (void)module;
-    fast_quieten = Py_NewRef(function);
+    spd_quieten = Py_NewRef(function);
     Py_XDECREF(before);
     Py_RETURN_NONE;
 }
@@ -73,10 +73,10 @@ static PyObject *set_quieten(PyObject *module, PyObject *function)
 static PyMethodDef methods[] = {
     {"bind", bind, METH_O,
      "bind(table): take the core's functions from where it lies."},
-    {"assign", fast_assign, METH_VARARGS,
+    {"assign", spd_assign, METH_VARARGS,
      "assign(object, name, function, args, kwargs): call the function and have "
      "its result as an attribute, in one step."},
-    {"take", fast_take, METH_VARARGS,
+    {"take", spd_take, METH_VARARGS,
      "take(iterator, count, seconds): a list of at most so many, whether each "
      "is a dict, list or tuple, whether there are more, the seconds that it "
      "took, and what the iterator raised."},
@@ -99,16 +99,16 @@ PyMODINIT_FUNC PyInit__speedups(void)
     PyObject *module = PyModule_Create(&definition);
 
     if (module != NULL && intern_names() &&
-        PyModule_AddIntConstant(module, "SLICE_MS", FAST_SLICE_MS) == 0 &&
-        add_type(module, "Call", fast_call_type()) &&
-        add_type(module, "Blocking", fast_blocking_type()) &&
-        add_type(module, "Callbacks", fast_callbacks_type()) &&
-        add_type(module, "Client", fast_client_type()) &&
-        add_type(module, "AsyncClient", fast_async_client_type()) &&
-        add_type(module, "Futures", fast_futures_type()) &&
-        add_type(module, "Method", fast_method_type()) &&
-        add_type(module, "Ordered", fast_ordered_type()) &&
-        add_type(module, "Pending", fast_pending_type()))
+        PyModule_AddIntConstant(module, "SLICE_MS", SPD_SLICE_MS) == 0 &&
+        add_type(module, "Call", spd_call_type()) &&
+        add_type(module, "Blocking", spd_blocking_type()) &&
+        add_type(module, "Callbacks", spd_callbacks_type()) &&
+        add_type(module, "Client", spd_client_type()) &&
+        add_type(module, "AsyncClient", spd_async_client_type()) &&
+        add_type(module, "Futures", spd_futures_type()) &&
+        add_type(module, "Method", spd_method_type()) &&
+        add_type(module, "Ordered", spd_ordered_type()) &&
+        add_type(module, "Pending", spd_pending_type()))
         return module;
     Py_XDECREF(module);
     return NULL;

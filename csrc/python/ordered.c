@@ -17,7 +17,7 @@ struct place {
 };
 
 struct ordered {
-    PyObject_HEAD struct fast_codec codec;
+    PyObject_HEAD struct spd_codec codec;
     PyObject *more; /* (self) -> False: nothing is left.  NULL: at the end */
     struct place *ring;
     unsigned long long turn; /* the number whose turn it is */
@@ -56,7 +56,7 @@ static PyObject *take_exception(void)
  *
  * After so many seconds it leaves off, so that what it has can be sent.  What
  * is no Exception goes up at once. */
-PyObject *fast_take(PyObject *module, PyObject *args)
+PyObject *spd_take(PyObject *module, PyObject *args)
 {
     PyObject *iterator, *error = NULL;
     Py_ssize_t count;
@@ -132,7 +132,7 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 
     if (completions == NULL)
         return NULL;
-    PyObject *results = fast_decode_many(&self->codec, completions);
+    PyObject *results = spd_decode_many(&self->codec, completions);
     if (results == NULL && PyErr_Occurred())
         return NULL;
     if (results == NULL)
@@ -223,7 +223,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
-    if (!fast_codec_read(&self->codec, codec))
+    if (!spd_codec_read(&self->codec, codec))
         return -1;
     self->ring = calloc((size_t)size, sizeof *self->ring);
     if (self->ring == NULL) {
@@ -244,14 +244,14 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->more);
     for (size_t i = 0; self->ring != NULL && i <= self->mask; i++)
         Py_VISIT(self->ring[i].outcome);
-    return fast_codec_visit(&self->codec, visit, arg);
+    return spd_codec_visit(&self->codec, visit, arg);
 }
 
 static int clear(PyObject *object)
 {
     struct ordered *self = (struct ordered *)object;
 
-    fast_codec_clear(&self->codec);
+    spd_codec_clear(&self->codec);
     Py_CLEAR(self->more);
     for (size_t i = 0; self->ring != NULL && i <= self->mask; i++)
         Py_CLEAR(self->ring[i].outcome);
@@ -336,7 +336,7 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-PyObject *fast_ordered_type(void)
+PyObject *spd_ordered_type(void)
 {
     return PyType_FromSpec(&spec);
 }

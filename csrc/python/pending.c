@@ -12,14 +12,14 @@
 #include <stddef.h>
 #include <structmember.h>
 
-PyObject *fast_pending_new(struct futures *futures, struct fast_arguments *a,
-                           bool warns)
+PyObject *spd_pending_new(struct futures *futures, struct spd_arguments *a,
+                          bool warns)
 {
     struct pending *self =
         PyObject_GC_New(struct pending, (PyTypeObject *)futures->pending_type);
 
     if (self == NULL) {
-        fast_arguments_clear(a);
+        spd_arguments_clear(a);
         return NULL;
     }
     self->futures = (struct futures *)Py_NewRef((PyObject *)futures);
@@ -44,7 +44,7 @@ static bool begin(struct pending *self)
     if (self->begun)
         return true;
     self->begun = true;
-    if (fast_futures_begin(self->futures, self))
+    if (spd_futures_begin(self->futures, self))
         return true;
     self->ended = true;
     return false;
@@ -102,7 +102,7 @@ static void abandon(struct pending *self)
     if (self->id == 0)
         return;
     PyErr_Fetch(&type, &value, &traceback);
-    fast_core->cancel(self->futures->calls.client, self->id);
+    spd_core->cancel(self->futures->calls.client, self->id);
     PyObject *done = PyObject_CallMethod(self->future, "cancel", NULL);
     if (done == NULL)
         PyErr_WriteUnraisable(self->future);
@@ -204,7 +204,7 @@ static int clear(PyObject *object)
     Py_CLEAR(self->iterator);
     Py_CLEAR(self->future);
     Py_CLEAR(self->arguments.method);
-    fast_arguments_clear(&self->arguments);
+    spd_arguments_clear(&self->arguments);
     self->futures = NULL;
     Py_XDECREF(futures);
     return 0;
@@ -232,7 +232,7 @@ static PyMethodDef methods[] = {
 /* arguments: (method, params as text, ms, flags) */
 static PyObject *get_arguments(PyObject *object, void *unused)
 {
-    const struct fast_arguments *a = &((struct pending *)object)->arguments;
+    const struct spd_arguments *a = &((struct pending *)object)->arguments;
 
     (void)unused;
     return Py_BuildValue("(OOiI)", a->method,
@@ -279,7 +279,7 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-PyObject *fast_pending_type(void)
+PyObject *spd_pending_type(void)
 {
     return PyType_FromSpec(&spec);
 }

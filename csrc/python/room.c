@@ -12,26 +12,26 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void fast_room_init(struct fast_room *room, jsonrpcc_client *client,
-                    jsonrpcc_queue *queue, int32_t timeout_ms)
+void spd_room_init(struct spd_room *room, jsonrpcc_client *client,
+                   jsonrpcc_queue *queue, int32_t timeout_ms)
 {
     room->client = client;
     room->queue = queue;
     room->deadline_ms = now_ms() + timeout_ms;
 }
 
-bool fast_room_wait(const struct fast_room *room, int32_t *left_ms)
+bool spd_room_wait(const struct spd_room *room, int32_t *left_ms)
 {
     int64_t left = room->deadline_ms - now_ms();
-    int32_t slice = left < FAST_SLICE_MS ? (int32_t)left : FAST_SLICE_MS;
+    int32_t slice = left < SPD_SLICE_MS ? (int32_t)left : SPD_SLICE_MS;
 
     if (left <= 0)
         return false;
     PyThreadState *state = PyEval_SaveThread();
     if (room->queue != NULL)
-        fast_core->queue_room(room->queue, slice);
+        spd_core->queue_room(room->queue, slice);
     else
-        fast_core->room(room->client, slice);
+        spd_core->room(room->client, slice);
     PyEval_RestoreThread(state);
     /* The handler is as good as one that runs while the caller is refused. */
     if (PyErr_CheckSignals() != 0)
