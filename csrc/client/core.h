@@ -182,32 +182,21 @@ void jrc_core_flush(struct jrc_core *core);
 
 bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms);
 
-/* Under the lock, and somebody is in line: whether this thread may take room
- * for a frame of so many bytes, beside so many live calls: nobody that waits
- * is passed over. */
+/* jrc_line_lets_in() where the answer is not plain. */
 bool jrc_line_lets_pass(struct jrc_core *core, uint32_t live, uint32_t flags,
                         size_t size);
 
-/* Under the lock: whether there is that room.  A single frame above the bound
- * is let through when it is alone. */
-static inline bool jrc_has_room(const struct jrc_core *core, uint32_t live,
-                                uint32_t flags, size_t size)
-{
-    size_t queued = core->held_bytes + jrc_frames_size(&core->pending);
-    uint32_t most = core->options.max_in_flight +
-                    ((flags & JSONRPCC_RESERVE) != 0 ? JRC_RESERVE : 0);
-
-    return live == 0 ||
-           (live < most &&
-            (queued == 0 || queued + size <= core->options.max_queued_bytes));
-}
-
+/* Under the lock: whether this thread may take room for a frame of so many
+ * bytes, beside so many live calls: there is that room, and nobody that waits
+ * is passed over. */
 static inline bool jrc_line_lets_in(struct jrc_core *core, uint32_t live,
                                     uint32_t flags, size_t size)
 {
-    return jrc_has_room(core, live, flags, size) &&
-           (core->line.first == NULL ||
-            jrc_line_lets_pass(core, live, flags, size));
+    size_t queued = core->held_bytes + jrc_frames_size(&core->pending);
+
+    return (core->line.first == NULL && live < core->options.max_in_flight &&
+            queued + size <= core->options.max_queued_bytes) ||
+           jrc_line_lets_pass(core, live, flags, size);
 }
 
 /* Under the lock: this thread was refused, or let in. */

@@ -10,6 +10,19 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A single frame above the bound is let through when it is alone. */
+static bool has_room(const struct jrc_core *core, uint32_t live, uint32_t flags,
+                     size_t size)
+{
+    size_t queued = core->held_bytes + jrc_frames_size(&core->pending);
+    uint32_t most = core->options.max_in_flight +
+                    ((flags & JSONRPCC_RESERVE) != 0 ? JRC_RESERVE : 0);
+
+    return live == 0 ||
+           (live < most &&
+            (queued == 0 || queued + size <= core->options.max_queued_bytes));
+}
+
 /* Whether the first in line could come next to such a frame. */
 static bool leaves_enough(const struct jrc_core *core, uint32_t live,
                           size_t size)
@@ -38,13 +51,17 @@ static void drop_lapsed(struct jrc_line *line, uint64_t now_us)
         drop_first(line);
 }
 
-bool jrc_line_lets_pass(struct jrc_core *core, uint32_t live, uint32_t flags,
-                        size_t size)
+/* Not inline: every call would pay for what few need. */
+__attribute__((noinline)) bool jrc_line_lets_pass(struct jrc_core *core,
+                                                  uint32_t live, uint32_t flags,
+                                                  size_t size)
 {
     struct jrc_line *line = &core->line;
 
+    if (!has_room(core, live, flags, size))
+        return false;
     /* Who uses the reserve is in a callback, and cannot wait. */
-    if ((flags & JSONRPCC_RESERVE) != 0 ||
+    if (line->first == NULL || (flags & JSONRPCC_RESERVE) != 0 ||
         pthread_equal(line->first->thread, pthread_self()))
         return true;
     drop_lapsed(line, jrc_now_us());
@@ -85,7 +102,7 @@ void jrc_line_move(struct jrc_core *core)
     struct jrc_line *line = &core->line;
 
     if (line->first != NULL &&
-        jrc_has_room(core, core->calls.live, 0, line->first->size))
+        has_room(core, core->calls.live, 0, line->first->size))
         pthread_cond_broadcast(&line->moved);
 }
 
