@@ -49,7 +49,11 @@ extern "C" {
 
 /* cffi: begin */
 
-/* Grows by one whenever something is added; nothing is ever changed. */
+/* The version to compare with, two hexadecimal digits a part: 0.1.0. */
+#define JSONRPCC_VERSION_NUMBER 0x000100
+
+/* What a program can rely on: one more for every release that adds something to
+ * this header; nothing is ever changed. */
 #define JSONRPCC_ABI_VERSION 1
 
 typedef enum {
@@ -80,19 +84,19 @@ typedef enum {
     JSONRPCC_ANSWERED = 2
 } jsonrpcc_fate;
 
-/* Flags of a call. */
-enum {
+/* Flags of a call, to be combined by |. */
+typedef enum {
     JSONRPCC_NOTIFICATION = 1, /* no id, no response; OK once it is sent */
     JSONRPCC_IDEMPOTENT = 2,   /* may be sent again when a connection breaks */
     JSONRPCC_WAIT_FOR_READY = 4, /* wait for a server until the deadline */
     JSONRPCC_LENIENT = 8,        /* params may use single quotes */
     JSONRPCC_CORKED = 16, /* do not wake the loop: see jsonrpcc_flush() */
     JSONRPCC_RESERVE = 32 /* may exceed max_in_flight by up to 256 */
-};
+} jsonrpcc_call_flags;
 
 /* Why a server is not there: an errno if positive, else one of these.  Values
  * below JSONRPCC_RESOLVE are JSONRPCC_RESOLVE + a (negative) EAI_ code. */
-enum {
+typedef enum {
     JSONRPCC_NO_REASON = 0,
     JSONRPCC_PEER_CLOSED = -1,
     JSONRPCC_BAD_FRAME = -2,
@@ -101,7 +105,7 @@ enum {
     JSONRPCC_UNRESPONSIVE = -5,
     JSONRPCC_UNREADABLE = -6,
     JSONRPCC_RESOLVE = -1000
-};
+} jsonrpcc_reason;
 
 typedef struct jsonrpcc_client jsonrpcc_client;
 typedef struct jsonrpcc_waiter jsonrpcc_waiter;
@@ -133,7 +137,7 @@ typedef struct {
     jsonrpcc_status status;
     jsonrpcc_fate fate;
     int32_t server;      /* index in the servers string, -1 none */
-    int32_t reason;      /* of EFAILURE and ECONNLOST, see above */
+    int32_t reason;      /* of EFAILURE and ECONNLOST: see jsonrpcc_reason */
     uint32_t sends;      /* how often it was handed to a connection whole */
     uint64_t elapsed_us; /* since the call was accepted */
     const char *json;    /* OK: the result; EREMOTE: the error; EINVALID: the
@@ -153,7 +157,7 @@ typedef struct {
     size_t params_len;
     int32_t timeout_ms; /* from now on, all waiting included; 0: the client's,
                            negative: EINVAL */
-    uint32_t flags;     /* of those above; others are EINVAL */
+    uint32_t flags;     /* jsonrpcc_call_flags; others are EINVAL */
     jsonrpcc_done_fn done; /* NULL: nobody is told */
     void *arg;             /* handed to done */
     uint64_t token;        /* handed to done */
@@ -208,7 +212,7 @@ typedef struct {
     uint32_t in_flight; /* calls sent there and unanswered */
 } jsonrpcc_server_info;
 
-enum { JSONRPCC_LATENCY_BUCKETS = 128 };
+#define JSONRPCC_LATENCY_BUCKETS 128
 
 /* Every accepted call is counted in exactly one of the outcomes in the end. */
 typedef struct {
@@ -242,12 +246,15 @@ typedef struct {
     /* Time from acceptance to result or remote error.  Bucket i counts
      * latencies below jsonrpcc_latency_bound_us(i), and not below that of
      * i - 1. */
-    uint64_t latency[128]; /* JSONRPCC_LATENCY_BUCKETS */
+    uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
 } jsonrpcc_stats;
 
 /* The version of the library that runs, which may be newer than the header's
  * JSONRPCC_VERSION.  Static. */
 const char *jsonrpcc_version(void);
+
+/* The JSONRPCC_ABI_VERSION of the library that runs. */
+uint32_t jsonrpcc_abi_version(void);
 
 /* What a status means, in a few words, for people; also of one that is unknown.
  * Static. */
@@ -479,11 +486,12 @@ typedef struct {
     const jsonrpcc_event *events;
 } jsonrpcc_completions;
 
-enum {
+/* Flags of a queue, to be combined by |. */
+typedef enum {
     JSONRPCC_QUEUE_FD = 1,     /* for poll(): see jsonrpcc_queue_fd() */
     JSONRPCC_QUEUE_EVENTS = 2, /* the event listener, from its first fetch on */
     JSONRPCC_QUEUE_EAGER = 4   /* its waiter is not lazy */
-};
+} jsonrpcc_queue_flags;
 
 /* A queue, to which calls of any thread bring their outcomes.  NULL: errno says
  * why, ENOMEM, EMFILE, or EINVAL for an unknown flag.  One thread at a time

@@ -12,6 +12,11 @@ const char *jsonrpcc_version(void)
     return JSONRPCC_VERSION;
 }
 
+uint32_t jsonrpcc_abi_version(void)
+{
+    return JSONRPCC_ABI_VERSION;
+}
+
 const char *jsonrpcc_status_text(jsonrpcc_status status)
 {
     static const char *const texts[] = {

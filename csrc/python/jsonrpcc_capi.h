@@ -28,8 +28,8 @@
 
 /* Members are only ever appended; size says which are there. */
 typedef struct jsonrpcc_capi {
-    size_t size;          /* of the table */
-    uint32_t abi_version; /* JSONRPCC_ABI_VERSION of who made it */
+    size_t size;  /* of the table */
+    uint32_t abi; /* JSONRPCC_ABI_VERSION of who made it */
 
     /* The client inside a jsonrpcc.Client or AsyncClient.  NULL: it is none,
      * and a TypeError is set.  Borrowed from the object: hold a reference to
@@ -39,6 +39,7 @@ typedef struct jsonrpcc_capi {
     jsonrpcc_client *(*client_from_object)(PyObject *object);
 
     __typeof__(jsonrpcc_version) *version;
+    __typeof__(jsonrpcc_abi_version) *abi_version;
     __typeof__(jsonrpcc_status_text) *status_text;
     __typeof__(jsonrpcc_reason_text) *reason_text;
     __typeof__(jsonrpcc_latency_bound_us) *latency_bound_us;
@@ -123,12 +124,12 @@ static inline const jsonrpcc_capi *jsonrpcc_import(void)
     const jsonrpcc_capi *capi =
         (const jsonrpcc_capi *)PyCapsule_Import("jsonrpcc._capi", 0);
 
-    if (capi != NULL && (capi->abi_version < JSONRPCC_ABI_VERSION ||
-                         capi->size < sizeof *capi)) {
+    if (capi != NULL &&
+        (capi->abi < JSONRPCC_ABI_VERSION || capi->size < sizeof *capi)) {
         PyErr_Format(PyExc_ImportError,
                      "jsonrpcc %s has version %u of the C API, but %u is "
                      "needed: upgrade jsonrpcc",
-                     capi->version(), (unsigned)capi->abi_version,
+                     capi->version(), (unsigned)capi->abi,
                      (unsigned)JSONRPCC_ABI_VERSION);
         return NULL;
     }

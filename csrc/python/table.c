@@ -15,8 +15,9 @@ static int get_type(const struct json_object *tree)
 
 static jsonrpcc_capi table = {
     .size = sizeof table,
-    .abi_version = JSONRPCC_ABI_VERSION,
+    .abi = JSONRPCC_ABI_VERSION,
     .version = jsonrpcc_version,
+    .abi_version = jsonrpcc_abi_version,
     .status_text = jsonrpcc_status_text,
     .reason_text = jsonrpcc_reason_text,
     .latency_bound_us = jsonrpcc_latency_bound_us,

@@ -95,6 +95,11 @@ static void test_texts(void)
     jsonrpcc_reason_text(99999, text, sizeof text);
     CHECK(strstr(text, "99999") != NULL);
     CHECK(strcmp(jsonrpcc_version(), JSONRPCC_VERSION) == 0);
+    snprintf(text, sizeof text, "%d.%d.%d", JSONRPCC_VERSION_NUMBER >> 16,
+             JSONRPCC_VERSION_NUMBER >> 8 & 0xff,
+             JSONRPCC_VERSION_NUMBER & 0xff);
+    CHECK(strcmp(text, JSONRPCC_VERSION) == 0);
+    CHECK(jsonrpcc_abi_version() == JSONRPCC_ABI_VERSION);
     for (int i = 0; i <= JSONRPCC_EDEADLK; i++)
         CHECK(strcmp(jsonrpcc_status_text((jsonrpcc_status)i), "unknown") != 0);
     CHECK(strcmp(jsonrpcc_status_text((jsonrpcc_status)99), "unknown") == 0);
