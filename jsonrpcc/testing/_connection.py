@@ -27,7 +27,7 @@ from jsonrpcc.testing._netstring import Reader, netstring
 from jsonrpcc.testing._sockets import all_sent, narrow_window, reset_on_close
 
 if TYPE_CHECKING:
-    from jsonrpcc.testing._service import Core
+    from jsonrpcc.testing._owner import Owner
 
 READ_SIZE = 65536
 WRITE_LIMIT = 16 * 1024 * 1024  # unsent bytes at which a connection is not read
@@ -37,9 +37,11 @@ LINGER = 1.0  # seconds that a peer has to answer our FIN with its own
 class Connection(asyncio.BufferedProtocol):
     """One connection: frames in, replies out."""
 
-    def __init__(self, core: Core, number: int, opening: Opening, age: int) -> None:
+    def __init__(
+        self, owner: Owner[Connection], number: int, opening: Opening, age: int
+    ) -> None:
         self.made = False
-        self._core = core
+        self._owner = owner
         self._number = number
         self._opening = opening
         self._age = age
@@ -48,7 +50,7 @@ class Connection(asyncio.BufferedProtocol):
         self._linger: asyncio.TimerHandle | None = None
 
         self._view = memoryview(bytearray(READ_SIZE))
-        self._frames = Reader(core.max_frame)
+        self._frames = Reader(owner.max_frame)
         self._rate = math.inf
         self._resting = False  # between two slow reads
         self._early = False
@@ -71,7 +73,7 @@ class Connection(asyncio.BufferedProtocol):
         self.made = True
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(WRITE_LIMIT)
-        if not self._core.opened(self, self._age):
+        if not self._owner.opened(self, self._age):
             self.abort()
             return
         if self._opening.banner:
@@ -86,7 +88,7 @@ class Connection(asyncio.BufferedProtocol):
             self._linger.cancel()
         for task in self._tasks:
             task.cancel()
-        self._core.closed(self)
+        self._owner.closed(self)
 
     def eof_received(self) -> bool:
         """Stay open for what is still to be answered."""
@@ -121,7 +123,7 @@ class Connection(asyncio.BufferedProtocol):
         self._receive(self._frames.feed(self._view[:nbytes]))
         if self._frames.error is not None and not self._over:
             logger.info("connection %d: %s", self._number, self._frames.error)
-            self._core.records.add([], [bytes(self._frames.rest[:1024])])
+            self._owner.arrived([], [bytes(self._frames.rest[:1024])])
             self.end(reset=False)
         elif self._early and self._frames.rest and not self._over:
             self._answer_early()
@@ -140,7 +142,7 @@ class Connection(asyncio.BufferedProtocol):
                 else:
                     invalid.append(payload)
         if messages:
-            self._core.records.add(requests, invalid)
+            self._owner.arrived(requests, invalid)
         for entries, batch in messages:
             if self._answered_early:
                 self._answered_early = False
@@ -163,14 +165,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def _answer(self, entries: list[Request | bytes], *, batch: bool) -> None:
         """Call the methods; the faults of a batch are those of its first request."""
-        core = self._core
+        owner = self._owner
         reply = None
         for entry in entries:
             if isinstance(entry, Request) and not entry.notification:
-                reply = core.reply_to(entry)
+                reply = owner.reply_to(entry)
                 break
         outcomes = [
-            core.call(entry) if isinstance(entry, Request) else entry
+            owner.call(entry) if isinstance(entry, Request) else entry
             for entry in entries
         ]
         if all(isinstance(outcome, bytes) for outcome in outcomes):
@@ -360,7 +362,7 @@ class Connection(asyncio.BufferedProtocol):
         bytes are thrown away until its own comes.
         """
         self._over = True
-        self._core.closing(self)
+        self._owner.closing(self)
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
         if reset:
@@ -377,11 +379,11 @@ class Connection(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Close as the kernel does for a killed process."""
         self._over = True
-        self._core.closing(self)
+        self._owner.closing(self)
         self._transport.abort()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._core.spawn(work)
+        task = self._owner.spawn(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         return task

@@ -183,6 +183,10 @@ class Core:
         self.records.connected(1, accepted=1)
         return True
 
+    def arrived(self, requests: list[Request], invalid: list[bytes]) -> None:
+        """Note what has arrived."""
+        self.records.add(requests, invalid)
+
     def closing(self, connection: Connection) -> None:
         """Do not count *connection* any more; it will be `closed`."""
         if connection in self.connections:

@@ -23,6 +23,7 @@ IMPORTS = {
     "testing._sockets": set(),
     "testing._faults": {"testing._netstring"},
     "testing._connection_faults": {"testing._faults"},
+    "testing._owner": {"testing._faults"},
     "testing._schedule": {"testing._faults"},
     "testing._methods": {"testing._faults"},
     "testing._connection": {
@@ -46,14 +47,16 @@ IMPORTS = {
     },
 }  # fmt: skip
 CLIENT = {
-    "_session", "_blocking", "_map", "_codec", "_dispatcher", "_errors", "_speedups",
-    "_jsonrpcc", "_options", "_records", "_proxy", "_delivery", "_stats", "_submit",
-    "_params", "_log", "_worker", "_channel",
+    "_base", "_blocking", "_channel", "_codec", "_delivery", "_dispatcher", "_errors",
+    "_host", "_jsonrpcc", "_log", "_map", "_options", "_params", "_proxy", "_records",
+    "_session", "_speedups", "_stats", "_submit", "_worker",
 }  # fmt: skip
 SERVER = [name for name in IMPORTS if name.startswith("testing.")]
-IMPORTS["capi"] = {"_session", "_capsule", "_jsonrpcc"}
+IMPORTS["_host"] = set()
+IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
 IMPORTS |= dict.fromkeys(
     [
+        "_base",
         "_session",
         "_blocking",
         "_map",
@@ -93,7 +96,17 @@ def test_a_module_imports_what_it_may(module):
 
 @pytest.mark.parametrize(
     "module",
-    ["_client", "_dispatcher", "_blocking", "_map", "_session", "_submit", "aio"],
+    [
+        "_client",
+        "_dispatcher",
+        "_blocking",
+        "_map",
+        "_base",
+        "_session",
+        "_submit",
+        "_channel",
+        "aio",
+    ],
 )
 def test_the_client_leaves_protocol_and_sockets_to_the_core(module):
     assert not imports(module)[1] & FOREIGN
