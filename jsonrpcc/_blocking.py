@@ -13,53 +13,52 @@ from jsonrpcc._speedups import Blocking
 from jsonrpcc._submit import address
 
 if TYPE_CHECKING:
-    from jsonrpcc._codec import Codec
-    from jsonrpcc._params import Texts
-    from jsonrpcc._records import Outcomes
+    from jsonrpcc._session import Session
 
 OK: int = lib.JSONRPCC_OK
 
 
-class Waiting:
-    """Waits for calls of one client, which it does not know."""
+def blocking_for(session: Session) -> Blocking:
+    """Return what makes the calls."""
+    waiting = _Waiting(session)
+    return Blocking(
+        client=address(session.handle),
+        handle=session.handle,
+        codec=session.codec,
+        make=waiting.make,
+        fail=waiting.error,
+        read=session.texts.call,
+        refuse=refusal,
+        timeout_ms=session.timeout_ms,
+    )
 
-    def __init__(self, handle: Any, outcomes: Outcomes, codec: Codec) -> None:
-        self._handle = handle
-        self._outcomes = outcomes
-        self._codec = codec
 
-    def blocking(self, texts: Texts, timeout_ms: int) -> Blocking:
-        """Return what makes the calls."""
-        return Blocking(
-            client=address(self._handle),
-            handle=self._handle,
-            codec=self._codec,
-            make=self._make,
-            fail=self._error,
-            read=texts.call,
-            refuse=refusal,
-            timeout_ms=timeout_ms,
-        )
+class _Waiting:
+    """What waiting threads wait with, and why they have waited in vain."""
 
-    def _make(self) -> tuple[int, Any]:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def make(self) -> tuple[int, Any]:
         """Return a new sync: its address, and what keeps it."""
+        handle = self._session.handle
         free = partial(lib.jsonrpcc_sync_free)
-        vars(free)["client"] = self._handle  # which has to outlive it
+        vars(free)["client"] = handle  # which has to outlive it
         # By C alone: an exception from a signal handler never finds a sync that
         # nobody would free, and does not keep it from being freed.
-        made = map(lib.jsonrpcc_sync_new, (self._handle,))
+        made = map(lib.jsonrpcc_sync_new, (handle,))
         (sync,) = map(ffi.gc, made, (free,))
         if sync == ffi.NULL:
             raise refused(ffi.errno)
         return address(sync), sync
 
-    def _error(self, sync: int, method: str) -> Exception:
+    def error(self, sync: int, method: str) -> Exception:
         """Return the exception of a call that has ended, but with no good result."""
         outcome = lib.jsonrpcc_sync_outcome(ffi.cast("jsonrpcc_sync *", sync))
         if outcome.status != OK:
-            return self._outcomes.error(outcome, method)
+            return self._session.outcomes.error(outcome, method)
         try:
-            self._codec.decode(view(outcome.json, outcome.json_len))
+            self._session.codec.decode(view(outcome.json, outcome.json_len))
         except Exception as cause:
-            return self._outcomes.undecoded(method, cause, outcome)
+            return self._session.outcomes.undecoded(method, cause, outcome)
         return RuntimeError("the codec refused a result once and took it then")

@@ -8,19 +8,18 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._delivery import PAUSE, Rest
-from jsonrpcc._errors import ClientClosed, refused
+from jsonrpcc._delivery import PAUSE, Rest, tell_event
+from jsonrpcc._errors import ClientClosed
+from jsonrpcc._host import check_threads
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
 from jsonrpcc._options import remaining
 from jsonrpcc._records import refusal
-from jsonrpcc._session import check_threads, tell_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jsonrpcc._codec import Codec
-    from jsonrpcc._records import Event, Outcomes
+    from jsonrpcc._session import Session
 
 EFULL: int = lib.JSONRPCC_EFULL
 
@@ -45,29 +44,14 @@ class Channel:
         pid: The process that the loop belongs to.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        handle: Any,
-        outcomes: Outcomes,
-        on_event: Callable[[Event], object] | None,
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, session: Session) -> None:
         check_threads()
         flags = lib.JSONRPCC_QUEUE_FD | lib.JSONRPCC_QUEUE_EVENTS
-        queue = lib.jsonrpcc_queue_new(handle, flags)
-        if queue == ffi.NULL:
-            raise refused(ffi.errno)
-        # The closure keeps the client until the queue is gone.
-        self.queue = ffi.gc(
-            queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
-        )
+        self.queue = session.new_queue(flags)
         self.completions = ffi.new("jsonrpcc_completions *")
         self.loop = loop
         self.pid = os.getpid()
-        self._handle = handle
-        self._outcomes = outcomes
-        self._on_event = on_event
-        self._timeout = 0.0
+        self._session = session
         self._log = Log()
         self._looks_at_log = False
         self._futures: Any = None
@@ -78,23 +62,15 @@ class Channel:
         self._has_ended = False
         self._waiters: list[asyncio.Future[None]] = []
 
-    def start(
-        self,
-        futures: Any,
-        codec: Codec,
-        timeout: float,
-        on_end: Callable[[], object],
-    ) -> None:
+    def start(self, futures: Any, on_end: Callable[[], object]) -> None:
         """Have *futures* told what comes; *on_end* is called at the end, once."""
         self._futures = futures
-        self._timeout = timeout
         self._on_end = on_end
         self._rest = Rest(
             self.completions,
             futures,
-            codec,
-            self._outcomes,
-            undecoded=self._outcomes.undecoded,
+            self._session,
+            undecoded=self._session.outcomes.undecoded,
             guarded=Exception,
             finish=self._finish,
             repeatable=True,
@@ -147,11 +123,11 @@ class Channel:
 
     def _tell(self, event: Any) -> None:
         try:
-            tell_event(self._log, self._outcomes, event, self._on_event)
+            tell_event(self._log, self._session, event)
         except Exception as error:
             # As with any callback of the loop's; what follows must not miss its
             # turn.
-            message = f"on_event {self._on_event!r} failed"
+            message = f"on_event {self._session.on_event!r} failed"
             context = {"message": message, "exception": error}
             self.loop.call_exception_handler(context)
         self._look_at_log()
@@ -176,7 +152,7 @@ class Channel:
         """
         futures = self._futures  # which this lets go of at the end
         method, text, ms, flags = call[:4] if type(call) is tuple else call.arguments
-        deadline = time.monotonic() + (ms / 1000 or self._timeout)
+        deadline = time.monotonic() + (ms or self._session.timeout_ms) / 1000
         while left := remaining(deadline):
             futures.flush()
             await asyncio.sleep(min(left / 1000, ROOM_CHECK))
@@ -212,11 +188,11 @@ class Channel:
         self._is_closing = True
         # The sockets' descriptor is closed by the core, and others get its number.
         self._remove_readers(1)
-        lib.jsonrpcc_client_close(self._handle, 0)
+        self._session.close(0)
         self._look(SOON)
 
     def _look(self, pause: float) -> None:
-        if lib.jsonrpcc_client_close(self._handle, 0):
+        if self._session.close(0):
             self.end()
         else:
             self.loop.call_later(pause, self._look, min(2 * pause, LATER))
@@ -256,4 +232,4 @@ class Channel:
         try:
             self.loop.call_soon_threadsafe(self.shut)
         except RuntimeError:  # it has been closed, and its readers with it
-            lib.jsonrpcc_client_close(self._handle, 0)
+            self._session.close(0)

@@ -9,23 +9,22 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from jsonrpcc._blocking import Waiting
+from jsonrpcc._base import Base
+from jsonrpcc._blocking import blocking_for
 from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc._errors import JsonRpcError
-from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._map import Bulk
 from jsonrpcc._options import milliseconds
 from jsonrpcc._params import option_flags
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event
-from jsonrpcc._session import Base
 from jsonrpcc._speedups import SLICE_MS, Call, Ordered, assign
 from jsonrpcc._speedups import Client as _Methods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from jsonrpcc._session import OptionArgs
+    from jsonrpcc._options import OptionArgs
 
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
@@ -94,18 +93,13 @@ class Client(_Methods, Base):
         **options: Unpack[OptionArgs],
     ) -> None:
         super().__init__(servers, codec=codec, on_event=on_event, **options)
-        self._on_event = on_event
-        self._timeout_ms = milliseconds("timeout", self._options.timeout)
-        self._waiting = Waiting(self._handle, self._outcomes, self._codec)
         try:
             self._open()
         except BaseException:
-            lib.jsonrpcc_client_close(self._handle, SLICE_MS)
+            self._session.close(SLICE_MS)
             raise
         # Garbage must not join a thread: the dispatcher ends by itself.
-        weakref.finalize(
-            self, lib.jsonrpcc_client_close, self._handle, 0
-        ).atexit = False
+        weakref.finalize(self, self._session.close, 0).atexit = False
         _clients.add(self)
 
     def _forget(self) -> None:
@@ -122,22 +116,11 @@ class Client(_Methods, Base):
         """
         dispatcher = self._dispatcher
         if dispatcher is None:
-            dispatcher = self._new_dispatcher()
+            dispatcher = Dispatcher(self._session)
             dispatcher = self.__dict__.setdefault("_dispatcher", dispatcher)
         dispatcher.start()
-        blocking = self._waiting.blocking(self._texts, self._timeout_ms)
-        self._bind(dispatcher.calls, blocking)
+        self._bind(dispatcher.calls, blocking_for(self._session))
         return dispatcher
-
-    def _new_dispatcher(self) -> Dispatcher:
-        return Dispatcher(
-            self._handle,
-            self._outcomes,
-            self._codec,
-            self._texts,
-            timeout_ms=self._timeout_ms,
-            on_event=self._on_event,
-        )
 
     def submit(
         self,
@@ -199,12 +182,19 @@ class Client(_Methods, Base):
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             msg = f"window must be a positive integer, not {window!r}"
             raise ValueError(msg)
-        name = self._texts.method(method)
         flags = option_flags(idempotent, wait_for_ready)
         ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        bulk = Bulk(self, method, name, iter(params), ms=ms, flags=flags, window=window)
+        bulk = Bulk(
+            self._session,
+            method,
+            iter(params),
+            ms=ms,
+            flags=flags,
+            window=window,
+            keep=self,
+        )
         return Ordered(
-            codec=self._codec,
+            codec=self._session.codec,
             more=bulk,
             window=window,
             return_exceptions=return_exceptions,
@@ -249,9 +239,9 @@ class Client(_Methods, Base):
         self._closed = True
         dispatcher = self._dispatcher
         if dispatcher is not None and dispatcher.worker.is_current():
-            lib.jsonrpcc_client_close(self._handle, 0)
+            self._session.close(0)
             return
-        while not lib.jsonrpcc_client_close(self._handle, SLICE_MS):
+        while not self._session.close(SLICE_MS):
             pass
         if dispatcher is None:
             return
@@ -259,9 +249,14 @@ class Client(_Methods, Base):
             if will_end:
                 dispatcher.await_end()
 
+    def _close_soon(self) -> None:
+        """Begin to close, and wait for nothing."""
+        self._closed = True
+        self._session.close(0)
+
     def _close_at_exit(self, deadline: float) -> None:
         left = max(0, int((deadline - time.monotonic()) * 1000))
-        lib.jsonrpcc_client_close(self._handle, left)
+        self._session.close(left)
         dispatcher = self._dispatcher
         if dispatcher is not None and not dispatcher.worker.is_current():
             dispatcher.await_end(max(0.0, deadline - time.monotonic()))
@@ -281,7 +276,7 @@ def _close_all() -> None:
     """
     clients = list(_clients)
     for client in clients:
-        lib.jsonrpcc_client_close(client._handle, 0)  # noqa: SLF001
+        client._close_soon()  # noqa: SLF001
     deadline = time.monotonic() + _EXIT_LIMIT
     for client in clients:
         client._close_at_exit(deadline)  # noqa: SLF001

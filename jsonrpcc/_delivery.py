@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jsonrpcc._session import view
@@ -9,9 +10,9 @@ from jsonrpcc._session import view
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jsonrpcc._codec import Codec
     from jsonrpcc._errors import JsonRpcError
-    from jsonrpcc._records import Outcomes
+    from jsonrpcc._log import Log
+    from jsonrpcc._session import Session
 
 PAUSE = 0.01
 """Seconds until memory is asked for again, where there was none."""
@@ -40,8 +41,7 @@ class Rest:
         self,
         completions: Any,
         calls: Calls,
-        codec: Codec,
-        outcomes: Outcomes,
+        session: Session,
         *,
         undecoded: Callable[[str, Any, Any], Exception],
         guarded: type[BaseException],
@@ -59,8 +59,8 @@ class Rest:
         self._completions = completions
         self._at = 0
         self._calls = calls
-        self._decode = codec.decode
-        self._outcomes = outcomes
+        self._decode = session.codec.decode
+        self._outcomes = session.outcomes
         self._undecoded = undecoded
         self._guarded = guarded
         self._finish = finish
@@ -142,3 +142,32 @@ class Rest:
                 self._deliver_event()
             else:
                 return True
+
+
+_GOOD_NEWS = ("connected", "trusted", "back")
+
+
+def tell_event(log: Log, session: Session, record: Any) -> None:
+    """Log an event, one line a change of state, and hand it to the listener."""
+    event = session.outcomes.event(record)
+    log.write(
+        logging.INFO if event.kind in _GOOD_NEWS else logging.WARNING,
+        (event.kind, event.server),
+        "%s %s%s",
+        event.server,
+        event.kind.replace("_", " "),
+        f": {event.reason}" if event.reason else "",
+    )
+    on_event = session.on_event
+    if on_event is None:
+        return
+    try:
+        on_event(event)
+    except Exception as error:  # noqa: BLE001
+        tell_failed_listener(log, on_event, error)
+
+
+def tell_failed_listener(log: Log, on_event: Any, error: BaseException) -> None:
+    """Log what a listener raised."""
+    kind = None  # one of its own
+    log.write(logging.ERROR, kind, "on_event %r failed", on_event, error=error)

@@ -9,11 +9,11 @@ import time
 from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._delivery import PAUSE, Rest
+from jsonrpcc._delivery import PAUSE, Rest, tell_event, tell_failed_listener
 from jsonrpcc._errors import Cancelled, RemoteError, refused
+from jsonrpcc._host import check_threads
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
-from jsonrpcc._session import check_threads, tell_event, tell_failed_listener
 from jsonrpcc._speedups import SLICE_MS
 from jsonrpcc._submit import callbacks_for
 from jsonrpcc._worker import Bell, Worker
@@ -21,10 +21,8 @@ from jsonrpcc._worker import Bell, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jsonrpcc._codec import Codec
     from jsonrpcc._errors import JsonRpcError
-    from jsonrpcc._params import Texts
-    from jsonrpcc._records import Event, Outcomes
+    from jsonrpcc._session import Session
 
     OnResult = Callable[[Any], object]
     OnError = Callable[[JsonRpcError], object]
@@ -63,39 +61,15 @@ class Dispatcher:
 
     waits_for: Dispatcher | None = None  # as a callback of this one's does
 
-    def __init__(
-        self,
-        handle: Any,
-        outcomes: Outcomes,
-        codec: Codec,
-        texts: Texts,
-        *,
-        timeout_ms: int,
-        on_event: Callable[[Event], object] | None,
-    ) -> None:
+    def __init__(self, session: Session) -> None:
         check_threads()
-        queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EVENTS)
-        if queue == ffi.NULL:
-            raise refused(ffi.errno)
-        # The closure keeps the client until the queue is gone.
-        self.queue = ffi.gc(
-            queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
-        )
-        self._log = log = DispatcherLog()
+        self.queue = session.new_queue(lib.JSONRPCC_QUEUE_EVENTS)
+        self._log = DispatcherLog()
         self.worker = Worker()
-        self.calls = callbacks_for(
-            handle,
-            self.queue,
-            codec,
-            texts,
-            timeout_ms=timeout_ms,
-            report=log.report,
-        )
-        self._codec = codec
+        self.calls = callbacks_for(session, self.queue, self._log.report)
+        self._session = session
         self._idle = Bell()
         self._delivering = False  # what has left `calls` may still run
-        self._outcomes = outcomes
-        self._on_event = on_event
 
     def start(self) -> None:
         """
@@ -111,9 +85,8 @@ class Dispatcher:
         rest = Rest(
             completions,
             self.calls,
-            self._codec,
-            self._outcomes,
-            undecoded=self._outcomes.undecodable,
+            self._session,
+            undecoded=self._session.outcomes.undecodable,
             guarded=BaseException,
             finish=self._finish,
             repeatable=False,
@@ -177,9 +150,9 @@ class Dispatcher:
 
     def _tell(self, event: Any) -> None:
         try:
-            tell_event(self._log, self._outcomes, event, self._on_event)
+            tell_event(self._log, self._session, event)
         except BaseException as error:
-            tell_failed_listener(self._log, self._on_event, error)
+            tell_failed_listener(self._log, self._session.on_event, error)
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[bool]:

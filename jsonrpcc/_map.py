@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jsonrpcc._errors import refused
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import refusal
 from jsonrpcc._session import pointer, view
@@ -17,7 +16,7 @@ from jsonrpcc._speedups import SLICE_MS, take
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jsonrpcc._client import Client
+    from jsonrpcc._session import Session
     from jsonrpcc._speedups import Ordered
 
 CHUNK = 512
@@ -52,18 +51,20 @@ class Bulk:
 
     def __init__(
         self,
-        client: Client,
+        session: Session,
         method: str,
-        name: bytes,
         params: Iterator[Any],
         *,
         ms: int,
         flags: int,
         window: int,
+        keep: object,
     ) -> None:
-        self._client = client
+        """*keep* is the client, which closes when nobody keeps it."""
+        self._session = session
+        self._keep = keep
         self._method = method
-        self._name = name
+        self._name = session.texts.method(method)
         self._params: Iterator[Any] | None = params
         self._is_at_hand = type(params) in _AT_HAND
         self._ms = ms
@@ -78,15 +79,8 @@ class Bulk:
         self._at = ffi.new("size_t *")  # and how far it has been sent
         self._numbered = 0
         self._end: Exception | None = None
-        native = client._codec.native  # noqa: SLF001
-        self._bad_params = _BAD_PARAMS if native else (Exception,)
-        handle = client._handle  # noqa: SLF001
-        queue = lib.jsonrpcc_queue_new(handle, lib.JSONRPCC_QUEUE_EAGER)
-        if queue == ffi.NULL:
-            raise refused(ffi.errno)
-        self._queue = ffi.gc(
-            queue, lambda queue, _=handle: lib.jsonrpcc_queue_free(queue)
-        )
+        self._bad_params = _BAD_PARAMS if session.codec.native else (Exception,)
+        self._queue = session.new_queue(lib.JSONRPCC_QUEUE_EAGER)
         self._completions = ffi.new("jsonrpcc_completions *")
         self._address = int(ffi.cast("uintptr_t", self._completions))
 
@@ -103,7 +97,7 @@ class Bulk:
             self._fetch(outcomes, ms)
         elif self._unsent:
             # Others fill the client.
-            lib.jsonrpcc_room(self._client._handle, SLICE_MS)  # noqa: SLF001
+            lib.jsonrpcc_room(self._session.handle, SLICE_MS)
         elif self._params is None and outcomes.turn == self._numbered:
             error, self._end = self._end, None
             if error is None:
@@ -157,7 +151,7 @@ class Bulk:
         if plain and len(chunk) > 1:
             # If it is refused they tell one by one which it is.
             with contextlib.suppress(*self._bad_params):
-                self._text = self._client._texts.params(chunk)[0]  # noqa: SLF001
+                self._text = self._session.texts.params(chunk)[0]
 
     def _send(self, outcomes: Ordered) -> bool:
         """Send what was read; False: the client is full, the rest is for later."""
@@ -194,7 +188,7 @@ class Bulk:
     def _send_one(self, params: Any, outcomes: Ordered) -> int:
         """Send one, or put in its place why not; return EFULL, or anything else."""
         try:
-            text, flags = self._client._texts.params(params)  # noqa: SLF001
+            text, flags = self._session.texts.params(params)
         except self._bad_params as error:
             self._refuse(error, outcomes)
             return 0
@@ -239,7 +233,7 @@ class Bulk:
         if completions.count and not outcomes.deliver(self._address):
             for i in range(completions.count):
                 self._decode_one(i, outcomes)
-        errors = self._client._outcomes  # noqa: SLF001
+        errors = self._session.outcomes
         for i in range(completions.failure_count):
             failure = completions.failures[i]
             error = errors.error(failure.outcome, self._method)
@@ -247,14 +241,14 @@ class Bulk:
 
     def _decode_one(self, i: int, outcomes: Ordered) -> None:
         completions = self._completions
-        client = self._client
+        session = self._session
         start = completions.starts[i] - completions.starts[0] + 1
         try:
-            result = client._codec.decode(  # noqa: SLF001
+            result = session.codec.decode(
                 view(completions.results + start, completions.lens[i])
             )
         except Exception as cause:
-            error = client._outcomes.undecoded(  # noqa: SLF001
+            error = session.outcomes.undecoded(
                 self._method, cause, completions.origins[i]
             )
             outcomes.put(completions.tokens[i], error, True)

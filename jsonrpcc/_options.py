@@ -7,10 +7,29 @@ import math
 import re
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._errors import refused
 from jsonrpcc._jsonrpcc import ffi, lib
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    class OptionArgs(TypedDict, total=False):
+        """The keyword options, see `jsonrpcc.Options`."""
+
+        timeout: float
+        connect_timeout: float
+        max_conn_attempts: int
+        reconnect_delay: float
+        reconnect_delay_max: float
+        max_response: int
+        max_request: int
+        max_depth: int
+        max_in_flight: int
+        max_queued_bytes: int
+        max_undelivered_bytes: int
+
 
 MIB = 1024 * 1024
 

@@ -9,8 +9,7 @@ from jsonrpcc._records import refusal
 from jsonrpcc._speedups import Call, Callbacks, bind
 
 if TYPE_CHECKING:
-    from jsonrpcc._codec import Codec
-    from jsonrpcc._params import Texts
+    from jsonrpcc._session import Session
 
 
 def address(pointer: Any) -> int:
@@ -21,20 +20,18 @@ def address(pointer: Any) -> int:
 bind(address(lib.jrc_capi()))
 
 
-def callbacks_for(
-    handle: Any, queue: Any, codec: Codec, texts: Texts, *, timeout_ms: int, report: Any
-) -> Callbacks:
+def callbacks_for(session: Session, queue: Any, report: Any) -> Callbacks:
     """Return the table of callbacks for a queue."""
     return Callbacks(
-        client=address(handle),
+        client=address(session.handle),
         queue=address(queue),
-        handle=handle,
+        handle=session.handle,
         keep=queue,
-        codec=codec,
+        codec=session.codec,
         report=report,
-        read_request=texts.request,
-        read_notification=texts.notification,
-        timeout_ms=timeout_ms,
+        read_request=session.texts.request,
+        read_notification=session.texts.notification,
+        timeout_ms=session.timeout_ms,
         refuse=refusal,
         call=Call,
     )

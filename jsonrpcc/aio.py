@@ -9,12 +9,11 @@ import weakref
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+from jsonrpcc._base import Base
 from jsonrpcc._channel import LATER, SOON, Channel
 from jsonrpcc._errors import ClientClosed
-from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event, refusal
-from jsonrpcc._session import Base
 from jsonrpcc._speedups import SLICE_MS, Futures, Method, Pending
 from jsonrpcc._speedups import AsyncClient as _Methods
 from jsonrpcc._submit import address
@@ -22,7 +21,7 @@ from jsonrpcc._submit import address
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jsonrpcc._session import OptionArgs
+    from jsonrpcc._options import OptionArgs
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -67,7 +66,6 @@ class AsyncClient(_Methods, Base):
         **options: Unpack[OptionArgs],
     ) -> None:
         super().__init__(servers, codec=codec, on_event=on_event, **options)
-        self._on_event = on_event
         self._loop: Any = None
         self._futures: Any = None
         self._channel: Channel | None = None
@@ -89,24 +87,25 @@ class AsyncClient(_Methods, Base):
             raise ClientClosed(msg, method=method, fate="not_sent")
         if self._loop is not None:
             return self._futures
-        handle, me = self._handle, weakref.ref(self)
-        channel = Channel(loop, handle, self._outcomes, self._on_event)
+        session = self._session
+        channel = Channel(loop, session)
+        # The loop knows what follows, and so it must not know this object.
+        end = weakref.WeakMethod(self._let_go)
 
         def on_end() -> None:
-            client = me()
-            if client is not None:
-                client._let_go()  # noqa: SLF001
+            let_go = end()
+            if let_go is not None:
+                let_go()
 
-        # The loop knows what follows, and so it must not know this object.
         futures = Futures(
-            client=address(handle),
+            client=address(session.handle),
             queue=address(channel.queue),
             completions=address(channel.completions),
             keep=(channel.queue, channel.completions),
-            handle=handle,
-            codec=self._codec,
+            handle=session.handle,
+            codec=session.codec,
             refuse=refusal,
-            read=self._texts.awaited,
+            read=session.texts.awaited,
             rest=channel.deliver_rest,
             loop=loop,
             when_room=channel.when_room,
@@ -117,7 +116,7 @@ class AsyncClient(_Methods, Base):
         self._bind(futures)
         self._loop, self._channel, self._pid = loop, channel, channel.pid
         try:
-            channel.start(futures, self._codec, self._options.timeout, on_end)
+            channel.start(futures, on_end)
         except BaseException:
             self._let_go()
             self._loop = None
@@ -195,7 +194,7 @@ class AsyncClient(_Methods, Base):
             return
         self._closed = True
         pause = SOON
-        while not lib.jsonrpcc_client_close(self._handle, 0 if loop else SLICE_MS):
+        while not self._session.close(0 if loop else SLICE_MS):
             if loop is not None:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LATER)
@@ -209,7 +208,7 @@ class AsyncClient(_Methods, Base):
         if self._channel is not None:
             self._channel.forget()
         else:
-            lib.jsonrpcc_client_close(self._handle, 0)
+            self._session.close(0)
         _warn(f"unclosed {self!r}", ResourceWarning, source=self)
 
     async def __aenter__(self) -> Self:

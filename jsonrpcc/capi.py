@@ -27,8 +27,8 @@ from __future__ import annotations
 from typing import Any
 
 from jsonrpcc import _capsule
+from jsonrpcc._base import handle_of
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._session import Base
 
 __all__ = [
     "client_pointer",
@@ -86,15 +86,7 @@ def client_pointer(client: Any) -> Any:
     Raises:
         TypeError: *client* is neither.
     """
-    if not isinstance(client, Base):
-        msg = f"a jsonrpcc.Client or AsyncClient is needed, not {client!r}"
-        raise TypeError(msg)
-    try:
-        return client._handle  # noqa: SLF001
-    except AttributeError:
-        kind = type(client).__name__
-        msg = f"this {kind} is not open: its __init__() did not get to the end"
-        raise TypeError(msg) from None
+    return handle_of(client)
 
 
 def _address_of(client: Any) -> int:

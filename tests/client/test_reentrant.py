@@ -12,6 +12,7 @@ from helpers import in_threads, until
 from history import METHODS
 
 from jsonrpcc import Client
+from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc.testing import Server
 
 FAR, NEAR = 600, 1  # seconds until a long run has failed; every single moment
@@ -81,7 +82,7 @@ def test_a_first_use_by_many_threads_is_one(server):
 
             in_threads(*[use] * 8)
             assert len(set(map(id, found))) == 1
-            client._new_dispatcher()  # too late
+            Dispatcher(client._session)  # too late
         until(lambda: any(event.kind == "connected" for event in told))
         before = len(told)
         server.drop_connections()

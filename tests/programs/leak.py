@@ -15,7 +15,7 @@ raw_malloc = ctypes.pythonapi.PyMem_RawMalloc
 def in_the_core(client):
     """What a C caller does who forgets jsonrpcc_sync_free()."""
     for _ in range(COUNT):
-        lib.jsonrpcc_sync_new(client._handle)
+        lib.jsonrpcc_sync_new(client._session.handle)
 
 
 def in_fast(client):

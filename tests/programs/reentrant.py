@@ -151,7 +151,7 @@ def collected(moment):
 
 def ready(client):
     """Whether it is constructed but for its first opening."""
-    return "_waiting" in vars(client)
+    return "_session" in vars(client)
 
 
 def construct(client):

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from jsonrpcc import AsyncClient
+from jsonrpcc._blocking import blocking_for
 from jsonrpcc._speedups import Ordered, assign, bind
 from jsonrpcc.testing import Drop
 
@@ -27,7 +28,7 @@ def test_callbacks(serve, client_for):
     assert client.call("echo", [1]) == [1]
     calls = client._dispatcher.calls
     refuse(calls, get=("x",), discard=("x",), deliver=("x",))
-    refuse(client._waiting.blocking(client._texts, 1))
+    refuse(blocking_for(client._session))
     refuse_call(client._bind)
     refuse_call(assign, client, "x", print, [], {})
     with pytest.raises(ValueError, match="not the table"):
@@ -50,7 +51,7 @@ def test_ordered(serve, client_for):
         results.deliver("x")
     again = {"more": print, "window": 1, "return_exceptions": False}
     with pytest.raises(TypeError, match="made already"):
-        results.__init__(codec=client._codec, **again)
+        results.__init__(codec=client._session.codec, **again)
     with pytest.raises(AttributeError):
         Ordered(codec=7, **again)
     assert next(results) == [2]

@@ -1,0 +1,86 @@
+"""What Client and AsyncClient have in common: how they open, snapshots, a face."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Unpack
+
+from jsonrpcc._host import check_interpreter, check_threads
+from jsonrpcc._options import Options
+from jsonrpcc._records import Event, ServerInfo, read_servers
+from jsonrpcc._session import Session
+from jsonrpcc._stats import Stats, read_stats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jsonrpcc._options import OptionArgs
+
+
+class Base:
+    """A client without its calls."""
+
+    _session: Session  # there is none, if __init__() has failed
+    _closed = False
+
+    def __init__(
+        self,
+        servers: str,
+        *,
+        codec: Any = None,
+        on_event: Callable[[Event], object] | None = None,
+        **options: Unpack[OptionArgs],
+    ) -> None:
+        listener: Any = on_event  # callers without a type checker err here
+        if listener is not None and not callable(listener):
+            msg = f"on_event must be callable, not {on_event!r}"
+            raise TypeError(msg)
+        check_interpreter()
+        check_threads()
+        unknown = options.keys() - Options.__dataclass_fields__.keys()
+        if unknown:
+            msg = f"{type(self).__name__}() got an unknown option {min(unknown)!r}"
+            raise TypeError(msg)
+        self._session = Session(
+            servers, Options(**options), codec=codec, on_event=on_event
+        )
+
+    def servers(self) -> list[ServerInfo]:
+        """Return a snapshot of each server, in the order of the servers string."""
+        servers = read_servers(self._session.handle)
+        if self._closed:
+            servers = [replace(each, state="closed") for each in servers]
+        return servers
+
+    def stats(self) -> Stats:
+        """Return the counters and the latency histogram; cheap."""
+        return read_stats(self._session.handle)
+
+    def __repr__(self) -> str:
+        up = sum(server.state in ("up", "proving") for server in self.servers())
+        state = (
+            "closed" if self._closed else f"{up} of {len(self.servers())} servers up"
+        )
+        return f"<{type(self).__name__} {state}>"
+
+    def __reduce__(self) -> Any:
+        msg = f"a {type(self).__name__} can not be pickled: make one in each process"
+        raise TypeError(msg)
+
+
+def handle_of(client: Any) -> Any:
+    """
+    Return the C client inside a client; it lives as long as that.
+
+    Raises:
+        TypeError: It is no client, or its __init__() did not get to the end.
+    """
+    if not isinstance(client, Base):
+        msg = f"a jsonrpcc.Client or AsyncClient is needed, not {client!r}"
+        raise TypeError(msg)
+    try:
+        return client._session.handle  # noqa: SLF001
+    except AttributeError:
+        kind = type(client).__name__
+        msg = f"this {kind} is not open: its __init__() did not get to the end"
+        raise TypeError(msg) from None

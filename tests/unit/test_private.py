@@ -1,0 +1,39 @@
+"""Objects of the package know of each other what is public, and no more."""
+
+import ast
+from pathlib import Path
+
+import jsonrpcc
+
+PACKAGE = Path(jsonrpcc.__file__).parent
+
+ITSELF = ("self", "cls", "super()")
+
+# Where a module reaches into an object that is not itself all the same, and why.
+EXCEPTIONS = {
+    ("_base", "client._session"): "the module's own class, in a function beside it",
+    ("_client", "client._close_soon"): "the module's own class, at exit",
+    ("_client", "client._close_at_exit"): "the module's own class, at exit",
+    ("_client", "client._forget"): "the module's own class, after a fork",
+    ("_worker", "threading._active"): "Python's: there is no other way before 3.13",
+}
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__")
+
+
+def reaches(module):
+    """The private members of others that a module uses."""
+    tree = ast.parse(module.read_text())
+    name = ".".join(module.relative_to(PACKAGE).with_suffix("").parts)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            owner = ast.unparse(node.value)
+            if owner not in ITSELF:
+                yield name, f"{owner}.{node.attr}"
+
+
+def test_no_object_reaches_into_another():
+    found = {each for module in PACKAGE.rglob("*.py") for each in reaches(module)}
+    assert found == EXCEPTIONS.keys()
