@@ -74,7 +74,7 @@ test-c32: $(PURE_TESTS:%=run32-%) ## the C tests of bytes and state for 32 bits;
 lint: venv-lint ## ruff, mypy --strict, clang-format, compiler warnings as errors
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m mypy --strict jsonrpcc
+	$(PY) -m mypy --strict jsonrpcc pytest_jsonrpcc.py
 	.venv/bin/clang-format --dry-run --Werror $(C_FILES) $(PY_C_FILES)
 	$(CC) $(STD) -O2 $(WARN) $(PKG_CFLAGS) -fsyntax-only $(filter-out %/loop_uv.c %/loop_glib.c,$(filter %.c,$(C_FILES)))
 	$(CC) $(STD) -O2 $(filter-out -Wmissing-prototypes,$(WARN)) $(PKG_CFLAGS) -Icsrc/python -isystem $(PY_INCLUDE) -fsyntax-only $(filter %.c,$(PY_C_FILES))

@@ -41,6 +41,7 @@ from jsonrpcc.testing._faults import (
 )
 from jsonrpcc.testing._loop_thread import LoopThread
 from jsonrpcc.testing._methods import Error
+from jsonrpcc.testing._mock import Expectation, MockServer
 from jsonrpcc.testing._netstring import (
     BrokenNetstringError,
     netstring,
@@ -61,12 +62,14 @@ __all__ = [
     "Duplicate",
     "Early",
     "Error",
+    "Expectation",
     "Fault",
     "FaultLike",
     "Flood",
     "Frame",
     "LoopThread",
     "Merge",
+    "MockServer",
     "NeverRead",
     "Payload",
     "Raw",

@@ -13,7 +13,7 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec.json import decode, encode
@@ -147,6 +147,18 @@ class Method:
             if self._signature is None and traceback and not traceback.tb_next:
                 raise invalid_params(error) from error
             raise
+
+    def outcome(
+        self, params: list[Any] | dict[str, Any] | None
+    ) -> bytes | Awaitable[Any]:
+        """Call the function: the response's result or error, or what to wait for."""
+        try:
+            result = self.call(params)
+            if hasattr(result, "__await__"):
+                return cast("Awaitable[Any]", result)
+            return result_outcome(result)
+        except Exception as error:  # noqa: BLE001 - a method may raise anything
+            return error_outcome(error)
 
     def _bind(self, /, *args: Any, **kwargs: Any) -> None:
         if self._signature is not None:

@@ -69,6 +69,19 @@ class Plan:
         self._choices: list[FaultChoice] = chosen
         self._left = [getattr(choice, "times", None) for choice in chosen]
 
+    @classmethod
+    def of(cls, faults: Iterable[FaultLike]) -> Plan:
+        """Return the plan of several faults, or lists of them."""
+        return cls(
+            [
+                each
+                for fault in faults
+                for each in (
+                    [fault] if callable(fault) or isinstance(fault, Fault) else fault
+                )
+            ]
+        )
+
     def __bool__(self) -> bool:
         return bool(self._choices)
 

@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from jsonrpcc.testing._faults import Fault, FaultLike, Request
+from jsonrpcc.testing._faults import FaultLike, Request
 from jsonrpcc.testing._loop_thread import CALL_LIMIT, Home, LoopThread
 from jsonrpcc.testing._methods import check_methods
 from jsonrpcc.testing._netstring import MAX_PAYLOAD
@@ -79,7 +79,8 @@ class Server:
 
     def __repr__(self) -> str:
         seen = self._records
-        return f"<Server {self.address} {seen.open} connections, {seen.seen} requests>"
+        kind = type(self).__name__
+        return f"<{kind} {self.address} {seen.open} connections, {seen.seen} requests>"
 
     # --- start and stop ---
 
@@ -264,7 +265,17 @@ class Server:
             if not self._records.changed.wait_for(done, timeout):
                 raise TimeoutError(f"{text()} after {timeout} s")
 
-    # --- misbehaviour ---
+    # --- methods and misbehaviour ---
+
+    def add_method(self, name: str, function: Callable[..., Any]) -> None:
+        """
+        Have a method from now on, in the place of one of that name.
+
+        Raises:
+            TypeError: *function* is none.
+        """
+        check_methods({name: function})
+        self._call(self._core.add_method, name, function)
 
     def misbehave(self, *faults: FaultLike, method: str | None = None) -> None:
         """
@@ -275,14 +286,7 @@ class Server:
         and those for all, a batch those of its first request.  Notifications and
         invalid requests have none.
         """
-        flat = [
-            each
-            for fault in faults
-            for each in (
-                [fault] if callable(fault) or isinstance(fault, Fault) else fault
-            )
-        ]
-        self._call(self._core.misbehave, Plan(flat), method)
+        self._call(self._core.misbehave, Plan.of(faults), method)
 
     def behave(self) -> None:
         """End all faults."""

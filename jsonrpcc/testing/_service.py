@@ -17,18 +17,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, cast
+from typing import Any, Protocol
 
 from msgspec.json import encode
 
 from jsonrpcc.testing._connection import Connection
-from jsonrpcc.testing._faults import Opening, Reply, Request
-from jsonrpcc.testing._methods import (
-    METHOD_NOT_FOUND,
-    Method,
-    error_outcome,
-    result_outcome,
-)
+from jsonrpcc.testing._faults import Fault, Opening, Reply, Request
+from jsonrpcc.testing._methods import METHOD_NOT_FOUND, Method
 from jsonrpcc.testing._schedule import Plan
 from jsonrpcc.testing._sockets import reset_on_close
 
@@ -67,6 +62,16 @@ class Records:
             self.seen = 0
 
 
+class Fallback(Protocol):
+    """What answers the requests of methods that the server does not have."""
+
+    def faults_for(self, request: Request) -> list[Fault]:
+        """Choose what is wrong with the reply; not asked for notifications."""
+
+    def answer(self, request: Request) -> bytes | Awaitable[Any]:
+        """Return the response's result or error, or what to wait for."""
+
+
 class Core:
     """The methods, faults and connections of one server, on its loop's thread."""
 
@@ -83,6 +88,7 @@ class Core:
         self.plans = plans
         self.max_frame = max_frame
         self.records = records
+        self.fallback: Fallback | None = None
         self.connections: dict[Connection, None] = {}  # a set that keeps its order
         self.ending: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -237,13 +243,20 @@ class Core:
 
     # --- requests ---
 
+    def add_method(self, name: str, function: Callable[..., Any]) -> None:
+        """Have a method, in the place of one of that name."""
+        self.methods[name] = Method(function)
+
     def reply_to(self, request: Request) -> Reply | None:
         """Choose what is wrong with the reply to *request*; None: nothing."""
         plan = self.plans.get(request.method)
-        if (not plan and not self.plan) or request.notification:
+        other = None if request.method in self.methods else self.fallback
+        if (not plan and not self.plan and not other) or request.notification:
             return None
         faults = plan.for_request(request, server_wide=False) if plan else []
         faults += self.plan.for_request(request, server_wide=True)
+        if other is not None:
+            faults += other.faults_for(request)
         if not faults:
             return None
         return Reply(request, faults, encode(request.id), b"")
@@ -251,15 +264,11 @@ class Core:
     def call(self, request: Request) -> bytes | Awaitable[Any]:
         """Call the method: the response's result or error, or what to wait for."""
         method = self.methods.get(request.method)
-        if method is None:
-            return METHOD_NOT_FOUND.outcome()
-        try:
-            result = method.call(request.params)
-            if hasattr(result, "__await__"):
-                return cast("Awaitable[Any]", result)
-            return result_outcome(result)
-        except Exception as error:  # noqa: BLE001 - a method may raise anything
-            return error_outcome(error)
+        if method is not None:
+            return method.outcome(request.params)
+        if self.fallback is not None:
+            return self.fallback.answer(request)
+        return METHOD_NOT_FOUND.outcome()
 
 
 async def adopt(connection: Connection, sock: socket.socket) -> None:

@@ -40,9 +40,12 @@ IMPORTS = {
         "testing._netstring", "testing._schedule", "testing._service",
         "testing._sockets",
     },
+    "testing._mock": {
+        "testing._faults", "testing._methods", "testing._schedule", "testing._server",
+    },
     "testing.__init__": {
         "testing._connection_faults", "testing._faults", "testing._loop_thread",
-        "testing._methods", "testing._netstring", "testing._schedule",
+        "testing._methods", "testing._mock", "testing._netstring", "testing._schedule",
         "testing._server",
     },
 }  # fmt: skip
