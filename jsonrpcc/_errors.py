@@ -103,11 +103,10 @@ class RemoteError(JsonRpcError):
         self.data = data
 
     def __repr__(self) -> str:
-        # data is the peer's and may be secret: it is there to be asked for.
-        return (
-            f"RemoteError(code={self.code!r}, message={self.message!r}, "
-            f"method={self.method!r}, server={self.server!r})"
-        )
+        # Not data: it is the peer's, may be secret, and is there to be asked for.
+        shown = ("code", "message", "method", "server", "elapsed", "fate")
+        details = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return f"RemoteError({details})"
 
 
 class RequestTimeout(JsonRpcError, TimeoutError):
