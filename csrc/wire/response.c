@@ -17,8 +17,8 @@ static const struct jrc_json_member wanted[MEMBERS] = {
     [METHOD] = {.name = "method", .name_len = 6},
 };
 
-/* The id as we write it: a decimal without leading zeros, below 2^53; or a
- * string of just that.  0: anything else. */
+/* The id as we write it: a decimal without leading zeros, of as many digits as
+ * 2^53 has; or a string of just that.  0: anything else. */
 static uint64_t read_id(const struct jrc_json_member *id)
 {
     const char *p = id->text;

@@ -136,8 +136,7 @@ static void test_one_call_for_each_connection(void)
     finish();
 }
 
-/* The first response of any kind proves it, and only then it is the way back.
- */
+/* The first response proves it, and only then it is the way back. */
 static void test_the_first_response_is_the_proof(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
@@ -155,6 +154,36 @@ static void test_the_first_response_is_the_proof(void)
     CHECK(rig_events(&rig, JSONRPCC_BACK, 0) == 1);
     CHECK(rig_events(&rig, JSONRPCC_TRUSTED, 0) == 0); /* it was no suspect */
     finish();
+}
+
+/* Whatever has an id that may be one of ours, and what says that a request was
+ * unreadable; and no other text. */
+static void test_signs_of_life(void)
+{
+    static const struct {
+        const char *text;
+        bool alive;
+    } cases[] = {
+        {"{\"id\":4711,\"result\":0}", true}, /* late, or never asked for */
+        {"{\"id\":\"4711\",\"error\":{}}", true},
+        {"{\"id\":4711,\"result\":0,\"result\":0}", true},
+        {"{\"id\":4711,\"result\":01}", true}, /* no JSON */
+        {"{\"id\":null,\"error\":{}}", true},
+        {"{\"id\":null,\"result\":0}", false},
+        {"{\"id\":\"x\",\"result\":0}", false},
+        {"{\"id\":12345678901234567,\"result\":0}", false}, /* too large */
+        {"{\"result\":0}", false},
+        {"{\"id\":4711,\"method\":\"ping\"}", false},
+        {"ping", false},
+    };
+
+    for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
+        rig_start(&rig, "a:1");
+        reconnect(0);
+        rig_reply(&rig, 0, "%s", cases[n].text);
+        CHECK((state(0) == JRC_SERVER_UP) == cases[n].alive);
+        finish();
+    }
 }
 
 /* With nobody else it is used in full; but the way back is told when proven. */
@@ -320,6 +349,7 @@ int main(void)
     test_trials_beside_a_slow_call();
     test_one_call_for_each_connection();
     test_the_first_response_is_the_proof();
+    test_signs_of_life();
     test_alone_it_is_used_in_full();
     test_who_loses_least_is_the_trial();
     test_a_silent_newcomer_is_a_suspect();
