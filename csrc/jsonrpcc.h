@@ -4,19 +4,20 @@
  * all timers and all callbacks run on the thread that drives the client's
  * loop: the event thread, or a thread inside jsonrpcc_wait() that drives it
  * meanwhile; never two at a time.  Every function here may be called from any
- * thread and from callbacks, unless it says otherwise.  Do not block in a
- * callback: nothing else of that client makes progress meanwhile.  A callback
- * of one thread's call may run inside another thread's jsonrpcc_sync_call() or
- * jsonrpcc_wait(): never hold, over anything that waits, a lock that one of
- * your callbacks takes, or that thread waits for itself.  A program with an
- * event loop has no callbacks but where it fetches: see jsonrpcc_queue_fd().
- * A callback
- * has at least 1 MiB of stack on the event thread, which is enough for json-c
- * at the largest max_depth; elsewhere it has what the waiting thread has left.
+ * thread and from callbacks, unless it says otherwise.
+ *
+ * Callbacks.  Do not block in a callback: nothing else of that client makes
+ * progress meanwhile.  A callback of one thread's call may run inside another
+ * thread's jsonrpcc_sync_call() or jsonrpcc_wait(): while you hold a lock that
+ * one of your callbacks takes, call nothing that waits, or that thread waits
+ * for itself.  A callback on the event thread has at least 1 MiB of stack,
+ * which is enough for json-c at the largest max_depth; elsewhere it has what
+ * the waiting thread has left.  A program with an event loop of its own needs
+ * no callbacks: see jsonrpcc_queue_fd().
  *
  * Ownership.  Arguments are borrowed for the call.  What _new() gives is yours
- * until _free(); _free(NULL) does nothing.  Pointers handed to a callback are
- * borrowed for the callback.
+ * until _free(); _free(NULL) does nothing.  Pointers passed to a callback are
+ * borrowed until it returns.
  *
  * Fork.  In a forked child the parent's calls and connections do not exist.  A
  * client opens anew at its next use there; queues, waiters and syncs belong to
@@ -24,11 +25,20 @@
  *
  * libevent.  A program that uses libevent itself and has its own log or fatal
  * callback sets it after its first client: the library sets both once, to keep
- * libevent from ending the process when there are no descriptors.
+ * libevent from ending the process when no descriptors are left.
  *
- * Unloading.  Code that holds this library may be given up by dlclose() once
- * its clients are closed, or freed.  From the first client on it stays mapped
- * all the same, as a thread may have some instructions to go.
+ * Unloading.  A plugin that holds this library may be unloaded by dlclose()
+ * once its clients are closed or freed.  The library itself stays mapped from
+ * the first client on, because a thread may still have a few instructions to
+ * run.
+ *
+ * Growth.  From the first release on, things are only added, and programs built
+ * with an older header keep working.  A struct that you fill begins with its
+ * size.  A struct that the library fills takes its size as a parameter.  A
+ * struct that the library shows you by pointer gets new fields at its end; what
+ * a newer header has there may be read if jsonrpcc_abi_version() is at least
+ * that header's JSONRPCC_ABI_VERSION.  Any other struct says that it never
+ * grows.  Enums get new values: expect some that you do not know.
  *
  * Texts are UTF-8 with an explicit length and are not NUL-terminated, unless a
  * parameter has no length of its own.  Durations are milliseconds. */
@@ -53,8 +63,13 @@ extern "C" {
 #define JSONRPCC_VERSION_NUMBER 0x000100
 
 /* What a program can rely on: one more for every release that adds something to
- * this header; nothing is ever changed. */
+ * this header. */
 #define JSONRPCC_ABI_VERSION 1
+
+/* The same of the library that runs, which may be newer than this header.  The
+ * text is static. */
+const char *jsonrpcc_version(void);
+uint32_t jsonrpcc_abi_version(void);
 
 typedef enum {
     JSONRPCC_OK = 0,
@@ -72,49 +87,21 @@ typedef enum {
     JSONRPCC_EPENDING, /* not yet: wait again */
     JSONRPCC_EDEADLK,  /* waiting here would wait for oneself */
     /* JSONRPCC_SYSTEM + an errno: the system refused a descriptor or a thread:
-     * EMFILE, ENFILE or EAGAIN, as a rule.  Never an outcome.  Calls are given
-     * it only where they open a client anew, after fork(). */
+     * EMFILE, ENFILE or EAGAIN, as a rule.  Never an outcome.  A call returns
+     * it only where it opens a client anew, after fork(). */
     JSONRPCC_SYSTEM = 4096
 } jsonrpcc_status;
 
-/* What may have happened to a request that has no answer. */
-typedef enum {
-    JSONRPCC_NOT_SENT = 0, /* its last byte was never handed to the kernel */
-    JSONRPCC_UNKNOWN = 1,  /* a server may have run it */
-    JSONRPCC_ANSWERED = 2
-} jsonrpcc_fate;
+/* What a status means, in a few words, for people; also of one that is unknown.
+ * Static. */
+const char *jsonrpcc_status_text(jsonrpcc_status status);
 
-/* Flags of a call, to be combined by |. */
-typedef enum {
-    JSONRPCC_NOTIFICATION = 1, /* no id, no response; OK once it is sent */
-    JSONRPCC_IDEMPOTENT = 2,   /* may be sent again when a connection breaks */
-    JSONRPCC_WAIT_FOR_READY = 4, /* wait for a server until the deadline */
-    JSONRPCC_LENIENT = 8,        /* params may use single quotes */
-    JSONRPCC_CORKED = 16, /* do not wake the loop: see jsonrpcc_flush() */
-    JSONRPCC_RESERVE = 32 /* may exceed max_in_flight by up to 256 */
-} jsonrpcc_call_flags;
-
-/* Why a server is not there: an errno if positive, else one of these.  Values
- * below JSONRPCC_RESOLVE are JSONRPCC_RESOLVE + a (negative) EAI_ code. */
-typedef enum {
-    JSONRPCC_NO_REASON = 0,
-    JSONRPCC_PEER_CLOSED = -1,
-    JSONRPCC_BAD_FRAME = -2,
-    JSONRPCC_FRAME_TOO_BIG = -3,
-    JSONRPCC_CONNECT_TIMEOUT = -4,
-    JSONRPCC_UNRESPONSIVE = -5,
-    JSONRPCC_UNREADABLE = -6,
-    JSONRPCC_RESOLVE = -1000
-} jsonrpcc_reason;
+/* ---- client ---- */
 
 typedef struct jsonrpcc_client jsonrpcc_client;
-typedef struct jsonrpcc_waiter jsonrpcc_waiter;
-typedef struct jsonrpcc_sync jsonrpcc_sync;
-typedef struct jsonrpcc_queue jsonrpcc_queue;
 
-/* Zero means "the default" for every field but size and servers.  Fields are
- * only ever appended; size tells the library which ones the caller knows: what
- * it knows and the library does not has to be zero, or is EINVAL. */
+/* Zero means "the default" for every field but size and servers.  A field that
+ * the caller knows and the library does not has to be zero, or is EINVAL. */
 typedef struct {
     size_t size;         /* sizeof(jsonrpcc_options) */
     const char *servers; /* "host1:port1,priority1 [::1]:port2,priority2" */
@@ -131,6 +118,70 @@ typedef struct {
                                      sent again; default 64 MiB */
     size_t max_undelivered_bytes; /* received, not fetched; default 64 MiB */
 } jsonrpcc_options;
+
+/* Make a client and begin to connect to all its servers; does not wait.
+ *
+ * EINVAL: an option is wrong.  ENOMEM, JSONRPCC_SYSTEM + an errno: there are no
+ * memory, descriptors (it needs six, and one for each server) or threads for
+ * it; nothing is left behind.  why[0..why_size) says which option, where and
+ * how, or what is missing, as NUL-terminated text (why may be NULL).  *client
+ * is set on OK only. */
+jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
+                                    jsonrpcc_client **client, char *why,
+                                    size_t why_size);
+
+/* Stop: new calls are refused with ECLOSED, pending ones complete with it,
+ * notifications still unsent get up to a second to be sent.  Waits up to
+ * timeout_ms (-1: for as long as it takes) and returns whether all is done:
+ * then no callback runs any more.  False: closing goes on in the background;
+ * call again to wait for its end, or free the client.  A callback does not
+ * wait, and gets false.  Idempotent; the client still has to be freed. */
+bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms);
+
+/* Close the client if it is open, and free it.  Never blocks, so finalizers may
+ * call it: callbacks may run until the event thread has ended; to know when
+ * they are over, close it first.  No other call on the client may be going on
+ * or come later. */
+void jsonrpcc_client_free(jsonrpcc_client *client);
+
+/* Whether servers is a well-formed list; why as in jsonrpcc_client_new(). */
+bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size);
+
+/* ---- calls: with a callback each ---- */
+
+/* What may have happened to a request that has no answer. */
+typedef enum {
+    JSONRPCC_NOT_SENT = 0, /* its last byte was never handed to the kernel */
+    JSONRPCC_UNKNOWN = 1,  /* a server may have run it */
+    JSONRPCC_ANSWERED = 2
+} jsonrpcc_fate;
+
+/* Why a server is not there: an errno if positive, else one of these.  Values
+ * below JSONRPCC_RESOLVE are JSONRPCC_RESOLVE + a (negative) EAI_ code. */
+typedef enum {
+    JSONRPCC_NO_REASON = 0,
+    JSONRPCC_PEER_CLOSED = -1,
+    JSONRPCC_BAD_FRAME = -2,
+    JSONRPCC_FRAME_TOO_BIG = -3,
+    JSONRPCC_CONNECT_TIMEOUT = -4,
+    JSONRPCC_UNRESPONSIVE = -5,
+    JSONRPCC_UNREADABLE = -6,
+    JSONRPCC_RESOLVE = -1000
+} jsonrpcc_reason;
+
+/* Say what a reason means, in text[0..size), NUL-terminated and cut if it must
+ * be; nothing is written if size is 0. */
+void jsonrpcc_reason_text(int32_t reason, char *text, size_t size);
+
+/* Flags of a call, to be combined by |. */
+typedef enum {
+    JSONRPCC_NOTIFICATION = 1, /* no id, no response; OK once it is sent */
+    JSONRPCC_IDEMPOTENT = 2,   /* may be sent again when a connection breaks */
+    JSONRPCC_WAIT_FOR_READY = 4, /* wait for a server until the deadline */
+    JSONRPCC_LENIENT = 8,        /* params may use single quotes */
+    JSONRPCC_CORKED = 16, /* do not wake the loop: see jsonrpcc_flush() */
+    JSONRPCC_RESERVE = 32 /* may exceed max_in_flight by up to 256 */
+} jsonrpcc_call_flags;
 
 /* The outcome of one call. */
 typedef struct {
@@ -149,8 +200,10 @@ typedef struct {
 typedef void (*jsonrpcc_done_fn)(void *arg, uint64_t token,
                                  const jsonrpcc_outcome *outcome);
 
+/* A call; zero is the default of every field but size, method and method_len.
+ * What the caller knows and the library does not is as in jsonrpcc_options. */
 typedef struct {
-    size_t size; /* sizeof(jsonrpcc_call); see jsonrpcc_options */
+    size_t size; /* sizeof(jsonrpcc_call) */
     const char *method;
     size_t method_len;
     const char *params; /* JSON text of an array or object, NULL: left out */
@@ -163,7 +216,106 @@ typedef struct {
     uint64_t token;        /* handed to done */
 } jsonrpcc_call;
 
-/* Changes that operators want to see. */
+/* Start a call.  *id (may be NULL) names it for jsonrpcc_cancel().
+ *
+ * If it returns anything but OK, nothing was sent and done will never be
+ * called: EINVAL (method or params: jsonrpcc_params_check() finds the place),
+ * ETOOBIG, EFULL (wait for jsonrpcc_room(), then try again), ENOMEM, ECLOSED;
+ * JSONRPCC_SYSTEM + an errno at the first use in a forked child. */
+jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
+                                 const jsonrpcc_call *call, uint64_t *id);
+
+/* Start calls as jsonrpcc_request() does, in their order, but take the lock
+ * once for many.  Their sizes are all the same.  Returns how many were
+ * accepted; *status is OK, or says why the one behind them was not. */
+size_t jsonrpcc_request_many(jsonrpcc_client *client,
+                             const jsonrpcc_call *calls, size_t count,
+                             jsonrpcc_status *status);
+
+/* End a call with ECANCELLED, unless its outcome is already on its way: done is
+ * called in either case.  The id of a call that has ended, or one that was
+ * never given, is ignored. */
+void jsonrpcc_cancel(jsonrpcc_client *client, uint64_t id);
+
+/* Wake the loop for what was submitted with JSONRPCC_CORKED. */
+void jsonrpcc_flush(jsonrpcc_client *client);
+
+/* Wait until the call for which this thread last got EFULL could be accepted;
+ * then try again, which may get EFULL once more.  False: not within timeout_ms.
+ * True after close as well: the call will then say ECLOSED.  Not from a
+ * callback.
+ *
+ * Threads wait in line: no other thread can take what the first one needs, not
+ * even one that does not wait.  A thread keeps its place if it submits, or
+ * waits again, within 250 ms. */
+bool jsonrpcc_room(jsonrpcc_client *client, int32_t timeout_ms);
+
+/* Whether params would be accepted (flags: JSONRPCC_LENIENT or 0).  If not,
+ * *at is the offset of the fault and *rule says the rule that it breaks. */
+bool jsonrpcc_params_check(const char *params, size_t params_len,
+                           uint32_t flags, size_t *at, const char **rule);
+
+/* ---- waiter: to wait for callbacks ---- */
+
+/* A signal; the thread that waits for it drives the loop meanwhile. */
+typedef struct jsonrpcc_waiter jsonrpcc_waiter;
+
+/* A waiter of a client; free it before the client.
+ *
+ * lazy: this waiter is in no hurry (a dispatcher); it does not take the loop
+ * over from threads that wait for a single call.  NULL: errno says why. */
+jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy);
+
+/* Never blocks.  Nobody may be waiting on it, and no callback that signals it
+ * may still be running or come later. */
+void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter);
+
+/* Wait for a signal, and consume it.  EPENDING: none within timeout_ms (-1: no
+ * limit; 0 looks once, and sees to it that what was submitted is sent); wait
+ * again.  ECLOSED: none, and the client has stopped: none will come.  EDEADLK:
+ * called from a callback.  EINVAL: another thread waits on it; only one may. */
+jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms);
+
+/* Signal: the waiting thread returns, or the next one to wait does at once.
+ * Signals do not add up.  Never blocks. */
+void jsonrpcc_signal(jsonrpcc_waiter *waiter);
+
+/* ---- sync: blocking calls ---- */
+
+typedef struct jsonrpcc_sync jsonrpcc_sync;
+
+/* For one blocking call after another.  NULL: errno says why.  One thread at a
+ * time per sync: a second one gets EINVAL.  Free it before the client. */
+jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client);
+
+/* Cancels a pending call, without waiting for its end.  Never blocks; the last
+ * outcome is gone with it. */
+void jsonrpcc_sync_free(jsonrpcc_sync *sync);
+
+/* Call and wait up to slice_ms (-1: no limit, 0: only start the call).
+ * EPENDING: go on with jsonrpcc_sync_wait().  Otherwise the outcome's status,
+ * or why the call was refused, and then there is no outcome.  EINVAL: also
+ * while a call is pending.  EDEADLK: called from a callback.  timeout_ms and
+ * flags are those of a jsonrpcc_call; JSONRPCC_NOTIFICATION is ignored. */
+jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
+                                   size_t method_len, const char *params,
+                                   size_t params_len, int32_t timeout_ms,
+                                   uint32_t flags, int32_t slice_ms);
+
+/* Wait for the pending call, up to slice_ms more (0: only look).  EINVAL: there
+ * is none, or another thread waits for it. */
+jsonrpcc_status jsonrpcc_sync_wait(jsonrpcc_sync *sync, int32_t slice_ms);
+
+/* Have the pending call end with ECANCELLED, unless its outcome is on its way;
+ * jsonrpcc_sync_wait() gives either.  By the sync's own thread only. */
+void jsonrpcc_sync_cancel(jsonrpcc_sync *sync);
+
+/* The last outcome, NULL if there is none.  It and its text belong to the sync
+ * and are valid until the next call. */
+const jsonrpcc_outcome *jsonrpcc_sync_outcome(jsonrpcc_sync *sync);
+
+/* ---- events: what happens to servers ---- */
+
 typedef enum {
     JSONRPCC_CONNECTED = 1,
     JSONRPCC_LOST,        /* an established connection ended; see reason */
@@ -184,6 +336,14 @@ typedef struct {
 } jsonrpcc_event;
 
 typedef void (*jsonrpcc_event_fn)(void *arg, const jsonrpcc_event *event);
+
+/* Have fn(arg, ...) told every event, past ones of this client included, from
+ * the thread that drives the loop.  One listener at a time; fn NULL: none.
+ * When this returns, the one before does not run any more. */
+void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn,
+                       void *arg);
+
+/* ---- state: of servers, and counters ---- */
 
 typedef enum {
     JSONRPCC_SERVER_DOWN = 0, /* waits for its next attempt, or gave up */
@@ -211,6 +371,15 @@ typedef struct {
     uint64_t bytes_received;
     uint32_t in_flight; /* calls sent there and unanswered */
 } jsonrpcc_server_info;
+
+/* How many servers the servers string names; it never changes. */
+uint32_t jsonrpcc_server_count(jsonrpcc_client *client);
+
+/* Fill *info with the state of a server, counted from 0 in the order of the
+ * servers string.  False: there is no such server, and *info is untouched.
+ * size: sizeof(jsonrpcc_server_info) as the caller knows it. */
+bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
+                         jsonrpcc_server_info *info, size_t size);
 
 #define JSONRPCC_LATENCY_BUCKETS 128
 
@@ -249,214 +418,18 @@ typedef struct {
     uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
 } jsonrpcc_stats;
 
-/* The version of the library that runs, which may be newer than the header's
- * JSONRPCC_VERSION.  Static. */
-const char *jsonrpcc_version(void);
-
-/* The JSONRPCC_ABI_VERSION of the library that runs. */
-uint32_t jsonrpcc_abi_version(void);
-
-/* What a status means, in a few words, for people; also of one that is unknown.
- * Static. */
-const char *jsonrpcc_status_text(jsonrpcc_status status);
-
-/* Say what a reason means, in text[0..size), NUL-terminated and cut if it must
- * be; nothing is written if size is 0. */
-void jsonrpcc_reason_text(int32_t reason, char *text, size_t size);
-
-/* The upper bound of a latency bucket; UINT64_MAX for the last. */
-uint64_t jsonrpcc_latency_bound_us(uint32_t bucket);
-
-/* ---- client ---- */
-
-/* Make a client and begin to connect to all its servers; does not wait.
- *
- * EINVAL: an option is wrong.  ENOMEM, JSONRPCC_SYSTEM + an errno: there are no
- * memory, descriptors (it needs six, and one for each server) or threads for
- * it; nothing is left behind.  why[0..why_size) says which option, where and
- * how, or what is missing, as NUL-terminated text (why may be NULL).  *client
- * is set on OK only. */
-jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
-                                    jsonrpcc_client **client, char *why,
-                                    size_t why_size);
-
-/* Stop: new calls are refused with ECLOSED, pending ones complete with it,
- * notifications still unsent get up to a second to be sent.  Waits up to
- * timeout_ms (-1: for as long as it takes) and returns whether all is done:
- * then no callback runs any more.  From a callback it does not wait and
- * returns false.  Idempotent; the client still has to be freed. */
-bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms);
-
-/* Give the client up, closing it first.  Never blocks, so that finalizers may
- * call it.  No other call on the client may be going on or come later. */
-void jsonrpcc_client_free(jsonrpcc_client *client);
-
-/* Start a call.  *id (may be NULL) names it for jsonrpcc_cancel().
- *
- * Returned anything but OK, nothing was sent and done will never be called:
- * EINVAL (method or params; see jsonrpcc_params_check() for the place),
- * ETOOBIG, EFULL, ENOMEM, ECLOSED; JSONRPCC_SYSTEM + an errno at the first use
- * in a forked child. */
-jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
-                                 const jsonrpcc_call *call, uint64_t *id);
-
-/* Start calls as jsonrpcc_request() does, in their order, but take the lock
- * once for many.  Their sizes are all the same.  Returns how many were
- * accepted; *status is OK, or says why the one behind them was not. */
-size_t jsonrpcc_request_many(jsonrpcc_client *client,
-                             const jsonrpcc_call *calls, size_t count,
-                             jsonrpcc_status *status);
-
-/* End a call with ECANCELLED, unless its outcome is already on its way.  Ids
- * of ended calls, or never given, are ignored. */
-void jsonrpcc_cancel(jsonrpcc_client *client, uint64_t id);
-
-/* Wake the loop for what was submitted with JSONRPCC_CORKED. */
-void jsonrpcc_flush(jsonrpcc_client *client);
-
-/* Count a call that was refused for a bound of the caller's own, as
- * jsonrpcc_request() counts its own EFULL: see refused_full of the stats. */
-void jsonrpcc_refused(jsonrpcc_client *client);
-
-/* The bound of calls in flight, as the client was made; it never changes. */
-uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client);
-
-/* Whether this thread is inside a callback of the client, where what waits is
- * refused. */
-bool jsonrpcc_in_callback(jsonrpcc_client *client);
-
-/* Wait until the call for which this thread got EFULL last could be accepted.
- * False: not within timeout_ms.  True after close as well.  Not from a
- * callback.
- *
- * Threads wait in line: what the first one needs is taken by no other, also not
- * by one that does not wait.  It keeps its place if it submits, or waits again,
- * within 250 ms. */
-bool jsonrpcc_room(jsonrpcc_client *client, int32_t timeout_ms);
-
-/* Say that you keep so many more (or fewer) bytes of what the client received.
- * While more than max_undelivered_bytes are kept, it stops reading from its
- * sockets; deadlines go on. */
-void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes);
-
-/* Have fn(arg, ...) told every event, past ones of this client included, from
- * the thread that drives the loop.  One listener at a time; fn NULL: none.
- * When this returns, the one before does not run any more. */
-void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn,
-                       void *arg);
-
 /* Fill *stats with the counters as they are now; a closed client still has its
  * last ones.  Cheap, but each counter is read by itself: while calls go on they
  * need not add up.  size: sizeof(jsonrpcc_stats) as the caller knows it. */
 void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
                            size_t size);
 
-/* How many servers the servers string names; it never changes. */
-uint32_t jsonrpcc_server_count(jsonrpcc_client *client);
-
-/* Fill *info with the state of a server, counted from 0 in the order of the
- * servers string.  False: there is no such server, and *info is untouched.
- * size: sizeof(jsonrpcc_server_info) as the caller knows it. */
-bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
-                         jsonrpcc_server_info *info, size_t size);
-
-/* Whether params would be accepted (flags: JSONRPCC_LENIENT or 0).  If not,
- * *at is the offset of the fault and *rule says the rule that it breaks. */
-bool jsonrpcc_params_check(const char *params, size_t params_len,
-                           uint32_t flags, size_t *at, const char **rule);
-
-/* Whether servers is a well-formed list; why as in jsonrpcc_client_new(). */
-bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size);
-
-/* What jsonrpcc_defer() is to run. */
-typedef struct jsonrpcc_deferred {
-    struct jsonrpcc_deferred *next; /* the library's */
-    void (*fn)(void *arg);
-    void *arg;
-} jsonrpcc_deferred;
-
-/* Run fn(arg) once, at the end of the loop's turn that is going on: the place
- * to act once for all outcomes that one turn brought.  Only from a done
- * callback; the struct must live until fn runs and is not touched after. */
-void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred);
-
-/* ---- waiter: a signal whose waiter drives the loop meanwhile ---- */
-
-/* A waiter of a client; free it before the client.
- *
- * lazy: this waiter is in no hurry (a dispatcher); it does not take the loop
- * over from threads that wait for a single call.  NULL: errno says why. */
-jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy);
-
-/* Never blocks.  Nobody may be waiting on it, and whoever signals it must have
- * come to an end: a callback that still can is one call too early. */
-void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter);
-
-/* Wait for a signal, and consume it.  EPENDING: none within timeout_ms (-1: no
- * limit; 0 looks once, and sees to it that what was submitted is sent).
- * ECLOSED: none, and the client has stopped.  EDEADLK: called from a callback.
- * EINVAL: another thread waits on it; one at a time may. */
-jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms);
-
-/* Signal: the waiting thread returns, or the next one to wait does at once.
- * Signals do not add up.  Never blocks. */
-void jsonrpcc_signal(jsonrpcc_waiter *waiter);
-
-/* For event loops that must not wait here: drive the client's loop for one turn
- * that does what is to be done now and neither waits nor pauses.  Not from a
- * callback.
- *
- * Call it after submitting with JSONRPCC_CORKED, and when the descriptor of
- * jsonrpcc_poll_fd() is readable.  If the caller is late by some milliseconds
- * the event thread takes over, and so callbacks may run on either.
- *
- * False: another thread drives, and was told of what was submitted, which needs
- * no jsonrpcc_flush(); or the client is closing.  There is nothing to do about
- * it: go on as after true.  While that thread is in a long callback the
- * descriptor may stay readable; a loop that shall not look again and again
- * meanwhile uses jsonrpcc_queue_fd() alone. */
-bool jsonrpcc_poll(jsonrpcc_waiter *waiter);
-
-/* A descriptor to poll for reading, until the client is closed: it belongs to
- * the client.  -1: there is none, and the event thread does it all. */
-int jsonrpcc_poll_fd(jsonrpcc_waiter *waiter);
-
-/* Whether the waiter was inherited by fork(): then it is of no use. */
-bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
-
-/* ---- sync: blocking calls ---- */
-
-/* For one blocking call after another.  NULL: errno says why.  One thread at a
- * time per sync: a second one gets EINVAL.  Free it before the client. */
-jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client);
-
-/* Cancels a pending call, without waiting for its end.  Never blocks; the last
- * outcome is gone with it. */
-void jsonrpcc_sync_free(jsonrpcc_sync *sync);
-
-/* Call and wait up to slice_ms (-1: no limit, 0: only start the call).
- * EPENDING: go on with jsonrpcc_sync_wait().  Otherwise the outcome's status,
- * or why the call was refused: the latter leaves no outcome.  EINVAL: also
- * while a call is pending. EDEADLK: called from a callback.  timeout_ms and
- * flags are those of a jsonrpcc_call; JSONRPCC_NOTIFICATION is ignored. */
-jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
-                                   size_t method_len, const char *params,
-                                   size_t params_len, int32_t timeout_ms,
-                                   uint32_t flags, int32_t slice_ms);
-
-/* Wait for the pending call, up to slice_ms more (0: only look).  EINVAL: there
- * is none, or another thread waits for it. */
-jsonrpcc_status jsonrpcc_sync_wait(jsonrpcc_sync *sync, int32_t slice_ms);
-
-/* Have the pending call end with ECANCELLED, unless its outcome is on its way;
- * either comes from jsonrpcc_sync_wait().  By the sync's own thread only. */
-void jsonrpcc_sync_cancel(jsonrpcc_sync *sync);
-
-/* The last outcome, NULL if there is none.  It and its text belong to the sync
- * and are valid until the next call. */
-const jsonrpcc_outcome *jsonrpcc_sync_outcome(jsonrpcc_sync *sync);
+/* The upper bound of a latency bucket; UINT64_MAX for the last. */
+uint64_t jsonrpcc_latency_bound_us(uint32_t bucket);
 
 /* ---- queue: outcomes for those who fetch ---- */
+
+typedef struct jsonrpcc_queue jsonrpcc_queue;
 
 typedef struct {
     uint64_t token;
@@ -524,18 +497,78 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
 /* As jsonrpcc_room(), for this queue's requests. */
 bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms);
 
-/* Fetch what is there, without waiting; false: nothing, or another thread is
- * fetching. */
+/* Fetch what is there, without waiting.  False: nothing is, so wait, by
+ * jsonrpcc_queue_wait() or until jsonrpcc_queue_fd() is readable; or another
+ * thread is fetching, to whom it belongs. */
 bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue,
                           jsonrpcc_completions *completions);
 
 /* Wait for something to fetch, driving the loop meanwhile.  OK: *completions is
- * filled.  EPENDING: nothing within timeout_ms.  ECLOSED: the client has
- * stopped and all is fetched.  EDEADLK: called from a callback.  EINVAL:
- * another thread waits for it, or fetches. */
+ * filled.  EPENDING: nothing within timeout_ms; wait again.  ECLOSED: the
+ * client has stopped and all is fetched.  EDEADLK: called from a callback.
+ * EINVAL: another thread waits for it, or fetches. */
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
                                     jsonrpcc_completions *completions,
                                     int32_t timeout_ms);
+
+/* Readable when there is something to fetch, after a fetch that gave false.
+ * -1 without JSONRPCC_QUEUE_FD.  Belongs to the queue.
+ *
+ * All that somebody else's event loop needs: submit without JSONRPCC_CORKED,
+ * watch this descriptor alone, and fetch until false when it is readable.  I/O
+ * and deadlines go on in the event thread, however late the loop is; nothing of
+ * yours runs but where you fetch.  See examples/c/loop_epoll.c and, beside it,
+ * the same for libevent, libuv and GLib. */
+int jsonrpcc_queue_fd(jsonrpcc_queue *queue);
+
+/* ---- bindings: what bindings to other languages need besides ---- */
+
+/* The bound of calls in flight, as the client was made; it never changes. */
+uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client);
+
+/* Count a call that was refused for a bound of the caller's own, as
+ * jsonrpcc_request() counts its own EFULL: see refused_full of the stats. */
+void jsonrpcc_refused(jsonrpcc_client *client);
+
+/* Whether this thread is inside a callback of the client, where what waits is
+ * refused. */
+bool jsonrpcc_in_callback(jsonrpcc_client *client);
+
+/* Say that you keep so many more (or fewer) bytes of what the client received.
+ * While more than max_undelivered_bytes are kept, it stops reading from its
+ * sockets; deadlines go on. */
+void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes);
+
+/* What jsonrpcc_defer() is to run.  It never grows. */
+typedef struct jsonrpcc_deferred {
+    struct jsonrpcc_deferred *next; /* the library's */
+    void (*fn)(void *arg);
+    void *arg;
+} jsonrpcc_deferred;
+
+/* Run fn(arg) once, at the end of the loop's turn that is going on: the place
+ * to act once for all outcomes that one turn brought.  Only from a done
+ * callback; the struct must live until fn runs and is not touched after. */
+void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred);
+
+/* For event loops that must not wait here: drive the client's loop for one turn
+ * that does what is to be done now and neither waits nor pauses.  Not from a
+ * callback.
+ *
+ * Call it after submitting with JSONRPCC_CORKED, and when the descriptor of
+ * jsonrpcc_poll_fd() is readable.  If the caller is late by some milliseconds
+ * the event thread takes over, so callbacks may run on either.
+ *
+ * False: another thread drives, and was told of what was submitted; or the
+ * client is closing.  Go on as after true: there is nothing to flush or repeat.
+ * While that thread is in a long callback the descriptor may stay readable; a
+ * loop that must not spin meanwhile uses jsonrpcc_queue_fd() alone. */
+bool jsonrpcc_poll(jsonrpcc_waiter *waiter);
+
+/* A descriptor to poll for reading, until the client is closed: it belongs to
+ * the client.  -1: there is none; never call jsonrpcc_poll(), the event thread
+ * does everything. */
+int jsonrpcc_poll_fd(jsonrpcc_waiter *waiter);
 
 /* As jsonrpcc_poll() and jsonrpcc_poll_fd(), for the queue's waiter.  After it
  * returned true, fetch before you sleep: jsonrpcc_queue_fd() is not rung for
@@ -543,17 +576,13 @@ jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
 bool jsonrpcc_queue_poll(jsonrpcc_queue *queue);
 int jsonrpcc_queue_poll_fd(jsonrpcc_queue *queue);
 
-/* Readable when there is something to fetch, after a fetch that gave false.
- * -1 without JSONRPCC_QUEUE_FD.  Belongs to the queue.
- *
- * All that an event loop of others needs: submit without JSONRPCC_CORKED, watch
- * this descriptor alone, and fetch until false when it is readable.  I/O and
- * deadlines go on in the event thread, however late the loop is; nothing of
- * yours runs but where you fetch.  See examples/c/loop_epoll.c and, beside it,
- * the same for libevent, libuv and GLib. */
-int jsonrpcc_queue_fd(jsonrpcc_queue *queue);
+/* Whether the waiter was inherited by fork(): then it is of no use, and freeing
+ * it does nothing. */
+bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
 
 /* cffi: end */
+
+/* ---- trees: results for those who use json-c ---- */
 
 /* The result, or the error, of an outcome as a json-c tree: yours, to be given
  * back by json_object_put().  NULL is JSON's null, and also what comes of other
