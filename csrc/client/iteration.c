@@ -1,5 +1,7 @@
 #include "client/core.h"
 
+#include "io/clock.h"
+
 #include <time.h>
 
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,

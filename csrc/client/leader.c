@@ -12,6 +12,7 @@
  * stays in a callback; and in an idle or a busy process the watchdog sleeps. */
 
 #include "client/core.h"
+#include "io/clock.h"
 #include "io/thread.h"
 
 #include <assert.h>

@@ -2,6 +2,7 @@
 
 #include "client/core.h"
 #include "client/options.h"
+#include "io/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -7,6 +7,8 @@
 
 #include "client/core.h"
 
+#include "io/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 

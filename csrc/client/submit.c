@@ -2,6 +2,7 @@
 
 #include "client/core.h"
 
+#include "io/clock.h"
 #include "wire/request.h"
 
 #include <errno.h>

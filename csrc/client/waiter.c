@@ -3,6 +3,8 @@
 #include "client/client.h"
 #include "client/core.h"
 
+#include "io/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
 #include "io/loop.h"
 
+#include "io/clock.h"
 #include "io/event_base.h"
 #include "io/socket.h"
 
@@ -11,13 +12,19 @@
 #include <time.h>
 #include <unistd.h>
 
-uint64_t jrc_now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
+struct jrc_loop {
+    struct jrc_sockets sockets; /* first: test_loop.c looks into them */
+    struct event wake_event;
+    struct event timer;
+    uint64_t timer_us; /* when it goes off; JRC_NEVER: it is not set */
+    int wake_fd;
+    int timer_fd;
+    int epoll_fd; /* libevent's, or -1 */
+    _Atomic uint64_t wakeups;
+    atomic_uint wakers; /* threads that may write to wake_fd */
+    bool woken;         /* the eventfd was read: there may be an answer */
+    struct jrc_socket list[];
+};
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
@@ -43,8 +50,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 static int watch(struct jrc_loop *loop, struct event *event, int fd,
                  event_callback_fn fn)
 {
-    if (event_assign(event, loop->base, fd, EV_READ | EV_PERSIST, fn, loop) !=
-        0)
+    if (event_assign(event, loop->sockets.base, fd, EV_READ | EV_PERSIST, fn,
+                     loop) != 0)
         return EINVAL;
     return jrc_event_add(event);
 }
@@ -61,11 +68,11 @@ static int start(struct jrc_loop *loop)
         timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (loop->timer_fd < 0)
         return errno;
-    loop->resolver = jrc_resolver_new(loop->wake_fd);
-    if (loop->resolver == NULL)
+    loop->sockets.resolver = jrc_resolver_new(loop->wake_fd);
+    if (loop->sockets.resolver == NULL)
         return ENOMEM;
-    loop->base = jrc_event_base_new();
-    if (loop->base == NULL)
+    loop->sockets.base = jrc_event_base_new();
+    if (loop->sockets.base == NULL)
         return errno;
     if ((error = watch(loop, &loop->timer, loop->timer_fd, on_timer)) != 0 ||
         (error = watch(loop, &loop->wake_event, loop->wake_fd, on_wake)) != 0)
@@ -80,20 +87,21 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
                               const struct jrc_servers *servers)
 {
     struct jrc_loop *loop =
-        calloc(1, sizeof *loop + servers->count * sizeof loop->sockets[0]);
+        calloc(1, sizeof *loop + servers->count * sizeof loop->list[0]);
 
     if (loop == NULL)
         return NULL;
-    loop->engine = engine;
-    loop->servers = servers;
-    loop->reading = true;
+    loop->sockets.list = loop->list;
+    loop->sockets.engine = engine;
+    loop->sockets.servers = servers;
+    loop->sockets.reading = true;
     loop->timer_us = JRC_NEVER;
     loop->epoll_fd = -1;
-    pthread_mutex_init(&loop->fd_lock, NULL);
+    pthread_mutex_init(&loop->sockets.fd_lock, NULL);
     for (size_t i = 0; i < servers->count; i++) {
-        loop->sockets[i].loop = loop;
-        loop->sockets[i].conn = (uint32_t)i;
-        loop->sockets[i].fd = -1;
+        loop->list[i].all = &loop->sockets;
+        loop->list[i].conn = (uint32_t)i;
+        loop->list[i].fd = -1;
     }
     loop->wake_fd = loop->timer_fd = -1;
     int error = start(loop);
@@ -110,7 +118,7 @@ static void await_wakers(struct jrc_loop *loop)
 {
     struct timespec moment = {.tv_nsec = 20000};
 
-    atomic_store(&loop->asleep, false);
+    atomic_store(&loop->sockets.asleep, false);
     while (atomic_load(&loop->wakers) > 0)
         nanosleep(&moment, NULL);
 }
@@ -124,23 +132,23 @@ static void close_fd(int *fd)
 
 void jrc_loop_close(struct jrc_loop *loop)
 {
-    for (size_t i = 0; i < loop->servers->count; i++)
-        jrc_socket_shut(&loop->sockets[i]);
-    jrc_resolver_free(loop->resolver);
-    loop->resolver = NULL;
+    for (size_t i = 0; i < loop->sockets.servers->count; i++)
+        jrc_socket_shut(&loop->list[i]);
+    jrc_resolver_free(loop->sockets.resolver);
+    loop->sockets.resolver = NULL;
     await_wakers(loop);
-    if (loop->base != NULL && event_initialized(&loop->wake_event))
+    if (loop->sockets.base != NULL && event_initialized(&loop->wake_event))
         event_del(&loop->wake_event);
-    if (loop->base != NULL && event_initialized(&loop->timer))
+    if (loop->sockets.base != NULL && event_initialized(&loop->timer))
         event_del(&loop->timer);
-    pthread_mutex_lock(&loop->fd_lock);
-    if (loop->base != NULL)
-        event_base_free(loop->base);
-    loop->base = NULL;
+    pthread_mutex_lock(&loop->sockets.fd_lock);
+    if (loop->sockets.base != NULL)
+        event_base_free(loop->sockets.base);
+    loop->sockets.base = NULL;
     loop->epoll_fd = -1;
     close_fd(&loop->wake_fd);
     close_fd(&loop->timer_fd);
-    pthread_mutex_unlock(&loop->fd_lock);
+    pthread_mutex_unlock(&loop->sockets.fd_lock);
 }
 
 void jrc_loop_free(struct jrc_loop *loop)
@@ -148,7 +156,7 @@ void jrc_loop_free(struct jrc_loop *loop)
     if (loop == NULL)
         return;
     jrc_loop_close(loop);
-    pthread_mutex_destroy(&loop->fd_lock);
+    pthread_mutex_destroy(&loop->sockets.fd_lock);
     free(loop);
 }
 
@@ -156,8 +164,8 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
 {
     struct jrc_action action;
 
-    while (jrc_engine_next(loop->engine, &action)) {
-        struct jrc_socket *s = &loop->sockets[action.conn];
+    while (jrc_engine_next(loop->sockets.engine, &action)) {
+        struct jrc_socket *s = &loop->list[action.conn];
         switch (action.todo) {
         case JRC_OPEN:
             jrc_socket_attempt(s, now_us);
@@ -205,16 +213,16 @@ bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
     bool woken;
 
     /* One system call in place of two, and a poll is the dearer one. */
-    if (until_us == 0 && jrc_socket_look(loop))
+    if (until_us == 0 && jrc_sockets_look(&loop->sockets))
         return false;
     if (until_us != JRC_NEVER && !set_timer(loop, until_us))
         flags |= EVLOOP_NONBLOCK; /* alone it goes on while there is more */
-    event_base_loop(loop->base, flags);
-    jrc_stay_awake(loop);
+    event_base_loop(loop->sockets.base, flags);
+    jrc_stay_awake(&loop->sockets);
     woken = loop->woken;
     loop->woken = false;
     if (woken)
-        jrc_socket_take_answers(loop);
+        jrc_sockets_take_answers(&loop->sockets);
     return woken;
 }
 
@@ -225,16 +233,16 @@ int jrc_loop_fd(const struct jrc_loop *loop)
 
 void jrc_loop_set_asleep(struct jrc_loop *loop)
 {
-    atomic_store_explicit(&loop->asleep, true, memory_order_relaxed);
+    atomic_store_explicit(&loop->sockets.asleep, true, memory_order_relaxed);
 }
 
 void jrc_loop_wake(struct jrc_loop *loop)
 {
-    if (!atomic_load_explicit(&loop->asleep, memory_order_relaxed))
+    if (!atomic_load_explicit(&loop->sockets.asleep, memory_order_relaxed))
         return;
     atomic_fetch_add(&loop->wakers, 1);
     /* Whoever turns it off writes: one write wakes for all. */
-    if (atomic_exchange(&loop->asleep, false)) {
+    if (atomic_exchange(&loop->sockets.asleep, false)) {
         atomic_fetch_add_explicit(&loop->wakeups, 1, memory_order_relaxed);
         (void)!write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
     }
@@ -248,41 +256,26 @@ uint64_t jrc_loop_wakeups(const struct jrc_loop *loop)
 
 void jrc_loop_set_reading(struct jrc_loop *loop, bool reading)
 {
-    if (loop->reading == reading)
-        return;
-    loop->reading = reading;
-    for (size_t i = 0; i < loop->servers->count; i++) {
-        struct jrc_socket *s = &loop->sockets[i];
-        if (!s->connected)
-            continue;
-        int error = 0;
-        jrc_socket_set_patience(s);
-        if (!reading)
-            event_del(&s->read_event);
-        else
-            error = jrc_event_add(&s->read_event);
-        if (error != 0)
-            jrc_socket_lost(s, error);
-    }
+    jrc_sockets_set_reading(&loop->sockets, reading);
 }
 
 /* ---- fork ---- */
 
 void jrc_loop_lock_fds(struct jrc_loop *loop)
 {
-    pthread_mutex_lock(&loop->fd_lock);
+    pthread_mutex_lock(&loop->sockets.fd_lock);
 }
 
 void jrc_loop_unlock_fds(struct jrc_loop *loop)
 {
-    pthread_mutex_unlock(&loop->fd_lock);
+    pthread_mutex_unlock(&loop->sockets.fd_lock);
 }
 
 void jrc_loop_abandon(struct jrc_loop *loop)
 {
-    for (size_t i = 0; i < loop->servers->count; i++)
-        if (loop->sockets[i].fd >= 0)
-            close(loop->sockets[i].fd);
+    for (size_t i = 0; i < loop->sockets.servers->count; i++)
+        if (loop->list[i].fd >= 0)
+            close(loop->list[i].fd);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
     close_fd(&loop->wake_fd);

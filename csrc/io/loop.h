@@ -1,4 +1,4 @@
-/* The engine's hands: sockets, addresses, one timer and one wake-up, on
+/* The I/O side of the engine: sockets, addresses, one timer and one wake-up, on
  * libevent.  No JSON, no policy.
  *
  * One thread at a time uses a loop, except for jrc_loop_wake(), which any
@@ -13,9 +13,6 @@
 #include <stdint.h>
 
 struct jrc_loop;
-
-/* CLOCK_MONOTONIC in microseconds. */
-uint64_t jrc_now_us(void);
 
 /* The loop borrows the engine, and servers for hosts and ports.  NULL: errno
  * says why, and nothing is left behind. */

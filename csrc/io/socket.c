@@ -1,5 +1,6 @@
 #include "io/socket.h"
 
+#include "io/clock.h"
 #include "io/event_base.h"
 
 #include <errno.h>
@@ -23,20 +24,20 @@ enum { MOST_LOOKS = 15 };
 
 static void set_fd(struct jrc_socket *s, int fd)
 {
-    pthread_mutex_lock(&s->loop->fd_lock);
+    pthread_mutex_lock(&s->all->fd_lock);
     if (s->fd >= 0)
         close(s->fd);
     s->fd = fd;
-    pthread_mutex_unlock(&s->loop->fd_lock);
+    pthread_mutex_unlock(&s->all->fd_lock);
 }
 
 /* A socket that fork() can not catch half-opened. */
 static int open_fd(struct jrc_socket *s, int family)
 {
-    pthread_mutex_lock(&s->loop->fd_lock);
+    pthread_mutex_lock(&s->all->fd_lock);
     s->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int error = s->fd < 0 ? errno : 0;
-    pthread_mutex_unlock(&s->loop->fd_lock);
+    pthread_mutex_unlock(&s->all->fd_lock);
     return error;
 }
 
@@ -59,9 +60,11 @@ static void tune(int fd)
                    sizeof options[i].value);
 }
 
-void jrc_socket_set_patience(struct jrc_socket *s)
+/* While we do not read, a server that waits for us does not either: the kernel
+ * shall not give the connection up for that. */
+static void set_patience(struct jrc_socket *s)
 {
-    int value = s->loop->reading ? USER_TIMEOUT_MS : 0;
+    int value = s->all->reading ? USER_TIMEOUT_MS : 0;
 
     setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
 }
@@ -108,7 +111,7 @@ static int set_writing(struct jrc_socket *s, bool writing)
 void jrc_socket_lost(struct jrc_socket *s, int32_t reason)
 {
     jrc_socket_shut(s);
-    jrc_engine_lost(s->loop->engine, s->conn, reason, jrc_now_us());
+    jrc_engine_lost(s->all->engine, s->conn, reason, jrc_now_us());
 }
 
 /* ---- established connections ---- */
@@ -116,7 +119,7 @@ void jrc_socket_lost(struct jrc_socket *s, int32_t reason)
 /* Receive once.  False: the connection is over, or out of memory. */
 static bool receive(struct jrc_socket *s, int32_t *reason)
 {
-    struct jrc_engine *engine = s->loop->engine;
+    struct jrc_engine *engine = s->all->engine;
     size_t room;
     char *space = jrc_engine_space(engine, s->conn, &room);
 
@@ -126,8 +129,8 @@ static bool receive(struct jrc_socket *s, int32_t *reason)
     }
     ssize_t n = recv(s->fd, space, room, MSG_DONTWAIT);
     if (n > 0) {
-        s->loop->hot = s->loop->last == s ? s : NULL;
-        s->loop->last = s;
+        s->all->hot = s->all->last == s ? s : NULL;
+        s->all->last = s;
         jrc_engine_received(engine, s->conn, (size_t)n, jrc_now_us());
         return true;
     }
@@ -144,43 +147,43 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    jrc_stay_awake(s->loop);
+    jrc_stay_awake(s->all);
     if (s->connected && !receive(s, &reason))
         jrc_socket_lost(s, reason);
 }
 
-bool jrc_socket_look(struct jrc_loop *loop)
+bool jrc_sockets_look(struct jrc_sockets *sockets)
 {
-    struct jrc_socket *s = loop->hot;
+    struct jrc_socket *s = sockets->hot;
     int32_t reason;
 
-    loop->hot = NULL;
-    if (s == NULL || !s->connected || !loop->reading ||
-        loop->looks == MOST_LOOKS) {
-        loop->looks = 0;
+    sockets->hot = NULL;
+    if (s == NULL || !s->connected || !sockets->reading ||
+        sockets->looks == MOST_LOOKS) {
+        sockets->looks = 0;
         return false;
     }
-    loop->looks++;
-    jrc_stay_awake(loop);
+    sockets->looks++;
+    jrc_stay_awake(sockets);
     if (!receive(s, &reason)) {
         jrc_socket_lost(s, reason);
         return true;
     }
-    return loop->hot == s;
+    return sockets->hot == s;
 }
 
 /* A send failed: responses that came before are still in the kernel. */
 static void lose_after_reading(struct jrc_socket *s, int32_t reason)
 {
     int32_t ignored;
-    uint32_t dropped = s->loop->engine->conns[s->conn].todo & JRC_SHUT;
+    uint32_t dropped = s->all->engine->conns[s->conn].todo & JRC_SHUT;
 
     for (int i = 0; i < LAST_READS && dropped == 0; i++) {
         char probe;
         if (recv(s->fd, &probe, 1, MSG_DONTWAIT | MSG_PEEK) <= 0 ||
             !receive(s, &ignored))
             break;
-        dropped = s->loop->engine->conns[s->conn].todo & JRC_SHUT;
+        dropped = s->all->engine->conns[s->conn].todo & JRC_SHUT;
     }
     if (dropped == 0)
         jrc_socket_lost(s, reason);
@@ -188,7 +191,7 @@ static void lose_after_reading(struct jrc_socket *s, int32_t reason)
 
 void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us)
 {
-    struct jrc_engine *engine = s->loop->engine;
+    struct jrc_engine *engine = s->all->engine;
     size_t len;
     const char *bytes = jrc_engine_output(engine, s->conn, &len);
 
@@ -205,6 +208,26 @@ void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us)
     int error = set_writing(s, n < 0 || (size_t)n < len);
     if (error != 0)
         lose_after_reading(s, error);
+}
+
+void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading)
+{
+    if (sockets->reading == reading)
+        return;
+    sockets->reading = reading;
+    for (size_t i = 0; i < sockets->servers->count; i++) {
+        struct jrc_socket *s = &sockets->list[i];
+        if (!s->connected)
+            continue;
+        int error = 0;
+        set_patience(s);
+        if (!reading)
+            event_del(&s->read_event);
+        else
+            error = jrc_event_add(&s->read_event);
+        if (error != 0)
+            jrc_socket_lost(s, error);
+    }
 }
 
 /* ---- attempts ---- */
@@ -230,17 +253,17 @@ static void finish_connect(struct jrc_socket *s)
     if (error == 0 && is_self(s->fd))
         error = ECONNREFUSED;
     set_writing(s, false);
-    if (error == 0 && s->loop->reading)
+    if (error == 0 && s->all->reading)
         error = jrc_event_add(&s->read_event);
     if (error != 0) {
         jrc_socket_try_next(s, error);
         return;
     }
     s->connected = true;
-    if (!s->loop->reading)
-        jrc_socket_set_patience(s);
+    if (!s->all->reading)
+        set_patience(s);
     forget_addresses(s);
-    jrc_engine_opened(s->loop->engine, s->conn, jrc_now_us());
+    jrc_engine_opened(s->all->engine, s->conn, jrc_now_us());
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -249,7 +272,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    jrc_stay_awake(s->loop);
+    jrc_stay_awake(s->all);
     if (s->fd < 0)
         return;
     if (s->connected)
@@ -261,7 +284,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 /* Begin to connect; 0 or an errno. */
 static int begin(struct jrc_socket *s, const struct addrinfo *address)
 {
-    struct jrc_loop *loop = s->loop;
+    struct jrc_sockets *sockets = s->all;
     int error = open_fd(s, address->ai_family);
 
     if (error != 0)
@@ -270,10 +293,10 @@ static int begin(struct jrc_socket *s, const struct addrinfo *address)
     if (connect(s->fd, address->ai_addr, address->ai_addrlen) != 0 &&
         errno != EINPROGRESS)
         return errno;
-    if (event_assign(&s->read_event, loop->base, s->fd, EV_READ | EV_PERSIST,
+    if (event_assign(&s->read_event, sockets->base, s->fd, EV_READ | EV_PERSIST,
                      on_readable, s) != 0 ||
-        event_assign(&s->write_event, loop->base, s->fd, EV_WRITE | EV_PERSIST,
-                     on_writable, s) != 0)
+        event_assign(&s->write_event, sockets->base, s->fd,
+                     EV_WRITE | EV_PERSIST, on_writable, s) != 0)
         return EINVAL;
     return set_writing(s, true);
 }
@@ -288,7 +311,7 @@ void jrc_socket_try_next(struct jrc_socket *s, int32_t reason)
         s->next = address->ai_next;
         reason = begin(s, address);
         if (reason == 0) {
-            jrc_engine_connecting(s->loop->engine, s->conn, jrc_now_us());
+            jrc_engine_connecting(s->all->engine, s->conn, jrc_now_us());
             return;
         }
         set_fd(s, -1);
@@ -305,8 +328,8 @@ static void use_addresses(struct jrc_socket *s, struct addrinfo *list)
 
 void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
 {
-    struct jrc_loop *loop = s->loop;
-    const struct jrc_server *server = &loop->servers->list[s->conn];
+    struct jrc_sockets *sockets = s->all;
+    const struct jrc_server *server = &sockets->servers->list[s->conn];
     struct addrinfo *list = jrc_resolver_numeric(server->host, server->port);
 
     if (list != NULL) {
@@ -317,11 +340,11 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
         jrc_socket_try_next(s, JSONRPCC_RESOLVE);
         return;
     }
-    jrc_engine_connecting(loop->engine, s->conn, now_us);
+    jrc_engine_connecting(sockets->engine, s->conn, now_us);
     if (s->resolving)
         return; /* the answer to the attempt before will do */
-    int error =
-        jrc_resolver_ask(loop->resolver, s->conn, server->host, server->port);
+    int error = jrc_resolver_ask(sockets->resolver, s->conn, server->host,
+                                 server->port);
     s->resolving = error == 0;
     if (error != 0)
         jrc_socket_lost(s, error);
@@ -335,15 +358,16 @@ static int32_t reason_of(int error)
     return JSONRPCC_RESOLVE + (error < 0 ? error : EAI_FAIL);
 }
 
-void jrc_socket_take_answers(struct jrc_loop *loop)
+void jrc_sockets_take_answers(struct jrc_sockets *sockets)
 {
     struct addrinfo *list;
     uint32_t conn;
     int error;
 
-    while (jrc_resolver_take(loop->resolver, &conn, &list, &error)) {
-        struct jrc_socket *s = &loop->sockets[conn];
-        bool wanted = loop->servers->list[conn].state == JRC_SERVER_CONNECTING;
+    while (jrc_resolver_take(sockets->resolver, &conn, &list, &error)) {
+        struct jrc_socket *s = &sockets->list[conn];
+        bool wanted =
+            sockets->servers->list[conn].state == JRC_SERVER_CONNECTING;
         s->resolving = false;
         if (wanted && list != NULL)
             use_addresses(s, list);

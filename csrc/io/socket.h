@@ -1,9 +1,9 @@
-/* The sockets of a loop, one a connection: what loop.c and socket.c share. */
+/* The sockets of a loop, one a connection. */
 
 #ifndef JRC_SOCKET_H
 #define JRC_SOCKET_H
 
-#include "io/loop.h"
+#include "engine/engine.h"
 #include "io/resolver.h"
 
 #include <event2/event.h>
@@ -11,9 +11,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct jrc_sockets;
+
 /* The socket of one connection, and its attempts. */
 struct jrc_socket {
-    struct jrc_loop *loop;
+    struct jrc_sockets *all;
     uint32_t conn;
     int fd; /* -1: none.  Changed under fd_lock only */
     bool connected;
@@ -24,34 +26,26 @@ struct jrc_socket {
     struct event read_event, write_event;
 };
 
-struct jrc_loop {
+/* The sockets, and what they have in common. */
+struct jrc_sockets {
+    struct jrc_socket *list;
     struct jrc_engine *engine;
-    const struct jrc_servers *servers;
+    const struct jrc_servers *servers; /* as many as there are sockets */
     struct jrc_resolver *resolver;
     struct event_base *base;
-    struct event wake_event;
-    struct event timer;
-    uint64_t timer_us; /* when it goes off; JRC_NEVER: it is not set */
-    int wake_fd;
-    int timer_fd;
-    int epoll_fd; /* libevent's, or -1 */
-    _Atomic uint64_t wakeups;
-    atomic_uint wakers; /* threads that may write to wake_fd */
-    atomic_bool asleep; /* a write to wake_fd is needed, and will do */
+    pthread_mutex_t fd_lock;
+    atomic_bool asleep; /* a write is needed to wake the loop, and will do */
     bool reading;
     struct jrc_socket *last; /* that data came from */
     struct jrc_socket *hot;  /* the same, if the data before came from it too */
     unsigned looks;          /* at it, since the last real poll */
-    bool woken;              /* the eventfd was read: there may be an answer */
-    pthread_mutex_t fd_lock;
-    struct jrc_socket sockets[];
 };
 
 /* Nobody needs to wake the loop any more: first thing in every event callback.
  */
-static inline void jrc_stay_awake(struct jrc_loop *loop)
+static inline void jrc_stay_awake(struct jrc_sockets *sockets)
 {
-    atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+    atomic_store_explicit(&sockets->asleep, false, memory_order_relaxed);
 }
 
 /* Begin an attempt to connect, go on to the next address of one, or end it and
@@ -63,18 +57,17 @@ void jrc_socket_shut(struct jrc_socket *s);
 /* The connection, or the whole attempt, is over: tell the engine. */
 void jrc_socket_lost(struct jrc_socket *s, int32_t reason);
 
-/* While we do not read, a server that waits for us does not either: the kernel
- * shall not give the connection up for that. */
-void jrc_socket_set_patience(struct jrc_socket *s);
-
 /* Send what the engine has for it, once. */
 void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us);
 
 /* Receive where data is likely.  False: there was none, or it is time to poll
  * the others. */
-bool jrc_socket_look(struct jrc_loop *loop);
+bool jrc_sockets_look(struct jrc_sockets *sockets);
 
 /* Take what the resolver has found. */
-void jrc_socket_take_answers(struct jrc_loop *loop);
+void jrc_sockets_take_answers(struct jrc_sockets *sockets);
+
+/* Read from all of them, or from none. */
+void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading);
 
 #endif
