@@ -1,13 +1,95 @@
-/* The bytes of a connection: what it is to send, what of that went, and what it
- * received. */
-
-#include "engine/engine.h"
+#include "engine/connection.h"
 
 #include "engine/dispatch.h"
 #include "wire/netstring.h"
 #include "wire/response.h"
 
 #include <errno.h>
+
+/* An idempotent call is sent at most so often: a request that kills servers
+ * must not kill them all. */
+#define MAX_SENDS 3
+
+/* ---- up and down ---- */
+
+void jrc_engine_connecting(struct jrc_engine *engine, uint32_t i,
+                           uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    conn->deadline_us = now_us + engine->limits.connect_timeout_us;
+    jrc_route_attend(engine, conn->deadline_us);
+}
+
+void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    jrc_add(&engine->conns[i].connects, 1);
+    engine->conns[i].deadline_us = JRC_NEVER;
+    engine->conns[i].orphans = (struct jrc_orphans){0};
+    engine->conns[i].rejected_us = 0;
+    jrc_servers_up(engine->servers, i, now_us);
+    jrc_route_publish(engine, i);
+    jrc_route_tell(engine, JSONRPCC_CONNECTED, i, 0, now_us);
+    jrc_route_review(engine, now_us);
+}
+
+/* A sent call whose connection is gone: once more if that is allowed. */
+static void lose(struct jrc_engine *engine, struct jrc_call *call,
+                 int32_t reason, uint64_t now_us)
+{
+    if ((call->flags & JSONRPCC_IDEMPOTENT) == 0 || call->sends >= MAX_SENDS ||
+        engine->closing) {
+        jrc_route_fail(engine, call, JSONRPCC_ECONNLOST, reason, now_us);
+        return;
+    }
+    jrc_call_list_remove(engine->calls, &engine->conns[call->server].sent,
+                         call);
+    jrc_add(&engine->counters.resent, 1);
+    jrc_route_call(engine, call, call->copy, call->frame_len, now_us);
+}
+
+/* After the state of its server has changed: what that means for the calls. */
+void jrc_conn_let_go(struct jrc_engine *engine, uint32_t i, bool was_up,
+                     int32_t reason, uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    jrc_add(was_up ? &conn->losses : &conn->attempts_failed, 1);
+    atomic_store_explicit(&conn->reason, reason, memory_order_relaxed);
+    jrc_route_publish(engine, i);
+    /* The deadline of an attempt that is over is no reason to wake up. */
+    jrc_route_attend(engine, now_us);
+    if (was_up)
+        jrc_route_tell(engine, JSONRPCC_LOST, i, reason, now_us);
+    else if (!conn->unreachable)
+        jrc_route_tell(engine, JSONRPCC_UNREACHABLE, i, reason, now_us);
+    conn->unreachable = !was_up;
+    jrc_input_clear(&conn->in);
+    engine->shared.start = engine->shared.end = 0;
+    while (conn->sent.count > 0)
+        lose(engine, &engine->calls->slots[conn->sent.first], reason, now_us);
+    atomic_store_explicit(&conn->in_flight, 0, memory_order_relaxed);
+    /* A frame that had begun to leave never arrives whole: it may move too. */
+    conn->out.written = 0;
+    conn->blocked = false;
+    jrc_route_unload(engine, i, now_us);
+    jrc_route_review(engine, now_us);
+}
+
+void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
+                     uint64_t now_us)
+{
+    bool was_up = engine->servers->list[i].state != JRC_SERVER_CONNECTING;
+
+    jrc_servers_down(engine->servers, i, now_us, jrc_route_roll(engine));
+    jrc_conn_let_go(engine, i, was_up, reason, now_us);
+    /* Who waits all the time for a server asks again each time. */
+    if (engine->outlook == JRC_OUTLOOK_DOWN &&
+        !jrc_frames_empty(&engine->waiting))
+        jrc_route_ask(engine, now_us);
+}
+
+/* ---- bytes ---- */
 
 /* The call that a response of connection i is for, or NULL. */
 static struct jrc_call *match(const struct jrc_engine *engine, uint32_t i,

@@ -11,100 +11,7 @@
 #ifndef JRC_ENGINE_H
 #define JRC_ENGINE_H
 
-#include "engine/call_table.h"
-#include "engine/counters.h"
-#include "engine/inbox.h"
-#include "engine/outbox.h"
-#include "engine/servers.h"
-#include "jsonrpcc.h"
-
-enum jrc_todo {
-    JRC_OPEN = 1,         /* begin an attempt: its first address */
-    JRC_NEXT_ADDRESS = 2, /* the address took too long: try the next one */
-    JRC_SHUT = 4,         /* close the socket; say nothing */
-    JRC_WRITE = 8         /* there is output */
-};
-
-/* What calls that find no server may expect. */
-enum jrc_outlook {
-    JRC_OUTLOOK_READY,
-    JRC_OUTLOOK_PENDING, /* a first attempt is under way */
-    JRC_OUTLOOK_DOWN,    /* all are known to be down */
-    JRC_OUTLOOK_HOPELESS /* ... and no attempt will be made any more */
-};
-
-struct jrc_action {
-    uint32_t conn;
-    uint32_t todo; /* one of enum jrc_todo */
-};
-
-/* What the engine tells its owner while it works.  The sink must not call the
- * engine back. */
-struct jrc_sink {
-    void *arg;
-    void (*outcome)(void *arg, const struct jrc_call *call,
-                    const jsonrpcc_outcome *outcome);
-    void (*event)(void *arg, const jsonrpcc_event *event);
-};
-
-enum { JRC_ORPHANS = 8 };
-
-/* What went out on a connection and belongs to no call any more, though it may
- * still be answered: an error without an id may mean it. */
-struct jrc_orphans {
-    uint64_t ids[JRC_ORPHANS]; /* of calls that timed out or were cancelled */
-    uint8_t count;
-    bool more; /* or something that no later response can settle */
-};
-
-struct jrc_conn {
-    struct jrc_frames out;
-    struct jrc_input in;
-    struct jrc_call_list sent;
-    struct jrc_orphans orphans;
-    uint64_t deadline_us; /* of the address being tried, or of a trial */
-    uint64_t rejected_us; /* when an error without an id was last told */
-    bool blocked;         /* the socket did not take all that was there */
-    bool unreachable;     /* the last attempt failed, and that was told */
-    uint32_t todo;        /* actions not fetched yet */
-    uint32_t todo_next;   /* chains connections that have some */
-    /* Read by other threads: */
-    _Atomic int32_t state; /* enum jrc_server_state */
-    _Atomic int32_t reason;
-    _Atomic uint64_t since_us;
-    _Atomic uint64_t in_flight;
-    _Atomic uint64_t connects, losses, attempts_failed;
-    _Atomic uint64_t sends, responses, timeouts;
-    _Atomic uint64_t bytes_sent, bytes_received;
-};
-
-struct jrc_limits {
-    unsigned max_depth;
-    size_t max_response; /* payload bytes */
-    uint64_t connect_timeout_us;
-};
-
-struct jrc_engine {
-    struct jrc_servers *servers;
-    struct jrc_conn *conns;
-    struct jrc_calls *calls;
-    struct jrc_limits limits;
-    struct jrc_sink sink;
-    struct jrc_counters counters;
-    struct jrc_frames waiting; /* for a server */
-    struct jrc_frames spare;   /* empty: memory for the next output */
-    struct jrc_shared_input shared;
-    uint32_t todo_first; /* chain of connections with actions */
-    uint32_t last_group; /* that a call went to */
-    uint64_t conns_us;   /* the soonest that a connection needs attention */
-    uint64_t random;
-    uint64_t reading_us; /* since when sockets are read; JRC_NEVER: they are
-                            not, as the consumer is behind */
-    uint64_t chosen;     /* the only call that may be a trial; 0: any */
-    size_t held_bytes;   /* in waiting and in all outputs */
-    enum jrc_outlook outlook; /* of waiting calls */
-    bool closing;
-};
+#include "engine/state.h"
 
 /* The engine borrows servers and calls.  False: out of memory. */
 bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
@@ -135,27 +42,5 @@ void jrc_engine_close(struct jrc_engine *engine, uint64_t now_us,
                       uint64_t linger_us);
 /* Whether, after close, nothing is left to wait for. */
 bool jrc_engine_finished(const struct jrc_engine *engine);
-
-/* ---- what happens to a connection ---- */
-
-/* An address is being tried: the connect timeout begins. */
-void jrc_engine_connecting(struct jrc_engine *engine, uint32_t i,
-                           uint64_t now_us);
-void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
-/* The attempt failed, or the connection is gone. */
-void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
-                     uint64_t now_us);
-
-/* Where to receive, and that n bytes were received.  NULL: out of memory. */
-char *jrc_engine_space(struct jrc_engine *engine, uint32_t i, size_t *room);
-void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
-                         uint64_t now_us);
-
-/* The bytes to send, *len may be 0; and that n of them (0: the socket is full)
- * went. */
-const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
-                              size_t *len);
-void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
-                     uint64_t now_us);
 
 #endif

@@ -1,7 +1,5 @@
 #include "engine/trial.h"
 
-#include "engine/dispatch.h"
-
 void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];

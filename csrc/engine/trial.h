@@ -4,7 +4,7 @@
 #ifndef JRC_TRIAL_H
 #define JRC_TRIAL_H
 
-#include "engine/engine.h"
+#include "engine/state.h"
 
 /* If servers are to be tried, choose who of the new calls may do that: the one
  * that loses least if it fails. */

@@ -1,5 +1,6 @@
 #include "io/socket.h"
 
+#include "engine/connection.h"
 #include "io/clock.h"
 #include "io/event_base.h"
 

@@ -4,6 +4,7 @@
 #ifndef RIG_H
 #define RIG_H
 
+#include "engine/connection.h"
 #include "engine/engine.h"
 
 enum { RIG_LOG = 4096, RIG_REQUEST = 64 };

@@ -7,6 +7,7 @@
 #ifndef SIM_H
 #define SIM_H
 
+#include "engine/connection.h"
 #include "engine/engine.h"
 #include "sim_check.h"
 

@@ -1,0 +1,37 @@
+/* One connection: that it comes up or goes down, the bytes that it is to send,
+ * what of them went, and what it received.
+ *
+ * The I/O side tells the engine of these.  Connection i belongs to server i of
+ * the list.  Times are monotonic microseconds. */
+
+#ifndef JRC_CONNECTION_H
+#define JRC_CONNECTION_H
+
+#include "engine/state.h"
+
+/* An address is being tried: the connect timeout begins. */
+void jrc_engine_connecting(struct jrc_engine *engine, uint32_t i,
+                           uint64_t now_us);
+void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
+/* The attempt failed, or the connection is gone. */
+void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
+                     uint64_t now_us);
+
+/* Where to receive, and that n bytes were received.  NULL: out of memory. */
+char *jrc_engine_space(struct jrc_engine *engine, uint32_t i, size_t *room);
+void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
+                         uint64_t now_us);
+
+/* The bytes to send, *len may be 0; and that n of them (0: the socket is full)
+ * went. */
+const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
+                              size_t *len);
+void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
+                     uint64_t now_us);
+
+/* The state of its server has changed, and the connection is gone: what that
+ * means for the calls.  The engine's own, and of jrc_engine_lost(). */
+void jrc_conn_let_go(struct jrc_engine *engine, uint32_t i, bool was_up,
+                     int32_t reason, uint64_t now_us);
+
+#endif

@@ -1,0 +1,46 @@
+#include "engine/state.h"
+
+void jrc_route_want(struct jrc_engine *engine, uint32_t i, uint32_t todo)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    if (conn->todo == 0) {
+        conn->todo_next = engine->todo_first;
+        engine->todo_first = i;
+    }
+    conn->todo |= todo;
+}
+
+void jrc_route_attend(struct jrc_engine *engine, uint64_t at_us)
+{
+    if (at_us < engine->conns_us)
+        engine->conns_us = at_us;
+}
+
+void jrc_route_tell(struct jrc_engine *engine, jsonrpcc_event_kind kind,
+                    uint32_t i, int32_t reason, uint64_t now_us)
+{
+    jsonrpcc_event event = {kind, (int32_t)i, reason, now_us};
+
+    engine->sink.event(engine->sink.arg, &event);
+}
+
+void jrc_route_publish(struct jrc_engine *engine, uint32_t i)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+    const struct jrc_server *server = &engine->servers->list[i];
+
+    atomic_store_explicit(&conn->state, (int32_t)server->state,
+                          memory_order_relaxed);
+    atomic_store_explicit(&conn->since_us, server->since_us,
+                          memory_order_relaxed);
+}
+
+/* xorshift64* */
+uint32_t jrc_route_roll(struct jrc_engine *engine)
+{
+    engine->random ^= engine->random >> 12;
+    engine->random ^= engine->random << 25;
+    engine->random ^= engine->random >> 27;
+    return (uint32_t)((engine->random * 0x2545f4914f6cdd1dULL) >> 32);
+}
