@@ -4,6 +4,7 @@
 
 #include "api/bulk.h"
 #include "client/options.h"
+#include "engine/servers_parse.h"
 #include "wire/request.h"
 
 #include <errno.h>

@@ -2,6 +2,7 @@
 
 #include "client/core.h"
 #include "client/options.h"
+#include "engine/servers_parse.h"
 #include "io/clock.h"
 
 #include <errno.h>

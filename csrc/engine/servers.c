@@ -2,6 +2,9 @@
 
 #include "engine/servers.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* Fill ready with the servers in that state of the best group that has any. */
 static bool take_rotation(struct jrc_servers *servers,
                           enum jrc_server_state state)
@@ -57,6 +60,15 @@ static void set_state(struct jrc_servers *servers, size_t i,
     servers->list[i].state = state;
     servers->list[i].since_us = now_us;
     rebuild(servers);
+}
+
+void jrc_servers_clear(struct jrc_servers *servers)
+{
+    for (size_t i = 0; i < servers->count; i++)
+        free(servers->list[i].host);
+    free(servers->list);
+    free(servers->ready);
+    memset(servers, 0, sizeof *servers);
 }
 
 void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,

@@ -75,11 +75,7 @@ struct jrc_servers {
     int32_t max_attempts; /* to reconnect in a row; -1: no bound */
 };
 
-/* Read "host1:port1,priority1 [::1]:port2,priority2".  The priority may be
- * left out (1).  0; or nothing is allocated: ENOMEM, or EINVAL, and then
- * why[0..why_size) says what is wrong and at which offset. */
-int jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
-                      size_t why_size);
+/* Release what the list owns. */
 void jrc_servers_clear(struct jrc_servers *servers);
 
 /* Set the policy's numbers and let the first attempts begin. */

@@ -1,6 +1,6 @@
 /* The servers string: hosts, ports and priorities, and the groups they make. */
 
-#include "engine/servers.h"
+#include "engine/servers_parse.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -193,13 +193,4 @@ int jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
 failed:
     jrc_servers_clear(servers);
     return reader.error;
-}
-
-void jrc_servers_clear(struct jrc_servers *servers)
-{
-    for (size_t i = 0; i < servers->count; i++)
-        free(servers->list[i].host);
-    free(servers->list);
-    free(servers->ready);
-    memset(servers, 0, sizeof *servers);
 }

@@ -1,4 +1,4 @@
-#include "wire/json_text.h"
+#include "wire/json_recover.h"
 
 #include <string.h>
 

@@ -1,7 +1,6 @@
 #include "wire/json_scan.h"
 
 #include "wire/json_string.h"
-#include "wire/json_text.h"
 
 #include <stdint.h>
 #include <string.h>

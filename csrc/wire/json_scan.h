@@ -5,40 +5,10 @@
 #ifndef JRC_JSON_SCAN_H
 #define JRC_JSON_SCAN_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "wire/json_text.h"
 
 /* No max_depth is larger than this: it sizes a bit stack, 512 bytes. */
 #define JRC_JSON_DEPTH_MAX 4096
-
-enum jrc_json_type {
-    JRC_JSON_NONE,
-    JRC_JSON_NULL,
-    JRC_JSON_FALSE,
-    JRC_JSON_TRUE,
-    JRC_JSON_NUMBER,
-    JRC_JSON_STRING,
-    JRC_JSON_ARRAY,
-    JRC_JSON_OBJECT,
-};
-
-enum jrc_json_error {
-    JRC_JSON_OK,
-    JRC_JSON_SYNTAX,
-    JRC_JSON_UTF8,
-    JRC_JSON_DEPTH,
-};
-
-/* A member of the top-level object that the caller wants.  The caller sets
- * name (in ASCII, unescaped) and name_len; a scan sets the rest. */
-struct jrc_json_member {
-    const char *name;
-    size_t name_len;
-    enum jrc_json_type type; /* NONE: absent */
-    unsigned count;          /* how often the name occurs */
-    const char *text;        /* the first value, borrowed from the text */
-    size_t len;              /* its exact span, a string's quotes included */
-};
 
 struct jrc_json_report {
     enum jrc_json_error error;
@@ -72,20 +42,5 @@ static inline const char *jrc_json_skip(const char *p, const char *end)
  * NULL if none does.  What stands behind it, up to end, is not looked at. */
 const char *jrc_json_value_end(const char *text, const char *end,
                                unsigned max_depth);
-
-/* Whether text can stand between quotes as it is: ASCII, and neither a control
- * character, a quote nor a backslash. */
-bool jrc_json_is_plain(const char *text, size_t len);
-
-/* Find members in text that jrc_json_scan() refused, so that the call it was
- * meant for can be told.  True if any was found.
- *
- * Strings are skipped, brackets counted, nothing is validated, at any depth.
- * type is a guess from the first byte of the value, NONE if there is none; the
- * span is everything up to the comma or brace that ends the value, so check it
- * before use.  A value which the text or a stray bracket cuts off is not
- * reported, lest "id":12 be taken from "id":123. */
-bool jrc_json_salvage(const char *text, size_t len,
-                      struct jrc_json_member *members, size_t member_count);
 
 #endif

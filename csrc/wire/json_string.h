@@ -1,15 +1,12 @@
 /* Reading strings, 16 bytes at once with SSE2 and 8 without (or if JRC_NO_SIMD
- * is defined).  For json_scan.c alone, which is why so much is inline.
- *
- * A plain byte stands for itself and needs no look of its own: ASCII, and
- * neither a control character, a quote nor a backslash. */
+ * is defined).  For json_scan.c alone, which is why so much is inline. */
 #ifndef JRC_JSON_STRING_H
 #define JRC_JSON_STRING_H
 
+#include "wire/json_plain.h"
 #include "wire/json_text.h"
 
 #include <stdint.h>
-#include <string.h>
 
 #if defined(__SSE2__) && !defined(JRC_NO_SIMD)
 #include <emmintrin.h>
@@ -54,25 +51,6 @@ JRC_INLINE const unsigned char *jrc_json_refuse_syntax(
 /* The rest of a string, p being any place in it. */
 const unsigned char *jrc_json_string_rest(struct jrc_json_reader *reader,
                                           const unsigned char *p);
-
-extern const bool jrc_json_is_special[256]; /* bytes that are not plain */
-
-#define JRC_JSON_WORD 8
-
-/* 0 if all bytes of the word at p are plain.  With one bit flipped a quote is
- * 0x20, next to the control characters.  The subtractions borrow only above a
- * byte that is not plain, so no other word looks like one. */
-JRC_INLINE uint64_t jrc_json_special_word(const unsigned char *p)
-{
-    const uint64_t ones = UINT64_MAX / 255;
-    uint64_t bytes;
-
-    memcpy(&bytes, p, sizeof bytes);
-    uint64_t below = (bytes ^ ones * 0x02) - ones * 0x21;
-    uint64_t backslash = (bytes ^ ones * '\\') - ones;
-
-    return (below | backslash | bytes) & ones * 0x80;
-}
 
 #if JRC_JSON_BLOCK == 16
 

@@ -1,13 +1,44 @@
-/* What the readers of JSON text share: bytes, and how members are found. */
+/* What is known of JSON text by all who read it: types, errors, white space,
+ * and how members are found. */
 #ifndef JRC_JSON_TEXT_H
 #define JRC_JSON_TEXT_H
 
-#include "wire/json_scan.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 /* For the few branches per byte that the scanner's speed hangs on. */
 #define JRC_INLINE static inline __attribute__((always_inline))
 #define JRC_LIKELY(condition) __builtin_expect((condition) ? 1 : 0, 1)
 #define JRC_UNLIKELY(condition) __builtin_expect((condition) ? 1 : 0, 0)
+
+enum jrc_json_type {
+    JRC_JSON_NONE,
+    JRC_JSON_NULL,
+    JRC_JSON_FALSE,
+    JRC_JSON_TRUE,
+    JRC_JSON_NUMBER,
+    JRC_JSON_STRING,
+    JRC_JSON_ARRAY,
+    JRC_JSON_OBJECT,
+};
+
+enum jrc_json_error {
+    JRC_JSON_OK,
+    JRC_JSON_SYNTAX,
+    JRC_JSON_UTF8,
+    JRC_JSON_DEPTH,
+};
+
+/* A member of the top-level object that the caller wants.  The caller sets
+ * name (in ASCII, unescaped) and name_len; a scan sets the rest. */
+struct jrc_json_member {
+    const char *name;
+    size_t name_len;
+    enum jrc_json_type type; /* NONE: absent */
+    unsigned count;          /* how often the name occurs */
+    const char *text;        /* the first value, borrowed from the text */
+    size_t len;              /* its exact span, a string's quotes included */
+};
 
 /* The type that a value has by its first byte; NONE if none begins so. */
 extern const unsigned char jrc_json_type_of[256];

@@ -1,6 +1,7 @@
 #include "wire/request.h"
 
 #include "wire/decimal.h"
+#include "wire/json_plain.h"
 #include "wire/json_scan.h"
 #include "wire/netstring.h"
 

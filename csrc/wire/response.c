@@ -1,5 +1,6 @@
 #include "wire/response.h"
 
+#include "wire/json_recover.h"
 #include "wire/json_scan.h"
 
 #include <stdbool.h>

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "portable_scan.h"
+#include "wire/json_recover.h"
 #undef jrc_json_scan
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

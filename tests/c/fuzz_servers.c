@@ -1,6 +1,6 @@
 /* Whatever the text: a list that is accepted says the same when it is written
  * out and read again, its groups are in order, and a refusal says why. */
-#include "engine/servers.h"
+#include "engine/servers_parse.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -11,17 +11,14 @@ bool portable_scan(const char *text, size_t len, unsigned max_depth,
 
 const char *portable_value_end(const char *text, const char *end,
                                unsigned max_depth);
-bool portable_is_plain(const char *text, size_t len);
 
 #ifndef JRC_NO_SIMD
 #define JRC_NO_SIMD
 #endif
 #define jrc_json_scan portable_scan
 #define jrc_json_value_end portable_value_end
-#define jrc_json_is_plain portable_is_plain
 #define jrc_json_set_error portable_set_error
 #define jrc_json_string_rest portable_string_rest
-#define jrc_json_is_special portable_is_special
 #include "wire/json_scan.c"
 #include "wire/json_string.c"
 

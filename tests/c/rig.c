@@ -1,5 +1,6 @@
 #include "rig.h"
 
+#include "engine/servers_parse.h"
 #include "wire/netstring.h"
 #include "wire/request.h"
 

@@ -4,7 +4,7 @@
 #define SERVERS_CHECK_H
 
 #include "check.h"
-#include "engine/servers.h"
+#include "engine/servers_parse.h"
 
 #define BASE 1000000
 #define CAP 10000000

@@ -1,5 +1,6 @@
 /* One run: the loop around the engine, and what must hold when
  * the faults are gone. */
+#include "engine/servers_parse.h"
 #include "rig.h"
 #include "sim.h"
 

@@ -1,6 +1,6 @@
 #include "check.h"
+#include "wire/json_recover.h"
 #include "wire/json_scan.h"
-#include "wire/json_text.h"
 
 #include <stdlib.h>
 #include <string.h>

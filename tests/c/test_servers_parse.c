@@ -2,7 +2,7 @@
 #include "fault_here.h"
 
 #include "check.h"
-#include "engine/servers.h"
+#include "engine/servers_parse.h"
 
 #include <stdlib.h>
 #include <string.h>
