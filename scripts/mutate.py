@@ -34,6 +34,7 @@ FILES = [
     "engine",
     "outbox",
     "inbox",
+    "json_plain",
     "json_recover",
     "json_scan",
     "json_string",
@@ -42,6 +43,7 @@ FILES = [
     "netstring",
     "response",
     "dispatch",
+    "state",
     "servers_parse",
     "servers",
     "connection",
@@ -72,6 +74,7 @@ TESTS = {
 }
 ENGINE = ["test_engine", "test_engine_output", "test_engine_servers", "test_suspect"]
 FIRST = {
+    "json_plain": ["test_json_scan", "test_request"],
     "json_string": ["test_json_scan", "fuzz_json_scan"],
     "json_text": ["test_json_members", "test_json_scan"],
     "json_recover": ["test_json_members"],
@@ -79,6 +82,7 @@ FIRST = {
     "response": ["test_response", "test_engine"],
     "engine": ENGINE,
     "dispatch": ENGINE,
+    "state": ENGINE,
     "servers_parse": ["fuzz_servers"],
     "connection": ENGINE,
 }
