@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._delivery import PAUSE, Rest, tell_event
+from jsonrpcc._delivery import PAUSE, Delivery
 from jsonrpcc._errors import ClientClosed
 from jsonrpcc._host import check_threads
 from jsonrpcc._jsonrpcc import ffi, lib
@@ -19,6 +19,7 @@ from jsonrpcc._records import refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jsonrpcc._delivery import Calls
     from jsonrpcc._session import Session
 
 EFULL: int = lib.JSONRPCC_EFULL
@@ -28,6 +29,55 @@ ROOM_CHECK = 0.02
 
 SOON, LATER = 0.001, 0.02
 """Seconds between two looks whether the core has ended, at first and at last."""
+
+
+class FutureDelivery(Delivery):
+    """To futures; what is repeated finds them done."""
+
+    guarded = Exception
+    repeatable = True
+
+    def __init__(
+        self,
+        session: Session,
+        completions: Any,
+        calls: Calls,
+        log: Log,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(session, completions, calls, log)
+        self._loop = loop
+        self._looks_at_log = False
+
+    def finish(
+        self,
+        entry: tuple[asyncio.Future[Any], str],
+        result: Any,
+        error: Exception | None,
+    ) -> None:
+        """Set the future, unless it was cancelled meanwhile."""
+        future, _ = entry
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def tell(self, record: Any) -> None:
+        """As of the base class; and see that the log is flushed."""
+        super().tell(record)
+        self._look_at_log()
+
+    def _look_at_log(self, *, again: bool = False) -> None:
+        """Have the log tell what it keeps back, when it is time."""
+        if again:
+            self._looks_at_log = False
+            self.log.flush()
+        if self.log.wait_ms > 0 and not self._looks_at_log:
+            self._looks_at_log = True
+            look = partial(self._look_at_log, again=True)
+            self._loop.call_later(self.log.wait_ms / 1000, look)
 
 
 class Channel:
@@ -53,9 +103,8 @@ class Channel:
         self.pid = os.getpid()
         self._session = session
         self._log = Log()
-        self._looks_at_log = False
         self._futures: Any = None
-        self._rest: Any = None
+        self._rest: FutureDelivery | None = None
         self._fds: list[int] = []
         self._on_end: Callable[[], object] = lambda: None
         self._is_closing = False
@@ -66,15 +115,8 @@ class Channel:
         """Have *futures* told what comes; *on_end* is called at the end, once."""
         self._futures = futures
         self._on_end = on_end
-        self._rest = Rest(
-            self.completions,
-            futures,
-            self._session,
-            undecoded=self._session.outcomes.undecoded,
-            guarded=Exception,
-            finish=self._finish,
-            repeatable=True,
-            tell=self._tell,
+        self._rest = FutureDelivery(
+            self._session, self.completions, futures, self._log, self.loop
         )
         # The second one is for the client's sockets: this loop drives them while
         # it is awake, and no other thread has to be woken for a call.
@@ -108,39 +150,6 @@ class Channel:
             self.loop.call_later(PAUSE, self._futures.fetch)
             return False
         return True
-
-    @staticmethod
-    def _finish(
-        entry: tuple[asyncio.Future[Any], str], result: Any, error: Exception | None
-    ) -> None:
-        future, _ = entry
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    def _tell(self, event: Any) -> None:
-        try:
-            tell_event(self._log, self._session, event)
-        except Exception as error:
-            # As with any callback of the loop's; what follows must not miss its
-            # turn.
-            message = f"on_event {self._session.on_event!r} failed"
-            context = {"message": message, "exception": error}
-            self.loop.call_exception_handler(context)
-        self._look_at_log()
-
-    def _look_at_log(self, *, again: bool = False) -> None:
-        """Have the log tell what it keeps back, when it is time."""
-        if again:
-            self._looks_at_log = False
-            self._log.flush()
-        if self._log.wait_ms > 0 and not self._looks_at_log:
-            self._looks_at_log = True
-            look = partial(self._look_at_log, again=True)
-            self.loop.call_later(self._log.wait_ms / 1000, look)
 
     # ---- the wait for room ----------------------------------------------------
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from jsonrpcc._session import view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jsonrpcc._errors import JsonRpcError
     from jsonrpcc._log import Log
     from jsonrpcc._session import Session
+
+_GOOD_NEWS = ("connected", "trusted", "back")
 
 PAUSE = 0.01
 """Seconds until memory is asked for again, where there was none."""
@@ -28,44 +28,65 @@ class Calls(Protocol):
         """Forget the entry; takes no memory."""
 
 
-class Rest:
+class Delivery:
     """
     Delivers one outcome after the other, and none twice.
 
     What an outcome takes of memory is made before its call is let go of.  So where
     there is none, nothing is lost: the completions itself tells what is left of it, and
     the next deliver() goes on there.
+
+    Attributes:
+        guarded: What a codec or a listener may raise, and no more is made of it than
+            that a result was refused, or an event heard.
+        repeatable: It is no harm to finish a call twice, and it is finished before
+            it is let go of.  So an exception from outside, that of a signal handler,
+            loses no outcome.
     """
 
-    def __init__(
-        self,
-        completions: Any,
-        calls: Calls,
-        session: Session,
-        *,
-        undecoded: Callable[[str, Any, Any], Exception],
-        guarded: type[BaseException],
-        finish: Callable[[Any, Any, Any], None],
-        repeatable: bool,
-        tell: Callable[[Any], None],
-    ) -> None:
-        """
-        *guarded* is what a codec may raise and is taken for a refusal.
+    guarded: ClassVar[type[BaseException]]
+    repeatable: ClassVar[bool]
 
-        *repeatable*: it is no harm to finish a call twice, and it is finished before
-        it is let go of.  So an exception from outside, that of a signal handler,
-        loses no outcome.
-        """
+    def __init__(
+        self, session: Session, completions: Any, calls: Calls, log: Log
+    ) -> None:
+        self.session = session
+        self.log = log
         self._completions = completions
         self._at = 0
         self._calls = calls
-        self._decode = session.codec.decode
-        self._outcomes = session.outcomes
-        self._undecoded = undecoded
-        self._guarded = guarded
-        self._finish = finish
-        self._repeatable = repeatable
-        self._tell = tell
+
+    # ---- for whom it is: a subclass tells -------------------------------------
+
+    def finish(self, entry: Any, result: Any, error: Any) -> None:
+        """Tell the outcome of a call: *result*, or *error* if that is not None."""
+        raise NotImplementedError
+
+    def undecoded(self, method: str, cause: Any, origin: Any) -> Any:
+        """Return what finish() is given for a result that the codec refused."""
+        return self.session.outcomes.undecoded(method, cause, origin)
+
+    def tell(self, record: Any) -> None:
+        """Log an event, one line a change of state, and hand it to the listener."""
+        session, log = self.session, self.log
+        try:
+            event = session.outcomes.event(record)
+            log.write(
+                logging.INFO if event.kind in _GOOD_NEWS else logging.WARNING,
+                (event.kind, event.server),
+                "%s %s%s",
+                event.server,
+                event.kind.replace("_", " "),
+                f": {event.reason}" if event.reason else "",
+            )
+            if session.on_event is not None:
+                session.on_event(event)
+        except self.guarded as error:
+            kind = None  # one of its own
+            what = "on_event %r failed"
+            log.write(logging.ERROR, kind, what, session.on_event, error=error)
+
+    # ---- what is delivered ----------------------------------------------------
 
     # Each of these ends with the frame that knew a callback, or the loop would
     # hold on to the last one until the next fetch.  And each is short: to handle an
@@ -77,9 +98,9 @@ class Rest:
         start = completions.starts[i] - completions.starts[0] + 1
         text = view(completions.results + start, completions.lens[i])
         try:
-            return self._decode(text), None
-        except self._guarded as cause:
-            return None, self._undecoded(method, cause, completions.origins[i])
+            return self.session.codec.decode(text), None
+        except self.guarded as cause:
+            return None, self.undecoded(method, cause, completions.origins[i])
 
     def _deliver_result(self) -> None:
         """One of the results can not be decoded: that is its call's matter alone."""
@@ -87,15 +108,15 @@ class Rest:
         token, following = completions.tokens[i], i + 1
         entry = calls.get(token)
         result, error = (None, None) if entry is None else self._decoded(i, entry[-1])
-        if entry is not None and self._repeatable:
-            self._finish(entry, result, error)
+        if entry is not None and self.repeatable:
+            self.finish(entry, result, error)
         is_last = following == completions.count
         self._at = following
         if is_last:
             completions.count = self._at = 0
         calls.discard(token)
-        if entry is not None and not self._repeatable:
-            self._finish(entry, result, error)
+        if entry is not None and not self.repeatable:
+            self.finish(entry, result, error)
 
     def _deliver_failure(self) -> None:
         completions, calls, i = self._completions, self._calls, self._at
@@ -104,16 +125,16 @@ class Rest:
         entry = calls.get(token)
         error: JsonRpcError | None = None
         if entry is not None:
-            error = self._outcomes.error(failure.outcome, entry[-1])
-            if self._repeatable:
-                self._finish(entry, None, error)
+            error = self.session.outcomes.error(failure.outcome, entry[-1])
+            if self.repeatable:
+                self.finish(entry, None, error)
         is_last = following == completions.failure_count
         self._at = following
         if is_last:
             completions.failure_count = self._at = 0
         calls.discard(token)
-        if entry is not None and not self._repeatable:
-            self._finish(entry, None, error)
+        if entry is not None and not self.repeatable:
+            self.finish(entry, None, error)
 
     def _deliver_event(self) -> None:
         """Tell an event; one that there is no memory to tell is missed."""
@@ -121,7 +142,7 @@ class Rest:
         self._at = i + 1
         if self._at == completions.event_count:
             completions.event_count = self._at = 0
-        self._tell(completions.events[i])
+        self.tell(completions.events[i])
 
     def deliver(self) -> bool:
         """
@@ -142,32 +163,3 @@ class Rest:
                 self._deliver_event()
             else:
                 return True
-
-
-_GOOD_NEWS = ("connected", "trusted", "back")
-
-
-def tell_event(log: Log, session: Session, record: Any) -> None:
-    """Log an event, one line a change of state, and hand it to the listener."""
-    event = session.outcomes.event(record)
-    log.write(
-        logging.INFO if event.kind in _GOOD_NEWS else logging.WARNING,
-        (event.kind, event.server),
-        "%s %s%s",
-        event.server,
-        event.kind.replace("_", " "),
-        f": {event.reason}" if event.reason else "",
-    )
-    on_event = session.on_event
-    if on_event is None:
-        return
-    try:
-        on_event(event)
-    except Exception as error:  # noqa: BLE001
-        tell_failed_listener(log, on_event, error)
-
-
-def tell_failed_listener(log: Log, on_event: Any, error: BaseException) -> None:
-    """Log what a listener raised."""
-    kind = None  # one of its own
-    log.write(logging.ERROR, kind, "on_event %r failed", on_event, error=error)

@@ -9,7 +9,7 @@ import time
 from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
-from jsonrpcc._delivery import PAUSE, Rest, tell_event, tell_failed_listener
+from jsonrpcc._delivery import PAUSE, Delivery
 from jsonrpcc._errors import Cancelled, RemoteError, refused
 from jsonrpcc._host import check_threads
 from jsonrpcc._jsonrpcc import ffi, lib
@@ -43,6 +43,40 @@ class DispatcherLog(Log):
         """Log what a callback raised."""
         kind = "callback", method
         self.write(logging.ERROR, kind, "callback of %r failed", method, error=error)
+
+
+class CallbackDelivery(Delivery):
+    """
+    To callbacks.
+
+    Whatever one raises, SystemExit and asyncio.CancelledError too, must not end the
+    thread that runs them all.
+    """
+
+    guarded = BaseException
+    repeatable = False
+    log: DispatcherLog
+
+    def finish(self, entry: Entry, result: Any, error: JsonRpcError | None) -> None:
+        """Run one of the callbacks; without on_error, log the error."""
+        on_result, on_error, method = entry
+        try:
+            if error is None:
+                if on_result is not None:
+                    on_result(result)
+            elif on_error is not None:
+                on_error(error)
+            elif not isinstance(error, Cancelled):
+                # str() of a remote error is the server's message and no more.
+                what = repr(error) if isinstance(error, RemoteError) else error
+                kind = "error", method, type(error)
+                self.log.write(logging.ERROR, kind, "%s (no on_error was given)", what)
+        except BaseException as raised:
+            self.log.report(method, raised)
+
+    def undecoded(self, method: str, cause: BaseException, origin: Any) -> JsonRpcError:
+        """Return the error for on_error, which is a JsonRpcError always."""
+        return self.session.outcomes.undecodable(method, cause, origin)
 
 
 _running: dict[int, Dispatcher] = {}  # by the threads that run callbacks
@@ -81,23 +115,13 @@ class Dispatcher:
         if self.worker.has_begun():
             return
         completions = ffi.new("jsonrpcc_completions *")
-        # Not an attribute: it knows us.
-        rest = Rest(
-            completions,
-            self.calls,
-            self._session,
-            undecoded=self._session.outcomes.undecodable,
-            guarded=BaseException,
-            finish=self._finish,
-            repeatable=False,
-            tell=self._tell,
-        )
+        rest = CallbackDelivery(self._session, completions, self.calls, self._log)
         try:
             self.worker.start(self._run, completions, rest)
         except RuntimeError as error:
             raise refused(errno.EAGAIN) from error
 
-    def _run(self, completions: Any, rest: Rest) -> None:
+    def _run(self, completions: Any, rest: Delivery) -> None:
         """Fetch and deliver until the client is closed and all is delivered."""
         address = int(ffi.cast("uintptr_t", completions))
         queue, log = self.queue, self._log
@@ -128,31 +152,6 @@ class Dispatcher:
         self._idle.ring()
         log.flush(everything=True)
         _running.pop(ident, None)
-
-    # Whatever a callback raises, SystemExit and asyncio.CancelledError too, must
-    # not end that thread either.
-
-    def _finish(self, entry: Entry, result: Any, error: JsonRpcError | None) -> None:
-        on_result, on_error, method = entry
-        try:
-            if error is None:
-                if on_result is not None:
-                    on_result(result)
-            elif on_error is not None:
-                on_error(error)
-            elif not isinstance(error, Cancelled):
-                # str() of a remote error is the server's message and no more.
-                what = repr(error) if isinstance(error, RemoteError) else error
-                kind = "error", method, type(error)
-                self._log.write(logging.ERROR, kind, "%s (no on_error was given)", what)
-        except BaseException as raised:
-            self._log.report(method, raised)
-
-    def _tell(self, event: Any) -> None:
-        try:
-            tell_event(self._log, self._session, event)
-        except BaseException as error:
-            tell_failed_listener(self._log, self._session.on_event, error)
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[bool]:
