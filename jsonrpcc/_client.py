@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from jsonrpcc._base import Base
 from jsonrpcc._blocking import blocking_for
-from jsonrpcc._dispatcher import Dispatcher
+from jsonrpcc._dispatcher import Dispatcher, settle
 from jsonrpcc._errors import JsonRpcError
 from jsonrpcc._map import Bulk
 from jsonrpcc._options import milliseconds
@@ -37,12 +37,16 @@ class _Future(concurrent.futures.Future[Any]):
     It keeps the client until the outcome, which would be `ClientClosed` otherwise.
     """
 
-    __slots__ = ("call", "client")  # setting them takes no memory
+    __slots__ = ("call", "client", "error", "result_")  # setting them takes no memory
+
+    _done_callbacks: list[Callable[[Any], object]]
 
     def __init__(self) -> None:
         super().__init__()
         self.call: Call | None = None
         self.client: Client | None = None
+        self.result_: Any = None
+        self.error: BaseException | None = None
 
     def cancel(self) -> bool:
         cancelled = super().cancel()
@@ -52,15 +56,36 @@ class _Future(concurrent.futures.Future[Any]):
 
     def deliver(self, result: Any) -> None:
         self.client = None
-        if self.set_running_or_notify_cancel():
-            self.set_result(result)
+        self.result_ = result
+        settle(self)
 
     def fail(self, error: JsonRpcError) -> None:
         self.client = None
-        if self.set_running_or_notify_cancel():
-            # No memory to decode a result is no fault of the response.
-            cause = error.__cause__
-            self.set_exception(cause if isinstance(cause, MemoryError) else error)
+        # No memory to decode a result is no fault of the response.
+        cause = error.__cause__
+        self.error = cause if isinstance(cause, MemoryError) else error
+        settle(self)
+
+    def is_locked_here(self) -> bool:
+        condition: Any = self._condition
+        return bool(condition._is_owned())  # noqa: SLF001
+
+    def settle(self, *, wait: bool) -> bool:
+        if not self._condition.acquire(blocking=wait):
+            return False
+        try:
+            if not self.set_running_or_notify_cancel():
+                return True
+            told, self._done_callbacks = self._done_callbacks, []  # but not locked
+            if self.error is None:
+                self.set_result(self.result_)
+            else:
+                self.set_exception(self.error)
+        finally:
+            self._condition.release()
+        self._done_callbacks = told
+        self._invoke_callbacks()  # type: ignore[attr-defined]
+        return True
 
 
 class Client(_Methods, Base):

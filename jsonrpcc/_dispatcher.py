@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import errno
 import logging
 import time
 from _thread import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jsonrpcc._delivery import PAUSE, Delivery
 from jsonrpcc._errors import Cancelled, RemoteError, refused
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 OK: int = lib.JSONRPCC_OK
 _GOES_ON = (OK, lib.JSONRPCC_EPENDING)
+
+SOON_MS = 1
+"""Until a future is tried again whose lock was not free."""
 
 
 class DispatcherLog(Log):
@@ -82,6 +86,31 @@ class CallbackDelivery(Delivery):
 _running: dict[int, Dispatcher] = {}  # by the threads that run callbacks
 
 
+class Future(Protocol):
+    """What is told its outcome by `settle`."""
+
+    def settle(self, *, wait: bool) -> bool:
+        """Tell those who wait; False: its lock is not free, and nothing was done."""
+
+    def is_locked_here(self) -> bool:
+        """Whether this thread holds its lock."""
+
+
+def settle(future: Future) -> None:
+    """
+    In a callback: tell a future's outcome, at once or when its lock is free.
+
+    Whoever holds it may be interrupted by a signal handler that waits for this
+    thread: by close(), or for another outcome.  So it is not waited for.
+    """
+    if future.settle(wait=False):
+        return
+    try:
+        _running[get_ident()].unsettled.append(future)
+    except MemoryError:
+        future.settle(wait=True)
+
+
 class Dispatcher:
     """
     The thread that fetches outcomes and runs callbacks.
@@ -104,6 +133,8 @@ class Dispatcher:
         self._session = session
         self._idle = Bell()
         self._delivering = False  # what has left `calls` may still run
+        self._has_all = False  # there is nothing more to come
+        self.unsettled: collections.deque[Future] = collections.deque()
 
     def start(self) -> None:
         """
@@ -124,20 +155,24 @@ class Dispatcher:
     def _run(self, completions: Any, rest: Delivery) -> None:
         """Fetch and deliver until the client is closed and all is delivered."""
         address = int(ffi.cast("uintptr_t", completions))
-        queue, log = self.queue, self._log
+        queue, log, unsettled = self.queue, self._log, self.unsettled
         wait = lib.jsonrpcc_queue_wait
         deliver = self.calls.deliver
         deliver_rest = rest.deliver
         self.calls.adopt()
         ident = get_ident()
         _running[ident] = self
-        while (status := wait(queue, completions, log.wait_ms)) in _GOES_ON:
+        while (
+            status := wait(queue, completions, SOON_MS if unsettled else log.wait_ms)
+        ) in _GOES_ON:
             if log.wait_ms > 0:
                 log.flush()
-            if status != OK:
+            if status != OK and not unsettled:
                 continue
             self._delivering = True
-            done = deliver(address)
+            if unsettled:
+                self._settle()
+            done = status != OK or deliver(address)
             # The outcomes of all calls come through this thread: nothing may end
             # it, and none of them may be lost.  Outside of the try there is
             # nothing that takes memory, not even an int above 256.
@@ -149,9 +184,31 @@ class Dispatcher:
             self._delivering = False
             if self._idle and not self.calls:
                 self._idle.ring()
+        self._has_all = True
         self._idle.ring()
+        while unsettled:
+            self._settle()
+            time.sleep(SOON_MS / 1000)
         log.flush(everything=True)
         _running.pop(ident, None)
+
+    def _settle(self) -> None:
+        """Try each once more."""
+        unsettled = self.unsettled
+        for _ in range(len(unsettled)):
+            try:
+                is_settled = unsettled[0].settle(wait=False)
+            except BaseException as error:
+                self._log.report("submit", error)
+                is_settled = True
+            if is_settled:
+                unsettled.popleft()
+            else:
+                unsettled.rotate(-1)
+
+    def _is_settled(self) -> bool:
+        """Whether all is but what only this thread can let be settled."""
+        return all(future.is_locked_here() for future in list(self.unsettled))
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[bool]:
@@ -187,9 +244,17 @@ class Dispatcher:
 
     def _is_idle(self) -> bool:
         # In this order: a call leaves `calls` only while we are delivering.
-        return not self.calls and not self._delivering
+        return not self.calls and not self._delivering and self._is_settled()
 
     def await_end(self, seconds: float = -1) -> bool:
         """Wait until all is delivered, in a closed client; at most for so long."""
         self.start()  # for one that came between us and our thread
-        return self.worker.join(seconds)
+        deadline = float("inf") if seconds < 0 else time.monotonic() + seconds
+        while not self.worker.join(
+            max(0.0, min(SLICE_MS / 1000, deadline - time.monotonic()))
+        ):
+            if self._has_all and self._is_settled():
+                break
+            if time.monotonic() >= deadline:
+                return False
+        return True

@@ -36,8 +36,10 @@ def check(server, how, kind, number, least, **options):
     [
         ("moments", "construct", 61, 10),
         ("moments", "request", 5, 20),
+        ("moments", "submit", 5, 20),
         ("moments", "drain", 7, 10),
         ("moments", "close", 23, 5),
+        ("closing", "submit", 17, 5),
         ("child", "request", 97, 3),
         ("collector", "call_unusually", 1, 2),
         ("signals", "request", 100, 100),
@@ -47,7 +49,8 @@ def test_a_use_may_be_interrupted_by_others(server, how, kind, step, least):
     check(server, how, kind, step, least)
 
 
-ALL = ["request", "call", "call_unusually", "notify", "bulk", "drain", "look", "close"]
+ALL = ["request", "submit", "call", "call_unusually", "notify", "bulk", "drain",
+       "look", "close"]  # fmt: skip
 
 
 @pytest.mark.slow
@@ -57,6 +60,7 @@ ALL = ["request", "call", "call_unusually", "notify", "bulk", "drain", "look", "
     [
         ("moments", "construct", NEAR),
         *(("moments", kind, NEAR) for kind in ALL),
+        *(("closing", kind, NEAR) for kind in ALL),
         *(("child", kind, 3) for kind in ALL),
         *(("collector", kind, NEAR) for kind in ("construct", *ALL)),
         *(("signals", kind, 3000) for kind in ALL if kind != "close"),

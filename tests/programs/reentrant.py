@@ -2,6 +2,7 @@
 Use a client from inside of its own uses; reports what happened, as JSON.
 
     reentrant.py moments KIND STEP ADDRESS    at every STEPth bytecode of such a use
+    reentrant.py closing KIND STEP ADDRESS    the same, and the client is closed there
     reentrant.py child KIND STEP ADDRESS      the same, at the first use after fork()
     reentrant.py collector KIND STEP ADDRESS  at every STEPth run of the collector
     reentrant.py signals KIND COUNT ADDRESS   COUNT times, from a signal handler
@@ -19,6 +20,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 import warnings
 
@@ -87,7 +89,9 @@ turn = itertools.count()
 
 def interrupt(client):
     """What a handler does: never raises, whatever has become of the client."""
-    inner = INNER[next(turn) % len(INNER)]
+    inner = close if how == "closing" else INNER[next(turn) % len(INNER)]
+    if threading.current_thread() is not threading.main_thread():
+        inner = call  # the client's own thread waits for no callback
     try:
         inner(client)
     except ClientClosed:
@@ -180,6 +184,23 @@ def moments(within):
     return 0
 
 
+def closing():
+    """Close within one use after the other: it may end as it likes, but it ends."""
+    for at in itertools.count(random.Random(1).randint(1, number), number):
+        with Client(address, timeout=LIMIT) as client:
+            moment = Moment(at, client)
+            with traced(moment), contextlib.suppress(ClientClosed, AssertionError):
+                OUTER[kind](client)
+            if not moment.has_come() or problems:
+                return at // number
+            try:
+                client.submit("echo")
+            except ClientClosed:
+                continue
+            problems.append(f"not closed at {at}")
+    return 0
+
+
 def ended(pid):
     """Return the exit code of a child; None: it hangs, and is killed."""
     end = time.monotonic() + 2 * LIMIT
@@ -256,6 +277,8 @@ def main():
         seen = children()
     elif how == "signals":
         seen = signals()
+    elif how == "closing":
+        seen = closing()
     else:
         seen = moments(traced if how == "moments" else collected)
     print(json.dumps({"moments": seen, "problems": problems}))
