@@ -92,9 +92,11 @@ setup_soak() {
 # JSONRPCC_PEERS=required makes tests fail where one of these is missing.
 setup_peers() {
     missing=
-    for tool in haproxy:haproxy nginx:nginx-light; do
+    for tool in haproxy:haproxy nginx:nginx-light kamailio:kamailio sipp:sip-tester; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
     done
+    ls /usr/lib/*/kamailio/modules/app_python3.so >/dev/null 2>&1 ||
+        missing="$missing kamailio-python3-modules"
     for library in glib-2.0:libglib2.0-dev libuv:libuv1-dev libevent:libevent-dev; do
         pkg-config --exists "${library%:*}" || missing="$missing ${library#*:}"
     done

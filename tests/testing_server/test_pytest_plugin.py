@@ -2,8 +2,8 @@
 
 import sys
 
+import peers
 import pytest
-from support import peers
 
 pytest_plugins = ["pytester"]
 
