@@ -1,15 +1,32 @@
 /* The arguments of a call: the usual ones, and what Python code makes of
  * others. */
 
-#include "python/module.h"
+#include "python/arguments.h"
 
 #include <math.h>
 #include <string.h>
 
 struct spd_names spd_names;
 
+static bool intern(PyObject **name, const char *text)
+{
+    *name = PyUnicode_InternFromString(text);
+    return *name != NULL;
+}
+
+bool spd_names_init(void)
+{
+    return intern(&spd_names.params, "params") &&
+           intern(&spd_names.on_result, "on_result") &&
+           intern(&spd_names.on_error, "on_error") &&
+           intern(&spd_names.timeout, "timeout") &&
+           intern(&spd_names.idempotent, "idempotent") &&
+           intern(&spd_names.wait_for_ready, "wait_for_ready") &&
+           intern(&spd_names.block, "block");
+}
+
 /* A bool as a flag.  False: it is something else that Python takes for one. */
-bool spd_read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
+static bool read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
 {
     if (value == Py_True)
         *flags |= flag;
@@ -17,7 +34,7 @@ bool spd_read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
 }
 
 /* Seconds to milliseconds, rounded up, as jsonrpcc._options.milliseconds(). */
-bool spd_read_timeout(PyObject *value, int32_t *ms)
+static bool read_timeout(PyObject *value, int32_t *ms)
 {
     if (value == Py_None) {
         *ms = 0;
@@ -32,7 +49,7 @@ bool spd_read_timeout(PyObject *value, int32_t *ms)
     return true;
 }
 
-bool spd_read_method(struct spd_arguments *a, PyObject *method)
+static bool read_method(struct spd_arguments *a, PyObject *method)
 {
     a->method = method;
     a->method_text = PyUnicode_AsUTF8AndSize(method, &a->method_len);
@@ -43,12 +60,12 @@ static bool read_keyword(struct spd_arguments *a, const struct spd_style *style,
                          PyObject *name, PyObject *value)
 {
     if (name == spd_names.timeout)
-        return spd_read_timeout(value, &a->timeout_ms);
+        return read_timeout(value, &a->timeout_ms);
     if (name == spd_names.idempotent)
         return (style->flags & JSONRPCC_IDEMPOTENT) != 0 &&
-               spd_read_flag(value, JSONRPCC_IDEMPOTENT, &a->flags);
+               read_flag(value, JSONRPCC_IDEMPOTENT, &a->flags);
     if (name == spd_names.wait_for_ready)
-        return spd_read_flag(value, JSONRPCC_WAIT_FOR_READY, &a->flags);
+        return read_flag(value, JSONRPCC_WAIT_FOR_READY, &a->flags);
     if (name == spd_names.block && style->block) {
         a->block = value == Py_True;
         return value == Py_True || value == Py_False;
@@ -79,7 +96,7 @@ static bool read_usual(struct spd_arguments *a, const struct spd_style *style,
     for (Py_ssize_t i = 0; i < named; i++)
         if (!read_keyword(a, style, PyTuple_GetItem(kwnames, i), args[n + i]))
             return false;
-    if (spd_read_method(a, args[0]))
+    if (read_method(a, args[0]))
         return true;
     PyErr_Clear();
     return false;
@@ -121,7 +138,7 @@ bool spd_read_prepared(struct spd_arguments *a, PyObject *prepared)
              PyArg_ParseTuple(prepared, "UOiIpOO", &method, &a->text,
                               &a->timeout_ms, &a->flags, &block, &a->on_result,
                               &a->on_error) &&
-             spd_read_method(a, method)) {
+             read_method(a, method)) {
         a->block = block != 0;
         Py_INCREF(a->text);
         return true;

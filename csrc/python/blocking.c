@@ -3,7 +3,12 @@
  * Each waiting thread has a sync of its own; those not in use are kept.  The
  * GIL is given up while waiting, and signals are looked at between slices. */
 
-#include "python/module.h"
+#include "python/blocking.h"
+
+#include "python/arguments.h"
+#include "python/codec.h"
+#include "python/object.h"
+#include "python/room.h"
 
 enum { KEPT = 16 };
 

@@ -3,7 +3,7 @@
  * It knows no callback, so it can be part of no cycle and needs no help of the
  * garbage collector. */
 
-#include "python/module.h"
+#include "python/call.h"
 
 #include <stddef.h>
 #include <structmember.h>

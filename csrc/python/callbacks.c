@@ -1,6 +1,13 @@
 /* jsonrpcc._speedups.Callbacks: calls whose outcomes go to callbacks. */
 
-#include "python/module.h"
+#include "python/callbacks.h"
+
+#include "python/arguments.h"
+#include "python/call.h"
+#include "python/calls.h"
+#include "python/hush.h"
+#include "python/object.h"
+#include "python/room.h"
 
 struct callbacks {
     PyObject_HEAD struct spd_calls calls;

@@ -1,4 +1,4 @@
-#include "python/module.h"
+#include "python/calls.h"
 
 bool spd_calls_init(struct spd_calls *calls, PyObject *client, PyObject *queue,
                     PyObject *handle, PyObject *keep, PyObject *codec,
@@ -54,16 +54,4 @@ PyObject *spd_calls_discard(struct spd_calls *calls, PyObject *token)
         return NULL;
     spd_entries_discard(&calls->entries, number);
     Py_RETURN_NONE;
-}
-
-void spd_dealloc(PyObject *object)
-{
-    PyTypeObject *type = Py_TYPE(object);
-    inquiry clear = (inquiry)PyType_GetSlot(type, Py_tp_clear);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
-    PyObject_GC_UnTrack(object);
-    clear(object);
-    release(object);
-    Py_DECREF(type);
 }

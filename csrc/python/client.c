@@ -4,7 +4,10 @@
  * A base class, so that they are methods like any other: patching, overriding,
  * signatures and references to them work as they do with Python code. */
 
-#include "python/module.h"
+#include "python/client.h"
+
+#include "python/blocking.h"
+#include "python/callbacks.h"
 
 struct client {
     PyObject_HEAD PyObject *callbacks; /* NULL: not open in this process */

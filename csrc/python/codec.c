@@ -1,6 +1,6 @@
 /* Between Python objects and JSON text: the functions of a jsonrpcc Codec. */
 
-#include "python/module.h"
+#include "python/codec.h"
 
 #include <string.h>
 

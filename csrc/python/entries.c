@@ -1,4 +1,4 @@
-#include "python/module.h"
+#include "python/entries.h"
 
 #include <stdlib.h>
 

@@ -5,6 +5,8 @@
 
 #include "python/futures.h"
 
+#include "python/object.h"
+
 bool spd_futures_call_soon(struct futures *self, PyObject **method,
                            const char *name)
 {

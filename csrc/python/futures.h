@@ -1,10 +1,11 @@
 /* jsonrpcc._speedups.Futures, in two rooms: futures.c has the object and
  * submits, deliver.c delivers. */
 
-#ifndef JRC_FUTURES_H
-#define JRC_FUTURES_H
+#ifndef JRC_PYTHON_FUTURES_H
+#define JRC_PYTHON_FUTURES_H
 
-#include "python/module.h"
+#include "python/arguments.h"
+#include "python/calls.h"
 
 struct futures {
     PyObject_HEAD struct spd_calls
@@ -52,5 +53,9 @@ bool spd_futures_call_soon(struct futures *self, PyObject **method,
  * or enough for one turn of the event loop, which then comes back for more.
  * None, or NULL with an exception. */
 PyObject *spd_futures_deliver(struct futures *self, bool all);
+
+/* The types: new references, or NULL. */
+PyObject *spd_futures_type(void);
+PyObject *spd_pending_type(void);
 
 #endif

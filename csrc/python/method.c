@@ -5,7 +5,10 @@
  * are that function's, __class__ too.  Called with the usual arguments it does
  * what the function does, by a Pending; otherwise it calls the function. */
 
+#include "python/method.h"
+
 #include "python/futures.h"
+#include "python/object.h"
 
 #include <stddef.h>
 #include <structmember.h>

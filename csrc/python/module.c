@@ -1,39 +1,14 @@
-#include "python/module.h"
+/* jsonrpcc._speedups: what Python does for every call, in C. */
 
-const jsonrpcc_capi *spd_core;
-
-/* bind(address of the table of the core's functions) */
-static PyObject *bind(PyObject *module, PyObject *address)
-{
-    const jsonrpcc_capi *table = PyLong_AsVoidPtr(address);
-
-    (void)module;
-    if (table == NULL && PyErr_Occurred())
-        return NULL;
-    if (table == NULL || table->size < sizeof *table) {
-        PyErr_SetString(PyExc_ValueError, "not the table of this version");
-        return NULL;
-    }
-    spd_core = table;
-    Py_RETURN_NONE;
-}
-
-static bool intern(PyObject **name, const char *text)
-{
-    *name = PyUnicode_InternFromString(text);
-    return *name != NULL;
-}
-
-static bool intern_names(void)
-{
-    return intern(&spd_names.params, "params") &&
-           intern(&spd_names.on_result, "on_result") &&
-           intern(&spd_names.on_error, "on_error") &&
-           intern(&spd_names.timeout, "timeout") &&
-           intern(&spd_names.idempotent, "idempotent") &&
-           intern(&spd_names.wait_for_ready, "wait_for_ready") &&
-           intern(&spd_names.block, "block");
-}
+#include "python/arguments.h"
+#include "python/blocking.h"
+#include "python/call.h"
+#include "python/callbacks.h"
+#include "python/client.h"
+#include "python/futures.h"
+#include "python/hush.h"
+#include "python/method.h"
+#include "python/ordered.h"
 
 /* Steals type. */
 static bool add_type(PyObject *module, const char *name, PyObject *type)
@@ -44,34 +19,8 @@ static bool add_type(PyObject *module, const char *name, PyObject *type)
     return added;
 }
 
-int spd_hushed;
-PyObject *spd_quieten;
-
-/* hush(1), and hush(-1) when it is over: see module.h */
-static PyObject *hush(PyObject *module, PyObject *by)
-{
-    long count = PyLong_AsLong(by);
-
-    (void)module;
-    if (count == -1 && PyErr_Occurred())
-        return NULL;
-    spd_hushed += (int)count;
-    Py_RETURN_NONE;
-}
-
-/* set_quieten(function) */
-static PyObject *set_quieten(PyObject *module, PyObject *function)
-{
-    PyObject *before = spd_quieten;
-
-    (void)module;
-    spd_quieten = Py_NewRef(function);
-    Py_XDECREF(before);
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef methods[] = {
-    {"bind", bind, METH_O,
+    {"bind", spd_bind, METH_O,
      "bind(table): take the core's functions from where it lies."},
     {"assign", spd_assign, METH_VARARGS,
      "assign(object, name, function, args, kwargs): call the function and have "
@@ -80,9 +29,9 @@ static PyMethodDef methods[] = {
      "take(iterator, count, seconds): a list of at most so many, whether each "
      "is a dict, list or tuple, whether there are more, the seconds that it "
      "took, and what the iterator raised."},
-    {"hush", hush, METH_O,
+    {"hush", spd_hush, METH_O,
      "hush(1): a thread begins to handle a record of ours; hush(-1): ends."},
-    {"set_quieten", set_quieten, METH_O,
+    {"set_quieten", spd_set_quieten, METH_O,
      "set_quieten(function): what makes the callbacks of calls made then."},
     {NULL, NULL, 0, NULL},
 };
@@ -98,7 +47,7 @@ PyMODINIT_FUNC PyInit__speedups(void)
 {
     PyObject *module = PyModule_Create(&definition);
 
-    if (module != NULL && intern_names() &&
+    if (module != NULL && spd_names_init() &&
         PyModule_AddIntConstant(module, "SLICE_MS", SPD_SLICE_MS) == 0 &&
         add_type(module, "Call", spd_call_type()) &&
         add_type(module, "Blocking", spd_blocking_type()) &&

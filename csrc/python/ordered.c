@@ -4,7 +4,9 @@
  * outcomes are put where their numbers belong, whenever they come, and more()
  * is called where the next one has not come yet. */
 
-#include "python/module.h"
+#include "python/ordered.h"
+
+#include "python/codec.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Waiting for room, as every style of call does whose caller may wait. */
 
-#include "python/module.h"
+#include "python/room.h"
 
 #include <time.h>
 

@@ -1,0 +1,71 @@
+/* The arguments of a call: the usual ones, and what Python code makes of
+ * others. */
+
+#ifndef JRC_PYTHON_ARGUMENTS_H
+#define JRC_PYTHON_ARGUMENTS_H
+
+#include "python/codec.h"
+
+/* The keywords of a call, interned: callers' names are the same objects. */
+struct spd_names {
+    PyObject *params, *on_result, *on_error, *timeout, *idempotent,
+        *wait_for_ready, *block;
+};
+
+extern struct spd_names spd_names;
+
+/* What a style of call takes. */
+struct spd_style {
+    Py_ssize_t most; /* positional arguments */
+    uint32_t flags;  /* that its options may set */
+    bool callbacks, block;
+};
+
+/* A call as its caller gives it, ready to be submitted.  All but text and owner
+ * is borrowed: from the caller's arguments, or from owner. */
+struct spd_arguments {
+    PyObject *method, *params, *on_result, *on_error; /* NULL or None: none */
+    int32_t timeout_ms;
+    uint32_t flags;
+    bool block; /* the caller waits for room */
+    const char *method_text;
+    Py_ssize_t method_len;
+    PyObject *text;  /* the encoded params, or None */
+    PyObject *owner; /* what Python code made of unusual ones, or NULL */
+};
+
+/* Intern the names.  False: an exception is set. */
+bool spd_names_init(void);
+
+/* function(*args, **kwargs) for the arguments of a vectorcall. */
+PyObject *spd_call_with(PyObject *function, PyObject *const *args, Py_ssize_t n,
+                        PyObject *kwnames);
+
+/* Read the arguments of a vectorcall, if they are usual: false if not, or if
+ * an exception is set.  Or in any case: unusual ones are read by Python code,
+ * read(*args, **kwargs), which returns or raises as jsonrpcc._params.Texts
+ * tells.  False: an exception is set, and there is nothing to clear. */
+bool spd_read_usual(struct spd_arguments *arguments,
+                    const struct spd_style *style,
+                    const struct spd_codec *codec, PyObject *const *args,
+                    Py_ssize_t n, PyObject *kwnames);
+bool spd_read(struct spd_arguments *arguments, const struct spd_style *style,
+              const struct spd_codec *codec, PyObject *read,
+              PyObject *const *args, Py_ssize_t n, PyObject *kwnames);
+
+/* Read what Python code made of unusual arguments; steals it.  As above. */
+bool spd_read_prepared(struct spd_arguments *arguments, PyObject *prepared);
+void spd_arguments_clear(struct spd_arguments *arguments);
+
+/* Submit a call; id, or negated status. */
+int64_t spd_submit(jsonrpcc_queue *queue, const struct spd_arguments *arguments,
+                   uint64_t token, uint32_t flags);
+
+/* The bytes of spd_arguments.text. */
+void spd_text(PyObject *text, char **bytes, size_t *len);
+
+/* Raise what refuse(status, method, text, flags) returns. */
+void spd_refuse(PyObject *refuse, jsonrpcc_status status,
+                const struct spd_arguments *arguments);
+
+#endif

@@ -1,0 +1,15 @@
+/* jsonrpcc._speedups.Blocking: calls whose callers wait. */
+
+#ifndef JRC_PYTHON_BLOCKING_H
+#define JRC_PYTHON_BLOCKING_H
+
+#include "python/core.h"
+
+/* jsonrpcc.Client.call(), for the arguments of a vectorcall. */
+PyObject *spd_call(PyObject *blocking, PyObject *const *args, Py_ssize_t n,
+                   PyObject *kwnames);
+
+/* The type: a new reference, or NULL. */
+PyObject *spd_blocking_type(void);
+
+#endif

@@ -1,0 +1,18 @@
+/* jsonrpcc._speedups.Callbacks: calls whose outcomes go to callbacks. */
+
+#ifndef JRC_PYTHON_CALLBACKS_H
+#define JRC_PYTHON_CALLBACKS_H
+
+#include "python/core.h"
+
+/* jsonrpcc.Client.request() and notification(), for the arguments of a
+ * vectorcall. */
+PyObject *spd_request(PyObject *callbacks, PyObject *const *args, Py_ssize_t n,
+                      PyObject *kwnames);
+PyObject *spd_notification(PyObject *callbacks, PyObject *const *args,
+                           Py_ssize_t n, PyObject *kwnames);
+
+/* The type: a new reference, or NULL. */
+PyObject *spd_callbacks_type(void);
+
+#endif

@@ -1,0 +1,41 @@
+/* What each queue of calls has, whatever its outcomes go to. */
+
+#ifndef JRC_PYTHON_CALLS_H
+#define JRC_PYTHON_CALLS_H
+
+#include "python/codec.h"
+#include "python/entries.h"
+
+/* What submits to a queue of a client's and delivers what comes from it. */
+struct spd_calls {
+    jsonrpcc_client *client;
+    jsonrpcc_queue *queue;
+    PyObject *handle; /* keeps client */
+    PyObject *keep;   /* keeps queue, and what else lives as long */
+    PyObject *refuse; /* as of spd_refuse() */
+    struct spd_codec codec;
+    struct spd_entries entries;
+};
+
+/* client and queue: ints, the addresses.  False: an exception is set. */
+bool spd_calls_init(struct spd_calls *calls, PyObject *client, PyObject *queue,
+                    PyObject *handle, PyObject *keep, PyObject *codec,
+                    PyObject *refuse);
+int spd_calls_visit(const struct spd_calls *calls, visitproc visit, void *arg);
+void spd_calls_clear(struct spd_calls *calls);
+
+/* As of entries, for a token that is an int.  False or NULL: an exception is
+ * set. */
+bool spd_calls_get(const struct spd_calls *calls, PyObject *token,
+                   struct spd_entry *entry);
+PyObject *spd_calls_discard(struct spd_calls *calls, PyObject *token);
+
+/* Whether nothing is left of what was fetched, whose counts are set to 0 as it
+ * is delivered. */
+static inline bool spd_is_delivered(const jsonrpcc_completions *completions)
+{
+    return completions->count == 0 && completions->failure_count == 0 &&
+           completions->event_count == 0;
+}
+
+#endif
