@@ -282,7 +282,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
     except OutputLostError as error:
         give_up_stdout()
-        complain(f"can not write the output: {error}")
+        complain(f"cannot write the output: {error}")
         return LOCAL
 
 

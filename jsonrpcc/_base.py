@@ -64,7 +64,7 @@ class Base:
         return f"<{type(self).__name__} {state}>"
 
     def __reduce__(self) -> Any:
-        msg = f"a {type(self).__name__} can not be pickled: make one in each process"
+        msg = f"a {type(self).__name__} cannot be pickled: make one in each process"
         raise TypeError(msg)
 
 

@@ -159,7 +159,7 @@ once() {
 make_venv() {
     say "making .venv with $python"
     rm -rf .venv
-    "$python" -m venv .venv || die "$python can not make a virtual environment"
+    "$python" -m venv .venv || die "$python cannot make a virtual environment"
     pip_install --upgrade 'pip>=25.1'
 }
 

@@ -7,7 +7,7 @@ HEADER_SIZE = 20  # no length that we accept has as many digits
 
 
 class BrokenNetstringError(ValueError):
-    """The bytes can not become a netstring, whatever follows."""
+    """The bytes cannot become a netstring, whatever follows."""
 
 
 def netstring(payload: bytes) -> bytes:
@@ -22,7 +22,7 @@ def split_netstrings(
     Take the payloads of all whole netstrings; return them and the bytes left over.
 
     Raises:
-        BrokenNetstringError: What is left over can not become a netstring.
+        BrokenNetstringError: What is left over cannot become a netstring.
     """
     reader = Reader(max_payload)
     payloads = reader.feed(buffer)
@@ -41,7 +41,7 @@ class Reader:
         self.need = 0
         """Bytes that the next netstring has in all, 0 if its header is not there."""
         self.error: BrokenNetstringError | None = None
-        """Set for good once `rest` can not become a netstring."""
+        """Set for good once `rest` cannot become a netstring."""
 
     def feed(self, data: bytes | memoryview) -> list[bytes]:
         """Take *data*; return the payloads that it completes."""

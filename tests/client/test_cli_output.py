@@ -107,7 +107,7 @@ def test_a_full_stdout_is_6(server, full, args):
     done = run(*args, stdout=full)
     assert done.returncode == 6
     assert done.stderr.decode().splitlines() == [
-        "jsonrpcc: can not write the output: No space left on device"
+        "jsonrpcc: cannot write the output: No space left on device"
     ]
 
 
@@ -119,7 +119,7 @@ def test_a_closed_stdout_is_6(server):
     args = ["call", server.address, "echo"]
     done = run(*args, stdout=None, preexec_fn=closing(1))
     assert done.returncode == 6
-    assert done.stderr == b"jsonrpcc: can not write the output: Bad file descriptor\n"
+    assert done.stderr == b"jsonrpcc: cannot write the output: Bad file descriptor\n"
     assert len(server.requests) == 1
 
 

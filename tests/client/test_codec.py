@@ -185,7 +185,7 @@ def test_a_codec_that_exits_ends_no_thread(serve, client_for):
 
     client = client_for(serve(), codec=Exiting)
     for _ in range(2):
-        with pytest.raises(InvalidResponse, match="can not be decoded"):
+        with pytest.raises(InvalidResponse, match="cannot be decoded"):
             client.submit("first", ["exit"]).result(LIMIT)
     assert client.submit("first", [1]).result(LIMIT) == 1
 
