@@ -1,5 +1,5 @@
 """
-JSON-RPC 2.0 over TCP and netstrings, for services that can not lose a call.
+JSON-RPC 2.0 over TCP and netstrings, for services that cannot lose a call.
 
     client = jsonrpcc.Client("host1:9999,2 host2:9999,2 backup:9999,1", timeout=0.5)
     client.request("get_user", {"id": 1234}, on_result, on_error)

@@ -95,16 +95,16 @@ class Client(_Methods, Base):
     *servers* is ``"host1:port1,priority1 host2:port2,priority2"``: larger
     priorities first, round robin between equal ones.  For the keyword options
     see `jsonrpcc.Options`; *codec* is ``"msgspec"`` (default), ``"json"``,
-    ``"orjson"`` or an object with encode and decode; *on_event* is told each
-    `Event`.
+    ``"orjson"`` or an object with encode and decode; *on_event* is called with
+    each `Event`.
 
-    Callbacks run one at a time on a thread of the client's own; a callback may
-    use every method but `drain`.  All methods may be called from any thread.
+    Callbacks run one at a time on the client's own thread; a callback may use
+    every method except `drain`.  All methods may be called from any thread.
 
     Raises:
         TypeError, ValueError: An option or the servers string is wrong.
-        OSError: There are no descriptors (EMFILE, ENFILE) or threads (EAGAIN)
-            left; in a forked child the first use may raise it as well.
+        OSError: No descriptors (EMFILE, ENFILE) or threads (EAGAIN) are left; in
+            a forked child, the first use may raise it as well.
     """
 
     _dispatcher: Dispatcher | None = None  # of this process
@@ -192,14 +192,15 @@ class Client(_Methods, Base):
         """
         Call *method* for each of *params*; return an iterator of the results, in order.
 
-        At most *window* calls are in flight, and *params* is read only so far
-        ahead; what has been read is sent before reading on takes time.  The first
-        error is raised in its turn, unless *return_exceptions* has errors stand
-        among the results; calls sent by then end unseen.  What the iterator of
-        *params* raises is raised in its turn either way.
+        At most *window* calls are in flight, and *params* is read no further ahead
+        than that; with a slow iterator, params that have been read are sent before
+        more are read.  The first error is raised in its turn, unless
+        *return_exceptions* places errors among the results; outcomes of calls sent
+        by then are discarded.  An exception of the iterator of *params* is raised
+        in its turn in either case.
 
-        One thread at a time may use the iterator: ``next()`` while another one is
-        in it, or from *params* itself, is a ValueError.
+        One thread at a time may use the iterator: ``next()`` while another thread is
+        in it, or from *params* itself, raises a ValueError.
 
         Raises as `call` does, each error in its turn.
         """
@@ -234,10 +235,10 @@ class Client(_Methods, Base):
 
     def drain(self, timeout: float | None = None) -> bool:
         """
-        Wait until every call made by callback or future has been delivered.
+        Wait until every call made with callbacks or as a future has been delivered.
 
-        Returns False if *timeout* seconds (None: as long as it takes, which the
-        calls' own deadlines bound) were not enough.
+        Return False if *timeout* seconds were not enough.  None waits as long as it
+        takes; the calls' own deadlines bound that.
 
         Raises:
             RuntimeError: Called from a callback, which would wait for itself.
@@ -256,10 +257,10 @@ class Client(_Methods, Base):
         """
         Stop, and wait until the last callback has run.
 
-        Calls still pending end with `ClientClosed`, to their on_error; use
-        `drain` first to let them finish.  Notifications not sent yet get up to a
-        second.  From a callback it does not wait for itself, nor for
-        one of another client's that waits for it.  May be repeated.
+        Calls still pending end with `ClientClosed`; call `drain` first to let them
+        finish.  Notifications not sent yet get up to a second.  Called from a
+        callback, it does not wait for that callback, nor for another client's
+        callback that waits for it.  May be called again.
         """
         self._closed = True
         dispatcher = self._dispatcher

@@ -1,9 +1,9 @@
 """
 Between Python objects and JSON text.
 
-The codecs that we know decode a whole batch of results at once, as one array; the
-C core has validated the text before.  msgspec is the default: integers of any size stay
-exact, and it is the fastest of those that do so.
+The known codecs decode a whole batch of results at once, as one array; the C core has
+validated the text before.  msgspec is the default: integers of any size stay exact,
+and it is the fastest codec with which they do.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ class Codec:
     """
     How params become text and results become objects.
 
-    A client makes one of its *codec* argument.  Encoding happens on the thread of
-    the caller, decoding where outcomes are delivered, so both have to stand
-    several threads at a time.  Texts to decode are valid JSON (RFC 8259) in UTF-8.
+    A client makes one from its *codec* argument.  Encoding happens on the caller's
+    thread, decoding where outcomes are delivered, so both must be thread-safe.
+    Texts to decode are valid JSON (RFC 8259) in UTF-8.
 
     Attributes:
-        encode: An object to UTF-8 JSON text.
-        decode: A bytes or memoryview of UTF-8 JSON text to an object.
-        decode_many: As decode, for an array's text to the list of its elements,
-            each as decode would have it; raising means: one by one.
-        hides_nan: encode turns NaN and infinities into null instead of
-            refusing them, so we have to look.
-        native: decode and decode_many run no Python code, and keep the GIL; the
-            garbage collector rests meanwhile.
+        encode: Turns an object into UTF-8 JSON text.
+        decode: Turns a bytes or memoryview of UTF-8 JSON text into an object.
+        decode_many: Turns the text of an array into the list of its elements, each
+            as from decode; if it raises, they are decoded one by one.
+        hides_nan: encode turns NaN and infinities into null instead of refusing
+            them, so the client has to look for them.
+        native: decode and decode_many run no Python code and keep the GIL; the
+            garbage collector is paused meanwhile.
     """
 
     encode: Callable[[Any], bytes]

@@ -107,7 +107,7 @@ def write(text: str) -> None:
     Write to stdout, at once; what its encoding does not have is named.
 
     Raises:
-        OutputLostError: It can not be written.
+        OutputLostError: It cannot be written.
         BrokenPipeError: Whoever read it has gone.
     """
     if sys.stdout is None:  # closed before we came
@@ -299,7 +299,7 @@ def functions_of(name: str) -> dict[str, Callable[..., Any]]:
     Return the public functions of a module: those it defines, or its __all__.
 
     Raises:
-        ImportError: It can not be imported.
+        ImportError: It cannot be imported.
         ValueError: It has none.
     """
     sys.path.insert(0, "")  # the script jsonrpcc does not look where one stands
@@ -335,6 +335,6 @@ def serve(args: argparse.Namespace) -> int:
     try:
         server.serve_forever(ready)
     except OSError as error:
-        complain(f"can not listen at {server.address}: {error.strerror or error}")
+        complain(f"cannot listen at {server.address}: {error.strerror or error}")
         return USAGE
     return OK

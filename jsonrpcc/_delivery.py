@@ -93,7 +93,7 @@ class Delivery:
     # error behind its first 256 instructions Python itself wants memory.
 
     def _decoded(self, i: int, method: str) -> tuple[Any, Exception | None]:
-        """Return a result and None, or None and why it can not be decoded."""
+        """Return a result and None, or None and why it cannot be decoded."""
         completions = self._completions
         start = completions.starts[i] - completions.starts[0] + 1
         text = view(completions.results + start, completions.lens[i])
@@ -103,7 +103,7 @@ class Delivery:
             return None, self.undecoded(method, cause, completions.origins[i])
 
     def _deliver_result(self) -> None:
-        """One of the results can not be decoded: that is its call's matter alone."""
+        """One of the results cannot be decoded: that is its call's matter alone."""
         completions, calls, i = self._completions, self._calls, self._at
         token, following = completions.tokens[i], i + 1
         entry = calls.get(token)

@@ -17,13 +17,13 @@ Fate = Literal["not_sent", "unknown", "answered"]
 
 class JsonRpcError(Exception):
     """
-    The base of all errors of this package.
+    The base of all errors of calls.
 
     Attributes:
-        method: The method that was called, None if the error is of no call.
-        server: ``host:port`` of the server involved, None if there was none.
+        method: The method that was called; None if there is none.
+        server: ``host:port`` of the server involved; None if there was none.
         elapsed: Seconds from the call to this outcome, by the C core's monotonic
-            clock; None where that is not known.
+            clock; None if it is not known, as for a call that was not accepted.
         fate: What may have happened to the request: ``"not_sent"`` (its last byte
             never left: no server has run it), ``"unknown"`` (a server may have
             run it, be running it, or run it later) or ``"answered"``.
@@ -76,12 +76,12 @@ class RemoteError(JsonRpcError):
     The server answered with an error; ``str(error)`` is the server's message.
 
     Attributes:
-        code: An integer by JSON-RPC 2.0 §5.1, but as the server sent it; None if
-            it sent none.  -32768 to -32000 are the specification's.
+        code: The code as the server sent it: by JSON-RPC 2.0 §5.1 an integer, of
+            which -32768 to -32000 are reserved; None if it sent none.
         message: The server's message; empty if it sent none.
-        data: Whatever more the server said (§5.1 leaves it open), None if nothing;
-            for an error that is no object at all, that value.  It is not in
-            ``repr(error)``, as it may be secret.
+        data: Whatever else the server sent (§5.1 does not define it); None if
+            nothing.  If the error is neither an object nor a text, that value.  It
+            is not in ``repr(error)``, as it may be secret.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class RequestTimeout(JsonRpcError, TimeoutError):
     """
     No answer came before the deadline; ``str(error)`` starts with ``timeout``.
 
-    *fate* is ``"not_sent"`` if the call still waited for a server or for room in
-    a socket.
+    *fate* is ``"not_sent"`` if the call was still waiting for a server or for room
+    in a socket.
     """
 
 
@@ -122,8 +122,8 @@ class ServerFailure(JsonRpcError, ConnectionError):
     """
     No server could be reached; ``str(error)`` starts with ``failure``.
 
-    It comes at once when all servers are known to be down, not at the deadline;
-    ``wait_for_ready=True`` waits instead.
+    A call fails at once when all servers are known to be down, not at its deadline;
+    with ``wait_for_ready=True`` it waits instead.
     """
 
 
@@ -139,9 +139,8 @@ class InvalidResponse(JsonRpcError):
     """
     The response breaks JSON (RFC 8259), JSON-RPC 2.0 §5, or ``max_depth``.
 
-    ``str(error)`` names the rule.  A result that the codec refuses is one as well;
-    ``__cause__`` is then what the codec raised, and *server* and *elapsed* are known
-    for blocking calls alone: others' results come in batches without them.
+    ``str(error)`` names the rule.  It is also the error of a result that the codec
+    refuses; ``__cause__`` is then the exception of the codec.
     """
 
 
@@ -153,7 +152,7 @@ class ClientClosed(JsonRpcError):
     """
     The client is closed, or was closed before the answer came.
 
-    *fate* is ``"not_sent"`` for a call made afterwards.
+    *fate* is ``"not_sent"`` for a call made after that.
     """
 
 
@@ -161,8 +160,8 @@ class QueueFull(JsonRpcError):
     """
     ``max_in_flight`` or ``max_queued_bytes`` is reached; nothing was sent.
 
-    Raised by the call itself, after it waited for room for at most its timeout,
-    or at once with ``block=False`` and in callbacks.
+    Raised when the call is made, after it has waited for room until its timeout; at
+    once with ``block=False`` and in callbacks.
     """
 
 

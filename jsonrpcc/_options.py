@@ -39,30 +39,30 @@ class Options:
     """
     The options that Client and AsyncClient share; all bounds are inclusive.
 
-    Durations are seconds, at most 24 days, rounded up to the millisecond.
+    Durations are in seconds, at most 24 days, and rounded up to the millisecond.
 
     Attributes:
-        timeout: Seconds that a call may take that names no timeout of its own,
-            from the call to the outcome, all waiting included.
+        timeout: Seconds that a call may take if it has no timeout of its own, from
+            the call to the outcome, all waiting included.
         connect_timeout: Seconds for each address of a server.
-        max_conn_attempts: Attempts to reconnect in a row before a server is given
-            up; -1 never gives up, 0 never reconnects.  A response resets it.
+        max_conn_attempts: Attempts to reconnect in a row before a server is
+            abandoned; -1: no limit, 0: never reconnect.  A response resets it.
         reconnect_delay: Bound in seconds of the random wait before the first
             attempt to reconnect; it doubles with each failure in a row.
-        reconnect_delay_max: Bound in seconds that the doubling ends at; also the
-            time between two trial calls of a suspect server.
+        reconnect_delay_max: Maximum of that bound, in seconds; also the time
+            between two trial calls of a suspect or proving server.
         max_response: Bytes of the largest response.  A larger one ends its
-            connection, and the calls sent there with `ConnectionLost`.
-        max_request: Bytes of the largest request frame.  A larger one is a
+            connection, and calls sent on it with `ConnectionLost`.
+        max_request: Bytes of the largest request frame.  A larger one raises a
             ValueError at the call.
-        max_depth: Nesting of a response, its own braces included.  A deeper one
+        max_depth: Nesting of a response, including its own braces.  A deeper one
             ends its call with `InvalidResponse`.
-        max_in_flight: Calls accepted and not delivered yet.  At the bound callers
-            wait, or get `QueueFull`.
-        max_queued_bytes: Bytes accepted and not sent yet, or kept for a repetition
-            of an idempotent call; as *max_in_flight*.
-        max_undelivered_bytes: Bytes received and not delivered yet; above it,
-            reading from the servers stops, and deadlines go on.
+        max_in_flight: Calls accepted and not delivered yet.  At the bound, callers
+            wait or get `QueueFull`.
+        max_queued_bytes: Bytes accepted and not sent yet, or kept for resending an
+            idempotent call; at the bound as for *max_in_flight*.
+        max_undelivered_bytes: Bytes received and not delivered yet; above it, the
+            client stops reading from its servers, and deadlines continue to run.
     """
 
     timeout: float = 5.0

@@ -62,7 +62,7 @@ _STATES: dict[int, ServerState] = {
 @dataclass(frozen=True, slots=True)
 class Event:
     """
-    A change that an operator wants to see.
+    A change that matters to operators.
 
     Attributes:
         kind: ``connected``, ``lost`` (an established connection ended),
@@ -70,10 +70,10 @@ class Event:
             a row, out of rotation) and ``trusted`` (it answered again),
             ``failed_over`` (calls now go to a smaller priority) and ``back``,
             ``rejected`` (a server could not read a request and does not say
-            which; told once in a while).
-        server: ``host:port``; of the new server for failed_over and back.
-        reason: Why, in words; empty if there is no reason.
-        time: When, as ``time.time()`` has it.
+            which).
+        server: ``host:port``; for failed_over and back, that of the new server.
+        reason: The reason as text; empty if there is none.
+        time: When it happened, as by ``time.time()``.
     """
 
     kind: EventKind
@@ -90,23 +90,24 @@ class ServerInfo:
     Attributes:
         host: As given, without the brackets of an IPv6 address.
         port: As given.
-        priority: As given, or 1; larger ones come first.
+        priority: As given, or 1; larger priorities come first.
         state: ``down``, ``connecting``, ``up``, ``suspect`` (connected, but
             out of rotation) or ``proving`` (connected after a failure: it gets
-            one call first, or all if no server is up); ``closed``:
-            the client is.
-        since: When it entered that state, as ``time.time()`` has it; of a closed
-            client's, when it was last lost.
-        last_error: Why it was last lost or not reached, None if it never was.
+            one call first, or all if no server is up); ``closed`` if the client
+            is closed.
+        since: When it entered that state, as by ``time.time()``; for a closed
+            client, when its connection ended.
+        last_error: Why it was last lost, suspected or not reached; None if it
+            never was.
         in_flight: Calls sent there and not answered.
         connects: Connections established.
         losses: Established connections that ended.
         attempts_failed: Attempts to connect that failed.
-        sent: Calls handed over whole, notifications included.
-        responses: Responses that were for a call.
-        timeouts: Calls that timed out while they were sent there.
-        bytes_sent: On all of its connections so far.
-        bytes_received: On all of its connections so far.
+        sent: Calls sent whole, notifications included.
+        responses: Responses that belonged to a call.
+        timeouts: Calls that timed out after they were given to this server.
+        bytes_sent: Bytes sent on all of its connections.
+        bytes_received: Bytes received on all of its connections.
     """
 
     host: str
@@ -127,7 +128,7 @@ class ServerInfo:
 
     @property
     def address(self) -> str:
-        """``host:port``, IPv6 in brackets, as the servers string has it."""
+        """``host:port``, with IPv6 in brackets, as in the servers string."""
         return address_of(self.host, self.port)
 
 
@@ -214,7 +215,7 @@ class Outcomes:
         *origin* is a jsonrpcc_origin, or an outcome, which has the same two.
         """
         error = InvalidResponse(
-            f"invalid response: {method}: the result can not be decoded: {cause}",
+            f"invalid response: {method}: the result cannot be decoded: {cause}",
             method=method,
             server=self._address(origin.server),
             elapsed=origin.elapsed_us / 1e6,

@@ -15,7 +15,7 @@ _BOUNDS_US = tuple(
 @dataclass(frozen=True, slots=True)
 class Latency:
     """
-    A histogram of the times from call to answer, four buckets an octave.
+    A histogram of the times from call to answer, with four buckets per octave.
 
     Results and remote errors count as answers.
 
@@ -27,7 +27,7 @@ class Latency:
 
     @property
     def count(self) -> int:
-        """All answers counted."""
+        """The number of all answers."""
         return sum(self.counts)
 
     @staticmethod
@@ -39,7 +39,7 @@ class Latency:
         """
         Return an upper bound in seconds for *percent* of the answers.
 
-        At most a quarter too large; 0 when nothing was counted.
+        It is at most a quarter too large; 0 if nothing was counted.
         """
         if not 0 <= percent <= 100:  # noqa: PLR2004
             msg = f"percent must be from 0 to 100, not {percent!r}"
@@ -56,39 +56,39 @@ class Latency:
 @dataclass(frozen=True, slots=True)
 class Stats:
     """
-    Counters since the client was made, and four gauges, as `Client.stats` has them.
+    Counters since the client was created, and four gauges; see `Client.stats`.
 
-    In the end each accepted call, notifications included, is counted in exactly
-    one of the nine outcomes from *ok* to *out_of_memory*.
+    Each accepted call, notifications included, is finally counted in exactly one of
+    the nine outcomes from *ok* to *out_of_memory*.
 
     Attributes:
         requests: Requests accepted.
         notifications: Notifications accepted.
         refused_full: Calls refused because a bound was reached; not accepted.
-        ok: Results, and notifications that the kernel took whole.
+        ok: Results, and notifications handed to the kernel whole.
         remote_errors: Calls that the server answered with an error.
         timeouts: Calls whose deadline passed.
-        failures: Calls that found no server to go to.
+        failures: Calls that failed because no server could be reached.
         connections_lost: Calls whose connection broke after they were sent.
         invalid_responses: Calls whose response broke JSON-RPC 2.0 or a limit.
-        cancelled: Calls given up by their caller.
+        cancelled: Calls cancelled by their caller.
         closed: Calls still in flight when the client was closed.
-        out_of_memory: Calls that ended for want of memory.
-        resent: Idempotent calls sent once more; each sending counts.
-        moved: Unsent calls that went to another server.
-        unmatched: Responses whose id is nobody's, or nobody's any more: late,
-            repeated, or foreign.
-        ignored: Messages, well framed, that are no responses.
-        bad_frames: Connections ended for a broken or too large netstring.
-        rejected: Errors with id null, by which a server says that it could not
-            read a request, and that may have been about more than one.
-        events_dropped: Events that nobody took in time.
+        out_of_memory: Calls that ended for lack of memory.
+        resent: Idempotent calls sent again; each repetition counts.
+        moved: Unsent calls that moved to another server.
+        unmatched: Responses that belong to no call in flight: late, repeated, or
+            with a foreign id.
+        ignored: Well-framed messages that are not responses.
+        bad_frames: Connections ended because of a broken or too large netstring.
+        rejected: Errors with id null (a server could not read a request) that
+            could have been about more than one request.
+        events_dropped: Events that were not fetched in time.
         turns: Turns of the client's loop.
         wakeups: How often another thread had to wake the loop.
-        in_flight: Now: calls accepted that have no outcome yet.
+        in_flight: Now: accepted calls that have no outcome yet.
         queued_bytes: Now: bytes of frames accepted and not sent.
-        kept_bytes: Now: bytes of idempotent calls kept for being sent again; they
-            count in max_queued_bytes, too.
+        kept_bytes: Now: bytes of idempotent calls kept for resending; they also
+            count in max_queued_bytes.
         undelivered_bytes: Now: bytes of outcomes received and not fetched.
         latency: Times from call to result or remote error.
     """

@@ -47,14 +47,14 @@ class AsyncClient(_Methods, Base):
     """
     A JSON-RPC 2.0 client for asyncio.
 
-    Arguments as for `jsonrpcc.Client`; *on_event* runs in the event loop.  It
-    belongs to the loop in which it is first used, and to that loop's thread.
+    Takes the arguments of `jsonrpcc.Client`; *on_event* runs in the event loop.  A
+    client belongs to the loop in which it is first used, and to that loop's thread.
 
     Raises:
         TypeError, ValueError: An option or the servers string is wrong.
-        OSError: There are no descriptors (EMFILE, ENFILE) or threads (EAGAIN)
-            left; the first use may raise it as well.
-        RuntimeError: Later on, if it is used in another event loop.
+        OSError: No descriptors (EMFILE, ENFILE) or threads (EAGAIN) are left; the
+            first use may raise it as well.
+        RuntimeError: Later, when a call is made in another event loop.
     """
 
     def __init__(
@@ -141,12 +141,12 @@ class AsyncClient(_Methods, Base):
         """
         Call *method*; return the result or raise the error.
 
-        It is sent when it is first awaited, or by the task that it is made; once it
-        was sent, cancelling the task cancels the call.  Arguments and errors as for
-        `jsonrpcc.Client.call`; when the client's bounds are reached it waits.
+        It is sent when it is first awaited or its task starts; cancelling the task
+        cancels the call.  Arguments and errors are those of `jsonrpcc.Client.call`.
+        When the client's bounds are reached, it waits for room.
 
         Raises:
-            RuntimeError: The client belongs to another event loop, see there.
+            RuntimeError: The client belongs to another event loop.
         """
         call = self._open(method).call
         return await call(method, params, timeout, wait_for_ready, idempotent)
@@ -160,10 +160,10 @@ class AsyncClient(_Methods, Base):
         wait_for_ready: bool = False,
     ) -> None:
         """
-        Send a notification; returns as soon as it is queued.
+        Send a notification; return as soon as it is queued.
 
-        Waits only when the client's bounds are reached.  Arguments and errors as
-        for `jsonrpcc.Client.notification`.
+        It waits only when the client's bounds are reached.  Arguments and errors
+        are those of `jsonrpcc.Client.notification`.
         """
         room = self._open(method).notification(method, params, timeout, wait_for_ready)
         if room is not None:
@@ -178,12 +178,12 @@ class AsyncClient(_Methods, Base):
         """
         Stop, and wait until every pending call has ended with `ClientClosed`.
 
-        Notifications not sent yet get up to a second.  May be repeated, and by
-        several tasks at once.  If it is cancelled the client closes all the same, and
+        Notifications not sent yet get up to a second.  May be called again, even by
+        several tasks at once.  If it is cancelled, the client still closes, and
         another close() waits for that.
 
         Raises:
-            RuntimeError: It is used by another event loop, which is not closed.
+            RuntimeError: The client belongs to another event loop that is not closed.
         """
         loop, channel = _running_loop(), self._channel
         if channel is not None and channel.is_alive():

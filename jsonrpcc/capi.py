@@ -1,8 +1,8 @@
 """
 Build on jsonrpcc from C: where its headers are, and its core for cffi.
 
-An extension in plain C needs `get_include` only, see ``jsonrpcc_capi.h`` there.
-One by cffi includes `ffibuilder` when it is built::
+An extension in plain C needs only `get_include`; see ``jsonrpcc_capi.h`` there.
+One made with cffi includes `ffibuilder` when it is built::
 
     ffibuilder = cffi.FFI()
     ffibuilder.include(jsonrpcc.capi.ffibuilder())
@@ -13,13 +13,13 @@ One by cffi includes `ffibuilder` when it is built::
         include_dirs=[jsonrpcc.get_include()],
     )
 
-and when it runs hands `table` and `client_pointer` to its C code::
+and, when it runs, passes `table` and `client_pointer` to its C code::
 
     lib.start(jsonrpcc.capi.table(), jsonrpcc.capi.client_pointer(client))
 
-CMake and pkg-config know the same as ``jsonrpcc-capi``; scikit-build-core and
-the pkgconf of PyPI find it by themselves, others are told where by
-`get_cmake_dir` and `get_pkgconfig_dir`.
+For CMake and pkg-config the package is called ``jsonrpcc-capi``.  scikit-build-core
+and the pkgconf of PyPI find it by themselves; for others, `get_cmake_dir` and
+`get_pkgconfig_dir` return where it is.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ def table() -> Any:
 
 def client_pointer(client: Any) -> Any:
     """
-    Return the C client inside a `Client` or `AsyncClient`, as cffi's pointer.
+    Return the C client inside a `Client` or `AsyncClient`, as a cffi pointer.
 
-    Its owner is *client*: keep that as long as C code uses the pointer.
+    It is owned by *client*, which must outlive every use of the pointer.
 
     Raises:
         TypeError: *client* is neither.

@@ -66,12 +66,13 @@ static PyObject *repr(PyObject *self)
 
 PyDoc_STRVAR(call_doc, "A request in flight, as `Client.request` returns it.");
 
-PyDoc_STRVAR(cancel_doc,
-             "cancel($self, /)\n--\n\n"
-             "Give the call up: `Cancelled` goes to on_error.\n\n"
-             "If an outcome is on its way already, that one is delivered "
-             "instead: there\nis exactly one in either case.  Nothing happens "
-             "to a call that has ended.");
+PyDoc_STRVAR(
+    cancel_doc,
+    "cancel($self, /)\n--\n\n"
+    "Abandon the call: `Cancelled` goes to on_error.\n\n"
+    "If an outcome is already on its way, that one is delivered "
+    "instead: there\nis exactly one in either case.  Has no effect on a "
+    "call that has ended.");
 
 static PyMethodDef methods[] = {
     {"cancel", cancel, METH_NOARGS, cancel_doc},

@@ -225,7 +225,7 @@ static PyMethodDef methods[] = {
     {"send", step, METH_O, "send(value): as a coroutine has it."},
     {"throw", throw, METH_VARARGS,
      "throw(type, value, traceback): as a coroutine has it; cancels the call."},
-    {"close", close_, METH_NOARGS, "close(): give the call up."},
+    {"close", close_, METH_NOARGS, "close(): abandon the call."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -76,7 +76,7 @@ class LoopThread(Home):
         """
         Stop the loop and wait for the thread to end.
 
-        A function that blocks the loop can not be stopped: after *timeout* it is
+        A function that blocks the loop cannot be stopped: after *timeout* it is
         left alone with a ResourceWarning, and the thread ends when it returns.
         """
         if not self._thread.is_alive():

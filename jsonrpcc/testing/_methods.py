@@ -210,7 +210,7 @@ def early_id(payload: bytes, connection: int, *, whole: bool) -> bytes | None:
     """
     Return the id, as JSON text, of a request that has not arrived whole.
 
-    None if it can not be seen yet, or if there is none.  *whole* says that only
+    None if it cannot be seen yet, or if there is none.  *whole* says that only
     the frame's comma is missing.
     """
     if whole:
