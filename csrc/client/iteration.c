@@ -62,7 +62,7 @@ static void run_deferred(struct jrc_core *core)
     }
 }
 
-/* What one turn took from the door. */
+/* What one turn took from the submission queue. */
 struct intake {
     uint64_t cancels[32];
     size_t cancel_count;

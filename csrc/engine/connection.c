@@ -18,7 +18,7 @@ void jrc_engine_connecting(struct jrc_engine *engine, uint32_t i,
     struct jrc_conn *conn = &engine->conns[i];
 
     conn->deadline_us = now_us + engine->limits.connect_timeout_us;
-    jrc_route_attend(engine, conn->deadline_us);
+    jrc_engine_attend(engine, conn->deadline_us);
 }
 
 void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
@@ -28,52 +28,53 @@ void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     engine->conns[i].orphans = (struct jrc_orphans){0};
     engine->conns[i].rejected_us = 0;
     jrc_servers_up(engine->servers, i, now_us);
-    jrc_route_publish(engine, i);
-    jrc_route_tell(engine, JSONRPCC_CONNECTED, i, 0, now_us);
-    jrc_route_review(engine, now_us);
+    jrc_engine_publish(engine, i);
+    jrc_engine_emit(engine, JSONRPCC_CONNECTED, i, 0, now_us);
+    jrc_dispatch_flush_waiting(engine, now_us);
 }
 
 /* A sent call whose connection is gone: once more if that is allowed. */
-static void lose(struct jrc_engine *engine, struct jrc_call *call,
-                 int32_t reason, uint64_t now_us)
+static void fail_or_resend(struct jrc_engine *engine, struct jrc_call *call,
+                           int32_t reason, uint64_t now_us)
 {
     if ((call->flags & JSONRPCC_IDEMPOTENT) == 0 || call->sends >= MAX_SENDS ||
         engine->closing) {
-        jrc_route_fail(engine, call, JSONRPCC_ECONNLOST, reason, now_us);
+        jrc_dispatch_fail(engine, call, JSONRPCC_ECONNLOST, reason, now_us);
         return;
     }
     jrc_call_list_remove(engine->calls, &engine->conns[call->server].sent,
                          call);
     jrc_add(&engine->counters.resent, 1);
-    jrc_route_call(engine, call, call->copy, call->frame_len, now_us);
+    jrc_dispatch_call(engine, call, call->copy, call->frame_len, now_us);
 }
 
 /* After the state of its server has changed: what that means for the calls. */
-void jrc_conn_let_go(struct jrc_engine *engine, uint32_t i, bool was_up,
-                     int32_t reason, uint64_t now_us)
+void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
+                              bool was_up, int32_t reason, uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];
 
     jrc_add(was_up ? &conn->losses : &conn->attempts_failed, 1);
     atomic_store_explicit(&conn->reason, reason, memory_order_relaxed);
-    jrc_route_publish(engine, i);
+    jrc_engine_publish(engine, i);
     /* The deadline of an attempt that is over is no reason to wake up. */
-    jrc_route_attend(engine, now_us);
+    jrc_engine_attend(engine, now_us);
     if (was_up)
-        jrc_route_tell(engine, JSONRPCC_LOST, i, reason, now_us);
+        jrc_engine_emit(engine, JSONRPCC_LOST, i, reason, now_us);
     else if (!conn->unreachable)
-        jrc_route_tell(engine, JSONRPCC_UNREACHABLE, i, reason, now_us);
+        jrc_engine_emit(engine, JSONRPCC_UNREACHABLE, i, reason, now_us);
     conn->unreachable = !was_up;
     jrc_input_clear(&conn->in);
     engine->shared.start = engine->shared.end = 0;
     while (conn->sent.count > 0)
-        lose(engine, &engine->calls->slots[conn->sent.first], reason, now_us);
+        fail_or_resend(engine, &engine->calls->slots[conn->sent.first], reason,
+                       now_us);
     atomic_store_explicit(&conn->in_flight, 0, memory_order_relaxed);
     /* A frame that had begun to leave never arrives whole: it may move too. */
     conn->out.written = 0;
     conn->blocked = false;
-    jrc_route_unload(engine, i, now_us);
-    jrc_route_review(engine, now_us);
+    jrc_dispatch_reroute_unsent(engine, i, now_us);
+    jrc_dispatch_flush_waiting(engine, now_us);
 }
 
 void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
@@ -81,12 +82,12 @@ void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
 {
     bool was_up = engine->servers->list[i].state != JRC_SERVER_CONNECTING;
 
-    jrc_servers_down(engine->servers, i, now_us, jrc_route_roll(engine));
-    jrc_conn_let_go(engine, i, was_up, reason, now_us);
+    jrc_servers_down(engine->servers, i, now_us, jrc_engine_roll(engine));
+    jrc_engine_on_disconnect(engine, i, was_up, reason, now_us);
     /* Who waits all the time for a server asks again each time. */
     if (engine->outlook == JRC_OUTLOOK_DOWN &&
         !jrc_frames_empty(&engine->waiting))
-        jrc_route_ask(engine, now_us);
+        jrc_dispatch_ask(engine, now_us);
 }
 
 /* ---- bytes ---- */
@@ -101,7 +102,7 @@ static struct jrc_call *match(const struct jrc_engine *engine, uint32_t i,
         (call->flags & JSONRPCC_NOTIFICATION) != 0)
         return NULL;
     /* A server may answer before the frame's last byte, say to refuse it. */
-    return call->state == JRC_CALL_SENT || jrc_route_has_begun(engine, call)
+    return call->state == JRC_CALL_SENT || jrc_dispatch_has_begun(engine, call)
                ? call
                : NULL;
 }
@@ -114,9 +115,9 @@ static void answered(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     if (!jrc_servers_answered(engine->servers, i, now_us))
         return;
     engine->conns[i].deadline_us = JRC_NEVER; /* its trial has ended */
-    jrc_route_publish(engine, i);
+    jrc_engine_publish(engine, i);
     if (suspect)
-        jrc_route_tell(engine, JSONRPCC_TRUSTED, i, 0, now_us);
+        jrc_engine_emit(engine, JSONRPCC_TRUSTED, i, 0, now_us);
 }
 
 /* The only call that a response of connection i without an id can be about;
@@ -150,8 +151,8 @@ static struct jrc_call *match_rejected(struct jrc_engine *engine, uint32_t i,
     if (conn->rejected_us == 0 ||
         now_us - conn->rejected_us >= engine->servers->cap_us) {
         conn->rejected_us = now_us;
-        jrc_route_tell(engine, JSONRPCC_REJECTED, i, JSONRPCC_UNREADABLE,
-                       now_us);
+        jrc_engine_emit(engine, JSONRPCC_REJECTED, i, JSONRPCC_UNREADABLE,
+                        now_us);
     }
     return NULL;
 }
@@ -202,14 +203,14 @@ static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
         .json = response.json,
         .json_len = response.json_len,
     };
-    jrc_route_finish(engine, call, &outcome, now_us);
+    jrc_dispatch_finish(engine, call, &outcome, now_us);
 }
 
 /* End a connection on our side. */
 static void drop(struct jrc_engine *engine, uint32_t i, int32_t reason,
                  uint64_t now_us)
 {
-    jrc_route_want(engine, i, JRC_SHUT);
+    jrc_engine_want(engine, i, JRC_SHUT);
     jrc_engine_lost(engine, i, reason, now_us);
 }
 
@@ -253,7 +254,7 @@ const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
     struct jrc_frames *out = &engine->conns[i].out;
 
     if (out->dead > 0)
-        jrc_route_purge(engine, out);
+        jrc_dispatch_purge(engine, out);
     *len = jrc_frames_size(out) - out->written;
     if (*len == 0) {
         engine->conns[i].blocked = false; /* what blocked it has ended */
@@ -279,7 +280,7 @@ static void commit(struct jrc_engine *engine, uint32_t i, uint64_t id,
         jsonrpcc_outcome outcome = {.fate = JSONRPCC_UNKNOWN};
         call->state = JRC_CALL_HELD;
         conn->orphans.more = true;
-        jrc_route_finish(engine, call, &outcome, now_us);
+        jrc_dispatch_finish(engine, call, &outcome, now_us);
         return;
     }
     call->state = JRC_CALL_SENT;
@@ -306,7 +307,7 @@ void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
         commit(engine, i, frame.id, now_us);
     }
     conn->blocked = !jrc_frames_empty(out);
-    jrc_route_lend(engine, out);
+    jrc_dispatch_recycle_put(engine, out);
     atomic_store_explicit(&conn->in_flight, conn->sent.count,
                           memory_order_relaxed);
 }

@@ -31,7 +31,7 @@ void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
 
 /* The state of its server has changed, and the connection is gone: what that
  * means for the calls.  The engine's own, and of jrc_engine_lost(). */
-void jrc_conn_let_go(struct jrc_engine *engine, uint32_t i, bool was_up,
-                     int32_t reason, uint64_t now_us);
+void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
+                              bool was_up, int32_t reason, uint64_t now_us);
 
 #endif

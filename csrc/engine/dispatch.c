@@ -6,8 +6,8 @@
 
 /* ---- the end of a call ---- */
 
-bool jrc_route_has_begun(const struct jrc_engine *engine,
-                         const struct jrc_call *call)
+bool jrc_dispatch_has_begun(const struct jrc_engine *engine,
+                            const struct jrc_call *call)
 {
     if (call->state != JRC_CALL_QUEUED)
         return false;
@@ -20,7 +20,7 @@ static bool is_dead(const void *arg, uint64_t id)
     return jrc_calls_find(arg, id) == NULL;
 }
 
-void jrc_route_purge(struct jrc_engine *engine, struct jrc_frames *frames)
+void jrc_dispatch_purge(struct jrc_engine *engine, struct jrc_frames *frames)
 {
     size_t before = jrc_frames_size(frames);
 
@@ -35,7 +35,7 @@ static void count_dead(struct jrc_engine *engine, struct jrc_frames *frames,
 {
     frames->dead += len;
     if (frames->dead > jrc_frames_size(frames) / 2)
-        jrc_route_purge(engine, frames);
+        jrc_dispatch_purge(engine, frames);
 }
 
 /* It was sent, and nobody waits for its response any more. */
@@ -47,8 +47,8 @@ static void orphan(struct jrc_orphans *orphans, uint64_t id)
         orphans->more = true;
 }
 
-void jrc_route_finish(struct jrc_engine *engine, struct jrc_call *call,
-                      jsonrpcc_outcome *outcome, uint64_t now_us)
+void jrc_dispatch_finish(struct jrc_engine *engine, struct jrc_call *call,
+                         jsonrpcc_outcome *outcome, uint64_t now_us)
 {
     uint8_t state = call->state;
     int32_t server = call->server;
@@ -77,17 +77,17 @@ void jrc_route_finish(struct jrc_engine *engine, struct jrc_call *call,
     engine->sink.outcome(engine->sink.arg, call, outcome);
 }
 
-void jrc_route_fail(struct jrc_engine *engine, struct jrc_call *call,
-                    jsonrpcc_status status, int32_t reason, uint64_t now_us)
+void jrc_dispatch_fail(struct jrc_engine *engine, struct jrc_call *call,
+                       jsonrpcc_status status, int32_t reason, uint64_t now_us)
 {
-    bool gone = call->sends > 0 || jrc_route_has_begun(engine, call);
+    bool gone = call->sends > 0 || jrc_dispatch_has_begun(engine, call);
     jsonrpcc_outcome outcome = {
         .status = status,
         .fate = gone ? JSONRPCC_UNKNOWN : JSONRPCC_NOT_SENT,
         .reason = reason,
     };
 
-    jrc_route_finish(engine, call, &outcome, now_us);
+    jrc_dispatch_finish(engine, call, &outcome, now_us);
 }
 
 /* ---- the way of a call ---- */
@@ -124,18 +124,18 @@ static void wait_for_server(struct jrc_engine *engine, struct jrc_call *call,
                             const char *bytes, size_t len, uint64_t now_us)
 {
     if (!jrc_frames_append(&engine->waiting, call->id, bytes, len)) {
-        jrc_route_fail(engine, call, JSONRPCC_ENOMEM, 0, now_us);
+        jrc_dispatch_fail(engine, call, JSONRPCC_ENOMEM, 0, now_us);
         return;
     }
     call->state = JRC_CALL_WAITING;
     engine->held_bytes += len;
 }
 
-void jrc_route_ask(struct jrc_engine *engine, uint64_t now_us)
+void jrc_dispatch_ask(struct jrc_engine *engine, uint64_t now_us)
 {
     for (size_t i = 0; i < engine->servers->count; i++)
-        jrc_route_attend(engine, jrc_servers_ask(engine->servers, i, now_us,
-                                                 jrc_route_roll(engine)));
+        jrc_engine_attend(engine, jrc_servers_ask(engine->servers, i, now_us,
+                                                  jrc_engine_roll(engine)));
 }
 
 /* Round robin, but a server that does not take what it was given already has
@@ -164,7 +164,7 @@ static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
     return picked;
 }
 
-void jrc_route_lend(struct jrc_engine *engine, struct jrc_frames *out)
+void jrc_dispatch_recycle_put(struct jrc_engine *engine, struct jrc_frames *out)
 {
     if (!jrc_frames_empty(out) || engine->spare.bytes != NULL)
         return;
@@ -172,7 +172,7 @@ void jrc_route_lend(struct jrc_engine *engine, struct jrc_frames *out)
     memset(out, 0, sizeof *out);
 }
 
-static void borrow(struct jrc_engine *engine, struct jrc_frames *out)
+static void recycle_take(struct jrc_engine *engine, struct jrc_frames *out)
 {
     if (out->bytes != NULL)
         return;
@@ -191,13 +191,13 @@ static void note_group(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
         (server->group < last && server->state == JRC_SERVER_PROVING))
         return;
     engine->last_group = server->group;
-    jrc_route_tell(engine,
-                   server->group > last ? JSONRPCC_FAILED_OVER : JSONRPCC_BACK,
-                   i, 0, now_us);
+    jrc_engine_emit(engine,
+                    server->group > last ? JSONRPCC_FAILED_OVER : JSONRPCC_BACK,
+                    i, 0, now_us);
 }
 
-void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
-                    const char *bytes, size_t len, uint64_t now_us)
+void jrc_dispatch_call(struct jrc_engine *engine, struct jrc_call *call,
+                       const char *bytes, size_t len, uint64_t now_us)
 {
     bool trial = false;
     int32_t picked = pick(engine, call, now_us, &trial);
@@ -209,32 +209,32 @@ void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
         if (!trial)
             note_group(engine, i, now_us);
         struct jrc_frames *out = &engine->conns[i].out;
-        borrow(engine, out);
+        recycle_take(engine, out);
         if (!jrc_frames_append(out, call->id, bytes, len)) {
-            jrc_route_fail(engine, call, JSONRPCC_ENOMEM, 0, now_us);
+            jrc_dispatch_fail(engine, call, JSONRPCC_ENOMEM, 0, now_us);
             return;
         }
         call->state = JRC_CALL_QUEUED;
         call->server = picked;
         call->role = trial ? JRC_TRIAL : 0;
         engine->held_bytes += len;
-        jrc_route_want(engine, i, JRC_WRITE);
+        jrc_engine_want(engine, i, JRC_WRITE);
         return;
     }
     if (picked == JRC_NO_SERVER)
-        jrc_route_ask(engine, now_us);
+        jrc_dispatch_ask(engine, now_us);
     bool waits = picked == JRC_SERVER_PENDING ||
                  ((call->flags & JSONRPCC_WAIT_FOR_READY) != 0 &&
                   jrc_servers_hopeful(engine->servers));
     if (waits)
         wait_for_server(engine, call, bytes, len, now_us);
     else
-        jrc_route_fail(engine, call, JSONRPCC_EFAILURE, worst_reason(engine),
-                       now_us);
+        jrc_dispatch_fail(engine, call, JSONRPCC_EFAILURE, worst_reason(engine),
+                          now_us);
 }
 
-bool jrc_route_block(struct jrc_engine *engine, struct jrc_frames *frames,
-                     uint64_t now_us)
+bool jrc_dispatch_block(struct jrc_engine *engine, struct jrc_frames *frames,
+                        uint64_t now_us)
 {
     int32_t sole = jrc_servers_sole(engine->servers, now_us);
 
@@ -253,11 +253,11 @@ bool jrc_route_block(struct jrc_engine *engine, struct jrc_frames *frames,
         call->server = sole;
     }
     engine->held_bytes += jrc_frames_size(frames);
-    borrow(engine, out);
+    recycle_take(engine, out);
     struct jrc_frames empty = *out;
     *out = *frames;
     *frames = empty;
-    jrc_route_want(engine, i, JRC_WRITE);
+    jrc_engine_want(engine, i, JRC_WRITE);
     return true;
 }
 
@@ -273,7 +273,7 @@ static size_t route_all(struct jrc_engine *engine, struct jrc_frames *frames,
         const struct jrc_frame *frame = jrc_frames_first(frames, &bytes);
         struct jrc_call *call = jrc_calls_find(engine->calls, frame->id);
         if (call != NULL) {
-            jrc_route_call(engine, call, bytes, frame->len, now_us);
+            jrc_dispatch_call(engine, call, bytes, frame->len, now_us);
             routed += call->state == JRC_CALL_QUEUED;
         }
         jrc_frames_drop_first(frames);
@@ -282,7 +282,7 @@ static size_t route_all(struct jrc_engine *engine, struct jrc_frames *frames,
     return routed;
 }
 
-void jrc_route_review(struct jrc_engine *engine, uint64_t now_us)
+void jrc_dispatch_flush_waiting(struct jrc_engine *engine, uint64_t now_us)
 {
     enum jrc_outlook outlook = look_out(engine, now_us);
 
@@ -295,7 +295,8 @@ void jrc_route_review(struct jrc_engine *engine, uint64_t now_us)
     route_all(engine, &waiting, now_us);
 }
 
-void jrc_route_unload(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+void jrc_dispatch_reroute_unsent(struct jrc_engine *engine, uint32_t i,
+                                 uint64_t now_us)
 {
     struct jrc_frames *out = &engine->conns[i].out;
     struct jrc_frames begun = {0};

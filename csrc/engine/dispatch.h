@@ -7,43 +7,45 @@
 #include "engine/state.h"
 
 /* Calls find every server down: have them tried soon. */
-void jrc_route_ask(struct jrc_engine *engine, uint64_t now_us);
+void jrc_dispatch_ask(struct jrc_engine *engine, uint64_t now_us);
 
 /* Give a call's frame to a server, or let it wait for one, or end it. */
-void jrc_route_call(struct jrc_engine *engine, struct jrc_call *call,
-                    const char *bytes, size_t len, uint64_t now_us);
+void jrc_dispatch_call(struct jrc_engine *engine, struct jrc_call *call,
+                       const char *bytes, size_t len, uint64_t now_us);
 
 /* Give the frames of new calls to a server, all at once, if there is but one to
  * give them to and it has nothing to send: no byte is copied.  False: do it one
  * by one. */
-bool jrc_route_block(struct jrc_engine *engine, struct jrc_frames *frames,
-                     uint64_t now_us);
+bool jrc_dispatch_block(struct jrc_engine *engine, struct jrc_frames *frames,
+                        uint64_t now_us);
 
 /* Calls that go to one server after the other all use the same memory, which is
  * in the cache: an output that has become empty gives its own to the next. */
-void jrc_route_lend(struct jrc_engine *engine, struct jrc_frames *out);
+void jrc_dispatch_recycle_put(struct jrc_engine *engine,
+                              struct jrc_frames *out);
 
 /* Let waiting calls go on when what they wait for has changed. */
-void jrc_route_review(struct jrc_engine *engine, uint64_t now_us);
+void jrc_dispatch_flush_waiting(struct jrc_engine *engine, uint64_t now_us);
 
 /* Move what has not begun to leave away from a server that is no good. */
-void jrc_route_unload(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
+void jrc_dispatch_reroute_unsent(struct jrc_engine *engine, uint32_t i,
+                                 uint64_t now_us);
 
 /* Whether the frame of a queued call has begun to leave: then it can not be
  * held back any more. */
-bool jrc_route_has_begun(const struct jrc_engine *engine,
-                         const struct jrc_call *call);
+bool jrc_dispatch_has_begun(const struct jrc_engine *engine,
+                            const struct jrc_call *call);
 
 /* Leave the frames of ended calls out of a queue. */
-void jrc_route_purge(struct jrc_engine *engine, struct jrc_frames *frames);
+void jrc_dispatch_purge(struct jrc_engine *engine, struct jrc_frames *frames);
 
 /* Take the call from whoever owns it and tell its outcome: the only way a call
  * ends.  Fills in what the call itself knows. */
-void jrc_route_finish(struct jrc_engine *engine, struct jrc_call *call,
-                      jsonrpcc_outcome *outcome, uint64_t now_us);
+void jrc_dispatch_finish(struct jrc_engine *engine, struct jrc_call *call,
+                         jsonrpcc_outcome *outcome, uint64_t now_us);
 
 /* The same for a local failure; says whether the request may have run. */
-void jrc_route_fail(struct jrc_engine *engine, struct jrc_call *call,
-                    jsonrpcc_status status, int32_t reason, uint64_t now_us);
+void jrc_dispatch_fail(struct jrc_engine *engine, struct jrc_call *call,
+                       jsonrpcc_status status, int32_t reason, uint64_t now_us);
 
 #endif

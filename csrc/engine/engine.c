@@ -74,8 +74,8 @@ void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
 {
     /* Who waits until now goes first: the time for that may have come. */
     if (!jrc_frames_empty(&engine->waiting))
-        jrc_route_review(engine, now_us);
-    if (!engine->closing && jrc_route_block(engine, frames, now_us))
+        jrc_dispatch_flush_waiting(engine, now_us);
+    if (!engine->closing && jrc_dispatch_block(engine, frames, now_us))
         return;
     jrc_trial_choose(engine, frames, now_us);
     while (!jrc_frames_empty(frames)) {
@@ -85,9 +85,9 @@ void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
 
         jrc_calls_watch(engine->calls, call);
         if (engine->closing)
-            jrc_route_fail(engine, call, JSONRPCC_ECLOSED, 0, now_us);
+            jrc_dispatch_fail(engine, call, JSONRPCC_ECLOSED, 0, now_us);
         else
-            jrc_route_call(engine, call, bytes, frame->len, now_us);
+            jrc_dispatch_call(engine, call, bytes, frame->len, now_us);
         if (frame->id == engine->chosen)
             engine->chosen = 0;
         jrc_frames_drop_first(frames);
@@ -110,7 +110,7 @@ void jrc_engine_set_reading(struct jrc_engine *engine, bool reading,
             conn->deadline_us == JRC_NEVER)
             continue;
         conn->deadline_us = now_us + engine->servers->cap_us;
-        jrc_route_attend(engine, conn->deadline_us);
+        jrc_engine_attend(engine, conn->deadline_us);
     }
 }
 
@@ -119,7 +119,7 @@ void jrc_engine_cancel(struct jrc_engine *engine, uint64_t id, uint64_t now_us)
     struct jrc_call *call = jrc_calls_find(engine->calls, id);
 
     if (call != NULL)
-        jrc_route_fail(engine, call, JSONRPCC_ECANCELLED, 0, now_us);
+        jrc_dispatch_fail(engine, call, JSONRPCC_ECANCELLED, 0, now_us);
 }
 
 /* ---- time ---- */
@@ -132,23 +132,24 @@ static void expire(struct jrc_engine *engine, struct jrc_call *call,
     bool trial = (call->role & JRC_TRIAL) != 0;
     bool closed = engine->closing;
 
-    jrc_route_fail(engine, call, closed ? JSONRPCC_ECLOSED : JSONRPCC_ETIMEDOUT,
-                   0, now_us);
+    jrc_dispatch_fail(engine, call,
+                      closed ? JSONRPCC_ECLOSED : JSONRPCC_ETIMEDOUT, 0,
+                      now_us);
     if (!given || closed)
         return;
     jrc_add(&engine->conns[i].timeouts, 1);
     if (call->start_us < engine->reading_us)
         return; /* its answer may lie in our own buffer */
     if (jrc_servers_timed_out(engine->servers, i, now_us, trial,
-                              jrc_route_roll(engine))) {
+                              jrc_engine_roll(engine))) {
         engine->conns[i].deadline_us = JRC_NEVER;
         jrc_trial_mark_elders(engine, i);
         atomic_store_explicit(&engine->conns[i].reason, JSONRPCC_UNRESPONSIVE,
                               memory_order_relaxed);
-        jrc_route_publish(engine, i);
-        jrc_route_tell(engine, JSONRPCC_SUSPECT, i, JSONRPCC_UNRESPONSIVE,
-                       now_us);
-        jrc_route_unload(engine, i, now_us);
+        jrc_engine_publish(engine, i);
+        jrc_engine_emit(engine, JSONRPCC_SUSPECT, i, JSONRPCC_UNRESPONSIVE,
+                        now_us);
+        jrc_dispatch_reroute_unsent(engine, i, now_us);
     }
 }
 
@@ -169,8 +170,8 @@ static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     conn->deadline_us = JRC_NEVER;
     if (!jrc_servers_renew(engine->servers, i, now_us))
         return;
-    jrc_route_want(engine, i, JRC_SHUT);
-    jrc_conn_let_go(engine, i, true, JSONRPCC_UNRESPONSIVE, now_us);
+    jrc_engine_want(engine, i, JRC_SHUT);
+    jrc_engine_on_disconnect(engine, i, true, JSONRPCC_UNRESPONSIVE, now_us);
 }
 
 /* The time of a connection's trial is over. */
@@ -183,7 +184,7 @@ static void end_time(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     /* It took a notification, and has lived since then. */
     engine->conns[i].deadline_us = JRC_NEVER;
     jrc_servers_answered(engine->servers, i, now_us);
-    jrc_route_publish(engine, i);
+    jrc_engine_publish(engine, i);
 }
 
 /* Start attempts that are due, stop addresses that take too long, and renew
@@ -203,12 +204,12 @@ static void tick_conns(struct jrc_engine *engine, uint64_t now_us)
         if (server->state == JRC_SERVER_DOWN && server->next_us <= now_us) {
             jrc_servers_attempt(engine->servers, i, now_us);
             conn->deadline_us = JRC_NEVER;
-            jrc_route_publish(engine, i);
-            jrc_route_want(engine, i, JRC_OPEN);
+            jrc_engine_publish(engine, i);
+            jrc_engine_want(engine, i, JRC_OPEN);
         } else if (server->state == JRC_SERVER_CONNECTING &&
                    conn->deadline_us <= now_us) {
             conn->deadline_us = JRC_NEVER;
-            jrc_route_want(engine, i, JRC_NEXT_ADDRESS);
+            jrc_engine_want(engine, i, JRC_NEXT_ADDRESS);
         }
         uint64_t due = JRC_NEVER;
         if (server->state == JRC_SERVER_DOWN)
@@ -237,7 +238,7 @@ void jrc_engine_tick(struct jrc_engine *engine, uint64_t now_us)
     /* Closing too: what lingers may still be waiting for a first attempt. */
     if (now_us >= engine->conns_us)
         tick_conns(engine, now_us);
-    jrc_route_review(engine, now_us);
+    jrc_dispatch_flush_waiting(engine, now_us);
 }
 
 uint64_t jrc_engine_next_us(const struct jrc_engine *engine)
@@ -264,7 +265,7 @@ void jrc_engine_close(struct jrc_engine *engine, uint64_t now_us,
         if (call->active == 0)
             continue;
         if ((call->flags & JSONRPCC_NOTIFICATION) == 0) {
-            jrc_route_fail(engine, call, JSONRPCC_ECLOSED, 0, now_us);
+            jrc_dispatch_fail(engine, call, JSONRPCC_ECLOSED, 0, now_us);
         } else if (calls->deadlines[i] > now_us + linger_us) {
             jrc_calls_set_deadline(calls, call, now_us + linger_us);
         }

@@ -1,6 +1,6 @@
 #include "engine/state.h"
 
-void jrc_route_want(struct jrc_engine *engine, uint32_t i, uint32_t todo)
+void jrc_engine_want(struct jrc_engine *engine, uint32_t i, uint32_t todo)
 {
     struct jrc_conn *conn = &engine->conns[i];
 
@@ -11,21 +11,21 @@ void jrc_route_want(struct jrc_engine *engine, uint32_t i, uint32_t todo)
     conn->todo |= todo;
 }
 
-void jrc_route_attend(struct jrc_engine *engine, uint64_t at_us)
+void jrc_engine_attend(struct jrc_engine *engine, uint64_t at_us)
 {
     if (at_us < engine->conns_us)
         engine->conns_us = at_us;
 }
 
-void jrc_route_tell(struct jrc_engine *engine, jsonrpcc_event_kind kind,
-                    uint32_t i, int32_t reason, uint64_t now_us)
+void jrc_engine_emit(struct jrc_engine *engine, jsonrpcc_event_kind kind,
+                     uint32_t i, int32_t reason, uint64_t now_us)
 {
     jsonrpcc_event event = {kind, (int32_t)i, reason, now_us};
 
     engine->sink.event(engine->sink.arg, &event);
 }
 
-void jrc_route_publish(struct jrc_engine *engine, uint32_t i)
+void jrc_engine_publish(struct jrc_engine *engine, uint32_t i)
 {
     struct jrc_conn *conn = &engine->conns[i];
     const struct jrc_server *server = &engine->servers->list[i];
@@ -37,7 +37,7 @@ void jrc_route_publish(struct jrc_engine *engine, uint32_t i)
 }
 
 /* xorshift64* */
-uint32_t jrc_route_roll(struct jrc_engine *engine)
+uint32_t jrc_engine_roll(struct jrc_engine *engine)
 {
     engine->random ^= engine->random >> 12;
     engine->random ^= engine->random << 25;

@@ -100,19 +100,19 @@ struct jrc_engine {
 };
 
 /* Have jrc_engine_next() tell that todo is to be done for connection i. */
-void jrc_route_want(struct jrc_engine *engine, uint32_t i, uint32_t todo);
+void jrc_engine_want(struct jrc_engine *engine, uint32_t i, uint32_t todo);
 
 /* The soonest time at which a connection needs attention may be now. */
-void jrc_route_attend(struct jrc_engine *engine, uint64_t at_us);
+void jrc_engine_attend(struct jrc_engine *engine, uint64_t at_us);
 
 /* Show other threads what the policy thinks of server i. */
-void jrc_route_publish(struct jrc_engine *engine, uint32_t i);
+void jrc_engine_publish(struct jrc_engine *engine, uint32_t i);
 
 /* Tell the owner of an event. */
-void jrc_route_tell(struct jrc_engine *engine, jsonrpcc_event_kind kind,
-                    uint32_t i, int32_t reason, uint64_t now_us);
+void jrc_engine_emit(struct jrc_engine *engine, jsonrpcc_event_kind kind,
+                     uint32_t i, int32_t reason, uint64_t now_us);
 
 /* Dice: they only spread attempts, and guard nothing. */
-uint32_t jrc_route_roll(struct jrc_engine *engine);
+uint32_t jrc_engine_roll(struct jrc_engine *engine);
 
 #endif

@@ -7,7 +7,7 @@ void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     if (conn->deadline_us != JRC_NEVER)
         return;
     conn->deadline_us = now_us + engine->servers->cap_us;
-    jrc_route_attend(engine, conn->deadline_us);
+    jrc_engine_attend(engine, conn->deadline_us);
 }
 
 void jrc_trial_end(struct jrc_engine *engine, uint32_t i,

@@ -63,7 +63,7 @@ void rig_stop(struct rig *rig)
 {
     jrc_engine_clear(&rig->engine);
     jrc_calls_clear(&rig->calls);
-    jrc_frames_clear(&rig->door);
+    jrc_frames_clear(&rig->pending);
     jrc_servers_clear(&rig->servers);
 }
 
@@ -103,9 +103,9 @@ uint64_t rig_prepare(struct rig *rig, uint64_t token, uint32_t flags,
 uint64_t rig_call(struct rig *rig, uint64_t token, uint32_t flags,
                   int32_t timeout_ms)
 {
-    uint64_t id = rig_prepare(rig, token, flags, timeout_ms, &rig->door);
+    uint64_t id = rig_prepare(rig, token, flags, timeout_ms, &rig->pending);
 
-    jrc_engine_submit(&rig->engine, &rig->door, rig->now_us);
+    jrc_engine_submit(&rig->engine, &rig->pending, rig->now_us);
     return id;
 }
 

@@ -13,7 +13,7 @@ struct rig {
     struct jrc_servers servers;
     struct jrc_calls calls;
     struct jrc_engine engine;
-    struct jrc_frames door;
+    struct jrc_frames pending;
     uint64_t now_us;
     struct {
         uint64_t token;

@@ -108,7 +108,7 @@ struct sim {
     struct jrc_servers servers;
     struct jrc_calls calls;
     struct jrc_engine engine;
-    struct jrc_frames door;
+    struct jrc_frames pending;
     struct sim_history history;
     struct sim_world world;
     struct sim_link links[SIM_SERVERS];

@@ -25,7 +25,7 @@ static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
     }
     uint64_t id = (flags & JSONRPCC_NOTIFICATION) != 0 ? 0 : call->id;
     size_t size = jrc_message_frame_size(&message, id);
-    char *space = jrc_frames_space(&sim->door, size);
+    char *space = jrc_frames_space(&sim->pending, size);
     call->token = sim->last_token;
     call->flags = flags;
     call->start_us = sim->now_us;
@@ -42,7 +42,7 @@ static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
     if (call->copy != NULL) {
         memcpy(call->copy, space, size);
     }
-    jrc_frames_added(&sim->door, call->id, size);
+    jrc_frames_added(&sim->pending, call->id, size);
     jrc_message_clear(&message);
     sim->last_id = call->id;
     return JSONRPCC_OK;

@@ -76,9 +76,9 @@ static void work(struct sim *sim)
     struct jrc_action action;
     uint64_t id;
 
-    if (!jrc_frames_empty(&sim->door)) {
-        struct jrc_frames taken = sim->door;
-        sim->door = (struct jrc_frames){0};
+    if (!jrc_frames_empty(&sim->pending)) {
+        struct jrc_frames taken = sim->pending;
+        sim->pending = (struct jrc_frames){0};
         sim_enter(sim);
         jrc_engine_submit(&sim->engine, &taken, sim->now_us);
         sim_leave(sim);
@@ -115,7 +115,7 @@ static bool turn(struct sim *sim, uint64_t until_us)
 
     if (sim->event_count > 0 && sim->events[0].time_us < next_us)
         next_us = sim->events[0].time_us;
-    if (!jrc_frames_empty(&sim->door))
+    if (!jrc_frames_empty(&sim->pending))
         next_us = sim->now_us;
     if (next_us > until_us) {
         if (sim->now_us < until_us)
@@ -301,7 +301,7 @@ void sim_clear(struct sim *sim)
         sim_link_clear(&sim->links[i]);
     jrc_engine_clear(&sim->engine);
     jrc_calls_clear(&sim->calls);
-    jrc_frames_clear(&sim->door);
+    jrc_frames_clear(&sim->pending);
     jrc_servers_clear(&sim->servers);
     sim_history_clear(&sim->history);
     free(sim->events);

@@ -139,7 +139,7 @@ static void test_close(void)
     rig_wait(&rig, S - 100000);
     CHECK(rig_outcome(&rig, 5)->status == JSONRPCC_ECLOSED);
     CHECK(jrc_engine_finished(&rig.engine));
-    rig_call(&rig, 6, 0, 1000); /* what was at the door already */
+    rig_call(&rig, 6, 0, 1000); /* what was submitted already */
     IS(6, ECLOSED, NOT_SENT);
     finish();
 }

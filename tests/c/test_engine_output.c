@@ -150,16 +150,16 @@ static void test_outputs_lend_their_memory(void)
     rig_stop(&rig);
 }
 
-static void test_the_door_and_the_only_output_change_memory(void)
+static void test_the_queue_and_the_only_output_change_memory(void)
 {
-    const char *door = NULL;
+    const char *memory = NULL;
 
     rig_start(&rig, "a:1");
     for (uint64_t token = 0; token < 6; token++) {
         rig_call(&rig, token, 0, 1000);
-        CHECK(token == 0 || rig.door.bytes != NULL);
-        CHECK(token < 2 || rig.engine.conns[0].out.bytes == door);
-        door = rig.door.bytes;
+        CHECK(token == 0 || rig.pending.bytes != NULL);
+        CHECK(token < 2 || rig.engine.conns[0].out.bytes == memory);
+        memory = rig.pending.bytes;
         rig_send(&rig, 0, 1000);
     }
     rig_stop(&rig);
@@ -175,6 +175,6 @@ int main(void)
     test_blocked_ends_when_nothing_is_left_to_send();
     test_dead_frames_are_given_up();
     test_outputs_lend_their_memory();
-    test_the_door_and_the_only_output_change_memory();
+    test_the_queue_and_the_only_output_change_memory();
     return check_done();
 }
