@@ -28,7 +28,6 @@ void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     engine->conns[i].orphans = (struct jrc_orphans){0};
     engine->conns[i].rejected_us = 0;
     jrc_servers_up(engine->servers, i, now_us);
-    jrc_engine_publish(engine, i);
     jrc_engine_emit(engine, JSONRPCC_CONNECTED, i, 0, now_us);
     jrc_dispatch_flush_waiting(engine, now_us);
 }
@@ -56,7 +55,6 @@ void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
 
     jrc_add(was_up ? &conn->losses : &conn->attempts_failed, 1);
     atomic_store_explicit(&conn->reason, reason, memory_order_relaxed);
-    jrc_engine_publish(engine, i);
     /* The deadline of an attempt that is over is no reason to wake up. */
     jrc_engine_attend(engine, now_us);
     if (was_up)
@@ -115,7 +113,6 @@ static void answered(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     if (!jrc_servers_answered(engine->servers, i, now_us))
         return;
     engine->conns[i].deadline_us = JRC_NEVER; /* its trial has ended */
-    jrc_engine_publish(engine, i);
     if (suspect)
         jrc_engine_emit(engine, JSONRPCC_TRUSTED, i, 0, now_us);
 }

@@ -146,7 +146,6 @@ static void expire(struct jrc_engine *engine, struct jrc_call *call,
         jrc_trial_mark_elders(engine, i);
         atomic_store_explicit(&engine->conns[i].reason, JSONRPCC_UNRESPONSIVE,
                               memory_order_relaxed);
-        jrc_engine_publish(engine, i);
         jrc_engine_emit(engine, JSONRPCC_SUSPECT, i, JSONRPCC_UNRESPONSIVE,
                         now_us);
         jrc_dispatch_reroute_unsent(engine, i, now_us);
@@ -184,7 +183,6 @@ static void end_time(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     /* It took a notification, and has lived since then. */
     engine->conns[i].deadline_us = JRC_NEVER;
     jrc_servers_answered(engine->servers, i, now_us);
-    jrc_engine_publish(engine, i);
 }
 
 /* Start attempts that are due, stop addresses that take too long, and renew
@@ -204,7 +202,6 @@ static void tick_conns(struct jrc_engine *engine, uint64_t now_us)
         if (server->state == JRC_SERVER_DOWN && server->next_us <= now_us) {
             jrc_servers_attempt(engine->servers, i, now_us);
             conn->deadline_us = JRC_NEVER;
-            jrc_engine_publish(engine, i);
             jrc_engine_want(engine, i, JRC_OPEN);
         } else if (server->state == JRC_SERVER_CONNECTING &&
                    conn->deadline_us <= now_us) {

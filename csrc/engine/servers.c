@@ -2,6 +2,7 @@
 
 #include "engine/servers.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,11 +55,35 @@ static void rebuild(struct jrc_servers *servers)
         servers->cursor = 0;
 }
 
+bool jrc_server_may_move(enum jrc_server_state from, enum jrc_server_state to)
+{
+    static const bool legal[JRC_SERVER_STATES][JRC_SERVER_STATES] = {
+        [JRC_SERVER_DOWN] = {[JRC_SERVER_CONNECTING] = true},
+        [JRC_SERVER_CONNECTING] = {[JRC_SERVER_DOWN] = true,
+                                   [JRC_SERVER_PROVING] = true,
+                                   [JRC_SERVER_UP] = true,
+                                   [JRC_SERVER_SUSPECT] = true},
+        [JRC_SERVER_PROVING] = {[JRC_SERVER_DOWN] = true,
+                                [JRC_SERVER_UP] = true,
+                                [JRC_SERVER_SUSPECT] = true},
+        [JRC_SERVER_UP] = {[JRC_SERVER_DOWN] = true,
+                           [JRC_SERVER_SUSPECT] = true},
+        [JRC_SERVER_SUSPECT] = {[JRC_SERVER_DOWN] = true,
+                                [JRC_SERVER_UP] = true},
+    };
+
+    return legal[from][to];
+}
+
+/* The only assignment to a state. */
 static void set_state(struct jrc_servers *servers, size_t i,
                       enum jrc_server_state state, uint64_t now_us)
 {
-    servers->list[i].state = state;
-    servers->list[i].since_us = now_us;
+    struct jrc_server *server = &servers->list[i];
+
+    assert(jrc_server_may_move(server->state, state));
+    atomic_store_explicit(&server->state, state, memory_order_relaxed);
+    atomic_store_explicit(&server->since_us, now_us, memory_order_relaxed);
     rebuild(servers);
 }
 

@@ -7,11 +7,14 @@
 #ifndef JRC_SERVERS_H
 #define JRC_SERVERS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/*       attempt()             up()         answered()      timed_out()
+/* The state of a server, which is that of its connection:
+ *
+ *       attempt()             up()         answered()      timed_out()
  * DOWN ----------> CONNECTING -----> PROVING ---------> UP -----------> SUSPECT
  *   ^                                                    ^ answered()      |
  *   |                                                    +-----------------+
@@ -19,8 +22,12 @@
  *
  * Who has not failed since its last response comes up as UP at once; what
  * renew() has sent from SUSPECT to DOWN comes up as a SUSPECT.  Who is PROVING
- * or a SUSPECT is on trial: it gets single calls, unless nobody is UP.  The
- * values are those of jsonrpcc_server_state. */
+ * or a SUSPECT is on trial: it gets single calls, unless nobody is UP.  A
+ * transport's handshake is a part of CONNECTING, since an attempt has one
+ * deadline.  The values are those of jsonrpcc_server_state.
+ *
+ * It is assigned by set_state() in servers.c and nowhere else, and only moves
+ * that jrc_server_may_move() knows are made. */
 enum jrc_server_state {
     JRC_SERVER_DOWN = 0,
     JRC_SERVER_CONNECTING = 1,
@@ -28,6 +35,8 @@ enum jrc_server_state {
     JRC_SERVER_SUSPECT = 3, /* connected, but out of rotation */
     JRC_SERVER_PROVING = 4  /* connected; the first response is waited for */
 };
+
+enum { JRC_SERVER_STATES = JRC_SERVER_PROVING + 1 };
 
 enum {
     JRC_NO_SERVER = -1,      /* all are known to be down */
@@ -49,7 +58,8 @@ struct jrc_server {
     uint16_t port;
     int32_t priority;
     uint32_t group; /* index of its priority group, best first */
-    enum jrc_server_state state;
+    _Atomic(enum jrc_server_state) state; /* any thread may read it */
+    _Atomic uint64_t since_us;            /* of its last change; likewise */
     bool tried;        /* its first attempt has ended; and to renew, that */
     bool renewing;     /* comes up as a suspect, until it is down again */
     uint32_t failures; /* in a row; reset by a response only */
@@ -57,7 +67,6 @@ struct jrc_server {
     uint64_t next_us;  /* DOWN: the next attempt */
     uint64_t asked_us; /* the last attempt that calls asked for; 0: none */
     uint64_t trial_us; /* SUSPECT, PROVING: the next trial */
-    uint64_t since_us; /* of the last change of state */
 };
 
 struct jrc_servers {
@@ -74,6 +83,18 @@ struct jrc_servers {
     uint64_t base_us, cap_us;
     int32_t max_attempts; /* to reconnect in a row; -1: no bound */
 };
+
+/* Whether the state of a server may change so; to stay is no move. */
+bool jrc_server_may_move(enum jrc_server_state from, enum jrc_server_state to);
+
+/* Whether it has a connection that bytes can go over. */
+static inline bool jrc_server_is_connected(const struct jrc_server *server)
+{
+    enum jrc_server_state state =
+        atomic_load_explicit(&server->state, memory_order_relaxed);
+
+    return state != JRC_SERVER_DOWN && state != JRC_SERVER_CONNECTING;
+}
 
 /* Release what the list owns. */
 void jrc_servers_clear(struct jrc_servers *servers);

@@ -25,17 +25,6 @@ void jrc_engine_emit(struct jrc_engine *engine, jsonrpcc_event_kind kind,
     engine->sink.event(engine->sink.arg, &event);
 }
 
-void jrc_engine_publish(struct jrc_engine *engine, uint32_t i)
-{
-    struct jrc_conn *conn = &engine->conns[i];
-    const struct jrc_server *server = &engine->servers->list[i];
-
-    atomic_store_explicit(&conn->state, (int32_t)server->state,
-                          memory_order_relaxed);
-    atomic_store_explicit(&conn->since_us, server->since_us,
-                          memory_order_relaxed);
-}
-
 /* xorshift64* */
 uint32_t jrc_engine_roll(struct jrc_engine *engine)
 {

@@ -62,9 +62,7 @@ struct jrc_conn {
     uint32_t todo;        /* actions not fetched yet */
     uint32_t todo_next;   /* chains connections that have some */
     /* Read by other threads: */
-    _Atomic int32_t state; /* enum jrc_server_state */
     _Atomic int32_t reason;
-    _Atomic uint64_t since_us;
     _Atomic uint64_t in_flight;
     _Atomic uint64_t connects, losses, attempts_failed;
     _Atomic uint64_t sends, responses, timeouts;
@@ -104,9 +102,6 @@ void jrc_engine_want(struct jrc_engine *engine, uint32_t i, uint32_t todo);
 
 /* The soonest time at which a connection needs attention may be now. */
 void jrc_engine_attend(struct jrc_engine *engine, uint64_t at_us);
-
-/* Show other threads what the policy thinks of server i. */
-void jrc_engine_publish(struct jrc_engine *engine, uint32_t i);
 
 /* Tell the owner of an event. */
 void jrc_engine_emit(struct jrc_engine *engine, jsonrpcc_event_kind kind,

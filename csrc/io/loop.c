@@ -177,7 +177,7 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
             jrc_socket_shut(s);
             break;
         default: /* JRC_WRITE; while writing the event does it */
-            if (s->connected && !s->writing)
+            if (jrc_socket_is_connected(s) && !s->writing)
                 jrc_socket_flush(s, now_us);
         }
     }

@@ -23,6 +23,16 @@ enum { LAST_READS = 64 };
 /* So many times in a row a look at one socket stands for a poll of all. */
 enum { MOST_LOOKS = 15 };
 
+static const struct jrc_server *server_of(const struct jrc_socket *s)
+{
+    return &s->all->servers->list[s->conn];
+}
+
+bool jrc_socket_is_connected(const struct jrc_socket *s)
+{
+    return s->fd >= 0 && jrc_server_is_connected(server_of(s));
+}
+
 static void set_fd(struct jrc_socket *s, int fd)
 {
     pthread_mutex_lock(&s->all->fd_lock);
@@ -76,7 +86,7 @@ static void shut(struct jrc_socket *s)
         return;
     event_del(&s->read_event);
     event_del(&s->write_event);
-    s->connected = s->writing = false;
+    s->writing = false;
     set_fd(s, -1);
 }
 
@@ -149,7 +159,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     jrc_stay_awake(s->all);
-    if (s->connected && !receive(s, &reason))
+    if (jrc_socket_is_connected(s) && !receive(s, &reason))
         jrc_socket_lost(s, reason);
 }
 
@@ -159,7 +169,7 @@ bool jrc_sockets_look(struct jrc_sockets *sockets)
     int32_t reason;
 
     sockets->hot = NULL;
-    if (s == NULL || !s->connected || !sockets->reading ||
+    if (s == NULL || !jrc_socket_is_connected(s) || !sockets->reading ||
         sockets->looks == MOST_LOOKS) {
         sockets->looks = 0;
         return false;
@@ -177,16 +187,14 @@ bool jrc_sockets_look(struct jrc_sockets *sockets)
 static void lose_after_reading(struct jrc_socket *s, int32_t reason)
 {
     int32_t ignored;
-    uint32_t dropped = s->all->engine->conns[s->conn].todo & JRC_SHUT;
 
-    for (int i = 0; i < LAST_READS && dropped == 0; i++) {
+    for (int i = 0; i < LAST_READS && jrc_socket_is_connected(s); i++) {
         char probe;
         if (recv(s->fd, &probe, 1, MSG_DONTWAIT | MSG_PEEK) <= 0 ||
             !receive(s, &ignored))
             break;
-        dropped = s->all->engine->conns[s->conn].todo & JRC_SHUT;
     }
-    if (dropped == 0)
+    if (jrc_socket_is_connected(s))
         jrc_socket_lost(s, reason);
 }
 
@@ -218,7 +226,7 @@ void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading)
     sockets->reading = reading;
     for (size_t i = 0; i < sockets->servers->count; i++) {
         struct jrc_socket *s = &sockets->list[i];
-        if (!s->connected)
+        if (!jrc_socket_is_connected(s))
             continue;
         int error = 0;
         set_patience(s);
@@ -260,7 +268,6 @@ static void finish_connect(struct jrc_socket *s)
         jrc_socket_try_next(s, error);
         return;
     }
-    s->connected = true;
     if (!s->all->reading)
         set_patience(s);
     forget_addresses(s);
@@ -274,11 +281,9 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     jrc_stay_awake(s->all);
-    if (s->fd < 0)
-        return;
-    if (s->connected)
+    if (jrc_socket_is_connected(s))
         jrc_socket_flush(s, jrc_now_us());
-    else
+    else if (s->fd >= 0 && server_of(s)->state == JRC_SERVER_CONNECTING)
         finish_connect(s);
 }
 
@@ -330,7 +335,7 @@ static void use_addresses(struct jrc_socket *s, struct addrinfo *list)
 void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
 {
     struct jrc_sockets *sockets = s->all;
-    const struct jrc_server *server = &sockets->servers->list[s->conn];
+    const struct jrc_server *server = server_of(s);
     struct addrinfo *list = jrc_resolver_numeric(server->host, server->port);
 
     if (list != NULL) {

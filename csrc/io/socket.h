@@ -13,12 +13,12 @@
 
 struct jrc_sockets;
 
-/* The socket of one connection, and its attempts. */
+/* The socket of one connection, and its attempts.  Whether it is connected says
+ * the state of its server. */
 struct jrc_socket {
     struct jrc_sockets *all;
     uint32_t conn;
-    int fd; /* -1: none.  Changed under fd_lock only */
-    bool connected;
+    int fd;                     /* -1: none.  Changed under fd_lock only */
     bool writing;               /* write_event is pending */
     bool resolving;             /* a look-up was asked for and not answered */
     struct addrinfo *addresses; /* of the attempt */
@@ -47,6 +47,10 @@ static inline void jrc_stay_awake(struct jrc_sockets *sockets)
 {
     atomic_store_explicit(&sockets->asleep, false, memory_order_relaxed);
 }
+
+/* Whether bytes can go over it.  The engine may have ended the connection, and
+ * the socket be about to be shut. */
+bool jrc_socket_is_connected(const struct jrc_socket *s);
 
 /* Begin an attempt to connect, go on to the next address of one, or end it and
  * the connection. */

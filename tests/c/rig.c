@@ -253,9 +253,7 @@ bool rig_sound(const struct jrc_engine *engine)
         return false;
     for (uint32_t i = 0; i < engine->servers->count; i++) {
         const struct jrc_conn *conn = &engine->conns[i];
-        enum jrc_server_state state = engine->servers->list[i].state;
-        bool up = state == JRC_SERVER_UP || state == JRC_SERVER_SUSPECT ||
-                  state == JRC_SERVER_PROVING;
+        bool up = jrc_server_is_connected(&engine->servers->list[i]);
         uint32_t n = 0;
         if (!count_frames(engine, &conn->out, (int32_t)i, &bytes, &queued))
             return false;
@@ -268,7 +266,7 @@ bool rig_sound(const struct jrc_engine *engine)
         sent += n;
         if (!up && (n > 0 || !jrc_frames_empty(&conn->out)))
             return false;
-        if (conn->in_flight != n || conn->state != (int32_t)state)
+        if (conn->in_flight != n)
             return false;
     }
     return states[JRC_CALL_HELD] == 0 && states[JRC_CALL_FREE] == 0 &&

@@ -24,6 +24,22 @@ static inline void start(struct jrc_servers *s, const char *text,
     jrc_servers_start(s, BASE, CAP, attempts, 0);
 }
 
+/* By an attempt, if none is under way. */
+static inline void come_up(struct jrc_servers *s, size_t i, uint64_t now_us)
+{
+    if (s->list[i].state == JRC_SERVER_DOWN)
+        jrc_servers_attempt(s, i, now_us);
+    jrc_servers_up(s, i, now_us);
+}
+
+static inline void go_down(struct jrc_servers *s, size_t i, uint64_t now_us,
+                           uint32_t dice)
+{
+    if (s->list[i].state == JRC_SERVER_DOWN)
+        jrc_servers_attempt(s, i, now_us);
+    jrc_servers_down(s, i, now_us, dice);
+}
+
 static inline int32_t pick(struct jrc_servers *s, uint64_t now_us)
 {
     int32_t sole = jrc_servers_sole(s, now_us);

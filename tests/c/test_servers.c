@@ -22,7 +22,7 @@ static void test_round_robin_differs_by_one(void)
 
     start(&s, "a:1,2 b:1,2 c:1,2 d:1,1", -1);
     for (size_t i = 0; i < 4; i++)
-        jrc_servers_up(&s, i, 0);
+        come_up(&s, i, 0);
     for (unsigned n = 0; n < 100; n++) {
         hits[pick(&s, 0)]++;
         for (size_t i = 0; i < 3; i++)
@@ -39,22 +39,22 @@ static void test_failover_and_back(void)
 
     start(&s, "a:1,2 b:1,2 c:1,1", -1);
     for (size_t i = 0; i < 3; i++)
-        jrc_servers_up(&s, i, 0);
-    jrc_servers_down(&s, 0, 0, MOST);
+        come_up(&s, i, 0);
+    go_down(&s, 0, 0, MOST);
     for (int n = 0; n < 4; n++)
         CHECK(pick(&s, 0) == 1);
-    jrc_servers_down(&s, 1, 0, MOST);
+    go_down(&s, 1, 0, MOST);
     CHECK(pick(&s, 0) == 2);
     jrc_servers_attempt(&s, 1, 1);
     CHECK(pick(&s, 1) == 2);
-    jrc_servers_up(&s, 1, 2);
+    come_up(&s, 1, 2);
     CHECK(pick(&s, 2) == 1); /* one call, */
     CHECK(pick(&s, 2) == 2);
     CHECK(jrc_servers_answered(&s, 1, 2)); /* and when it is answered, all */
     for (int n = 0; n < 4; n++)
         CHECK(pick(&s, 2) == 1);
-    jrc_servers_down(&s, 1, 3, MOST);
-    jrc_servers_down(&s, 2, 3, MOST);
+    go_down(&s, 1, 3, MOST);
+    go_down(&s, 2, 3, MOST);
     CHECK(pick(&s, 3) == JRC_NO_SERVER);
     CHECK(jrc_servers_hopeful(&s));
     jrc_servers_clear(&s);
@@ -68,29 +68,29 @@ static void test_first_choice_is_waited_for(void)
     CHECK(pick(&s, 0) == JRC_SERVER_PENDING);
     jrc_servers_attempt(&s, 0, 0);
     jrc_servers_attempt(&s, 1, 0);
-    jrc_servers_up(&s, 1, 10);
+    come_up(&s, 1, 10);
     CHECK(pick(&s, 10) == JRC_SERVER_PENDING);
     CHECK(pick(&s, JRC_FIRST_CHOICE_US - 1) == JRC_SERVER_PENDING);
     CHECK(pick(&s, JRC_FIRST_CHOICE_US) == 1);
-    jrc_servers_up(&s, 0, JRC_FIRST_CHOICE_US);
+    come_up(&s, 0, JRC_FIRST_CHOICE_US);
     CHECK(pick(&s, JRC_FIRST_CHOICE_US) == 0);
     jrc_servers_clear(&s);
 
     start(&s, "a:1,2 b:1,1", -1); /* a failed first attempt ends the wait */
-    jrc_servers_up(&s, 1, 10);
-    jrc_servers_down(&s, 0, 20, MOST);
+    come_up(&s, 1, 10);
+    go_down(&s, 0, 20, MOST);
     CHECK(pick(&s, 20) == 1);
     jrc_servers_clear(&s);
 
     start(&s, "a:1 b:1", -1); /* an equal is not waited for */
-    jrc_servers_up(&s, 0, 10);
+    come_up(&s, 0, 10);
     CHECK(pick(&s, 10) == 0);
     jrc_servers_clear(&s);
 
     start(&s, "a:1 b:1", -1); /* down is only known when all were tried */
-    jrc_servers_down(&s, 0, 20, MOST);
+    go_down(&s, 0, 20, MOST);
     CHECK(pick(&s, 20) == JRC_SERVER_PENDING);
-    jrc_servers_down(&s, 1, 20, MOST);
+    go_down(&s, 1, 20, MOST);
     CHECK(pick(&s, 20) == JRC_NO_SERVER);
     jrc_servers_clear(&s);
 }
@@ -105,23 +105,23 @@ static void test_backoff_bounds(void)
     start(&s, "a:1", -1);
     for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
         struct jrc_server was = s.list[0];
-        jrc_servers_down(&s, 0, 5, 0);
+        go_down(&s, 0, 5, 0);
         CHECK(s.list[0].next_us == 5);
         s.list[0] = was;
-        jrc_servers_down(&s, 0, 5, MOST / 2);
+        go_down(&s, 0, 5, MOST / 2);
         uint64_t half = bounds[i] * BASE / 2;
         CHECK(s.list[0].next_us - 5 >= half - 1 &&
               s.list[0].next_us <= half + 6);
         s.list[0] = was;
-        jrc_servers_down(&s, 0, 5, MOST);
+        go_down(&s, 0, 5, MOST);
         CHECK(s.list[0].next_us == 5 + bounds[i] * BASE);
     }
-    jrc_servers_up(&s, 0, 6); /* a connection alone resets nothing */
-    jrc_servers_down(&s, 0, 7, MOST);
+    come_up(&s, 0, 6); /* a connection alone resets nothing */
+    go_down(&s, 0, 7, MOST);
     CHECK(s.list[0].next_us == 7 + CAP);
-    jrc_servers_up(&s, 0, 8);
+    come_up(&s, 0, 8);
     jrc_servers_answered(&s, 0, 9); /* a response does */
-    jrc_servers_down(&s, 0, 10, MOST);
+    go_down(&s, 0, 10, MOST);
     CHECK(s.list[0].next_us == 10 + BASE);
     jrc_servers_clear(&s);
 }
@@ -135,9 +135,9 @@ static void test_backoff_of_weeks_keeps_its_bound(void)
 
     CHECK(parse(&s, "a:1"));
     jrc_servers_start(&s, weeks, weeks, -1, 0);
-    jrc_servers_down(&s, 0, 0, MOST);
+    go_down(&s, 0, 0, MOST);
     CHECK(s.list[0].next_us == weeks);
-    jrc_servers_down(&s, 0, 0, MOST / 2);
+    go_down(&s, 0, 0, MOST / 2);
     CHECK(s.list[0].next_us / 1000 == weeks / 2000);
     jrc_servers_clear(&s);
 }
@@ -148,17 +148,17 @@ static void test_attempts_are_bounded(void)
 
     start(&s, "a:1", 2);
     for (int n = 0; n < 2; n++) {
-        jrc_servers_down(&s, 0, 0, MOST);
+        go_down(&s, 0, 0, MOST);
         CHECK(jrc_servers_hopeful(&s) && s.list[0].next_us != JRC_NEVER);
     }
-    jrc_servers_down(&s, 0, 0, MOST);
+    go_down(&s, 0, 0, MOST);
     CHECK(!jrc_servers_hopeful(&s) && s.list[0].next_us == JRC_NEVER);
     jrc_servers_clear(&s);
 
     start(&s, "a:1", 0);
-    jrc_servers_up(&s, 0, 0);
+    come_up(&s, 0, 0);
     jrc_servers_answered(&s, 0, 0);
-    jrc_servers_down(&s, 0, 0, MOST);
+    go_down(&s, 0, 0, MOST);
     CHECK(!jrc_servers_hopeful(&s));
     jrc_servers_clear(&s);
 }
@@ -186,7 +186,7 @@ static void test_asked_for_it_is_tried_within_two_seconds(void)
     CHECK(jrc_servers_ask(&s, 0, 0, 0) == 0); /* it is due */
     for (int n = 0; n < 20; n++) {
         jrc_servers_attempt(&s, 0, 0);
-        jrc_servers_down(&s, 0, 0, MOST);
+        go_down(&s, 0, 0, MOST);
     }
     CHECK(s.list[0].next_us == CAP);
     CHECK(jrc_servers_ask(&s, 0, now_us, MOST / 4) == now_us + 499999);
@@ -195,7 +195,7 @@ static void test_asked_for_it_is_tried_within_two_seconds(void)
     for (int n = 0; n < 20; n++) { /* once in two seconds, however many ask */
         jrc_servers_attempt(&s, 0, now_us);
         CHECK(jrc_servers_ask(&s, 0, now_us, 0) == JRC_NEVER);
-        jrc_servers_down(&s, 0, now_us + 1, MOST);
+        go_down(&s, 0, now_us + 1, MOST);
         for (uint64_t t = 2; t < JRC_ASKED_US; t += 12345)
             CHECK(jrc_servers_ask(&s, 0, now_us + t, 77) ==
                   now_us + JRC_ASKED_US);
@@ -203,15 +203,15 @@ static void test_asked_for_it_is_tried_within_two_seconds(void)
     }
     /* An attempt of its own between does not put that one off. */
     jrc_servers_attempt(&s, 0, now_us);
-    jrc_servers_down(&s, 0, now_us, MOST);
+    go_down(&s, 0, now_us, MOST);
     jrc_servers_ask(&s, 0, now_us + 5, 0);
     jrc_servers_attempt(&s, 0, now_us + 6);
-    jrc_servers_down(&s, 0, now_us + 7, MOST);
+    go_down(&s, 0, now_us + 7, MOST);
     CHECK(s.list[0].next_us == now_us + JRC_ASKED_US);
     jrc_servers_clear(&s);
 
     start(&s, "a:1", 0); /* given up is given up */
-    jrc_servers_down(&s, 0, 0, MOST);
+    go_down(&s, 0, 0, MOST);
     CHECK(jrc_servers_ask(&s, 0, BASE, 0) == JRC_NEVER);
     CHECK(s.list[0].next_us == JRC_NEVER);
     jrc_servers_clear(&s);
@@ -236,13 +236,13 @@ static void test_a_thousand_that_ask_are_no_stampede(void)
             random ^= random << 17;
             uint32_t dice = (uint32_t)(random >> 16);
             if (t == 0)
-                jrc_servers_down(s, 0, t, dice);
+                go_down(s, 0, t, dice);
             jrc_servers_ask(s, 0, t, dice * 2654435761U);
             if (s->list[0].next_us > t)
                 continue;
             attempts[t / TENTH]++;
             jrc_servers_attempt(s, 0, t);
-            jrc_servers_down(s, 0, t, dice);
+            go_down(s, 0, t, dice);
         }
         jrc_servers_clear(s);
     }

@@ -21,8 +21,8 @@ static void test_timeouts_in_a_row_make_a_suspect(void)
     bool trial;
 
     start(&s, "a:1 b:1", -1);
-    jrc_servers_up(&s, 0, 0);
-    jrc_servers_up(&s, 1, 0);
+    come_up(&s, 0, 0);
+    come_up(&s, 1, 0);
     for (int n = 0; n < 20; n++) { /* with responses between: never */
         CHECK(!jrc_servers_timed_out(&s, 0, 0, false, MOST));
         if (n % 4 == 3)
@@ -54,8 +54,8 @@ static void test_the_last_server_is_never_ejected(void)
     unsigned hits[2] = {0};
 
     start(&s, "a:1,2 b:1,2", -1);
-    jrc_servers_up(&s, 0, 0);
-    jrc_servers_up(&s, 1, 0);
+    come_up(&s, 0, 0);
+    come_up(&s, 1, 0);
     suspect(&s, 0, 0);
     suspect(&s, 1, 0);
     for (int n = 0; n < 100; n++)
@@ -71,8 +71,8 @@ static void test_no_trial_below_a_better_group(void)
     bool trial;
 
     start(&s, "a:1,2 b:1,1", -1);
-    jrc_servers_up(&s, 0, 0);
-    jrc_servers_up(&s, 1, 0);
+    come_up(&s, 0, 0);
+    come_up(&s, 1, 0);
     suspect(&s, 1, 0);
     for (uint64_t t = 0; t < 5ULL * CAP; t += CAP / 2)
         CHECK(jrc_servers_pick(&s, t, t, &trial) == 0 && !trial);
@@ -92,8 +92,8 @@ static void test_a_long_trial_is_followed_by_others(void)
     bool trial;
 
     start(&s, "a:1 b:1", -1);
-    jrc_servers_up(&s, 0, 0);
-    jrc_servers_up(&s, 1, 0);
+    come_up(&s, 0, 0);
+    come_up(&s, 1, 0);
     suspect(&s, 0, 0);
     CHECK(jrc_servers_pick(&s, BASE, JRC_NEVER, &trial) == 0 && trial);
     for (uint64_t t = BASE; t < BASE + 2 * CAP; t += BASE)
@@ -118,8 +118,8 @@ static void test_trials_below_when_nobody_is_up(void)
     bool trial;
 
     start(&s, "a:1,2 b:1,1", -1);
-    jrc_servers_up(&s, 0, 0);
-    jrc_servers_up(&s, 1, 0);
+    come_up(&s, 0, 0);
+    come_up(&s, 1, 0);
     suspect(&s, 0, 0);
     suspect(&s, 1, 0);
     CHECK(s.doubted == 2 && s.trial_us == BASE);
@@ -141,11 +141,11 @@ static void test_a_connection_begins_without_timeouts(void)
     struct jrc_servers s;
 
     start(&s, "a:1", -1);
-    jrc_servers_up(&s, 0, 0);
+    come_up(&s, 0, 0);
     for (int n = 1; n < JRC_SUSPECT_AFTER; n++)
         CHECK(!jrc_servers_timed_out(&s, 0, 0, false, MOST));
-    jrc_servers_down(&s, 0, 0, MOST);
-    jrc_servers_up(&s, 0, 1);
+    go_down(&s, 0, 0, MOST);
+    come_up(&s, 0, 1);
     CHECK(suspect(&s, 0, 1));
     jrc_servers_clear(&s);
 }
@@ -159,12 +159,12 @@ static void test_who_failed_proves_itself_first(void)
     bool trial;
 
     start(&s, "a:1,2 b:1,1", -1);
-    jrc_servers_up(&s, 0, 0);
-    jrc_servers_up(&s, 1, 0);
+    come_up(&s, 0, 0);
+    come_up(&s, 1, 0);
     CHECK(s.list[0].state == JRC_SERVER_UP);
     for (uint64_t t = 10; t < 15; t++) { /* accepts, and ends each */
-        jrc_servers_down(&s, 0, t, MOST);
-        jrc_servers_up(&s, 0, t);
+        go_down(&s, 0, t, MOST);
+        come_up(&s, 0, t);
         CHECK(s.list[0].state == JRC_SERVER_PROVING && s.doubted == 1);
         CHECK(jrc_servers_pick(&s, t, t + BASE, &trial) == 0 && trial);
         for (int n = 0; n < 4; n++)
@@ -184,12 +184,12 @@ static void test_the_unproven_are_better_than_nobody(void)
 
     start(&s, "a:1,2 b:1,2 c:1,3", -1);
     for (size_t i = 0; i < 3; i++)
-        jrc_servers_up(&s, i, 0);
+        come_up(&s, i, 0);
     suspect(&s, 2, 0);
     s.list[2].trial_us = JRC_NEVER - 1;
     for (size_t i = 0; i < 2; i++) {
-        jrc_servers_down(&s, i, 0, 0);
-        jrc_servers_up(&s, i, 0);
+        go_down(&s, i, 0, 0);
+        come_up(&s, i, 0);
     }
     CHECK(jrc_servers_pick(&s, 0, 0, &trial) == 0 && trial);
     CHECK(jrc_servers_pick(&s, 0, 0, &trial) == 1 && trial);
@@ -209,11 +209,11 @@ static void test_a_trial_in_vain_makes_a_suspect(void)
     struct jrc_servers s;
 
     start(&s, "a:1,2 b:1,1", -1);
-    jrc_servers_down(&s, 0, 0, MOST);
-    jrc_servers_up(&s, 0, 0);
+    go_down(&s, 0, 0, MOST);
+    come_up(&s, 0, 0);
     /* Alone it is used in full, and judged as all are. */
     CHECK(!jrc_servers_timed_out(&s, 0, 0, true, MOST));
-    jrc_servers_up(&s, 1, 0);
+    come_up(&s, 1, 0);
     CHECK(!jrc_servers_timed_out(&s, 0, 0, false, MOST));
     jrc_servers_tried(&s, 0, 0);
     CHECK(jrc_servers_timed_out(&s, 0, 0, true, MOST));

@@ -316,9 +316,10 @@ static void test_calls_ask_for_an_attempt(void)
     for (int waits = 0; waits < 2; waits++) {
         rig_start_down(&rig, "a:1 b:1,0", -1);
         for (uint32_t i = 0; i < 2; i++) {
-            for (int n = 0; n < 20; n++)
+            for (int n = 0; n < 20; n++) {
                 jrc_servers_down(&rig.servers, i, rig.now_us, UINT32_MAX);
-            jrc_servers_attempt(&rig.servers, i, rig.now_us);
+                jrc_servers_attempt(&rig.servers, i, rig.now_us);
+            }
             jrc_engine_lost(&rig.engine, i, 111, rig.now_us);
             rig.servers.list[i].next_us = rig.now_us + CAP;
         }
