@@ -416,6 +416,7 @@ typedef struct {
      * latencies below jsonrpcc_latency_bound_us(i), and not below that of
      * i - 1. */
     uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
+    uint64_t latency_sum_us; /* of all that the buckets count */
 } jsonrpcc_stats;
 
 /* Fill *stats with the counters as they are now; a closed client still has its

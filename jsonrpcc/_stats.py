@@ -21,9 +21,11 @@ class Latency:
 
     Attributes:
         counts: Answers per bucket; as many as `bounds` returns.
+        sum: Seconds that all of these answers took together.
     """
 
     counts: tuple[int, ...]
+    sum: float = 0.0
 
     @property
     def count(self) -> int:
@@ -129,4 +131,5 @@ def read_stats(client: Any) -> Stats:
     struct = ffi.new("jsonrpcc_stats *")
     lib.jsonrpcc_client_stats(client, struct, ffi.sizeof(struct[0]))
     counters = {name: getattr(struct, name) for name in _COUNTERS}
-    return Stats(**counters, latency=Latency(tuple(struct.latency)))
+    latency = Latency(tuple(struct.latency), struct.latency_sum_us / 1e6)
+    return Stats(**counters, latency=latency)

@@ -18,6 +18,7 @@ struct jrc_counters {
     _Atomic uint64_t bad_frames;
     _Atomic uint64_t rejected;
     _Atomic uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
+    _Atomic uint64_t latency_sum_us;
 };
 
 static inline void jrc_add(_Atomic uint64_t *counter, uint64_t n)

@@ -168,6 +168,7 @@ static void test_what_is_counted(void)
     rig_call(&rig, 2, 0, 1000);
     size_t sent = rig_send(&rig, 0, SIZE_MAX);
     CHECK(jrc_read(&rig.engine.conns[0].bytes_sent) == sent && sent > 0);
+    rig_wait(&rig, 250000);
     rig_reply(&rig, 0, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":1}",
               (unsigned long long)id);
     uint64_t received = jrc_read(&rig.engine.conns[0].bytes_received);
@@ -176,12 +177,14 @@ static void test_what_is_counted(void)
     for (int i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
         answers += jrc_read(&rig.engine.counters.latency[i]);
     CHECK(answers == 1);
+    CHECK(jrc_read(&rig.engine.counters.latency_sum_us) == 250000);
     CHECK(jrc_read(&rig.engine.counters.outcomes[JSONRPCC_OK]) == 1);
     rig_wait(&rig, 2000000);
     CHECK(rig_is(&rig, 2, JSONRPCC_ETIMEDOUT, JSONRPCC_UNKNOWN));
     for (int i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
         answers -= jrc_read(&rig.engine.counters.latency[i]);
     CHECK(answers == 0); /* a timeout has no latency */
+    CHECK(jrc_read(&rig.engine.counters.latency_sum_us) == 250000);
     jrc_engine_close(&rig.engine, rig.now_us, 1000);
     rig_call(&rig, 3, 0, 1000);
     CHECK(rig_is(&rig, 3, JSONRPCC_ECLOSED, JSONRPCC_NOT_SENT));

@@ -138,6 +138,8 @@ def test_latency_is_that_of_the_answers(serve, client_for):
     assert 0 < latency.percentile(50) < 0.1
     assert 0.1 <= latency.percentile(99) < 0.3
     assert latency.percentile(100) == latency.percentile(99)
+    buckets = zip(latency.counts, latency.bounds(), strict=True)
+    assert 0.1 <= latency.sum < sum(n * bound for n, bound in buckets if n)
 
 
 def test_buckets_grow_by_a_quarter_at_most():
