@@ -144,7 +144,8 @@ bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms);
  * or come later. */
 void jsonrpcc_client_free(jsonrpcc_client *client);
 
-/* Whether servers is a well-formed list; why as in jsonrpcc_client_new(). */
+/* Whether servers is a well-formed list with no server twice; why as in
+ * jsonrpcc_client_new(). */
 bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size);
 
 /* ---- calls: with a callback each ---- */

@@ -128,27 +128,21 @@ def _integer(name: str, value: Any) -> int:
     return value
 
 
-def _check_servers(servers: str) -> None:
+def _check_names(servers: str) -> None:
     """
-    Check what Python can tell better than the core, or the core does not.
+    Check what Python can tell better than the core: it knows how IDNA has a name.
 
     Raises:
-        ValueError: A name is not ASCII, or a server is there twice.
+        ValueError: A name is not ASCII.
     """
-    seen = set()
     for match in re.finditer(r"[^ \t\r\n]+", servers):
-        text, at = match[0], match.start()
-        if not text.isascii():
-            host = text.partition(":")[0]
-            msg = f"servers: a host name has to be ASCII, at offset {at}: {host!r}"
-            with contextlib.suppress(UnicodeError):
-                msg += f"; as IDNA has it: {host.encode('idna').decode()!r}"
-            raise ValueError(msg)
-        address = text.partition(",")[0].lower()
-        if address in seen:
-            msg = f"servers: the same server twice at offset {at}: {text[:32]!r}"
-            raise ValueError(msg)
-        seen.add(address)
+        if match[0].isascii():
+            continue
+        host, at = match[0].partition(":")[0], match.start()
+        msg = f"servers: a host name has to be ASCII, at offset {at}: {host!r}"
+        with contextlib.suppress(UnicodeError):
+            msg += f"; as IDNA has it: {host.encode('idna').decode()!r}"
+        raise ValueError(msg)
 
 
 def open_client(servers: Any, options: Options) -> Any:
@@ -177,7 +171,7 @@ def open_client(servers: Any, options: Options) -> Any:
     except UnicodeEncodeError as error:
         msg = f"servers: no valid UTF-8 at offset {error.start}"
         raise ValueError(msg) from error
-    _check_servers(servers)
+    _check_names(servers)
     struct = ffi.new(
         "jsonrpcc_options *",
         {

@@ -161,6 +161,77 @@ static bool make_groups(struct jrc_servers *servers)
     return true;
 }
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* By host, without regard to case but for the name of an interface, and by
+ * port. */
+static int compare_addresses(const struct jrc_server *a,
+                             const struct jrc_server *b)
+{
+    const char *x = a->host;
+    const char *y = b->host;
+    bool folds = true;
+
+    while (*x != '\0' && (folds ? lower(*x) == lower(*y) : *x == *y)) {
+        folds = folds && *x != '%';
+        x++;
+        y++;
+    }
+    int order = folds ? lower(*x) - lower(*y) : *x - *y;
+    return order != 0 ? order : a->port - b->port;
+}
+
+/* Equal addresses in the order of the text. */
+static int by_address(const void *a, const void *b)
+{
+    const struct jrc_server *x = *(const struct jrc_server *const *)a;
+    const struct jrc_server *y = *(const struct jrc_server *const *)b;
+    int order = compare_addresses(x, y);
+
+    return order != 0 ? order : (x > y) - (x < y);
+}
+
+/* Where the server with that index stands in the text. */
+static const char *place_of(const char *text, size_t index)
+{
+    for (;; index--) {
+        while (is_space(*text))
+            text++;
+        if (index == 0)
+            return text;
+        while (*text != '\0' && !is_space(*text))
+            text++;
+    }
+}
+
+/* False: a server is there twice, which cannot be meant and would get twice the
+ * traffic; or there is no memory to look. */
+static bool check_repeats(struct reader *reader,
+                          const struct jrc_servers *servers)
+{
+    size_t first = servers->count; /* of those that stand there already */
+    const struct jrc_server **sorted =
+        reallocarray(NULL, servers->count, sizeof *sorted);
+
+    if (sorted == NULL)
+        return false;
+    for (size_t i = 0; i < servers->count; i++)
+        sorted[i] = &servers->list[i];
+    qsort(sorted, servers->count, sizeof *sorted, by_address);
+    for (size_t i = 1; i < servers->count; i++)
+        if (compare_addresses(sorted[i - 1], sorted[i]) == 0 &&
+            sorted[i] < &servers->list[first])
+            first = (size_t)(sorted[i] - servers->list);
+    free(sorted);
+    if (first == servers->count)
+        return true;
+    reader->at = place_of(reader->text, first);
+    return complain(reader, "the same server twice");
+}
+
 int jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
                       size_t why_size)
 {
@@ -188,7 +259,7 @@ int jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
         complain(&reader, "a server is expected");
         goto failed;
     }
-    if (make_groups(servers))
+    if (check_repeats(&reader, servers) && make_groups(servers))
         return 0;
 failed:
     jrc_servers_clear(servers);

@@ -33,7 +33,8 @@ static const struct {
     {"a:1,2147483647", 1, 1, INT32_MAX, "a"},
     {"a:1,-2147483647", 1, 1, -INT32_MAX, "a"},
     {"x-1_y.example:080,01", 1, 80, 1, "x-1_y.example"},
-    {"a:1 a:1", 2, 1, 1, "a"},
+    {"a:1 a:2 b:1 aa:1 [a%x]:1", 5, 1, 1, "a%x"},
+    {"[fe80::1%eth0]:1 [fe80::1%ETH0]:1", 2, 1, 1, "fe80::1%ETH0"},
 };
 
 static const struct {
@@ -63,6 +64,15 @@ static const struct {
     {"[]:9", 0, "a host is expected"},
     {"::1:9", 0, "a host is expected"},
     {"a\nb:1", 1, "':' and a port are expected"},
+    {"a:1 a:1", 4, "the same server twice"},
+    {"a:1 b:1 a:1", 8, "the same server twice"},
+    {"b:1 a:7 b:1 a:7 a:7", 8, "the same server twice"},
+    {"a:1,2\t\r\n a:1,1", 9, "the same server twice"},
+    {"Host:1 hOST:1", 7, "the same server twice"},
+    {"a:080 a:80", 6, "the same server twice"},
+    {"[a]:1 a:1", 6, "the same server twice"},
+    {"[::aB]:1 [::Ab]:1,3", 9, "the same server twice"},
+    {"[FE80::1%eth0]:1 [fe80::1%eth0]:1", 17, "the same server twice"},
     {"h\xc3\xa4:1", 1, "':' and a port are expected"},
 };
 
@@ -130,7 +140,7 @@ static void test_list_prefixes(void)
 /* Nothing is left allocated, and the text is not blamed. */
 static void test_no_memory_for_a_list(void)
 {
-    enum { ALLOCATIONS = 6 }; /* twice the list, two hosts, the groups */
+    enum { ALLOCATIONS = 7 }; /* twice the list, two hosts, the order, groups */
     struct jrc_servers s;
 
     for (unsigned n = 1; n <= ALLOCATIONS + 1 && fault_has_memory(); n++) {
