@@ -12,8 +12,8 @@
  * one of your callbacks takes, call nothing that waits, or that thread waits
  * for itself.  A callback on the event thread has at least 1 MiB of stack,
  * which is enough for json-c at the largest max_depth; elsewhere it has what
- * the waiting thread has left.  A program with an event loop of its own needs
- * no callbacks: see jsonrpcc_queue_fd().
+ * the waiting thread has left.  A program with an event loop of its own can
+ * have all callbacks on the thread of that loop: see jsonrpcc_host_poll().
  *
  * Ownership.  Arguments are borrowed for the call.  What _new() gives is yours
  * until _free(); _free(NULL) does nothing.  Pointers passed to a callback are
@@ -100,6 +100,11 @@ const char *jsonrpcc_status_text(jsonrpcc_status status);
 
 typedef struct jsonrpcc_client jsonrpcc_client;
 
+/* Flags of a client, to be combined by |. */
+typedef enum {
+    JSONRPCC_HOST_CALLBACKS = 1 /* they wait for jsonrpcc_host_poll() */
+} jsonrpcc_client_flags;
+
 /* Zero means "the default" for every field but size and servers.  A field that
  * the caller knows and the library does not has to be zero, or is EINVAL. */
 typedef struct {
@@ -117,15 +122,16 @@ typedef struct {
     size_t max_queued_bytes;      /* accepted and not yet sent, or kept to be
                                      sent again; default 64 MiB */
     size_t max_undelivered_bytes; /* received, not fetched; default 64 MiB */
+    uint32_t flags;               /* jsonrpcc_client_flags; others are EINVAL */
 } jsonrpcc_options;
 
 /* Make a client and begin to connect to all its servers; does not wait.
  *
  * EINVAL: an option is wrong.  ENOMEM, JSONRPCC_SYSTEM + an errno: there are no
- * memory, descriptors (it needs six, and one for each server) or threads for
- * it; nothing is left behind.  why[0..why_size) says which option, where and
- * how, or what is missing, as NUL-terminated text (why may be NULL).  *client
- * is set on OK only. */
+ * memory, descriptors (it needs six, one for each server, and one more with
+ * JSONRPCC_HOST_CALLBACKS) or threads for it; nothing is left behind.
+ * why[0..why_size) says which option, where and how, or what is missing, as
+ * NUL-terminated text (why may be NULL).  *client is set on OK only. */
 jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
                                     jsonrpcc_client **client, char *why,
                                     size_t why_size);
@@ -180,8 +186,9 @@ typedef enum {
     JSONRPCC_IDEMPOTENT = 2,   /* may be sent again when a connection breaks */
     JSONRPCC_WAIT_FOR_READY = 4, /* wait for a server until the deadline */
     JSONRPCC_LENIENT = 8,        /* params may use single quotes */
-    JSONRPCC_CORKED = 16, /* do not wake the loop: see jsonrpcc_flush() */
-    JSONRPCC_RESERVE = 32 /* may exceed max_in_flight by up to 256 */
+    JSONRPCC_CORKED = 16,    /* do not wake the loop: see jsonrpcc_flush() */
+    JSONRPCC_RESERVE = 32,   /* may exceed max_in_flight by up to 256 */
+    JSONRPCC_ANY_THREAD = 64 /* done does not wait for jsonrpcc_host_poll() */
 } jsonrpcc_call_flags;
 
 /* The outcome of one call. */
@@ -274,7 +281,8 @@ void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter);
 /* Wait for a signal, and consume it.  EPENDING: none within timeout_ms (-1: no
  * limit; 0 looks once, and sees to it that what was submitted is sent); wait
  * again.  ECLOSED: none, and the client has stopped: none will come.  EDEADLK:
- * called from a callback.  EINVAL: another thread waits on it; only one may. */
+ * called from a callback, or on the thread of a host, see jsonrpcc_host_poll().
+ * EINVAL: another thread waits on it; only one may. */
 jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms);
 
 /* Signal: the waiting thread returns, or the next one to wait does at once.
@@ -296,7 +304,7 @@ void jsonrpcc_sync_free(jsonrpcc_sync *sync);
 /* Call and wait up to slice_ms (-1: no limit, 0: only start the call).
  * EPENDING: go on with jsonrpcc_sync_wait().  Otherwise the outcome's status,
  * or why the call was refused, and then there is no outcome.  EINVAL: also
- * while a call is pending.  EDEADLK: called from a callback.  timeout_ms and
+ * while a call is pending.  EDEADLK: as for jsonrpcc_wait().  timeout_ms and
  * flags are those of a jsonrpcc_call; JSONRPCC_NOTIFICATION is ignored. */
 jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
                                    size_t method_len, const char *params,
@@ -343,6 +351,40 @@ typedef void (*jsonrpcc_event_fn)(void *arg, const jsonrpcc_event *event);
  * When this returns, the one before does not run any more. */
 void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn,
                        void *arg);
+
+/* ---- host: callbacks in somebody else's event loop ---- */
+
+/* The simplest way into an event loop: make the client with
+ * JSONRPCC_HOST_CALLBACKS, watch jsonrpcc_host_fd(), and when it is readable
+ * call jsonrpcc_host_poll().  See examples/c/loop_epoll.c and, beside it, the
+ * same for libevent, libuv and GLib.
+ *
+ * Callbacks (done functions, the event listener and what jsonrpcc_defer() was
+ * given) run inside jsonrpcc_host_poll() and nowhere else, except those of
+ * calls with JSONRPCC_ANY_THREAD.  I/O and deadlines go on in the event thread,
+ * however late the host is; what waits for it counts in max_in_flight and
+ * max_undelivered_bytes.
+ *
+ * The host's thread is the one that polled last, or the one that made the
+ * client if none has.  It must never wait: functions that wait are refused
+ * there, by EDEADLK or false (after EFULL, try again when a poll has made
+ * room).  jsonrpcc_client_close() is not: on that thread it runs what is left,
+ * and returns true when nothing is; on another thread it waits for the host to
+ * do so; from a callback it returns false, and the rest comes in later polls.
+ * After jsonrpcc_client_free() no callback runs.
+ *
+ * Queues and syncs of other threads work as ever. */
+
+/* Run the callbacks that are there, at most 256 done functions.  True: there
+ * are more, and the descriptor stays readable.  Never blocks.  A callback may
+ * poll, and may close or free the client; beside a poll, another thread gets
+ * false. */
+bool jsonrpcc_host_poll(jsonrpcc_client *client);
+
+/* Readable while there is something to run.  -1 without
+ * JSONRPCC_HOST_CALLBACKS.  Belongs to the client: take it out of the event
+ * loop before you free that.  In a forked child it is another one. */
+int jsonrpcc_host_fd(jsonrpcc_client *client);
 
 /* ---- state: of servers, and counters ---- */
 
@@ -464,7 +506,8 @@ typedef struct {
 /* Flags of a queue, to be combined by |. */
 typedef enum {
     JSONRPCC_QUEUE_FD = 1,     /* for poll(): see jsonrpcc_queue_fd() */
-    JSONRPCC_QUEUE_EVENTS = 2, /* the event listener, from its first fetch on */
+    JSONRPCC_QUEUE_EVENTS = 2, /* the event listener, from its first fetch on;
+                                  not with JSONRPCC_HOST_CALLBACKS */
     JSONRPCC_QUEUE_EAGER = 4   /* its waiter is not lazy */
 } jsonrpcc_queue_flags;
 
@@ -507,7 +550,7 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue,
 
 /* Wait for something to fetch, driving the loop meanwhile.  OK: *completions is
  * filled.  EPENDING: nothing within timeout_ms; wait again.  ECLOSED: the
- * client has stopped and all is fetched.  EDEADLK: called from a callback.
+ * client has stopped and all is fetched.  EDEADLK: as for jsonrpcc_wait().
  * EINVAL: another thread waits for it, or fetches. */
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
                                     jsonrpcc_completions *completions,
@@ -516,11 +559,11 @@ jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
 /* Readable when there is something to fetch, after a fetch that gave false.
  * -1 without JSONRPCC_QUEUE_FD.  Belongs to the queue.
  *
- * All that somebody else's event loop needs: submit without JSONRPCC_CORKED,
- * watch this descriptor alone, and fetch until false when it is readable.  I/O
- * and deadlines go on in the event thread, however late the loop is; nothing of
- * yours runs but where you fetch.  See examples/c/loop_epoll.c and, beside it,
- * the same for libevent, libuv and GLib. */
+ * All that an event loop needs that takes outcomes many at a time, without
+ * callbacks: submit without JSONRPCC_CORKED, watch this descriptor alone, and
+ * fetch until false when it is readable.  I/O and deadlines go on in the event
+ * thread, however late the loop is.  See examples/c/loop_queue.c; with a
+ * callback for each outcome jsonrpcc_host_poll() is simpler. */
 int jsonrpcc_queue_fd(jsonrpcc_queue *queue);
 
 /* ---- bindings: what bindings to other languages need besides ---- */
@@ -532,8 +575,8 @@ uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client);
  * jsonrpcc_request() counts its own EFULL: see refused_full of the stats. */
 void jsonrpcc_refused(jsonrpcc_client *client);
 
-/* Whether this thread is inside a callback of the client, where what waits is
- * refused. */
+/* Whether functions that wait are refused on this thread: it is inside a
+ * callback of the client, or it is the host's, see jsonrpcc_host_poll(). */
 bool jsonrpcc_in_callback(jsonrpcc_client *client);
 
 /* Say that you keep so many more (or fewer) bytes of what the client received.
@@ -548,23 +591,26 @@ typedef struct jsonrpcc_deferred {
     void *arg;
 } jsonrpcc_deferred;
 
-/* Run fn(arg) once, at the end of the loop's turn that is going on: the place
- * to act once for all outcomes that one turn brought.  Only from a done
- * callback; the struct must live until fn runs and is not touched after. */
+/* Run fn(arg) once, at the end of the loop's turn that is going on, or of the
+ * jsonrpcc_host_poll(): the place to act once for all outcomes that it brought.
+ * Only from a done callback; the struct must live until fn runs and is not
+ * touched after. */
 void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred);
 
-/* For event loops that must not wait here: drive the client's loop for one turn
- * that does what is to be done now and neither waits nor pauses.  Not from a
- * callback.
+/* For event loops that do the I/O themselves: drive the client's loop for one
+ * turn that does what is to be done now and neither waits nor pauses.  Not from
+ * a callback.
  *
  * Call it after submitting with JSONRPCC_CORKED, and when the descriptor of
  * jsonrpcc_poll_fd() is readable.  If the caller is late by some milliseconds
- * the event thread takes over, so callbacks may run on either.
+ * the event thread takes over, so callbacks may run on either; one that wants
+ * them on its own thread takes JSONRPCC_HOST_CALLBACKS instead, or as well.
  *
  * False: another thread drives, and was told of what was submitted; or the
  * client is closing.  Go on as after true: there is nothing to flush or repeat.
  * While that thread is in a long callback the descriptor may stay readable; a
- * loop that must not spin meanwhile uses jsonrpcc_queue_fd() alone. */
+ * loop that must not spin meanwhile uses jsonrpcc_host_fd() or
+ * jsonrpcc_queue_fd() alone. */
 bool jsonrpcc_poll(jsonrpcc_waiter *waiter);
 
 /* A descriptor to poll for reading, until the client is closed: it belongs to

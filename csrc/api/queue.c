@@ -152,7 +152,9 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
 
     if (queue == NULL)
         return NULL;
-    if ((flags & ~KNOWN_FLAGS) != 0) {
+    /* A host's events are told to its listener, where it polls. */
+    if ((flags & ~KNOWN_FLAGS) != 0 || ((flags & JSONRPCC_QUEUE_EVENTS) != 0 &&
+                                        jsonrpcc_host_fd(client) >= 0)) {
         free(queue);
         errno = EINVAL;
         return NULL;

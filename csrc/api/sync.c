@@ -138,7 +138,8 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
         .params_len = params_len,
         .timeout_ms = timeout_ms,
         /* Waiting sees to it that somebody leads. */
-        .flags = (flags & ~(uint32_t)JSONRPCC_NOTIFICATION) | JSONRPCC_CORKED,
+        .flags = (flags & ~(uint32_t)JSONRPCC_NOTIFICATION) | JSONRPCC_CORKED |
+                 JSONRPCC_ANY_THREAD,
         .done = on_done,
         .arg = sync,
     };

@@ -3,6 +3,7 @@
 #include "client/client.h"
 
 #include "api/bulk.h"
+#include "client/host.h"
 #include "client/options.h"
 #include "engine/servers_parse.h"
 #include "wire/request.h"
@@ -134,7 +135,10 @@ bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms)
 {
     atomic_store(&client->closed, true); /* first, see reopen() */
     struct jrc_core *core = atomic_load(&client->core);
-    return !jrc_core_is_ours(core) || jrc_core_close(core, timeout_ms);
+    if (!jrc_core_is_ours(core))
+        return true;
+    return core->host != NULL ? jrc_host_close(core, timeout_ms)
+                              : jrc_core_close(core, timeout_ms);
 }
 
 void jsonrpcc_client_free(jsonrpcc_client *client)
@@ -143,6 +147,9 @@ void jsonrpcc_client_free(jsonrpcc_client *client)
         return;
     struct jrc_core *core = atomic_load(&client->core);
     if (jrc_core_is_ours(core)) {
+        pthread_mutex_lock(&core->lock);
+        jrc_host_abandon(core);
+        pthread_mutex_unlock(&core->lock);
         jrc_core_close(core, 0);
         jrc_core_unref(core);
     }
@@ -243,7 +250,7 @@ bool jsonrpcc_in_callback(jsonrpcc_client *client)
     if (!jrc_core_is_ours(core))
         return false;
     pthread_mutex_lock(&core->lock);
-    bool mine = jrc_is_leader(core);
+    bool mine = jrc_is_leader(core) || jrc_host_is_here(core);
     pthread_mutex_unlock(&core->lock);
     return mine;
 }
@@ -252,7 +259,11 @@ bool jsonrpcc_room(jsonrpcc_client *client, int32_t timeout_ms)
 {
     struct jrc_core *core = jrc_client_core(client);
 
-    return core == NULL || jrc_core_room(core, timeout_ms);
+    if (core == NULL)
+        return true;
+    if (core->host != NULL && jsonrpcc_in_callback(client))
+        return false; /* only a poll of this thread could make it */
+    return jrc_core_room(core, timeout_ms);
 }
 
 void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes)
@@ -267,7 +278,11 @@ void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn, void *arg)
 {
     struct jrc_core *core = jrc_client_core(client);
 
-    if (core != NULL)
+    if (core == NULL)
+        return;
+    if (core->host != NULL)
+        jrc_host_listen(core, fn, arg);
+    else
         jrc_core_listen(core, fn, arg);
 }
 
@@ -275,9 +290,24 @@ void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred)
 {
     struct jrc_core *core = atomic_load(&client->core);
 
-    deferred->next = NULL;
-    *core->deferred_last = deferred;
-    core->deferred_last = &deferred->next;
+    if (core->host != NULL)
+        jrc_host_defer(core, deferred);
+    else
+        jrc_turn_defer(core, deferred);
+}
+
+int jsonrpcc_host_fd(jsonrpcc_client *client)
+{
+    struct jrc_core *core = jrc_client_core(client);
+
+    return core == NULL || core->host == NULL ? -1 : core->host->fd;
+}
+
+bool jsonrpcc_host_poll(jsonrpcc_client *client)
+{
+    struct jrc_core *core = atomic_load(&client->core);
+
+    return core->host != NULL && jrc_core_is_ours(core) && jrc_host_poll(core);
 }
 
 bool jsonrpcc_params_check(const char *params, size_t params_len,

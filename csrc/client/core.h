@@ -119,7 +119,8 @@ struct jrc_core {
     struct jrc_engine engine;
     struct jrc_loop *loop;
     atomic_uint refs;
-    unsigned generation; /* of the process that made it */
+    unsigned generation;   /* of the process that made it */
+    struct jrc_host *host; /* NULL without JSONRPCC_HOST_CALLBACKS */
 
     pthread_mutex_t lock;
     /* submission */
@@ -165,7 +166,7 @@ bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms);
 #define JRC_CALL_FLAGS                                                         \
     ((uint32_t)(JSONRPCC_NOTIFICATION | JSONRPCC_IDEMPOTENT |                  \
                 JSONRPCC_WAIT_FOR_READY | JSONRPCC_LENIENT | JSONRPCC_CORKED | \
-                JSONRPCC_RESERVE))
+                JSONRPCC_RESERVE | JSONRPCC_ANY_THREAD))
 
 jsonrpcc_status jrc_core_submit(struct jrc_core *core,
                                 const jsonrpcc_call *call, uint64_t *id);
@@ -280,6 +281,15 @@ bool jrc_has_work(const struct jrc_core *core);
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome);
 void jrc_turn_event(void *arg, const jsonrpcc_event *event);
+
+/* By the leader, in a callback: as jsonrpcc_defer(). */
+static inline void jrc_turn_defer(struct jrc_core *core,
+                                  jsonrpcc_deferred *deferred)
+{
+    deferred->next = NULL;
+    *core->deferred_last = deferred;
+    core->deferred_last = &deferred->next;
+}
 
 /* ---- fork.c ---- */
 

@@ -1,6 +1,7 @@
 /* A core from its making to its end. */
 
 #include "client/core.h"
+#include "client/host.h"
 #include "client/options.h"
 #include "engine/servers_parse.h"
 #include "io/clock.h"
@@ -16,6 +17,7 @@ static void destroy(struct jrc_core *core)
         close(core->leadership.alarm_fd);
     if (core->engine.conns != NULL)
         jrc_engine_clear(&core->engine);
+    jrc_host_free(core);
     jrc_calls_clear(&core->calls);
     jrc_frames_clear(&core->pending);
     jrc_frames_clear(&core->taken);
@@ -53,7 +55,9 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
         .max_response = options->max_response,
         .connect_timeout_us = (uint64_t)options->connect_timeout_ms * 1000,
     };
-    struct jrc_sink sink = {core, jrc_turn_outcome, jrc_turn_event};
+    bool is_hosted = (options->flags & JSONRPCC_HOST_CALLBACKS) != 0;
+    struct jrc_sink sink = {
+        core, is_hosted ? jrc_host_outcome : jrc_turn_outcome, jrc_turn_event};
     int error = jrc_servers_parse(&core->servers, servers, why, why_size);
 
     if (error != 0)
@@ -62,6 +66,9 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
         !jrc_engine_init(&core->engine, &core->servers, &core->calls, &limits,
                          &sink, seed(core)))
         return ENOMEM;
+    error = is_hosted ? jrc_host_new(core) : 0;
+    if (error != 0)
+        return error;
     /* A child's ids are not those of the calls that it inherited. */
     jrc_calls_set_epoch(&core->calls, core->generation);
     core->loop = jrc_loop_new(&core->engine, &core->servers);

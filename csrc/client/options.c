@@ -49,6 +49,7 @@ void jrc_options_default(jsonrpcc_options *o)
 
 bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
 {
+    const uint32_t flags = JSONRPCC_HOST_CALLBACKS;
     const int64_t ms = INT32_MAX;
     const int64_t gib2 = INT32_MAX;
     const struct {
@@ -72,7 +73,10 @@ bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         if (!in_range(checks[i].value, &checks[i].range, why, why_size))
             return false;
-    return true;
+    if ((o->flags & ~flags) == 0)
+        return true;
+    snprintf(why, why_size, "flags has bits that this version does not know");
+    return false;
 }
 
 int32_t jrc_options_attempts(const jsonrpcc_options *o)

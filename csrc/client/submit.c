@@ -18,9 +18,9 @@ static void fill(struct jrc_call *slot, const jsonrpcc_call *call,
     slot->start_us = now_us;
     slot->timeout_ms =
         call->timeout_ms > 0 ? call->timeout_ms : core->options.timeout_ms;
-    slot->flags =
-        (uint8_t)(call->flags & (JSONRPCC_NOTIFICATION | JSONRPCC_IDEMPOTENT |
-                                 JSONRPCC_WAIT_FOR_READY));
+    slot->flags = (uint8_t)(call->flags &
+                            (JSONRPCC_NOTIFICATION | JSONRPCC_IDEMPOTENT |
+                             JSONRPCC_WAIT_FOR_READY | JSONRPCC_ANY_THREAD));
     slot->copy = NULL;
 }
 

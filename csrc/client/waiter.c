@@ -2,6 +2,7 @@
 
 #include "client/client.h"
 #include "client/core.h"
+#include "client/host.h"
 
 #include "io/clock.h"
 
@@ -137,7 +138,7 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
     if (!jrc_core_is_ours(core))
         return JSONRPCC_ECLOSED;
     pthread_mutex_lock(&core->lock);
-    if (jrc_is_leader(core)) {
+    if (jrc_is_leader(core) || jrc_host_is_here(core)) {
         status = JSONRPCC_EDEADLK;
     } else if (!waiter->waited_on) { /* a second one would end as a cycle of
                                         followers */

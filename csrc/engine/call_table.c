@@ -197,6 +197,16 @@ void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call)
     calls->ended_count++;
 }
 
+void jrc_calls_hold(struct jrc_calls *calls, const struct jrc_call *call)
+{
+    assert(calls->ended == jrc_calls_index(calls, call));
+    calls->ended = call->next;
+    if (calls->ended == JRC_NO_CALL)
+        calls->ended_last = JRC_NO_CALL;
+    calls->ended_count--;
+    calls->slots[jrc_calls_index(calls, call)].next = JRC_NO_CALL;
+}
+
 struct jrc_call *jrc_calls_expired(struct jrc_calls *calls, uint64_t now_us,
                                    uint32_t *at)
 {

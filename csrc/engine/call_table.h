@@ -102,7 +102,7 @@ struct jrc_call *jrc_calls_new(struct jrc_calls *calls);
  * and counted.  False: out of memory. */
 bool jrc_calls_keep(struct jrc_calls *calls, struct jrc_call *call, size_t len);
 
-/* Under the lock: give a slot back that was taken and not submitted. */
+/* Under the lock: give a slot back that was not submitted, or was held. */
 void jrc_calls_undo(struct jrc_calls *calls, struct jrc_call *call);
 
 /* Under the lock, by the engine's thread: make ended slots free. */
@@ -146,6 +146,10 @@ void jrc_calls_set_deadline(struct jrc_calls *calls, struct jrc_call *call,
 /* Take a call out: the caller finishes it, nobody else will find it.  The
  * struct stays readable until the next jrc_calls_reclaim(). */
 void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call);
+
+/* By the sink, for the call that was taken last: its slot stays, and keeps its
+ * id, until jrc_calls_undo(); next is free for a list of who holds it. */
+void jrc_calls_hold(struct jrc_calls *calls, const struct jrc_call *call);
 
 /* The next call, from index *at on, whose deadline has passed; NULL when there
  * is none left, and then soonest_us is exact.  Begin with *at = 0. */

@@ -63,6 +63,8 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_sync_cancel) *sync_cancel;
     __typeof__(jsonrpcc_sync_outcome) *sync_outcome;
     __typeof__(jsonrpcc_on_event) *on_event;
+    __typeof__(jsonrpcc_host_poll) *host_poll;
+    __typeof__(jsonrpcc_host_fd) *host_fd;
     __typeof__(jsonrpcc_server_count) *server_count;
     __typeof__(jsonrpcc_server_get) *server_get;
     __typeof__(jsonrpcc_client_stats) *client_stats;

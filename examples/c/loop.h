@@ -1,6 +1,6 @@
-/* What the programs loop_*.c share: a client whose outcomes come to the thread
- * of an event loop.  The loop watches one descriptor and calls loop_fetch();
- * nothing here waits for the network. */
+/* What the programs loop_*.c share: a client whose callbacks all run on the
+ * thread of an event loop.  The loop watches one descriptor and calls
+ * loop_poll(); nothing here waits for the network. */
 
 #ifndef LOOP_H
 #define LOOP_H
@@ -16,19 +16,23 @@ enum { LOOP_CALLS = 100 };
 
 struct loop {
     jsonrpcc_client *client;
-    jsonrpcc_queue *queue;
     pthread_t thread; /* of the event loop */
     int results, timeouts, others, elsewhere;
 };
 
-/* Stands for your callback: it runs where loop_fetch() is called. */
-static inline void loop_on_outcome(struct loop *loop, uint64_t token,
-                                   jsonrpcc_status status)
+/* Your callback: it runs where loop_poll() is called. */
+static inline void loop_on_done(void *arg, uint64_t token,
+                                const jsonrpcc_outcome *outcome)
 {
+    struct loop *loop = arg;
+
     (void)token; /* says which call it is */
-    loop->results += status == JSONRPCC_OK;
-    loop->timeouts += status == JSONRPCC_ETIMEDOUT;
-    loop->others += status != JSONRPCC_OK && status != JSONRPCC_ETIMEDOUT;
+    if (outcome->status == JSONRPCC_OK)
+        loop->results++;
+    else if (outcome->status == JSONRPCC_ETIMEDOUT)
+        loop->timeouts++;
+    else
+        loop->others++;
     loop->elsewhere += !pthread_equal(pthread_self(), loop->thread);
 }
 
@@ -38,17 +42,9 @@ static inline bool loop_is_done(const struct loop *loop)
 }
 
 /* Call it when the descriptor is readable.  False: that was all. */
-static inline bool loop_fetch(struct loop *loop)
+static inline bool loop_poll(struct loop *loop)
 {
-    jsonrpcc_completions completions;
-
-    while (jsonrpcc_queue_fetch(loop->queue, &completions)) {
-        for (size_t i = 0; i < completions.count; i++)
-            loop_on_outcome(loop, completions.tokens[i], JSONRPCC_OK);
-        for (size_t i = 0; i < completions.failure_count; i++)
-            loop_on_outcome(loop, completions.failures[i].token,
-                            completions.failures[i].outcome.status);
-    }
+    jsonrpcc_host_poll(loop->client);
     return !loop_is_done(loop);
 }
 
@@ -56,13 +52,22 @@ static inline void loop_submit(struct loop *loop, uint64_t token,
                                const char *method, const char *params,
                                int32_t timeout_ms)
 {
-    int64_t id = jsonrpcc_queue_request(loop->queue, token, method,
-                                        strlen(method), params, strlen(params),
-                                        timeout_ms, JSONRPCC_WAIT_FOR_READY);
+    jsonrpcc_call call = {
+        .size = sizeof call,
+        .method = method,
+        .method_len = strlen(method),
+        .params = params,
+        .params_len = strlen(params),
+        .timeout_ms = timeout_ms,
+        .flags = JSONRPCC_WAIT_FOR_READY,
+        .done = loop_on_done,
+        .arg = loop,
+        .token = token,
+    };
+    jsonrpcc_status status = jsonrpcc_request(loop->client, &call, NULL);
 
-    if (id < 0) {
-        fprintf(stderr, "%s: %s\n", method,
-                jsonrpcc_status_text((jsonrpcc_status)-id));
+    if (status != JSONRPCC_OK) {
+        fprintf(stderr, "%s: %s\n", method, jsonrpcc_status_text(status));
         exit(EXIT_FAILURE);
     }
 }
@@ -70,7 +75,11 @@ static inline void loop_submit(struct loop *loop, uint64_t token,
 /* Returns the descriptor that the event loop has to watch. */
 static inline int loop_open(struct loop *loop, const char *servers)
 {
-    jsonrpcc_options options = {.size = sizeof options, .servers = servers};
+    jsonrpcc_options options = {
+        .size = sizeof options,
+        .servers = servers,
+        .flags = JSONRPCC_HOST_CALLBACKS,
+    };
     char why[160];
 
     memset(loop, 0, sizeof *loop);
@@ -80,24 +89,16 @@ static inline int loop_open(struct loop *loop, const char *servers)
         fprintf(stderr, "client: %s\n", why);
         exit(EXIT_FAILURE);
     }
-    loop->queue = jsonrpcc_queue_new(loop->client, JSONRPCC_QUEUE_FD);
-    if (loop->queue == NULL) {
-        fprintf(stderr, "queue: out of memory or descriptors\n");
-        exit(EXIT_FAILURE);
-    }
-    loop_fetch(loop); /* nothing yet: from now on the descriptor tells */
     for (uint64_t i = 0; i < LOOP_CALLS; i++)
         loop_submit(loop, i, "add", "[1, 2]", 0);
     loop_submit(loop, LOOP_CALLS, "sleep", "[10]", 100);
-    return jsonrpcc_queue_fd(loop->queue);
+    return jsonrpcc_host_fd(loop->client);
 }
 
 /* Take the descriptor out of the event loop first.  Returns the exit status. */
 static inline int loop_close(struct loop *loop)
 {
-    jsonrpcc_client_close(loop->client, -1);
-    loop_fetch(loop);
-    jsonrpcc_queue_free(loop->queue);
+    jsonrpcc_client_close(loop->client, -1); /* runs what is left here */
     jsonrpcc_client_free(loop->client);
     printf("%d results, %d timeouts, %d others, %d on other threads\n",
            loop->results, loop->timeouts, loop->others, loop->elsewhere);

@@ -18,7 +18,7 @@ int main(int argc, char **argv)
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
     while (!loop_is_done(&loop))
         if (epoll_wait(epoll_fd, &event, 1, -1) == 1)
-            loop_fetch(&loop);
+            loop_poll(&loop);
     epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     close(epoll_fd);
     return loop_close(&loop);

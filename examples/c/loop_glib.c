@@ -14,7 +14,7 @@ static gboolean on_readable(gint fd, GIOCondition condition, gpointer loop)
 {
     (void)fd;
     (void)condition;
-    if (loop_fetch(loop))
+    if (loop_poll(loop))
         return G_SOURCE_CONTINUE;
     g_main_loop_quit(main_loop);
     return G_SOURCE_REMOVE;

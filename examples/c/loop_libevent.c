@@ -14,7 +14,7 @@ static void on_readable(evutil_socket_t fd, short what, void *loop)
 {
     (void)fd;
     (void)what;
-    if (!loop_fetch(loop))
+    if (!loop_poll(loop))
         event_base_loopbreak(base);
 }
 

@@ -11,7 +11,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    if (!loop_fetch(poll->data))
+    if (!loop_poll(poll->data))
         uv_close((uv_handle_t *)poll, NULL); /* and with it the loop ends */
 }
 

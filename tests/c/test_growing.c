@@ -34,6 +34,25 @@ static void test_options_of_a_later_version(void)
           JSONRPCC_EINVAL);
 }
 
+static void test_unknown_flags_of_a_client(void)
+{
+    jsonrpcc_options options = {.size = sizeof options, .servers = servers};
+    jsonrpcc_client *client = NULL;
+    char why[100] = "";
+
+    for (uint32_t flag = 2; flag != 0; flag <<= 1) {
+        options.flags = JSONRPCC_HOST_CALLBACKS | flag;
+        CHECK(jsonrpcc_client_new(&options, &client, why, sizeof why) ==
+              JSONRPCC_EINVAL);
+        CHECK(client == NULL && strstr(why, "flags") != NULL);
+    }
+    options.size = offsetof(jsonrpcc_options, flags); /* an earlier version's */
+    CHECK(jsonrpcc_client_new(&options, &client, why, sizeof why) ==
+          JSONRPCC_OK);
+    CHECK(jsonrpcc_host_fd(client) == -1 && !jsonrpcc_host_poll(client));
+    end_client(client);
+}
+
 static void test_calls_of_a_later_version(jsonrpcc_client *client)
 {
     struct later_call calls[2] = {0};
@@ -70,7 +89,7 @@ static void test_what_is_no_call(jsonrpcc_client *client)
               JSONRPCC_EINVAL);
     }
     call.timeout_ms = 0;
-    for (uint32_t flag = 64; flag != 0; flag <<= 1) {
+    for (uint32_t flag = 128; flag != 0; flag <<= 1) {
         size_t at = 0;
         call.flags = flag;
         CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_EINVAL);
@@ -116,6 +135,7 @@ int main(void)
     begin_peer();
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
     test_options_of_a_later_version();
+    test_unknown_flags_of_a_client();
     test_calls_of_a_later_version(client);
     test_what_is_no_call(client);
     test_what_is_filled_in(client);

@@ -95,22 +95,34 @@ def torture(stage):
 CHECKS = re.compile(r"(\d+) checks, (\d+) failed")
 
 
+def _checks(stage, number, name, *args):
+    """Run a C test at length: plain, under ASan or under TSan, in turn."""
+    san, where = (
+        ("", "plain"), ("address,undefined", "asan"), ("thread", "thread")
+    )[number % 3]  # fmt: skip
+    code, text = make(stage, f"build/{where}/{name}", SAN=san)
+    if code == 0:
+        code, text = stage.command(ROOT / "build" / where / name, *args, limit=600)
+    found = CHECKS.search(text)
+    if found is None:
+        return Result(1, "checks", 1, notes=[text[-300:]])
+    failed = max(int(found[2]), int(code != 0))
+    return Result(int(found[1]), "checks", failed, {"rounds": 1})
+
+
 def starvation(stage):
     """Callbacks and threads that submit without end, whoever drives the loop."""
+    return stage.rounds(lambda number: _checks(stage, number, "test_starvation", 1000))
+
+
+def loops(stage):
+    """Event loops of others: those of libraries, and one that is late at random."""
+    each = 100
 
     def once(number):
-        san, where = (
-            ("", "plain"), ("address,undefined", "asan"), ("thread", "thread")
-        )[number % 3]  # fmt: skip
-        code, text = make(stage, f"build/{where}/test_starvation", SAN=san)
-        if code == 0:
-            program = ROOT / "build" / where / "test_starvation"
-            code, text = stage.command(program, 1000, limit=600)
-        found = CHECKS.search(text)
-        if found is None:
-            return Result(1, "checks", 1, notes=[text[-300:]])
-        failed = max(int(found[2]), int(code != 0))
-        return Result(int(found[1]), "checks", failed, {"rounds": 1})
+        if number % 4 == 0:
+            return stage.pytest("-m", "", path_of("test_c_loops"), unit="checks")
+        return _checks(stage, number, "test_host", each, 1 + number * each)
 
     return stage.rounds(once)
 
@@ -297,7 +309,7 @@ STAGES = {
                       "async_client", "async_delivery", "map", "map_shared",
                       "map_reading", "log", "patched_threads",
                       env={"JSONRPCC_EXAMPLES": "1000"}),
-    "loops": _tests("c_loops"),
+    "loops": loops,
     "memory": memory,
     "injection": injection,
     "states": states,

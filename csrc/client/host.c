@@ -1,0 +1,433 @@
+#include "client/host.h"
+
+#include "io/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* ---- lists of ended calls ---- */
+
+static const struct jrc_ended nothing = {JRC_NO_CALL, JRC_NO_CALL};
+
+/* Put the calls of from behind those of to. */
+static void append(struct jrc_calls *calls, struct jrc_ended *to,
+                   struct jrc_ended from)
+{
+    if (from.first == JRC_NO_CALL)
+        return;
+    if (to->first == JRC_NO_CALL)
+        to->first = from.first;
+    else
+        calls->slots[to->last].next = from.first;
+    to->last = from.last;
+}
+
+/* The first of them, which there is. */
+static struct jrc_call *shift(struct jrc_calls *calls, struct jrc_ended *list)
+{
+    struct jrc_call *call = &calls->slots[list->first];
+
+    list->first = call->next;
+    return call;
+}
+
+static void drop(struct jrc_core *core, struct jrc_ended *list)
+{
+    while (list->first != JRC_NO_CALL) {
+        uint32_t index = list->first;
+        shift(&core->calls, list);
+        free((char *)(uintptr_t)core->host->outcomes[index].json);
+    }
+}
+
+/* ---- the leader's side ---- */
+
+/* Under the lock: there is something to poll for. */
+static void ring(struct jrc_host *host)
+{
+    if (host->rung || host->fd < 0)
+        return;
+    host->rung = true;
+    (void)!write(host->fd, &(uint64_t){1}, sizeof(uint64_t));
+}
+
+/* At the end of a turn: hand over what it brought. */
+static void publish(void *arg)
+{
+    struct jrc_core *core = arg;
+    struct jrc_host *host = core->host;
+
+    pthread_mutex_lock(&core->lock);
+    append(&core->calls, &host->ready, host->brought);
+    host->brought = nothing;
+    ring(host);
+    pthread_mutex_unlock(&core->lock);
+    jrc_core_undelivered(core, host->brought_bytes);
+    host->brought_bytes = 0;
+}
+
+/* A copy of the outcome with its text; without memory for that, ENOMEM. */
+static jsonrpcc_outcome keep(const jsonrpcc_outcome *outcome)
+{
+    jsonrpcc_outcome kept = *outcome;
+
+    if (outcome->json == NULL)
+        return kept;
+    char *text = malloc(outcome->json_len + 1); /* never of no bytes */
+    kept.json = text;
+    if (text != NULL) {
+        memcpy(text, outcome->json, outcome->json_len);
+    } else {
+        kept.status = JSONRPCC_ENOMEM;
+        kept.json_len = 0;
+    }
+    return kept;
+}
+
+void jrc_host_outcome(void *arg, const struct jrc_call *call,
+                      const jsonrpcc_outcome *outcome)
+{
+    struct jrc_core *core = arg;
+    struct jrc_host *host = core->host;
+
+    if (call->done == NULL || (call->flags & JSONRPCC_ANY_THREAD) != 0) {
+        jrc_turn_outcome(core, call, outcome);
+        return;
+    }
+    uint32_t index = jrc_calls_index(&core->calls, call);
+    jrc_calls_hold(&core->calls, call);
+    host->outcomes[index] = keep(outcome);
+    host->brought_bytes += (int64_t)host->outcomes[index].json_len;
+    if (host->brought.first == JRC_NO_CALL)
+        jrc_turn_defer(core, &host->publish);
+    append(&core->calls, &host->brought, (struct jrc_ended){index, index});
+}
+
+/* The core's listener: keeps events for the host's. */
+static void on_event(void *arg, const jsonrpcc_event *event)
+{
+    struct jrc_core *core = arg;
+    struct jrc_host *host = core->host;
+
+    pthread_mutex_lock(&core->lock);
+    host->events[host->event_count++ % JRC_EVENTS] = *event;
+    if (host->listener != NULL)
+        ring(host);
+    pthread_mutex_unlock(&core->lock);
+}
+
+/* ---- the host's side ---- */
+
+/* A callback to run. */
+struct told {
+    jsonrpcc_done_fn done;
+    void *arg;
+    uint64_t token;
+    jsonrpcc_outcome outcome; /* with a text of its own */
+};
+
+/* Take the next callbacks, and give their slots back first: who knows an
+ * outcome finds its slot free.  How many there were. */
+static size_t take(struct jrc_core *core, struct told some[JRC_HOST_SOME],
+                   size_t most)
+{
+    struct jrc_host *host = core->host;
+    size_t count = 0;
+
+    pthread_mutex_lock(&core->lock);
+    while (count < most && host->ready.first != JRC_NO_CALL) {
+        struct jrc_call *call = shift(&core->calls, &host->ready);
+        some[count++] =
+            (struct told){call->done, call->arg, call->token,
+                          host->outcomes[jrc_calls_index(&core->calls, call)]};
+        jrc_calls_undo(&core->calls, call);
+    }
+    if (count > 0 && core->line.first != NULL)
+        jrc_line_move(core);
+    pthread_mutex_unlock(&core->lock);
+    return count;
+}
+
+/* Whether a poll goes on: no callback has freed the client, and this is no
+ * child that one of them forked. */
+static bool goes_on(const struct jrc_core *core)
+{
+    return jrc_core_is_ours(core) && !atomic_load(&core->host->abandoned);
+}
+
+static void run_outcomes(struct jrc_core *core)
+{
+    struct told some[JRC_HOST_SOME];
+    size_t left = JRC_HOST_TURN, count;
+    bool on = true;
+
+    while (on && left > 0 && (count = take(core, some, JRC_HOST_SOME)) > 0) {
+        int64_t bytes = 0;
+        for (size_t i = 0; i < count; i++) {
+            const struct told *told = &some[i];
+            if (on)
+                told->done(told->arg, told->token, &told->outcome);
+            on = on && goes_on(core);
+            bytes += (int64_t)told->outcome.json_len;
+            free((char *)(uintptr_t)told->outcome.json);
+        }
+        if (on)
+            jrc_core_undelivered(core, -bytes);
+        left -= count;
+    }
+}
+
+/* Under the lock: whether the listener has not heard of something. */
+static bool has_events(const struct jrc_host *host)
+{
+    return host->listener != NULL && host->told < host->event_count &&
+           !atomic_load(&host->abandoned);
+}
+
+/* Under the lock, and there is one: the next event that is still known. */
+static jsonrpcc_event next_event(struct jrc_core *core)
+{
+    struct jrc_host *host = core->host;
+
+    if (host->event_count - host->told > JRC_EVENTS) {
+        uint64_t oldest = host->event_count - JRC_EVENTS;
+        jrc_add(&core->listener.dropped, oldest - host->told);
+        host->told = oldest;
+    }
+    return host->events[host->told++ % JRC_EVENTS];
+}
+
+static void run_events(struct jrc_core *core)
+{
+    struct jrc_host *host = core->host;
+
+    pthread_mutex_lock(&core->lock);
+    for (int left = JRC_EVENTS; left > 0 && has_events(host); left--) {
+        jsonrpcc_event event = next_event(core);
+        jsonrpcc_event_fn fn = host->listener;
+        void *arg = host->listener_arg;
+        host->tells = true;
+        pthread_mutex_unlock(&core->lock);
+        fn(arg, &event);
+        if (!jrc_core_is_ours(core))
+            return;
+        pthread_mutex_lock(&core->lock);
+        host->tells = false;
+        pthread_cond_broadcast(&host->progress);
+    }
+    pthread_mutex_unlock(&core->lock);
+}
+
+/* What these defer in their turn is the next poll's. */
+static void run_deferred(struct jrc_core *core)
+{
+    struct jrc_host *host = core->host;
+
+    pthread_mutex_lock(&core->lock);
+    jsonrpcc_deferred *deferred = host->deferred;
+    host->deferred = NULL;
+    host->deferred_last = &host->deferred;
+    pthread_mutex_unlock(&core->lock);
+    while (deferred != NULL && goes_on(core)) {
+        jsonrpcc_deferred *next = deferred->next;
+        deferred->fn(deferred->arg);
+        deferred = next;
+    }
+}
+
+/* Under the lock. */
+static bool has_work(const struct jrc_host *host)
+{
+    return host->ready.first != JRC_NO_CALL || has_events(host) ||
+           host->deferred != NULL;
+}
+
+/* Under the lock: the descriptor is readable while there is something. */
+static void settle(struct jrc_host *host)
+{
+    uint64_t rings;
+
+    if (has_work(host)) {
+        ring(host);
+    } else if (host->rung) {
+        (void)!read(host->fd, &rings, sizeof rings);
+        host->rung = false;
+    }
+}
+
+/* A poll may go on inside of another, where a callback runs the host's loop;
+ * but not beside one. */
+static bool enter(struct jrc_core *core)
+{
+    struct jrc_host *host = core->host;
+
+    pthread_mutex_lock(&core->lock);
+    bool alone = host->polls == 0 || jrc_host_is_here(core);
+    if (alone) {
+        host->thread = pthread_self();
+        host->polls++;
+    }
+    pthread_mutex_unlock(&core->lock);
+    return alone;
+}
+
+/* Whether there is more. */
+static bool leave(struct jrc_core *core)
+{
+    struct jrc_host *host = core->host;
+
+    pthread_mutex_lock(&core->lock);
+    bool more = !atomic_load(&host->abandoned) && has_work(host);
+    settle(host);
+    host->polls--;
+    pthread_cond_broadcast(&host->progress);
+    pthread_mutex_unlock(&core->lock);
+    return more;
+}
+
+bool jrc_host_poll(struct jrc_core *core)
+{
+    if (!enter(core))
+        return false;
+    jrc_core_ref(core); /* a callback may free the client */
+    run_outcomes(core);
+    if (goes_on(core))
+        run_events(core);
+    if (goes_on(core))
+        run_deferred(core);
+    if (!jrc_core_is_ours(core))
+        return false;
+    bool more = leave(core);
+    jrc_core_unref(core);
+    return more;
+}
+
+void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg)
+{
+    struct jrc_host *host = core->host;
+
+    pthread_mutex_lock(&core->lock);
+    host->listener = fn;
+    host->listener_arg = arg;
+    host->told = 0;
+    if (has_events(host))
+        ring(host);
+    /* The one before must not run once this returns: its arg may go. */
+    while (host->tells && !jrc_host_is_here(core))
+        pthread_cond_wait(&host->progress, &core->lock);
+    pthread_mutex_unlock(&core->lock);
+}
+
+void jrc_host_defer(struct jrc_core *core, jsonrpcc_deferred *deferred)
+{
+    struct jrc_host *host = core->host;
+
+    pthread_mutex_lock(&core->lock);
+    if (jrc_is_leader(core)) { /* the done of a call with ANY_THREAD */
+        jrc_turn_defer(core, deferred);
+    } else {
+        deferred->next = NULL;
+        *host->deferred_last = deferred;
+        host->deferred_last = &deferred->next;
+    }
+    pthread_mutex_unlock(&core->lock);
+}
+
+/* ---- life ---- */
+
+int jrc_host_new(struct jrc_core *core)
+{
+    struct jrc_host *host = calloc(1, sizeof *host);
+
+    if (host == NULL)
+        return ENOMEM;
+    core->host = host;
+    host->thread = pthread_self();
+    host->brought = host->ready = nothing;
+    host->publish.fn = publish;
+    host->publish.arg = core;
+    host->deferred_last = &host->deferred;
+    jrc_cond_init(&host->progress);
+    /* calloc: pages of slots never used are never touched. */
+    host->outcomes = calloc(core->calls.capacity, sizeof *host->outcomes);
+    host->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    core->listener.fn = on_event;
+    core->listener.arg = core;
+    return host->fd < 0 ? errno : host->outcomes == NULL ? ENOMEM : 0;
+}
+
+void jrc_host_abandon(struct jrc_core *core)
+{
+    struct jrc_host *host = core->host;
+
+    if (host == NULL)
+        return;
+    atomic_store(&host->abandoned, true);
+    if (host->fd >= 0)
+        close(host->fd);
+    host->fd = -1;
+    host->rung = false;
+}
+
+void jrc_host_free(struct jrc_core *core)
+{
+    struct jrc_host *host = core->host;
+
+    if (host == NULL)
+        return;
+    drop(core, &host->ready);
+    drop(core, &host->brought);
+    jrc_host_abandon(core);
+    pthread_cond_destroy(&host->progress);
+    free(host->outcomes);
+    free(host);
+}
+
+/* Run what is left, here.  Whether that was all. */
+static bool run_rest(struct jrc_core *core, uint64_t until_us)
+{
+    bool more;
+
+    jrc_core_ref(core); /* a callback may free the client */
+    do
+        more = jrc_host_poll(core);
+    while (more && jrc_now_us() < until_us);
+    if (jrc_core_is_ours(core))
+        jrc_core_unref(core);
+    return !more;
+}
+
+/* Wait until the host's thread has run what is left.  Whether it has. */
+static bool await_rest(struct jrc_core *core, uint64_t until_us)
+{
+    struct jrc_host *host = core->host;
+    struct timespec until = jrc_timespec(until_us);
+    int error = 0;
+
+    pthread_mutex_lock(&core->lock);
+    while ((has_work(host) || host->polls > 0) && error != ETIMEDOUT)
+        error =
+            until_us == JRC_NEVER
+                ? pthread_cond_wait(&host->progress, &core->lock)
+                : pthread_cond_timedwait(&host->progress, &core->lock, &until);
+    bool all = !has_work(host) && host->polls == 0;
+    pthread_mutex_unlock(&core->lock);
+    return all;
+}
+
+bool jrc_host_close(struct jrc_core *core, int32_t timeout_ms)
+{
+    uint64_t until_us =
+        timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
+
+    pthread_mutex_lock(&core->lock);
+    bool here = jrc_host_is_here(core);
+    bool inside = here && core->host->polls > 0;
+    pthread_mutex_unlock(&core->lock);
+    if (!jrc_core_close(core, inside ? 0 : timeout_ms) || inside)
+        return false;
+    return here ? run_rest(core, until_us) : await_rest(core, until_us);
+}

@@ -1,0 +1,80 @@
+/* Callbacks that wait for the thread of a host, see JSONRPCC_HOST_CALLBACKS.
+ *
+ * A call ends in the leader's turn, as any other, but its slot is held: with
+ * the done function, its argument and the token in it, and the outcome beside
+ * it, until the host polls.  So a host that is late finds max_in_flight as its
+ * bound, and what waits here needs no memory but for the texts, which count as
+ * undelivered. */
+
+#ifndef JRC_HOST_H
+#define JRC_HOST_H
+
+#include "client/core.h"
+
+enum {
+    JRC_HOST_TURN = 256, /* callbacks that one poll runs at most */
+    JRC_HOST_SOME = 32   /* that are taken by one lock */
+};
+
+/* Ended calls, oldest first: slots, chained by next. */
+struct jrc_ended {
+    uint32_t first, last;
+};
+
+struct jrc_host {
+    jsonrpcc_outcome *outcomes; /* by slot; their texts are ours */
+
+    /* The leader's: what this turn brought. */
+    struct jrc_ended brought;
+    int64_t brought_bytes;
+    jsonrpcc_deferred publish;
+
+    /* Under the core's lock. */
+    int fd;                 /* an eventfd; -1 once abandoned */
+    bool rung;              /* it is readable */
+    pthread_t thread;       /* the host's */
+    unsigned polls;         /* that are going on there, in each other */
+    struct jrc_ended ready; /* for the next poll */
+    jsonrpcc_event_fn listener;
+    void *listener_arg;
+    bool tells; /* it is being told something */
+    uint64_t event_count, told;
+    jsonrpcc_event events[JRC_EVENTS];            /* a ring */
+    jsonrpcc_deferred *deferred, **deferred_last; /* by its callbacks */
+    pthread_cond_t progress;                      /* of a poll */
+    atomic_bool abandoned; /* read without the lock as well */
+};
+
+/* For a core whose call table stands.  0 or an errno; what there is by then
+ * jrc_host_free() takes away. */
+int jrc_host_new(struct jrc_core *core);
+
+/* Nobody uses the core any more: what waits is dropped. */
+void jrc_host_free(struct jrc_core *core);
+
+/* Under the lock: no callback runs any more, as the client is freed, or this is
+ * a child of fork().  Nothing if the core has no host. */
+void jrc_host_abandon(struct jrc_core *core);
+
+/* Under the lock: whether this is the host's thread, where nothing may wait. */
+static inline bool jrc_host_is_here(const struct jrc_core *core)
+{
+    return core->host != NULL &&
+           pthread_equal(core->host->thread, pthread_self());
+}
+
+/* The leader's sink for the engine, in the place of jrc_turn_outcome(). */
+void jrc_host_outcome(void *arg, const struct jrc_call *call,
+                      const jsonrpcc_outcome *outcome);
+
+/* As jrc_core_listen() and jrc_core_close(), for such a core. */
+void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg);
+bool jrc_host_close(struct jrc_core *core, int32_t timeout_ms);
+
+/* As jsonrpcc_defer(), from any callback of such a core. */
+void jrc_host_defer(struct jrc_core *core, jsonrpcc_deferred *deferred);
+
+/* Run what waits.  True: there is more. */
+bool jrc_host_poll(struct jrc_core *core);
+
+#endif
