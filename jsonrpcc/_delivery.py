@@ -83,8 +83,9 @@ class Delivery:
                 session.on_event(event)
         except self.guarded as error:
             kind = None  # one of its own
-            what = "on_event %r failed"
-            log.write(logging.ERROR, kind, what, session.on_event, error=error)
+            log.write(
+                logging.ERROR, kind, "on_event %r failed", session.on_event, error=error
+            )
 
     # ---- what is delivered ----------------------------------------------------
 
