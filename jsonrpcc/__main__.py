@@ -32,7 +32,7 @@ from jsonrpcc._commands import (
 
 SERVERS_HELP = (
     "host:port,priority of each server, separated by spaces; larger priorities "
-    "first, without one it is 1, IPv6 as [::1]:9999"
+    "come first, the default is 1; IPv6 as [::1]:9999"
 )
 
 
@@ -112,7 +112,7 @@ def add_request(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         type=seconds,
         metavar="SECONDS",
-        help="for all of it, connecting included (default: 5)",
+        help="for the whole call, connecting included (default: 5)",
     )
     parser.add_argument(
         "-w",
@@ -135,7 +135,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=jsonrpcc.__version__)
     group = parser.add_argument_group(
-        "to build C extensions on jsonrpcc (nothing needs to be linked)"
+        "to build C extensions with jsonrpcc (nothing needs to be linked)"
     )
     for option, text, what in (
         ("--cflags", f"-I{capi.get_include()}", "flags for the compiler"),
@@ -150,7 +150,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = commands.add(
         call,
         "call a method and print its result",
-        "The result goes to stdout as JSON, an error to stderr as one line.",
+        "Writes the result to stdout as JSON, or an error to stderr as one line.",
         "  jsonrpcc call localhost:9999 add '[1, 2]'\n"
         "  jsonrpcc call localhost:9999 get_user \"{'id': 1234}\" --pretty\n"
         "  jsonrpcc call 'host1:9999,2 host2:9999,2 backup:9999,1' status -t 0.5\n"
@@ -164,13 +164,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--pretty", action="store_true", help="indent the result")
     command.add_argument(
-        "--json-errors", action="store_true", help="errors on stderr as JSON, too"
+        "--json-errors", action="store_true", help="write errors of the call as JSON"
     )
 
     command = commands.add(
         notify,
         "send a notification",
-        "Succeeds when a server's connection has taken it: nobody answers.",
+        "Succeeds when it was sent to a server; there is no answer.",
         "  jsonrpcc notify localhost:9999 update_user \"{'id': 1234}\"\n"
         "  jsonrpcc notify localhost:9999 reload --wait --timeout 30\n",
     )
@@ -179,7 +179,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = commands.add(
         servers,
         "print the state of each server",
-        "A server is up when it accepts a connection; nothing is sent.",
+        "A server is up if it accepts a connection; nothing is sent.",
         "  jsonrpcc servers 'host1:9999,2 host2:9999,2 backup:9999,1'\n"
         "  jsonrpcc servers localhost:9999 --json\n",
     )
@@ -190,28 +190,28 @@ def make_parser() -> argparse.ArgumentParser:
         type=seconds,
         default=2.0,
         metavar="SECONDS",
-        help="how long a server may take (default: 2)",
+        help="how long connecting may take (default: 2)",
     )
     command.add_argument(
-        "--json", action="store_true", help="all that is known, as JSON"
+        "--json", action="store_true", help="print all that is known as JSON"
     )
     command.add_argument("--pretty", action="store_true", help="indent the JSON")
 
     command = commands.add(
         serve,
-        "run a server to try things on",
+        "run a server for experiments",
         "Prints its address, then serves until Ctrl-C or SIGTERM.\n\n"
         "methods:\n"
-        "  echo(...)                   the params\n"
-        "  add(a, b)                   a + b\n"
-        "  sleep(seconds)              answers after so long\n"
-        "  time()                      seconds since 1970\n"
-        "  fail(code, message, data)   that error",
+        "  echo(...)                   returns the params\n"
+        "  add(a, b)                   returns a + b\n"
+        "  sleep(seconds)              returns after that time\n"
+        "  time()                      returns the seconds since 1970\n"
+        "  fail(code, message, data)   answers with that error",
         "  jsonrpcc serve\n  jsonrpcc serve --port 0 --methods mypackage.methods\n",
     )
     command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
     command.add_argument(
-        "--port", type=port, default=9999, help="default: 9999; 0: any free one"
+        "--port", type=port, default=9999, help="default: 9999; 0: any free port"
     )
     command.add_argument(
         "--methods",

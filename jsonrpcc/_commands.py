@@ -32,14 +32,14 @@ INTERRUPTED = 130
 
 EXIT_CODES = """\
 exit codes:
-  0    done; for "servers": all are up
+  0    success; for "servers": all are up
   1    the server answered with an error
-  2    the command line, a servers string or the params are wrong
+  2    the command line, the servers string or the params are wrong
   3    no answer came in time
   4    no server can be reached, or the connection was lost
   5    the response is invalid
-  6    this machine failed: the output could not be written (the call was made),
-       or there were no memory, descriptors or threads
+  6    a local failure: the output could not be written (the call was made), or
+       no memory, descriptors or threads were left
   130  Ctrl-C
 """
 
