@@ -14,7 +14,7 @@ from jsonrpcc.testing import Server
 
 
 def callbacks(client: jsonrpcc.Client) -> None:
-    """Go on at once; a callback is told the outcome."""
+    """Return at once; a callback gets the outcome."""
     done = threading.Event()
 
     def on_result(result: int) -> None:
@@ -30,7 +30,7 @@ def callbacks(client: jsonrpcc.Client) -> None:
 
 
 def blocking(client: jsonrpcc.Client) -> None:
-    """Wait for the result, or have the error raised."""
+    """Wait for the result; an error is raised."""
     print("blocking:", client.call("add", {"a": 1, "b": 2}))
     print("by proxy:", client.proxy.add(1, 2))
     try:
@@ -46,7 +46,7 @@ def futures(client: jsonrpcc.Client) -> None:
 
 
 def bulk(client: jsonrpcc.Client) -> None:
-    """As many calls as you like, results in order, memory bounded."""
+    """Any number of calls: results in order, memory bounded."""
     total = sum(client.map("add", ([n, 1] for n in range(10_000))))
     print("map:", total)
 

@@ -1,10 +1,10 @@
 """
-Failover before your eyes: real servers, real connections, a real kill -9.
+Failover, live: real servers, real connections, a real kill -9.
 
-Two primaries and a backup run as processes of their own while requests and
-notifications go out without a pause.  One primary is killed, then the other, and
-both come back.  Everything that is promised on the way is checked; the exit code
-is 1 if anything else happened.
+Two primaries and a backup run as separate processes while requests and
+notifications are sent without a pause.  One primary is killed, then the other, and
+both come back.  The promises are checked at each step; the exit code is 1 if one of
+them is broken.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from collections.abc import Callable
 import jsonrpcc
 
 PACE = 0.002  # seconds between two requests
-WORK = 0.02  # seconds that a server takes for each, so that some are under way
-PHASE = 600  # outcomes to see before the next thing happens
-LIMIT = 10.0  # seconds after which what was expected has not come
+WORK = 0.02  # seconds that a server needs for each, so that some are in flight
+PHASE = 600  # outcomes to wait for before the next step
+LIMIT = 10.0  # seconds to wait for something that is expected
 
 STARTED = time.monotonic()
 
 
 class Surprise(Exception):  # noqa: N818
-    """Something did not happen as promised."""
+    """Something did not happen as expected."""
 
 
 def say(text: str) -> None:
@@ -62,7 +62,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        """As the client has it."""
+        """The address as in the client's servers string."""
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -90,7 +90,7 @@ class Server:
         self.process = None
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """End the process and free the port."""
         if self.process is not None:
             self.process.kill()
             self.process.communicate()
@@ -98,7 +98,7 @@ class Server:
 
 
 class Watch:
-    """What has come so far, and waiting for more."""
+    """What has happened so far; waits for more."""
 
     def __init__(self, servers: list[Server]) -> None:
         self._names = {server.address: server.name for server in servers}
@@ -108,7 +108,7 @@ class Watch:
         self.errors: list[tuple[bool, jsonrpcc.JsonRpcError]] = []
 
     def on_event(self, event: jsonrpcc.Event) -> None:
-        """Print and note a change that the client tells."""
+        """Print and record an event of the client."""
         name = self._names[event.server]
         what = {
             "connected": f"connected to the {name}",
@@ -118,6 +118,7 @@ class Watch:
             "trusted": f"the {name} is trusted again",
             "failed_over": f"failed over to the {name}",
             "back": f"back to the {name}",
+            "rejected": f"the {name} could not read a request",
         }[event.kind]
         say(f"    {what}")
         with self._changed:
@@ -131,7 +132,7 @@ class Watch:
         idempotent: bool = False,
         error: jsonrpcc.JsonRpcError | None = None,
     ) -> None:
-        """Note that request *number* has ended."""
+        """Record that request *number* has ended."""
         with self._changed:
             self.outcomes[number] += 1
             if error is not None:
@@ -139,13 +140,13 @@ class Watch:
             self._changed.notify_all()
 
     def wait(self, what: str, condition: Callable[[], bool]) -> None:
-        """Wait for something to come."""
+        """Wait until *condition* is true."""
         with self._changed:
             if not self._changed.wait_for(condition, LIMIT):
                 raise Surprise(f"not within {LIMIT:.0f} s: {what}")
 
     def wait_for_event(self, kind: str, *names: str) -> None:
-        """Wait for an event of one of these servers, and forget those before it."""
+        """Wait for an event of one of these servers; drop all events up to it."""
         wanted = {(kind, name) for name in names}
         self.wait(
             f"{kind} {' or '.join(names)}", lambda: bool(wanted & set(self.events))
@@ -157,7 +158,7 @@ class Watch:
             del self.events[: first + 1]
 
     def wait_for_outcomes(self, count: int) -> None:
-        """Wait for so many more outcomes."""
+        """Wait for *count* more outcomes."""
         wanted = len(self.outcomes) + count
         self.wait(f"{count} outcomes", lambda: len(self.outcomes) >= wanted)
 
@@ -174,7 +175,7 @@ class Traffic(threading.Thread):
         self.notifications = 0
 
     def run(self) -> None:
-        """Submit; every second request may be sent again, every fifth is followed."""
+        """Submit; every second one is idempotent, every fifth is followed by more."""
         for number in itertools.count():
             idempotent = number % 2 == 0
             self._client.request(
@@ -194,18 +195,18 @@ class Traffic(threading.Thread):
                 return
 
     def stop(self) -> None:
-        """Submit no more."""
+        """Stop submitting."""
         self._stopping.set()
         self.join()
 
 
 def sent(client: jsonrpcc.Client) -> list[int]:
-    """How much went to each server so far."""
+    """Return how many calls each server got so far."""
     return [server.sent for server in client.servers()]
 
 
 def growth(client: jsonrpcc.Client, watch: Watch) -> list[int]:
-    """How much goes to each server while the next outcomes come."""
+    """Return how many calls each server gets until the next outcomes have come."""
     before = sent(client)
     watch.wait_for_outcomes(PHASE)
     after = sent(client)
@@ -215,7 +216,7 @@ def growth(client: jsonrpcc.Client, watch: Watch) -> list[int]:
 
 
 def show_failover(servers: list[Server], client: jsonrpcc.Client, watch: Watch) -> None:
-    """Kill and revive, and check where the traffic goes."""
+    """Kill and restart servers; check where the traffic goes."""
     one, two, backup = servers
     for server in servers:
         watch.wait("connected", lambda s=server: ("connected", s.name) in watch.events)
@@ -240,26 +241,26 @@ def show_failover(servers: list[Server], client: jsonrpcc.Client, watch: Watch) 
     watch.wait_for_event("back", one.name)
     two.start()
     watch.wait_for_event("connected", two.name)
-    watch.wait_for_outcomes(50)  # what the backup still had to answer
+    watch.wait_for_outcomes(50)  # those that the backup still had to answer
     more = growth(client, watch)
     expect("both primaries share the traffic again", more[0] > PHASE / 4 < more[1])
     expect("nothing goes to the backup any more", more[2] == 0)
 
 
 def check_totals(client: jsonrpcc.Client, watch: Watch, traffic: Traffic) -> None:
-    """Check that each request had its one outcome, and which ones had errors."""
+    """Check that each request had exactly one outcome, and which ones failed."""
     expect(
         f"each of {traffic.requests} requests had exactly one outcome",
         len(watch.outcomes) == traffic.requests and set(watch.outcomes.values()) == {1},
     )
     others = [e for _, e in watch.errors if not isinstance(e, jsonrpcc.ConnectionLost)]
     expect(
-        f"no error but ConnectionLost{f', but {others[0]!r}' if others else ''}",
+        f"no error except ConnectionLost{f', but {others[0]!r}' if others else ''}",
         not others,
     )
-    expect("some requests were under way at a kill", bool(watch.errors))
+    expect("some requests were in flight at a kill", bool(watch.errors))
     expect(
-        "their fate is told as unknown",
+        "their fate is reported as unknown",
         all(error.fate == "unknown" for _, error in watch.errors),
     )
     expect(
@@ -268,7 +269,7 @@ def check_totals(client: jsonrpcc.Client, watch: Watch, traffic: Traffic) -> Non
     )
     stats = client.stats()
     expect(
-        "the client's own counters say the same",
+        "the client's own counters agree",
         stats.requests == traffic.requests
         and stats.notifications == traffic.notifications
         and stats.connections_lost == len(watch.errors)
@@ -296,7 +297,7 @@ def print_table(servers: list[Server], client: jsonrpcc.Client, watch: Watch) ->
         f"{stats.notifications} notifications sent (counted above, never answered), "
         f"latency p50 {stats.latency.percentile(50) * 1000:.0f} ms, "
         f"p99 {stats.latency.percentile(99) * 1000:.0f} ms "
-        f"(each request works {WORK * 1000:.0f} ms)"
+        f"(each request takes {WORK * 1000:.0f} ms on the server)"
     )
 
 

@@ -1,11 +1,11 @@
-"""How your own tests can see what your code does when a server misbehaves."""
+"""How to test what your code does when a server misbehaves."""
 
 import jsonrpcc
 from jsonrpcc.testing import Delay, Drop, Reset, Server
 
 
 def get_name(client: jsonrpcc.Client, number: int) -> str:
-    """Return a user's name; the code under test."""
+    """Return the name of a user; this is the code under test."""
     try:
         user = client.call("get_user", [number], timeout=0.5, idempotent=True)
     except TimeoutError:

@@ -1,15 +1,14 @@
 """
-A JSON-RPC 2.0 server over netstrings for tests, which misbehaves on demand.
+A JSON-RPC 2.0 server over netstrings for tests, that misbehaves on demand.
 
     with Server({"add": lambda a, b: a + b}) as server:
         client = Client(f"{server.address},1")
         ...
         server.misbehave(Delay(0.5))
 
-`Server` runs in a thread of its own, or inside an asyncio loop with ``async with``.
-What is wrong with its answers is said by faults, which can be combined: for all
-requests, for one method, for n times, by a function of the request, or at random
-with `Chaos`.
+`Server` runs in its own thread, or inside an asyncio loop with ``async with``.
+Faults say how it misbehaves.  They can be combined, and apply to all requests, to
+one method, n times, by a function of the request, or at random with `Chaos`.
 """
 
 from jsonrpcc.testing._connection_faults import (

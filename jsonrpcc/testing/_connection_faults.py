@@ -20,8 +20,8 @@ class Close(Fault):
     """
     Close the connection (FIN) in the middle of the response.
 
-    *after_bytes* is a slice's end: 0 sends nothing of it, -1 all but the comma,
-    a number past the end all of it; None sends half.
+    *after_bytes* is the end of a slice: 0 sends nothing, -1 all but the comma, a
+    number past the end sends all of it; None sends half.
     """
 
     after_bytes: int | None = None
@@ -32,7 +32,7 @@ class Close(Fault):
 
 @dataclass(frozen=True)
 class Reset(Fault):
-    """Reset the connection (RST) in the middle of the response; as `Close`."""
+    """Reset the connection (RST) in the middle of the response; see `Close`."""
 
     after_bytes: int | None = None
 
@@ -79,9 +79,9 @@ class Banner(Fault):
 @dataclass(frozen=True)
 class Early(Fault):
     """
-    Answer a request before it has arrived whole, with the result null.
+    Answer before the whole request has arrived, with the result null.
 
-    That is as soon as its id can be seen in what has come, or only the comma is
+    That is as soon as its id is among the bytes received, or only the comma is
     missing.  The method is not called.
     """
 
@@ -112,9 +112,9 @@ class SlowRead(Fault):
 @dataclass(frozen=True)
 class NeverRead(Fault):
     """
-    Keep connections and never read from them again, nor answer.
+    Keep connections open, but never read from them again, nor answer.
 
-    Chosen for one request it leaves that one without an answer.
+    Applied to one request, it leaves that one without an answer.
     """
 
     of_connection = lasting = True

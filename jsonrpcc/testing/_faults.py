@@ -45,8 +45,8 @@ class Reply:
     """
     What will be sent for one request; faults change it.
 
-    A fault of your own is a frozen dataclass under `Fault` whose `apply` sets any
-    of these.
+    To write your own fault, derive a frozen dataclass from `Fault` whose `apply`
+    sets any of these.
     """
 
     request: Request
@@ -66,7 +66,7 @@ class Reply:
     before: bytes = b""
     after: bytes = b""
     copies: int = 1
-    """How often the frame is sent; 0 never answers."""
+    """How often the frame is sent; 0: no answer."""
     delay: float = 0.0
     sizes: int | tuple[int, ...] = ()
     """How to cut what is sent: pieces of one size, or these and then the rest."""
@@ -79,7 +79,7 @@ class Reply:
     end_after: int | None = None
     """Where to cut off before *end*: a slice's end, None for the middle."""
     read_rate: float = math.inf
-    """Bytes a second that the connection reads from now on."""
+    """Bytes per second that the connection reads from now on."""
 
     def plain(self) -> bool:
         """Whether it is one write at once, and nothing happens afterwards."""
@@ -125,7 +125,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Fault:
-    """A way to misbehave, *times* times; None: until told to behave."""
+    """A way to misbehave, *times* times; None: until `Server.behave`."""
 
     times: int | None = field(default=None, kw_only=True)
 
@@ -151,7 +151,7 @@ FaultLike = FaultChoice | Iterable[FaultChoice]
 
 @dataclass(frozen=True)
 class Delay(Fault):
-    """Answer *seconds* late; other responses overtake it."""
+    """Answer *seconds* late; other responses may overtake it."""
 
     seconds: float
 
@@ -179,7 +179,7 @@ class Duplicate(Fault):
 
 @dataclass(frozen=True)
 class Merge(Fault):
-    """Hold responses back until a connection has *count*, send them in one write."""
+    """Hold responses back until a connection has *count*; send them in one write."""
 
     count: int
     reverse: bool = False
@@ -228,7 +228,7 @@ class Drip(Fault):
 def check_rate(rate: float) -> None:
     """Raise ValueError unless it is a rate."""
     if not rate > 0:
-        raise ValueError("the rate must be more than 0 bytes a second")
+        raise ValueError("the rate must be more than 0 bytes per second")
 
 
 def piece(rate: float) -> tuple[int, float]:
@@ -254,11 +254,11 @@ class WrongId(Fault):
 @dataclass(frozen=True)
 class Payload(Fault):
     """
-    Answer with any payload, well framed.
+    Answer with any payload, correctly framed.
 
-    ``$id`` and ``$result`` in it become the true ones, so that
-    ``{"id":$id,"result":$result}`` only lacks the version, and ``$id.0`` is an id
-    that equals the true one and is not it.
+    ``$id`` and ``$result`` in it are replaced by the true ones, so that
+    ``{"id":$id,"result":$result}`` lacks only the version, and ``$id.0`` is a number
+    that equals the true id but is written differently.
     """
 
     text: Text | Callable[[Request], Text]
@@ -306,7 +306,7 @@ class Raw(Fault):
 
 @dataclass(frozen=True)
 class Around(Fault):
-    """Send further bytes, such as frames nobody asked for, around the response."""
+    """Send more bytes, such as unasked frames, before and after the response."""
 
     before: bytes = b""
     after: bytes = b""
@@ -318,7 +318,7 @@ class Around(Fault):
 
 @dataclass(frozen=True)
 class Flood(Fault):
-    """Answer with *data* over and over, for ever or for *limit* bytes."""
+    """Answer with *data* over and over, without end or for *limit* bytes."""
 
     data: bytes = b"x"
     limit: int | None = None

@@ -47,7 +47,7 @@ class Home:
 
 class LoopThread(Home):
     """
-    An event loop on a thread of its own, for several servers to share.
+    An event loop on its own thread, shared by several servers.
 
     A thousand servers with a thread each would be slow, and need four descriptors
     each.  Stop the servers first: ``with LoopThread() as thread, Server(methods,
@@ -76,8 +76,8 @@ class LoopThread(Home):
         """
         Stop the loop and wait for the thread to end.
 
-        A function that blocks the loop cannot be stopped: after *timeout* it is
-        left alone with a ResourceWarning, and the thread ends when it returns.
+        A function that blocks the loop cannot be stopped: after *timeout* seconds
+        there is a ResourceWarning, and the thread ends when the function returns.
         """
         if not self._thread.is_alive():
             return

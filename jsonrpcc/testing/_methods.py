@@ -27,9 +27,9 @@ EARLY_ID = re.compile(rb'"id"\s*:\s*(\d+|"[^"\\]*")[\s,}]')
 
 class Error(Exception):
     """
-    What a method raises to be answered with an error of its own.
+    Raised by a method to answer with this error.
 
-    Without *data* the error has none; None is sent as null.
+    Without *data* the error has no such member; None is sent as null.
     """
 
     def __init__(self, code: int, message: str, data: Any = msgspec.UNSET) -> None:

@@ -7,7 +7,7 @@ HEADER_SIZE = 20  # no length that we accept has as many digits
 
 
 class BrokenNetstringError(ValueError):
-    """The bytes cannot become a netstring, whatever follows."""
+    """The bytes cannot become a netstring, whatever follows them."""
 
 
 def netstring(payload: bytes) -> bytes:
@@ -19,10 +19,10 @@ def split_netstrings(
     buffer: bytes, max_payload: int = MAX_PAYLOAD
 ) -> tuple[list[bytes], bytes]:
     """
-    Take the payloads of all whole netstrings; return them and the bytes left over.
+    Return the payloads of all complete netstrings, and the bytes left over.
 
     Raises:
-        BrokenNetstringError: What is left over cannot become a netstring.
+        BrokenNetstringError: The bytes left over cannot become a netstring.
     """
     reader = Reader(max_payload)
     payloads = reader.feed(buffer)

@@ -15,11 +15,11 @@ from jsonrpcc.testing._faults import Fault, FaultChoice, FaultLike, Opening, Req
 
 class Chaos:
     """
-    Choose faults at random, the same ones for the same *seed*.
+    Choose faults at random; the same *seed* gives the same faults.
 
-    *rates* gives each fault its share, ``{Drop(): 0.01, Delay(0.1): 0.2}``: of the
-    requests, and for faults of connections of the connections.  The n-th request
-    that a server sees gets the n-th choice.  Each server needs one of its own.
+    *rates* gives each fault its share, ``{Drop(): 0.01, Delay(0.1): 0.2}``, of the
+    requests or, for faults of connections, of the connections.  The n-th request
+    that a server sees gets the n-th choice.  Do not share one between servers.
     """
 
     def __init__(self, seed: int, rates: Mapping[Fault, float]) -> None:

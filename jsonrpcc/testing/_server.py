@@ -29,22 +29,21 @@ class Server:
     """
     A JSON-RPC 2.0 server that does what a test wants.
 
-    *methods* are functions, sync or async, by their names; a sync one runs on the
-    loop's thread, so the server does nothing else meanwhile; an async one is
-    cancelled when its connection ends.  What one raises is answered with -32603,
-    `Error` with its own code.  Port 0 takes any free one; the
-    server keeps its port when it is stopped and started again, until the with block
-    ends.
+    *methods* maps names to functions, sync or async.  A sync one runs on the loop's
+    thread, so the server does nothing else meanwhile; an async one is cancelled when
+    its connection ends.  An exception is answered with -32603, an `Error` with its
+    own code.  Port 0 takes any free port; the server keeps its port when it is
+    stopped and started again, until the with block ends.
 
-    *fault* is in force for all requests and connections, *faults* for methods; see
-    `misbehave`.  *keep* is how many of the latest requests are remembered, None for
-    all.
+    *fault* applies to all requests and connections, *faults* to methods; see
+    `misbehave`.  *keep* is how many of the latest requests are remembered; None
+    means all.
 
     All methods may be called from any thread.
 
     Raises:
-        TypeError: *methods* is no dict of functions, or a fault is none.
-        OSError: When it is started: the port is in use, or the host is not ours.
+        TypeError: *methods* is not a dict of functions, or a fault is not one.
+        OSError: When it is started: the port is in use, or the host is not local.
     """
 
     def __init__(
@@ -108,10 +107,10 @@ class Server:
 
     def start(self) -> Self:
         """
-        Listen, after `stop` on the same port as before.
+        Listen; after `stop`, on the same port as before.
 
         Raises:
-            OSError: The port is in use, or the host is not ours.
+            OSError: The port is in use, or the host is not local.
         """
         if self._home is not None and self._core.listening():
             return self
@@ -127,8 +126,8 @@ class Server:
         """
         Close the listener and all connections at once, as if killed.
 
-        What was not sent is not sent any more, functions that run are cancelled.
-        From another thread it waits until they have ended, 2 s at most.
+        Responses not sent yet are dropped, and running functions are cancelled.
+        Called from another thread, it waits until they have ended, at most 2 s.
         """
         self._thaw.set()
         self._fill_hole()
@@ -178,7 +177,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port; 0 if any free one is wanted and it never started."""
+        """The port; 0 if any free port is wanted and it has never been started."""
         return self._port
 
     @property
@@ -205,7 +204,7 @@ class Server:
 
     @property
     def invalid(self) -> list[bytes]:
-        """Payloads that were no valid request, and what was no netstring."""
+        """Payloads that were not valid requests, and bytes that were no netstring."""
         with self._records.changed:
             return list(self._records.invalid)
 
@@ -215,7 +214,7 @@ class Server:
 
     def wait_for_requests(self, count: int, timeout: float = 5.0) -> list[Request]:
         """
-        Wait until *count* requests and notifications were seen; return all.
+        Wait until *count* requests and notifications have been seen; return all.
 
         Raises:
             TimeoutError: There were fewer after *timeout* seconds.
@@ -244,7 +243,7 @@ class Server:
 
     def wait_for_accepted(self, count: int, timeout: float = 5.0) -> None:
         """
-        Wait until *count* connections were accepted, open or not.
+        Wait until *count* connections have been accepted, open or not.
 
         Raises:
             TimeoutError: There were fewer after *timeout* seconds.
@@ -260,7 +259,7 @@ class Server:
         self, done: Callable[[], bool], timeout: float, text: Callable[[], str]
     ) -> None:
         if self._home is not None and self._home.here():
-            raise RuntimeError("this would block the loop: use asyncio.to_thread")
+            raise RuntimeError("this would block the loop: use asyncio.to_thread()")
         with self._records.changed:
             if not self._records.changed.wait_for(done, timeout):
                 raise TimeoutError(f"{text()} after {timeout} s")
@@ -279,12 +278,12 @@ class Server:
 
     def misbehave(self, *faults: FaultLike, method: str | None = None) -> None:
         """
-        Have these faults from now on, for all requests or those of *method*.
+        Apply these faults from now on, to all requests or to those of *method*.
 
-        They replace the ones before.  A function is asked for each request and
-        returns a fault, several, or None.  A request has the faults of its method
-        and those for all, a batch those of its first request.  Notifications and
-        invalid requests have none.
+        They replace the previous ones.  A function is called with each request and
+        returns a fault, several, or None.  A request gets the faults of its method
+        and those for all requests; a batch gets those of its first request.
+        Notifications and invalid requests get none.
         """
         self._call(self._core.misbehave, Plan.of(faults), method)
 
@@ -293,11 +292,11 @@ class Server:
         self._call(self._core.behave)
 
     def drop_connections(self, *, reset: bool = False) -> None:
-        """Close all connections, or reset them; new ones are welcome."""
+        """Close all connections, or reset them; new ones are accepted."""
         self._call(lambda: self._core.drop(reset=reset))
 
     def send(self, data: bytes) -> None:
-        """Send *data*, unframed, on all connections, though nobody asked."""
+        """Send *data*, unframed and unasked, on all connections."""
         self._call(self._core.send, data)
 
     def refuse(self) -> None:
@@ -320,10 +319,10 @@ class Server:
 
     def freeze(self) -> None:
         """
-        Do nothing at all until `thaw`, as a process after SIGSTOP.
+        Do nothing at all until `thaw`, like a process after SIGSTOP.
 
-        The kernel still accepts connections and bytes.  Other controls but `stop`
-        and `thaw` block.  Servers on the same `LoopThread` freeze, too.
+        The kernel still accepts connections and bytes.  All other controls except
+        `stop` and `thaw` block.  Servers on the same `LoopThread` freeze, too.
         """
         home = self._home
         if home is None or home.here() or not isinstance(home, LoopThread):
@@ -339,7 +338,7 @@ class Server:
         frozen.wait(CALL_LIMIT)
 
     def thaw(self) -> None:
-        """Go on after `freeze`."""
+        """Continue after `freeze`."""
         self._thaw.set()
 
     # --- inside ---
