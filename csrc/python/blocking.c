@@ -164,19 +164,22 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
+/* The handle is last: what was kept needs it. */
+static const size_t owned[] = {
+    offsetof(struct blocking, make),   offsetof(struct blocking, fail),
+    offsetof(struct blocking, read),   offsetof(struct blocking, refuse),
+    offsetof(struct blocking, handle),
+};
+
 static int traverse(PyObject *object, visitproc visit, void *arg)
 {
     struct blocking *self = (struct blocking *)object;
 
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->make);
-    Py_VISIT(self->fail);
-    Py_VISIT(self->handle);
-    Py_VISIT(self->read);
-    Py_VISIT(self->refuse);
     for (int i = 0; i < self->count; i++)
         Py_VISIT(self->kept[i]);
-    return spd_codec_visit(&self->codec, visit, arg);
+    int stopped = spd_visit_owned(self, owned, SPD_COUNT(owned), visit, arg);
+    return stopped != 0 ? stopped : spd_codec_visit(&self->codec, visit, arg);
 }
 
 static int clear(PyObject *object)
@@ -186,11 +189,7 @@ static int clear(PyObject *object)
     while (self->count > 0)
         Py_DECREF(self->kept[--self->count]);
     spd_codec_clear(&self->codec);
-    Py_CLEAR(self->make);
-    Py_CLEAR(self->fail);
-    Py_CLEAR(self->read);
-    Py_CLEAR(self->refuse);
-    Py_CLEAR(self->handle); /* last: what was kept needs it */
+    spd_clear_owned(self, owned, SPD_COUNT(owned));
     return 0;
 }
 

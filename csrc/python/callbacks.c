@@ -272,26 +272,27 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
+static const size_t owned[] = {
+    offsetof(struct callbacks, call_type),
+    offsetof(struct callbacks, report),
+    offsetof(struct callbacks, read_request),
+    offsetof(struct callbacks, read_notification),
+};
+
 static int traverse(PyObject *object, visitproc visit, void *arg)
 {
     struct callbacks *self = (struct callbacks *)object;
 
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->call_type);
-    Py_VISIT(self->report);
-    Py_VISIT(self->read_request);
-    Py_VISIT(self->read_notification);
-    return spd_calls_visit(&self->calls, visit, arg);
+    int stopped = spd_visit_owned(self, owned, SPD_COUNT(owned), visit, arg);
+    return stopped != 0 ? stopped : spd_calls_visit(&self->calls, visit, arg);
 }
 
 static int clear(PyObject *object)
 {
     struct callbacks *self = (struct callbacks *)object;
 
-    Py_CLEAR(self->report);
-    Py_CLEAR(self->read_request);
-    Py_CLEAR(self->read_notification);
-    Py_CLEAR(self->call_type);
+    spd_clear_owned(self, owned, SPD_COUNT(owned));
     spd_calls_clear(&self->calls);
     return 0;
 }

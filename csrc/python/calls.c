@@ -1,5 +1,14 @@
 #include "python/calls.h"
 
+#include "python/object.h"
+
+/* The queue goes before its client. */
+static const size_t owned[] = {
+    offsetof(struct spd_calls, refuse),
+    offsetof(struct spd_calls, keep),
+    offsetof(struct spd_calls, handle),
+};
+
 bool spd_calls_init(struct spd_calls *calls, PyObject *client, PyObject *queue,
                     PyObject *handle, PyObject *keep, PyObject *codec,
                     PyObject *refuse)
@@ -17,22 +26,19 @@ bool spd_calls_init(struct spd_calls *calls, PyObject *client, PyObject *queue,
 
 int spd_calls_visit(const struct spd_calls *calls, visitproc visit, void *arg)
 {
-    Py_VISIT(calls->handle);
-    Py_VISIT(calls->keep);
-    Py_VISIT(calls->refuse);
-    if (spd_codec_visit(&calls->codec, visit, arg) != 0)
-        return -1;
-    return spd_entries_visit(&calls->entries, visit, arg);
+    int stopped = spd_visit_owned(calls, owned, SPD_COUNT(owned), visit, arg);
+
+    if (stopped == 0)
+        stopped = spd_codec_visit(&calls->codec, visit, arg);
+    return stopped != 0 ? stopped
+                        : spd_entries_visit(&calls->entries, visit, arg);
 }
 
 void spd_calls_clear(struct spd_calls *calls)
 {
     spd_entries_clear(&calls->entries);
     spd_codec_clear(&calls->codec);
-    Py_CLEAR(calls->refuse);
-    /* Last, and the queue before its client. */
-    Py_CLEAR(calls->keep);
-    Py_CLEAR(calls->handle);
+    spd_clear_owned(calls, owned, SPD_COUNT(owned));
 }
 
 bool spd_calls_get(const struct spd_calls *calls, PyObject *token,

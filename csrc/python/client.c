@@ -8,6 +8,7 @@
 
 #include "python/blocking.h"
 #include "python/callbacks.h"
+#include "python/object.h"
 
 struct client {
     PyObject_HEAD PyObject *callbacks; /* NULL: not open in this process */
@@ -107,22 +108,20 @@ PyObject *spd_assign(PyObject *module, PyObject *args)
 
 /* ---- the object ---- */
 
+static const size_t owned[] = {
+    offsetof(struct client, callbacks),
+    offsetof(struct client, blocking),
+};
+
 static int traverse(PyObject *object, visitproc visit, void *arg)
 {
-    struct client *self = (struct client *)object;
-
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->callbacks);
-    Py_VISIT(self->blocking);
-    return 0;
+    return spd_visit_owned(object, owned, SPD_COUNT(owned), visit, arg);
 }
 
 static int clear(PyObject *object)
 {
-    struct client *self = (struct client *)object;
-
-    Py_CLEAR(self->callbacks);
-    Py_CLEAR(self->blocking);
+    spd_clear_owned(object, owned, SPD_COUNT(owned));
     return 0;
 }
 

@@ -2,11 +2,19 @@
 
 #include "python/codec.h"
 
+#include "python/object.h"
+
 #include <string.h>
 
 /* A text below this is copied: that costs less than the two objects of a view.
  */
 #define SHORT 1024
+
+static const size_t owned[] = {
+    offsetof(struct spd_codec, encode),
+    offsetof(struct spd_codec, decode),
+    offsetof(struct spd_codec, decode_many),
+};
 
 static bool read_attribute(PyObject *object, const char *name, PyObject **value)
 {
@@ -35,17 +43,12 @@ bool spd_codec_read(struct spd_codec *codec, PyObject *object)
 
 int spd_codec_visit(const struct spd_codec *codec, visitproc visit, void *arg)
 {
-    Py_VISIT(codec->encode);
-    Py_VISIT(codec->decode);
-    Py_VISIT(codec->decode_many);
-    return 0;
+    return spd_visit_owned(codec, owned, SPD_COUNT(owned), visit, arg);
 }
 
 void spd_codec_clear(struct spd_codec *codec)
 {
-    Py_CLEAR(codec->encode);
-    Py_CLEAR(codec->decode);
-    Py_CLEAR(codec->decode_many);
+    spd_clear_owned(codec, owned, SPD_COUNT(owned));
 }
 
 static bool has_null(const char *text, size_t len)

@@ -1,7 +1,4 @@
-/* What came for the futures of an event loop: their results, and in portions
- * that leave the loop its turns. */
-
-#include "python/futures.h"
+#include "python/deliver.h"
 
 /* What one turn of the event loop delivers, a fetch more or less.  Then the
  * tasks have their turn: results that wait for their tasks crowd the caches,
@@ -10,7 +7,8 @@
 enum { ENOUGH_RESULTS = 128, ENOUGH_BYTES = 65536 };
 
 /* A future that was cancelled meanwhile refuses its result, rightly. */
-static void set_result(struct futures *self, PyObject *future, PyObject *result)
+static void set_result(struct spd_delivery *self, PyObject *future,
+                       PyObject *result)
 {
     PyObject *done =
         (PyObject *)Py_TYPE(future) == self->future_type
@@ -36,19 +34,32 @@ static void set_result(struct futures *self, PyObject *future, PyObject *result)
     Py_XDECREF(is_done);
 }
 
+bool spd_delivery_learn(struct spd_delivery *self, PyObject *future)
+{
+    PyObject *type = (PyObject *)Py_TYPE(future);
+
+    if (self->future_type == type)
+        return true;
+    Py_CLEAR(self->set_result);
+    Py_INCREF(type);
+    Py_XDECREF(self->future_type);
+    self->future_type = type;
+    self->set_result = PyObject_GetAttrString(type, "set_result");
+    return self->set_result != NULL;
+}
+
 /* Set the futures of the results that were fetched.  False, and all is left as
  * it was: they could not be decoded, or an exception is set. */
-static bool deliver(struct futures *self)
+static bool deliver(struct spd_delivery *self, struct spd_calls *calls)
 {
     const jsonrpcc_completions *completions = self->completions;
-    PyObject *results = spd_decode_many(&self->calls.codec, completions);
+    PyObject *results = spd_decode_many(&calls->codec, completions);
     struct spd_entry entry;
 
     if (results == NULL)
         return false;
     for (size_t i = 0; i < completions->count; i++) {
-        if (!spd_entries_take(&self->calls.entries, completions->tokens[i],
-                              &entry))
+        if (!spd_entries_take(&calls->entries, completions->tokens[i], &entry))
             continue;
         set_result(self, entry.on_result,
                    PyList_GetItem(results, (Py_ssize_t)i));
@@ -60,7 +71,7 @@ static bool deliver(struct futures *self)
 
 /* Have what C code can not deliver delivered.  False: an exception is set, or
  * some is left, for which rest() has us called again. */
-static bool deliver_rest(struct futures *self)
+static bool deliver_rest(struct spd_delivery *self)
 {
     PyObject *done = PyObject_CallFunctionObjArgs(self->rest, NULL);
 
@@ -70,11 +81,11 @@ static bool deliver_rest(struct futures *self)
 
 /* Deliver what was fetched.  False: an exception is set, or the rest is
  * for later. */
-static bool deliver_fetched(struct futures *self)
+static bool deliver_fetched(struct spd_delivery *self, struct spd_calls *calls)
 {
     jsonrpcc_completions *completions = self->completions;
 
-    if (completions->count > 0 && deliver(self))
+    if (completions->count > 0 && deliver(self, calls))
         completions->count = 0;
     else if (PyErr_Occurred())
         return false;
@@ -83,47 +94,21 @@ static bool deliver_fetched(struct futures *self)
 
 /* The last fetch finds nothing, and has the queue's descriptor tell of the next
  * outcome. */
-static PyObject *deliver_some(struct futures *self, bool all)
+enum spd_delivered spd_deliver(struct spd_delivery *self,
+                               struct spd_calls *calls, bool all)
 {
     jsonrpcc_completions *completions = self->completions;
     size_t results = 0, bytes = 0;
 
     if (!spd_is_delivered(completions) && !deliver_rest(self))
-        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    for (;;) {
-        if (!all && (results >= ENOUGH_RESULTS || bytes >= ENOUGH_BYTES)) {
-            self->comes_back =
-                spd_futures_call_soon(self, &self->go_on, "go_on");
-            if (self->comes_back)
-                break;
-            if (!PyErr_ExceptionMatches(PyExc_Exception))
-                return NULL;
-            PyErr_Clear(); /* no memory for that: all at once, then */
-            all = true;
-        }
-        if (!spd_core->queue_fetch(self->calls.queue, completions))
-            break;
+        return PyErr_Occurred() ? SPD_FAILED : SPD_DONE;
+    while (all || (results < ENOUGH_RESULTS && bytes < ENOUGH_BYTES)) {
+        if (!spd_core->queue_fetch(calls->queue, completions))
+            return SPD_DONE;
         results += completions->count;
         bytes += completions->results_len;
-        if (!deliver_fetched(self))
-            return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+        if (!deliver_fetched(self, calls))
+            return PyErr_Occurred() ? SPD_FAILED : SPD_DONE;
     }
-    Py_RETURN_NONE;
-}
-
-/* Whoever raised, a signal handler for one, must not keep the rest from coming:
- * nothing tells of that again. */
-PyObject *spd_futures_deliver(struct futures *self, bool all)
-{
-    PyObject *type, *value, *traceback;
-    PyObject *done = deliver_some(self, all);
-
-    if (done != NULL || self->comes_back)
-        return done;
-    PyErr_Fetch(&type, &value, &traceback);
-    self->comes_back = spd_futures_call_soon(self, &self->go_on, "go_on");
-    if (!self->comes_back)
-        PyErr_Clear();
-    PyErr_Restore(type, value, traceback);
-    return NULL;
+    return SPD_MORE;
 }

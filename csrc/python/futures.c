@@ -7,48 +7,23 @@
 
 #include "python/object.h"
 
-bool spd_futures_call_soon(struct futures *self, PyObject **method,
-                           const char *name)
-{
-    if (*method == NULL)
-        *method = PyObject_GetAttrString((PyObject *)self, name);
-    PyObject *handle =
-        *method == NULL
-            ? NULL
-            : PyObject_CallFunctionObjArgs(self->call_soon, *method, NULL);
-    Py_XDECREF(handle);
-    return handle != NULL;
-}
-
 /* Whatever is submitted in one turn of the event loop goes out together: have
  * it call flush(). */
 static bool cork(struct futures *self)
 {
     if (!self->corked)
-        self->corked = spd_futures_call_soon(self, &self->flush, "flush");
+        self->corked = spd_event_loop_call_soon(&self->loop, (PyObject *)self,
+                                                &self->flush, "flush");
     return self->corked;
 }
 
-/* Remember how to set the result of futures of this kind. */
-static bool learn_type(struct futures *self, PyObject *future)
-{
-    PyObject *type = (PyObject *)Py_TYPE(future);
-
-    if (self->future_type == type)
-        return true;
-    Py_CLEAR(self->set_result);
-    Py_INCREF(type);
-    Py_XDECREF(self->future_type);
-    self->future_type = type;
-    self->set_result = PyObject_GetAttrString(type, "set_result");
-    return self->set_result != NULL;
-}
-
 /* A future for the call's outcome, and what awaits it. */
-static bool make_future(struct futures *self, struct pending *pending)
+static bool make_future(struct futures *self, struct spd_pending *pending)
 {
-    pending->future = PyObject_CallFunctionObjArgs(self->create_future, NULL);
-    if (pending->future == NULL || !learn_type(self, pending->future))
+    pending->future =
+        PyObject_CallFunctionObjArgs(self->loop.create_future, NULL);
+    if (pending->future == NULL ||
+        !spd_delivery_learn(&self->delivery, pending->future))
         return false;
     pending->iterator = PyObject_GetIter(pending->future);
     return pending->iterator != NULL;
@@ -57,7 +32,7 @@ static bool make_future(struct futures *self, struct pending *pending)
 /* Submit a call with its entry, or neither; its id, negated status, or 0 with
  * an exception.  What may fail comes before: an accepted call belongs to its
  * Pending, which cancels it if nobody awaits it any more. */
-static int64_t submit(struct futures *self, struct pending *pending)
+static int64_t submit(struct futures *self, struct spd_pending *pending)
 {
     struct spd_entries *entries = &self->calls.entries;
 
@@ -94,43 +69,11 @@ static bool is_full(struct futures *self, int64_t id,
     return id == -JSONRPCC_EFULL;
 }
 
-/* Whether a call of Python's says True; false also with an exception. */
-static bool says_true(PyObject *function)
+static bool begin(PyObject *object, struct spd_pending *pending)
 {
-    PyObject *result = PyObject_CallFunctionObjArgs(function, NULL);
+    struct futures *self = (struct futures *)object;
 
-    Py_XDECREF(result);
-    return result == Py_True;
-}
-
-/* False, and an exception is set: another event loop than ours runs here.
- *
- * To ask which one costs a system call, so it is asked once a turn: until
- * flush(), another loop of this thread runs only if ours has stopped. */
-static bool is_in_its_loop(struct futures *self)
-{
-    unsigned long thread = PyThread_get_thread_ident();
-
-    if (self->corked && self->thread == thread && says_true(self->is_running))
-        return true;
-    if (PyErr_Occurred())
-        return false;
-    PyObject *running =
-        PyObject_CallFunctionObjArgs(self->get_running_loop, NULL);
-    Py_XDECREF(running);
-    if (running == NULL)
-        return false;
-    if (running == self->loop)
-        self->thread = thread;
-    else
-        PyErr_SetString(PyExc_RuntimeError,
-                        "this AsyncClient belongs to another event loop");
-    return running == self->loop;
-}
-
-bool spd_futures_begin(struct futures *self, struct pending *pending)
-{
-    if (!is_in_its_loop(self))
+    if (!spd_event_loop_is_here(&self->loop, self->corked))
         return false;
     int64_t id = submit(self, pending);
     if (id > 0)
@@ -152,7 +95,7 @@ static PyObject *call(PyObject *object, PyObject *args)
 
     if (!spd_read_prepared(&a, PyObject_CallObject(self->read, args)))
         return NULL;
-    return spd_pending_new(self, &a, false);
+    return spd_pending_new(&self->maker, &a, false);
 }
 
 /* notification(method, params, timeout, wait_for_ready) -> what to await, or
@@ -163,7 +106,7 @@ static PyObject *notification(PyObject *object, PyObject *args)
     struct spd_arguments a;
     PyObject *made = NULL;
 
-    if (!is_in_its_loop(self) ||
+    if (!spd_event_loop_is_here(&self->loop, self->corked) ||
         !spd_read_prepared(&a, PyObject_CallObject(self->read, args)))
         return NULL;
     int64_t id = notify(self, &a);
@@ -187,8 +130,8 @@ static PyObject *again(PyObject *object, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "Oi", &what, &ms))
         return NULL;
-    if ((PyObject *)Py_TYPE(what) == self->pending_type) {
-        struct pending *pending = (struct pending *)what;
+    if ((PyObject *)Py_TYPE(what) == self->maker.type) {
+        struct spd_pending *pending = (struct spd_pending *)what;
         pending->arguments.timeout_ms = ms;
         id = submit(self, pending);
         if (id <= 0 && !is_full(self, id, &pending->arguments))
@@ -246,11 +189,45 @@ static PyObject *take_all(PyObject *object, PyObject *unused)
     return list;
 }
 
+/* Nothing else tells of what is left: the event loop has to. */
+static bool come_back(struct futures *self)
+{
+    if (!self->comes_back)
+        self->comes_back = spd_event_loop_call_soon(
+            &self->loop, (PyObject *)self, &self->go_on, "go_on");
+    return self->comes_back;
+}
+
+/* As spd_deliver(); have the event loop come back for more.  None, or NULL with
+ * an exception. */
+static PyObject *deliver(struct futures *self, bool all)
+{
+    PyObject *type, *value, *traceback;
+    enum spd_delivered done = spd_deliver(&self->delivery, &self->calls, all);
+
+    if (done == SPD_MORE && !come_back(self)) {
+        done = SPD_FAILED;
+        if (PyErr_ExceptionMatches(PyExc_Exception)) {
+            PyErr_Clear(); /* no memory for that: all at once, then */
+            done = spd_deliver(&self->delivery, &self->calls, true);
+        }
+    }
+    if (done != SPD_FAILED)
+        Py_RETURN_NONE;
+    /* Whoever raised, a signal handler for one, must not keep the rest from
+     * coming. */
+    PyErr_Fetch(&type, &value, &traceback);
+    if (!come_back(self))
+        PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+    return NULL;
+}
+
 /* fetch(): deliver all that is there */
 static PyObject *fetch(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    return spd_futures_deliver((struct futures *)object, true);
+    return deliver((struct futures *)object, true);
 }
 
 /* go_on(): deliver more of what is there */
@@ -260,7 +237,7 @@ static PyObject *go_on(PyObject *object, PyObject *unused)
 
     (void)unused;
     self->comes_back = false;
-    return spd_futures_deliver(self, false);
+    return deliver(self, false);
 }
 
 /* Callbacks of others' may run in there, and wait for whom they like. */
@@ -277,7 +254,7 @@ static PyObject *begin_to_deliver(struct futures *self)
 {
     if (self->comes_back)
         Py_RETURN_NONE;
-    return spd_futures_deliver(self, false);
+    return deliver(self, false);
 }
 
 /* on_ready(): a descriptor of the client's, or of the queue's, is readable */
@@ -314,7 +291,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
         *read;
     PyObject *rest, *loop, *when_room, *get_running_loop, *pending;
 
-    if (self->pending_type != NULL) {
+    if (self->loop.object != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
@@ -324,68 +301,51 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
             &codec, &refuse, &read, &rest, &loop, &when_room, &get_running_loop,
             &pending))
         return -1;
-    PyObject *create_future = PyObject_GetAttrString(loop, "create_future");
-    PyObject *call_soon = PyObject_GetAttrString(loop, "call_soon");
-    PyObject *is_running = PyObject_GetAttrString(loop, "is_running");
-    if (create_future == NULL || call_soon == NULL || is_running == NULL ||
+    if (!spd_event_loop_init(&self->loop, loop, get_running_loop) ||
         !spd_calls_init(&self->calls, client, queue, handle, keep, codec,
-                        refuse)) {
-        Py_XDECREF(create_future);
-        Py_XDECREF(call_soon);
-        Py_XDECREF(is_running);
-        return -1;
-    }
-    self->completions = PyLong_AsVoidPtr(completions);
-    self->create_future = create_future;
-    self->call_soon = call_soon;
-    self->is_running = is_running;
+                        refuse))
+        return -1; /* what there is, clear() clears */
+    self->delivery.completions = PyLong_AsVoidPtr(completions);
     self->read = Py_NewRef(read);
-    self->rest = Py_NewRef(rest);
-    self->loop = Py_NewRef(loop);
+    self->delivery.rest = Py_NewRef(rest);
     self->when_room = Py_NewRef(when_room);
-    self->get_running_loop = Py_NewRef(get_running_loop);
-    self->pending_type = Py_NewRef(pending);
+    self->maker = (struct spd_maker){
+        .object = object,
+        .type = Py_NewRef(pending),
+        .client = self->calls.client,
+        .begin = begin,
+    };
     return 0;
 }
+
+static const size_t owned[] = {
+    offsetof(struct futures, flush),
+    offsetof(struct futures, go_on),
+    offsetof(struct futures, read),
+    offsetof(struct futures, when_room),
+    offsetof(struct futures, delivery.rest),
+    offsetof(struct futures, delivery.future_type),
+    offsetof(struct futures, delivery.set_result),
+    offsetof(struct futures, maker.type),
+};
 
 static int traverse(PyObject *object, visitproc visit, void *arg)
 {
     struct futures *self = (struct futures *)object;
 
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->pending_type);
-    Py_VISIT(self->read);
-    Py_VISIT(self->loop);
-    Py_VISIT(self->when_room);
-    Py_VISIT(self->get_running_loop);
-    Py_VISIT(self->is_running);
-    Py_VISIT(self->create_future);
-    Py_VISIT(self->call_soon);
-    Py_VISIT(self->flush);
-    Py_VISIT(self->go_on);
-    Py_VISIT(self->rest);
-    Py_VISIT(self->future_type);
-    Py_VISIT(self->set_result);
-    return spd_calls_visit(&self->calls, visit, arg);
+    int stopped = spd_visit_owned(self, owned, SPD_COUNT(owned), visit, arg);
+    if (stopped == 0)
+        stopped = spd_event_loop_visit(&self->loop, visit, arg);
+    return stopped != 0 ? stopped : spd_calls_visit(&self->calls, visit, arg);
 }
 
 static int clear(PyObject *object)
 {
     struct futures *self = (struct futures *)object;
 
-    Py_CLEAR(self->create_future);
-    Py_CLEAR(self->call_soon);
-    Py_CLEAR(self->flush);
-    Py_CLEAR(self->go_on);
-    Py_CLEAR(self->rest);
-    Py_CLEAR(self->future_type);
-    Py_CLEAR(self->set_result);
-    Py_CLEAR(self->pending_type);
-    Py_CLEAR(self->read);
-    Py_CLEAR(self->loop);
-    Py_CLEAR(self->when_room);
-    Py_CLEAR(self->get_running_loop);
-    Py_CLEAR(self->is_running);
+    spd_event_loop_clear(&self->loop);
+    spd_clear_owned(self, owned, SPD_COUNT(owned));
     spd_calls_clear(&self->calls);
     return 0;
 }

@@ -53,7 +53,8 @@ static PyObject *call(PyObject *object, PyObject *const *args, size_t n,
             spd_read_usual(&a, &style,
                            &((struct futures *)futures)->calls.codec, args + 1,
                            count - 1, kwnames))
-            return spd_pending_new((struct futures *)futures, &a, true);
+            return spd_pending_new(&((struct futures *)futures)->maker, &a,
+                                   true);
         /* The function raises it as well, and when it is awaited. */
         if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception))
             return NULL;
@@ -111,24 +112,21 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
+static const size_t owned[] = {
+    offsetof(struct method, function),
+    offsetof(struct method, bound_type),
+    offsetof(struct method, client_type),
+};
+
 static int traverse(PyObject *object, visitproc visit, void *arg)
 {
-    struct method *self = (struct method *)object;
-
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->function);
-    Py_VISIT(self->bound_type);
-    Py_VISIT(self->client_type);
-    return 0;
+    return spd_visit_owned(object, owned, SPD_COUNT(owned), visit, arg);
 }
 
 static int clear(PyObject *object)
 {
-    struct method *self = (struct method *)object;
-
-    Py_CLEAR(self->function);
-    Py_CLEAR(self->bound_type);
-    Py_CLEAR(self->client_type);
+    spd_clear_owned(object, owned, SPD_COUNT(owned));
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "python/hush.h"
 #include "python/method.h"
 #include "python/ordered.h"
+#include "python/pending.h"
 
 /* Steals type. */
 static bool add_type(PyObject *module, const char *name, PyObject *type)

@@ -1,5 +1,19 @@
 #include "python/object.h"
 
+int spd_visit_owned(const void *self, const size_t *owned, size_t count,
+                    visitproc visit, void *arg)
+{
+    for (size_t i = 0; i < count; i++)
+        Py_VISIT(*(PyObject *const *)((const char *)self + owned[i]));
+    return 0;
+}
+
+void spd_clear_owned(void *self, const size_t *owned, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        Py_CLEAR(*(PyObject **)((char *)self + owned[i]));
+}
+
 void spd_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);

@@ -7,22 +7,23 @@
  * it takes as a sign that nobody waits for the call any more; and so it does
  * when it is closed or dropped. */
 
-#include "python/futures.h"
+#include "python/pending.h"
 
 #include <stddef.h>
 #include <structmember.h>
 
-PyObject *spd_pending_new(struct futures *futures, struct spd_arguments *a,
-                          bool warns)
+PyObject *spd_pending_new(const struct spd_maker *maker,
+                          struct spd_arguments *a, bool warns)
 {
-    struct pending *self =
-        PyObject_GC_New(struct pending, (PyTypeObject *)futures->pending_type);
+    struct spd_pending *self =
+        PyObject_GC_New(struct spd_pending, (PyTypeObject *)maker->type);
 
     if (self == NULL) {
         spd_arguments_clear(a);
         return NULL;
     }
-    self->futures = (struct futures *)Py_NewRef((PyObject *)futures);
+    Py_INCREF(maker->object);
+    self->maker = maker;
     self->arguments = *a;
     Py_INCREF(a->method);
     self->future = NULL;
@@ -34,7 +35,7 @@ PyObject *spd_pending_new(struct futures *futures, struct spd_arguments *a,
     return (PyObject *)self;
 }
 
-static bool begin(struct pending *self)
+static bool begin(struct spd_pending *self)
 {
     if (self->ended) {
         PyErr_SetString(PyExc_RuntimeError,
@@ -44,7 +45,7 @@ static bool begin(struct pending *self)
     if (self->begun)
         return true;
     self->begun = true;
-    if (spd_futures_begin(self->futures, self))
+    if (self->maker->begin(self->maker->object, self))
         return true;
     self->ended = true;
     return false;
@@ -53,7 +54,7 @@ static bool begin(struct pending *self)
 static PySendResult am_send(PyObject *object, PyObject *value,
                             PyObject **result)
 {
-    struct pending *self = (struct pending *)object;
+    struct spd_pending *self = (struct spd_pending *)object;
 
     if (!begin(self)) {
         *result = NULL;
@@ -94,7 +95,7 @@ static PyObject *itself(PyObject *object)
 
 /* Nobody will fetch the outcome: cancelled, the future keeps quiet about it.
  * What is raised meanwhile stays so. */
-static void abandon(struct pending *self)
+static void abandon(struct spd_pending *self)
 {
     PyObject *type, *value, *traceback;
 
@@ -102,7 +103,7 @@ static void abandon(struct pending *self)
     if (self->id == 0)
         return;
     PyErr_Fetch(&type, &value, &traceback);
-    spd_core->cancel(self->futures->calls.client, self->id);
+    spd_core->cancel(self->maker->client, self->id);
     PyObject *done = PyObject_CallMethod(self->future, "cancel", NULL);
     if (done == NULL)
         PyErr_WriteUnraisable(self->future);
@@ -129,7 +130,7 @@ static PyObject *raise(PyObject *args)
 /* throw(type[, value[, traceback]]) */
 static PyObject *throw(PyObject *object, PyObject *args)
 {
-    struct pending *self = (struct pending *)object;
+    struct spd_pending *self = (struct spd_pending *)object;
 
     if (!self->begun || self->iterator == NULL) {
         self->begun = self->ended = true;
@@ -146,7 +147,7 @@ static PyObject *throw(PyObject *object, PyObject *args)
 
 static PyObject *close_(PyObject *object, PyObject *unused)
 {
-    struct pending *self = (struct pending *)object;
+    struct spd_pending *self = (struct spd_pending *)object;
     PyObject *closed = NULL;
 
     (void)unused;
@@ -163,7 +164,7 @@ static PyObject *close_(PyObject *object, PyObject *unused)
 
 static void finalize(PyObject *object)
 {
-    struct pending *self = (struct pending *)object;
+    struct spd_pending *self = (struct spd_pending *)object;
     PyObject *type, *value, *traceback;
 
     if (self->ended)
@@ -172,14 +173,14 @@ static void finalize(PyObject *object)
     if (!self->begun && self->warns &&
         PyErr_WarnEx(PyExc_RuntimeWarning,
                      "coroutine 'AsyncClient.call' was never awaited", 1) != 0)
-        PyErr_WriteUnraisable(self->futures->read);
+        PyErr_WriteUnraisable(self->maker->object);
     PyErr_Restore(type, value, traceback);
     abandon(self);
 }
 
 static PyObject *repr(PyObject *object)
 {
-    struct pending *self = (struct pending *)object;
+    struct spd_pending *self = (struct spd_pending *)object;
 
     return PyUnicode_FromFormat("<Pending %R id %llu>", self->arguments.method,
                                 (unsigned long long)self->id);
@@ -187,37 +188,37 @@ static PyObject *repr(PyObject *object)
 
 static int traverse(PyObject *object, visitproc visit, void *arg)
 {
-    struct pending *self = (struct pending *)object;
+    struct spd_pending *self = (struct spd_pending *)object;
 
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT((PyObject *)self->futures);
+    Py_VISIT(self->maker->object);
     Py_VISIT(self->future);
     Py_VISIT(self->iterator);
     return 0;
 }
 
+/* The maker stays: what is cleared may ask for it until the end. */
 static int clear(PyObject *object)
 {
-    struct pending *self = (struct pending *)object;
-    PyObject *futures = (PyObject *)self->futures;
+    struct spd_pending *self = (struct spd_pending *)object;
 
     Py_CLEAR(self->iterator);
     Py_CLEAR(self->future);
     Py_CLEAR(self->arguments.method);
     spd_arguments_clear(&self->arguments);
-    self->futures = NULL;
-    Py_XDECREF(futures);
     return 0;
 }
 
 static void dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
+    PyObject *maker = ((struct spd_pending *)object)->maker->object;
 
     PyObject_GC_UnTrack(object);
     finalize(object);
     clear(object);
     PyObject_GC_Del(object);
+    Py_DECREF(maker);
     Py_DECREF(type);
 }
 
@@ -232,7 +233,7 @@ static PyMethodDef methods[] = {
 /* arguments: (method, params as text, ms, flags) */
 static PyObject *get_arguments(PyObject *object, void *unused)
 {
-    const struct spd_arguments *a = &((struct pending *)object)->arguments;
+    const struct spd_arguments *a = &((struct spd_pending *)object)->arguments;
 
     (void)unused;
     return Py_BuildValue("(OOiI)", a->method,
@@ -247,10 +248,10 @@ static PyGetSetDef getset[] = {
 };
 
 static PyMemberDef members[] = {
-    {"future", T_OBJECT, offsetof(struct pending, future), READONLY,
+    {"future", T_OBJECT, offsetof(struct spd_pending, future), READONLY,
      "The future of its outcome, once it is awaited."},
-    {"method", T_OBJECT, offsetof(struct pending, arguments.method), READONLY,
-     "The method that is called."},
+    {"method", T_OBJECT, offsetof(struct spd_pending, arguments.method),
+     READONLY, "The method that is called."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -273,7 +274,7 @@ static PyType_Slot slots[] = {
 
 static PyType_Spec spec = {
     .name = "jsonrpcc._speedups.Pending",
-    .basicsize = sizeof(struct pending),
+    .basicsize = sizeof(struct spd_pending),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
              Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,

@@ -29,8 +29,8 @@ WITHOUT_PUBLIC_HEADER = {"wire"}
 # One way past the public functions: what has no function there yet.
 EXCEPTIONS = {("client/client.c", "api/bulk.h")}
 
-# Where nouns are in order; client and python follow.
-WITHOUT_CIRCLES = {"wire", "engine", "io"}
+# Where nouns are in order; client follows.
+WITHOUT_CIRCLES = {"wire", "engine", "io", "python"}
 
 FREESTANDING = {
     "assert.h", "emmintrin.h", "errno.h", "limits.h", "stdatomic.h", "stdbool.h",
@@ -188,6 +188,8 @@ def test_a_file_is_its_noun_or_the_only_one_of_a_header():
     """So that who reads a header knows where the code is."""
     for path in FILES:
         if path.suffix == ".c" and path.parent.name in WITHOUT_CIRCLES:
+            if "PyMODINIT_FUNC" in path.read_text():
+                continue  # Python is who calls it
             assert path.with_suffix(".h").exists(), path
 
 

@@ -1,0 +1,34 @@
+/* An event loop of asyncio's kind, as far as Futures use it. */
+
+#ifndef JRC_PYTHON_EVENT_LOOP_H
+#define JRC_PYTHON_EVENT_LOOP_H
+
+#include "python/core.h"
+
+struct spd_event_loop {
+    PyObject *object, *get_running_loop;
+    PyObject *create_future, *call_soon, *is_running; /* its methods */
+    unsigned long thread;                             /* where it ran last */
+};
+
+/* False: an exception is set, and there is nothing to clear. */
+bool spd_event_loop_init(struct spd_event_loop *self, PyObject *object,
+                         PyObject *get_running_loop);
+int spd_event_loop_visit(const struct spd_event_loop *self, visitproc visit,
+                         void *arg);
+void spd_event_loop_clear(struct spd_event_loop *self);
+
+/* Have it call a method of an object's, kept in *method, in its next turn.
+ * False: an exception is set. */
+bool spd_event_loop_call_soon(const struct spd_event_loop *self,
+                              PyObject *object, PyObject **method,
+                              const char *name);
+
+/* Whether it is the one that runs here; if not, an exception is set.
+ *
+ * To ask which one does costs a system call.  Once it was this one, another
+ * loop of this thread runs only if this has stopped: in the same turn that is
+ * all that is asked. */
+bool spd_event_loop_is_here(struct spd_event_loop *self, bool same_turn);
+
+#endif
