@@ -5,6 +5,7 @@
 #include "client/options.h"
 #include "engine/servers_parse.h"
 #include "io/clock.h"
+#include "wire/netstring.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -63,8 +64,8 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
     if (error != 0)
         return error;
     if (!jrc_calls_init(&core->calls, options->max_in_flight + JRC_RESERVE) ||
-        !jrc_engine_init(&core->engine, &core->servers, &core->calls, &limits,
-                         &sink, seed(core)))
+        !jrc_engine_init(&core->engine, &core->servers, &core->calls,
+                         &jrc_netstrings, &limits, &sink, seed(core)))
         return ENOMEM;
     error = is_hosted ? jrc_host_new(core) : 0;
     if (error != 0)

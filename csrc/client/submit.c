@@ -30,6 +30,7 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
                                const struct jrc_message *message,
                                uint64_t now_us, uint64_t *id)
 {
+    const struct jrc_framing *framing = core->engine.shared.framing;
     bool notification = (call->flags & JSONRPCC_NOTIFICATION) != 0;
 
     if (core->closing)
@@ -40,7 +41,7 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
         return JSONRPCC_EFULL;
     }
     uint64_t wire_id = notification ? 0 : slot->id;
-    size_t size = jrc_message_frame_size(message, wire_id);
+    size_t size = jrc_message_frame_size(message, framing, wire_id);
     bool keeps = !notification && (call->flags & JSONRPCC_IDEMPOTENT) != 0;
     size_t cost = keeps ? 2 * size : size; /* a copy is kept beside it */
     jsonrpcc_status status = JSONRPCC_OK;
@@ -62,7 +63,7 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
         jrc_calls_undo(&core->calls, slot);
         return status;
     }
-    jrc_message_write(message, wire_id, size, space);
+    jrc_message_write(message, framing, wire_id, size, space);
     slot->frame_len = (uint32_t)size;
     if (keeps) {
         memcpy(slot->copy, space, size);

@@ -1,7 +1,6 @@
 #include "engine/connection.h"
 
 #include "engine/dispatch.h"
-#include "wire/netstring.h"
 #include "wire/response.h"
 
 #include <errno.h>
@@ -240,8 +239,7 @@ void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
     }
     jrc_add(&engine->counters.bad_frames, 1);
     drop(engine, i,
-         got == JRC_NETSTRING_TOO_BIG ? JSONRPCC_FRAME_TOO_BIG
-                                      : JSONRPCC_BAD_FRAME,
+         got == JRC_FRAME_TOO_BIG ? JSONRPCC_FRAME_TOO_BIG : JSONRPCC_BAD_FRAME,
          now_us);
 }
 

@@ -14,7 +14,8 @@
 #define NO_CONN UINT32_MAX
 
 bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
-                     struct jrc_calls *calls, const struct jrc_limits *limits,
+                     struct jrc_calls *calls, const struct jrc_framing *framing,
+                     const struct jrc_limits *limits,
                      const struct jrc_sink *sink, uint64_t seed)
 {
     memset(engine, 0, sizeof *engine);
@@ -25,6 +26,7 @@ bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
     engine->random = seed | 1;
     engine->todo_first = NO_CONN;
     engine->outlook = JRC_OUTLOOK_PENDING;
+    engine->shared.framing = framing;
     engine->shared.room = SHARED_ROOM;
     engine->shared.bytes = malloc(SHARED_ROOM);
     engine->conns = calloc(servers->count, sizeof *engine->conns);

@@ -1,7 +1,5 @@
 #include "engine/inbox.h"
 
-#include "wire/netstring.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +9,12 @@
 /* The size of a buffer for a frame of which used bytes have arrived and need
  * are announced: twice what has arrived and a bit, for frames are a bit larger
  * than a power of two; the whole frame if that is less. */
-static size_t buffer_size(size_t used, size_t need, size_t max_payload)
+static size_t buffer_size(const struct jrc_framing *framing, size_t used,
+                          size_t need, size_t max_payload)
 {
     size_t size = used * 2 + LEAST_SPACE;
 
-    if (need > 0 && need <= jrc_netstring_frame_size(max_payload) &&
-        need < size)
+    if (need > 0 && need <= framing->frame_size(max_payload) && need < size)
         size = need;
     return size < used + LEAST_SPACE ? used + LEAST_SPACE : size;
 }
@@ -31,7 +29,7 @@ char *jrc_input_space(struct jrc_input *input, struct jrc_shared_input *shared,
         *room = shared->room;
         return shared->bytes;
     }
-    size_t need = jrc_netstring_need(input->bytes + input->start, used);
+    size_t need = shared->framing->need(input->bytes + input->start, used);
     /* The beginning of a small frame is put in front of what comes next: the
      * frames behind it can then be received in one go as well. */
     if (used <= shared->room / 2 && need <= shared->room / 2) {
@@ -46,7 +44,7 @@ char *jrc_input_space(struct jrc_input *input, struct jrc_shared_input *shared,
         input->end = used;
     }
     if (input->room - used < LEAST_SPACE) {
-        size_t size = buffer_size(used, need, max_payload);
+        size_t size = buffer_size(shared->framing, used, need, max_payload);
         char *bytes = realloc(input->bytes, size);
         if (bytes == NULL)
             return NULL;
@@ -82,8 +80,8 @@ int jrc_input_next(struct jrc_input *input, struct jrc_shared_input *shared,
         start = &input->start;
         end = input->end;
     }
-    ssize_t size = jrc_netstring_decode(bytes + *start, end - *start,
-                                        max_payload, payload, len);
+    ssize_t size = shared->framing->decode(bytes + *start, end - *start,
+                                           max_payload, payload, len);
     if (size <= 0)
         return (int)size;
     *start += (size_t)size;
@@ -99,8 +97,9 @@ int jrc_input_keep(struct jrc_input *input, struct jrc_shared_input *shared,
     if (left > 0) {
         /* The buffer of a large frame goes with it. */
         if (input->room < left || input->room / 2 > left + LEAST_SPACE) {
-            size_t size =
-                buffer_size(left, jrc_netstring_need(bytes, left), max_payload);
+            const struct jrc_framing *framing = shared->framing;
+            size_t size = buffer_size(framing, left, framing->need(bytes, left),
+                                      max_payload);
             free(input->bytes);
             input->bytes = malloc(size);
             input->room = input->bytes == NULL ? 0 : size;

@@ -8,6 +8,8 @@
 #ifndef JRC_INBOX_H
 #define JRC_INBOX_H
 
+#include "wire/framing.h"
+
 #include <stddef.h>
 
 /* All zero is an empty input. */
@@ -19,6 +21,7 @@ struct jrc_input {
 /* The buffer shared by the inputs of one engine, and what was received in it
  * and not read yet: bytes[start..end).  Between receptions it is empty. */
 struct jrc_shared_input {
+    const struct jrc_framing *framing;
     char *bytes;
     size_t start, end, room;
     size_t prefix; /* left over from before; the next bytes come behind it */
@@ -34,7 +37,7 @@ void jrc_input_received(struct jrc_input *input,
                         struct jrc_shared_input *shared, size_t n);
 
 /* The next payload, borrowed until the next call.  Returns 1, or 0 when there
- * is none, JRC_NETSTRING_BAD or JRC_NETSTRING_TOO_BIG. */
+ * is none, JRC_FRAME_BAD or JRC_FRAME_TOO_BIG. */
 int jrc_input_next(struct jrc_input *input, struct jrc_shared_input *shared,
                    size_t max_payload, const char **payload, size_t *len);
 

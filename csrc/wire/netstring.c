@@ -11,25 +11,29 @@ static bool is_digit(char c)
 }
 
 /* The size of the header at the start of buf, or an error as decode has it. */
-static ssize_t read_header(const char *buf, size_t len, size_t max_payload,
-                           size_t *payload_len)
+static inline __attribute__((always_inline)) ssize_t read_header(
+    const char *buf, size_t len, size_t max_payload, size_t *payload_len)
 {
     size_t size = 0;
     size_t i = 0;
 
     /* Only "0:," may begin with a zero: djb's grammar forbids padding. */
     if (len > 1 && buf[0] == '0' && is_digit(buf[1]))
-        return JRC_NETSTRING_BAD;
-    for (; i < len && is_digit(buf[i]); i++) {
-        if (__builtin_mul_overflow(size, 10, &size) ||
-            __builtin_add_overflow(size, (size_t)(buf[i] - '0'), &size) ||
-            size > max_payload)
-            return JRC_NETSTRING_TOO_BIG;
+        return JRC_FRAME_BAD;
+    for (; i < len; i++) {
+        size_t digit = (unsigned char)buf[i] - (size_t)'0';
+        if (digit > 9)
+            break;
+        if (size > (SIZE_MAX - 9) / 10) /* too large for a frame's size */
+            return JRC_FRAME_TOO_BIG;
+        size = size * 10 + digit;
+        if (size > max_payload)
+            return JRC_FRAME_TOO_BIG;
     }
     if (i == len)
-        return JRC_NETSTRING_INCOMPLETE;
+        return JRC_FRAME_INCOMPLETE;
     if (i == 0 || buf[i] != ':')
-        return JRC_NETSTRING_BAD;
+        return JRC_FRAME_BAD;
 
     *payload_len = size;
     return (ssize_t)(i + 1);
@@ -46,9 +50,9 @@ ssize_t jrc_netstring_decode(const char *buf, size_t len, size_t max_payload,
 
     size_t i = (size_t)header;
     if (len - i <= size) /* the comma must be there too */
-        return JRC_NETSTRING_INCOMPLETE;
+        return JRC_FRAME_INCOMPLETE;
     if (buf[i + size] != ',')
-        return JRC_NETSTRING_BAD;
+        return JRC_FRAME_BAD;
 
     *payload = buf + i;
     *payload_len = size;
@@ -60,18 +64,9 @@ size_t jrc_netstring_need(const char *buf, size_t len)
     size_t size = 0;
     ssize_t header = read_header(buf, len, SIZE_MAX, &size);
 
-    if (header == JRC_NETSTRING_TOO_BIG)
+    if (header == JRC_FRAME_TOO_BIG)
         return SIZE_MAX;
     return header > 0 ? jrc_netstring_frame_size(size) : 0;
-}
-
-size_t jrc_netstring_header(char *out, size_t payload_len)
-{
-    size_t digits = jrc_decimal_size(payload_len);
-
-    jrc_decimal_before(out + digits, payload_len);
-    out[digits] = ':';
-    return digits + 1;
 }
 
 size_t jrc_netstring_frame_size(size_t payload_len)
@@ -80,3 +75,18 @@ size_t jrc_netstring_frame_size(size_t payload_len)
 
     return payload_len > SIZE_MAX - framing ? SIZE_MAX : payload_len + framing;
 }
+
+char *jrc_netstring_begin(char *payload, size_t payload_len)
+{
+    *--payload = ':';
+    return jrc_decimal_before(payload, payload_len);
+}
+
+const struct jrc_framing jrc_netstrings = {
+    .decode = jrc_netstring_decode,
+    .need = jrc_netstring_need,
+    .frame_size = jrc_netstring_frame_size,
+    .begin = jrc_netstring_begin,
+    .tail_size = 1,
+    .tail = ',',
+};

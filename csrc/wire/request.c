@@ -3,7 +3,6 @@
 #include "wire/decimal.h"
 #include "wire/json_plain.h"
 #include "wire/json_scan.h"
-#include "wire/netstring.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -201,49 +200,46 @@ void jrc_message_clear(struct jrc_message *message)
     message->owned_method = message->owned_params = NULL;
 }
 
-static size_t payload_size(const struct jrc_message *message, uint64_t id)
+size_t jrc_message_frame_size(const struct jrc_message *message,
+                              const struct jrc_framing *framing, uint64_t id)
 {
     size_t before = id == 0 ? sizeof NOTIFICATION - 1
                             : sizeof BEFORE_ID - 1 + jrc_decimal_size(id) +
                                   sizeof BEFORE_METHOD - 1;
 
-    return before + message->size;
+    return framing->frame_size(before + message->size);
 }
 
-size_t jrc_message_frame_size(const struct jrc_message *message, uint64_t id)
+/* Put text before end; returns where it begins. */
+static char *put_before(char *end, const char *text, size_t len)
 {
-    return jrc_netstring_frame_size(payload_size(message, id));
+    return memcpy(end - len, text, len);
 }
 
-static char *put(char *out, const char *text, size_t len)
-{
-    memcpy(out, text, len);
-    return out + len;
-}
-
-void jrc_message_write(const struct jrc_message *message, uint64_t id,
+/* From the end on: where a number begins is known when it is written. */
+void jrc_message_write(const struct jrc_message *message,
+                       const struct jrc_framing *framing, uint64_t id,
                        size_t frame_size, char *out)
 {
-    size_t size = payload_size(message, id);
-    char *end = out + frame_size;
+    char *end = out + frame_size - framing->tail_size;
+    char *p = end;
 
-    out += jrc_netstring_header(out, size);
-    if (id == 0) {
-        out = put(out, TEXT_AND_SIZE(NOTIFICATION));
-    } else {
-        out = put(out, TEXT_AND_SIZE(BEFORE_ID));
-        size_t digits = jrc_decimal_size(id);
-        jrc_decimal_before(out + digits, id);
-        out += digits;
-        out = put(out, TEXT_AND_SIZE(BEFORE_METHOD));
-    }
-    out = put(out, message->method, message->method_len);
+    if (framing->tail_size > 0)
+        *end = framing->tail;
+    *--p = '}';
     if (message->params != NULL) {
-        out = put(out, TEXT_AND_SIZE(BEFORE_PARAMS));
-        put(out, message->params, message->params_len);
+        p = put_before(p, message->params, message->params_len);
+        p = put_before(p, TEXT_AND_SIZE(BEFORE_PARAMS));
     } else {
-        *out = '"';
+        *--p = '"';
     }
-    end[-2] = '}';
-    end[-1] = ',';
+    p = put_before(p, message->method, message->method_len);
+    if (id == 0) {
+        p = put_before(p, TEXT_AND_SIZE(NOTIFICATION));
+    } else {
+        p = put_before(p, TEXT_AND_SIZE(BEFORE_METHOD));
+        p = jrc_decimal_before(p, id);
+        p = put_before(p, TEXT_AND_SIZE(BEFORE_ID));
+    }
+    framing->begin(p, (size_t)(end - p));
 }

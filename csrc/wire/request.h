@@ -7,6 +7,8 @@
 #ifndef JRC_REQUEST_H
 #define JRC_REQUEST_H
 
+#include "wire/framing.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,10 +51,12 @@ bool jrc_params_check(const char *params, size_t params_len, bool lenient,
                       char **owned, size_t *owned_len, struct jrc_fault *fault);
 
 /* Size of the whole frame; id 0 makes a notification. */
-size_t jrc_message_frame_size(const struct jrc_message *message, uint64_t id);
+size_t jrc_message_frame_size(const struct jrc_message *message,
+                              const struct jrc_framing *framing, uint64_t id);
 
 /* Write the frame into out, which has room for frame_size bytes. */
-void jrc_message_write(const struct jrc_message *message, uint64_t id,
+void jrc_message_write(const struct jrc_message *message,
+                       const struct jrc_framing *framing, uint64_t id,
                        size_t frame_size, char *out);
 
 #endif

@@ -79,18 +79,18 @@ static ssize_t reference(const char *in, size_t len, size_t max, size_t *size)
     while (digits < len && strchr("0123456789", in[digits]) && in[digits]) {
         *size = *size * 10 + (size_t)(in[digits++] - '0');
         if (digits == 2 && in[0] == '0')
-            return JRC_NETSTRING_BAD;
+            return JRC_FRAME_BAD;
         if (*size > max)
-            return JRC_NETSTRING_TOO_BIG;
+            return JRC_FRAME_TOO_BIG;
     }
     if (digits == len)
-        return JRC_NETSTRING_INCOMPLETE;
+        return JRC_FRAME_INCOMPLETE;
     if (digits == 0 || in[digits] != ':')
-        return JRC_NETSTRING_BAD;
+        return JRC_FRAME_BAD;
     if (digits + 1 + *size >= len)
-        return JRC_NETSTRING_INCOMPLETE;
+        return JRC_FRAME_INCOMPLETE;
     if (in[digits + 1 + *size] != ',')
-        return JRC_NETSTRING_BAD;
+        return JRC_FRAME_BAD;
     return (ssize_t)(digits + *size + 2);
 }
 
@@ -110,7 +110,7 @@ static ssize_t check_decode(const char *in, size_t len, size_t max)
         require(jrc_netstring_frame_size(size) == need);
     } else {
         require(payload == NULL);
-        require(used != JRC_NETSTRING_INCOMPLETE || need == 0 || need > len);
+        require(used != JRC_FRAME_INCOMPLETE || need == 0 || need > len);
     }
     return used;
 }
@@ -119,7 +119,7 @@ static ssize_t check_decode(const char *in, size_t len, size_t max)
 static void read_in_pieces(const char *in, size_t len, size_t max, size_t step)
 {
     size_t begin = 0, came = 0;
-    ssize_t used = JRC_NETSTRING_INCOMPLETE;
+    ssize_t used = JRC_FRAME_INCOMPLETE;
 
     while (came < len && used >= 0) {
         came += 1 + ((unsigned char)in[came] + step) % 7 * step;
@@ -138,15 +138,14 @@ static void read_in_pieces(const char *in, size_t len, size_t max, size_t step)
 
 static void round_trip(const char *payload, size_t len)
 {
-    char *frame = malloc(len + JRC_NETSTRING_HEADER_MAX + 1);
+    size_t size = jrc_netstring_frame_size(len);
+    char *frame = malloc(size);
 
     require(frame != NULL);
-    size_t header = jrc_netstring_header(frame, len);
-    memcpy(frame + header, payload, len);
-    frame[header + len] = ',';
-    require(jrc_netstring_frame_size(len) == header + len + 1);
-    require(check_decode(frame, header + len + 1, len) ==
-            (ssize_t)(header + len + 1));
+    memcpy(frame + size - 1 - len, payload, len);
+    require(jrc_netstring_begin(frame + size - 1 - len, len) == frame);
+    frame[size - 1] = ',';
+    require(check_decode(frame, size, len) == (ssize_t)size);
     free(frame);
 }
 

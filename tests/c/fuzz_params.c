@@ -127,10 +127,10 @@ static void check_message(const char *method, size_t method_len,
     if (message.owned_params != NULL)
         check_meaning(params, params_len, message.params, message.params_len);
     for (uint64_t id = 0; id <= 1ULL << 52; id = id * 4096 + 7) {
-        size_t size = jrc_message_frame_size(&message, id);
+        size_t size = jrc_message_frame_size(&message, &jrc_netstrings, id);
         char *frame = malloc(size);
         require(frame != NULL);
-        jrc_message_write(&message, id, size, frame);
+        jrc_message_write(&message, &jrc_netstrings, id, size, frame);
         check_frame(frame, size, id, &message);
         free(frame);
     }

@@ -44,8 +44,8 @@ void rig_start_down(struct rig *rig, const char *servers, int32_t attempts)
     rig->now_us = 1000000000;
     if (jrc_servers_parse(&rig->servers, servers, why, sizeof why) != 0 ||
         !jrc_calls_init(&rig->calls, 1024) ||
-        !jrc_engine_init(&rig->engine, &rig->servers, &rig->calls, &limits,
-                         &sink, 1))
+        !jrc_engine_init(&rig->engine, &rig->servers, &rig->calls,
+                         &jrc_netstrings, &limits, &sink, 1))
         abort();
     jrc_servers_start(&rig->servers, 1000000, 10000000, attempts, rig->now_us);
     rig_wait(rig, 0);
@@ -80,7 +80,7 @@ uint64_t rig_prepare(struct rig *rig, uint64_t token, uint32_t flags,
         !jrc_message_init(&message, "m", 1, NULL, 0, false, &fault))
         abort();
     uint64_t id = (flags & JSONRPCC_NOTIFICATION) != 0 ? 0 : call->id;
-    size_t size = jrc_message_frame_size(&message, id);
+    size_t size = jrc_message_frame_size(&message, &jrc_netstrings, id);
     char *space = jrc_frames_space(frames, size);
     call->token = token;
     call->flags = (uint8_t)flags;
@@ -90,7 +90,7 @@ uint64_t rig_prepare(struct rig *rig, uint64_t token, uint32_t flags,
     call->copy = NULL;
     if (space == NULL)
         abort();
-    jrc_message_write(&message, id, size, space);
+    jrc_message_write(&message, &jrc_netstrings, id, size, space);
     if ((flags & JSONRPCC_IDEMPOTENT) != 0) {
         if (!jrc_calls_keep(&rig->calls, call, size))
             abort();

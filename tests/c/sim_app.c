@@ -1,5 +1,6 @@
 /* The application: what it submits, as the client does it. */
 #include "sim.h"
+#include "wire/netstring.h"
 #include "wire/request.h"
 
 #include <stdio.h>
@@ -24,7 +25,7 @@ static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
         return JSONRPCC_ENOMEM;
     }
     uint64_t id = (flags & JSONRPCC_NOTIFICATION) != 0 ? 0 : call->id;
-    size_t size = jrc_message_frame_size(&message, id);
+    size_t size = jrc_message_frame_size(&message, &jrc_netstrings, id);
     char *space = jrc_frames_space(&sim->pending, size);
     call->token = sim->last_token;
     call->flags = flags;
@@ -38,7 +39,7 @@ static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
         jrc_message_clear(&message);
         return JSONRPCC_ENOMEM;
     }
-    jrc_message_write(&message, id, size, space);
+    jrc_message_write(&message, &jrc_netstrings, id, size, space);
     if (call->copy != NULL) {
         memcpy(call->copy, space, size);
     }

@@ -3,6 +3,7 @@
 #include "engine/servers_parse.h"
 #include "rig.h"
 #include "sim.h"
+#include "wire/netstring.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,8 +170,9 @@ static void set_up(struct sim *sim)
         at += sprintf(list + at, "h:%u,%u ", n, 1 + sim_roll(sim, 3));
     if (jrc_servers_parse(&sim->servers, list, why, sizeof why) != 0 ||
         !jrc_calls_init(&sim->calls, SIM_CAPACITY) ||
-        !jrc_engine_init(&sim->engine, &sim->servers, &sim->calls, &limits,
-                         &sink, sim_roll(sim, UINT32_MAX)))
+        !jrc_engine_init(&sim->engine, &sim->servers, &sim->calls,
+                         &jrc_netstrings, &limits, &sink,
+                         sim_roll(sim, UINT32_MAX)))
         abort();
     int32_t attempts = sim_roll(sim, 8) == 0 ? (int32_t)sim_roll(sim, 4) : -1;
     jrc_servers_start(&sim->servers, 1000 + sim_roll(sim, SECOND), 10 * SECOND,

@@ -16,7 +16,8 @@ static unsigned receptions;
 
 static void start(size_t shared_room)
 {
-    shared = (struct jrc_shared_input){.bytes = malloc(shared_room),
+    shared = (struct jrc_shared_input){.framing = &jrc_netstrings,
+                                       .bytes = malloc(shared_room),
                                        .room = shared_room};
     seen_len = 0;
     receptions = 0;
@@ -78,13 +79,22 @@ static void test_every_cut(void)
         }
 }
 
+/* The size of what begins a frame at out. */
+static size_t put_header(char *out, size_t payload_len)
+{
+    size_t size = jrc_netstring_frame_size(payload_len) - payload_len - 1;
+
+    CHECK(jrc_netstring_begin(out + size, payload_len) == out);
+    return size;
+}
+
 static void test_every_chunk_size(void)
 {
     static char stream[40000];
     size_t len = 0;
 
     for (size_t size = 0; size < 30; size++) {
-        len += jrc_netstring_header(stream + len, size * 41);
+        len += put_header(stream + len, size * 41);
         memset(stream + len, 'a' + (char)(size % 26), size * 41);
         len += size * 41;
         stream[len++] = ',';
@@ -104,7 +114,7 @@ static void test_a_large_frame_takes_few_receptions(void)
 {
     enum { SIZE = 100000, SHARED = 25000 };
     static char frame[SIZE + 8];
-    size_t header = jrc_netstring_header(frame, SIZE);
+    size_t header = put_header(frame, SIZE);
 
     memset(frame + header, 'x', SIZE);
     frame[header + SIZE] = ',';
@@ -122,13 +132,13 @@ static void test_bad_streams(void)
         int got;
         size_t seen;
     } cases[] = {
-        {"x", JRC_NETSTRING_BAD, 0},
-        {"1:a,x", JRC_NETSTRING_BAD, 2},
-        {"1:ab", JRC_NETSTRING_BAD, 0},
-        {"01:a,", JRC_NETSTRING_BAD, 0},
-        {":", JRC_NETSTRING_BAD, 0},
-        {"1048577", JRC_NETSTRING_TOO_BIG, 0},
-        {"2:ab,9999999", JRC_NETSTRING_TOO_BIG, 3},
+        {"x", JRC_FRAME_BAD, 0},
+        {"1:a,x", JRC_FRAME_BAD, 2},
+        {"1:ab", JRC_FRAME_BAD, 0},
+        {"01:a,", JRC_FRAME_BAD, 0},
+        {":", JRC_FRAME_BAD, 0},
+        {"1048577", JRC_FRAME_TOO_BIG, 0},
+        {"2:ab,9999999", JRC_FRAME_TOO_BIG, 3},
         {"1048576", 0, 0},
         {"1048576:", 0, 0},
     };
@@ -173,7 +183,7 @@ static void test_room_for_a_large_frame(void)
 {
     enum { SIZE = 100000, LEAST = 4096 };
     static char frame[SIZE + 8];
-    size_t header = jrc_netstring_header(frame, SIZE);
+    size_t header = put_header(frame, SIZE);
     size_t room;
 
     memset(frame + header, 'x', SIZE);

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INCOMPLETE JRC_NETSTRING_INCOMPLETE
-#define BAD JRC_NETSTRING_BAD
-#define TOO_BIG JRC_NETSTRING_TOO_BIG
+#define INCOMPLETE JRC_FRAME_INCOMPLETE
+#define BAD JRC_FRAME_BAD
+#define TOO_BIG JRC_FRAME_TOO_BIG
 #define IS_64_BIT (SIZE_MAX > UINT32_MAX)
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -159,12 +159,13 @@ static void check_header(size_t payload_len)
 {
     char want[32];
     char *got = malloc(JRC_NETSTRING_HEADER_MAX);
+    char *payload = got + JRC_NETSTRING_HEADER_MAX;
     size_t size = (size_t)snprintf(want, sizeof want, "%zu:", payload_len);
 
     if (!got)
         abort();
-    CHECK(jrc_netstring_header(got, payload_len) == size);
-    CHECK(memcmp(got, want, size) == 0);
+    CHECK(jrc_netstring_begin(payload, payload_len) == payload - size);
+    CHECK(memcmp(payload - size, want, size) == 0);
     if (payload_len > SIZE_MAX - size - 1) {
         CHECK(jrc_netstring_frame_size(payload_len) == SIZE_MAX);
     } else {

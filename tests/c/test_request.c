@@ -22,10 +22,10 @@ static char *build(const char *method, size_t method_len, const char *params,
         memcpy(p, params, params_len);
     if (jrc_message_init(&message, m, method_len, p, params_len, lenient,
                          fault)) {
-        size_t size = jrc_message_frame_size(&message, id);
+        size_t size = jrc_message_frame_size(&message, &jrc_netstrings, id);
         frame = malloc(size + 1);
         char *exact = malloc(size); /* ASan sees what is written beyond */
-        jrc_message_write(&message, id, size, exact);
+        jrc_message_write(&message, &jrc_netstrings, id, size, exact);
         memcpy(frame, exact, size);
         frame[size] = '\0';
         free(exact);
@@ -209,6 +209,60 @@ static void test_what_is_left_behind(void)
     jrc_message_clear(&message); /* a second time does nothing */
 }
 
+/* ---- other framings ------------------------------------------------------ */
+
+static size_t plus_one(size_t payload_len)
+{
+    return payload_len + 1;
+}
+
+static char *bar_before(char *payload, size_t payload_len)
+{
+    CHECK(payload_len == 37 || payload_len == 30);
+    payload[-1] = '|';
+    return payload - 1;
+}
+
+static char *nothing_before(char *payload, size_t payload_len)
+{
+    (void)payload_len;
+    return payload;
+}
+
+/* Both ends are the framing's, and whether there are any. */
+static void test_a_request_takes_the_framing_it_is_given(void)
+{
+    static const struct {
+        struct jrc_framing framing;
+        uint64_t id;
+        const char *frame;
+    } cases[] = {
+        {{.frame_size = plus_one, .begin = bar_before},
+         1,
+         "|{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\"}"},
+        {{.frame_size = plus_one,
+          .begin = nothing_before,
+          .tail_size = 1,
+          .tail = '\n'},
+         0,
+         "{\"jsonrpc\":\"2.0\",\"method\":\"m\"}\n"},
+    };
+    struct jrc_message message;
+    struct jrc_fault fault;
+
+    CHECK(jrc_message_init(&message, "m", 1, NULL, 0, JRC_STRICT, &fault));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct jrc_framing *framing = &cases[i].framing;
+        size_t size = jrc_message_frame_size(&message, framing, cases[i].id);
+        char *exact = malloc(size);
+        CHECK(size == strlen(cases[i].frame));
+        jrc_message_write(&message, framing, cases[i].id, size, exact);
+        CHECK(memcmp(exact, cases[i].frame, size) == 0);
+        free(exact);
+    }
+    jrc_message_clear(&message);
+}
+
 int main(void)
 {
     test_requests_byte_for_byte();
@@ -216,5 +270,6 @@ int main(void)
     test_params();
     test_injection();
     test_what_is_left_behind();
+    test_a_request_takes_the_framing_it_is_given();
     return check_done();
 }
