@@ -82,9 +82,11 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     client->options = o;
     client->options.servers = client->servers;
     struct jrc_core *core = NULL;
+    jrc_fork_lock_opening();
     int error = client->servers == NULL
                     ? ENOMEM
                     : jrc_core_new(&client->options, &core, why, why_size);
+    jrc_fork_unlock_opening();
     if (error != 0) {
         if (error != EINVAL)
             jsonrpcc_reason_text(error, why, why_size);

@@ -5,11 +5,12 @@
  * "leadership"; it is held for a few memory accesses, never across a callback
  * or a system call that may block.  Everything under "leader" belongs to the
  * thread that leads, which is one at a time.  No thread holds two of our locks,
- * except around fork(): see fork.c for the order. */
+ * except around fork(): see lifecycle.c and fork.c for the order. */
 
 #ifndef JRC_CORE_H
 #define JRC_CORE_H
 
+#include "client/fork.h"
 #include "engine/call_table.h"
 #include "engine/engine.h"
 #include "engine/outbox.h"
@@ -119,7 +120,8 @@ struct jrc_core {
     struct jrc_engine engine;
     struct jrc_loop *loop;
     atomic_uint refs;
-    unsigned generation;   /* of the process that made it */
+    unsigned generation; /* of the process that made it */
+    struct jrc_fork_watch fork_watch;
     struct jrc_host *host; /* NULL without JSONRPCC_HOST_CALLBACKS */
 
     pthread_mutex_t lock;
@@ -144,8 +146,7 @@ struct jrc_core {
     bool reading;    /* from the sockets, as of then */
 
     _Atomic int64_t undelivered_bytes;
-    atomic_bool consumed;         /* some were, since the event thread looked */
-    struct jrc_core *next, *prev; /* in fork.c's list */
+    atomic_bool consumed; /* some were, since the event thread looked */
 };
 
 /* ---- lifecycle.c ---- */
@@ -290,19 +291,5 @@ static inline void jrc_turn_defer(struct jrc_core *core,
     *core->deferred_last = deferred;
     core->deferred_last = &deferred->next;
 }
-
-/* ---- fork.c ---- */
-
-/* Counts the forks between the first process and this one. */
-unsigned jrc_fork_generation(void);
-
-/* Have the core's descriptors closed in forked children. */
-void jrc_fork_watch(struct jrc_core *core);
-void jrc_fork_unwatch(struct jrc_core *core);
-
-/* Around the opening of a core in a forked child.  Held across fork(), so that
- * another child never finds it locked. */
-void jrc_fork_lock_opening(void);
-void jrc_fork_unlock_opening(void);
 
 #endif

@@ -1,18 +1,17 @@
-/* fork(): what a child inherits it must neither use nor disturb.
+/* What a child inherits it must neither use nor disturb.
  *
  * Locks are taken in this order, by the preparing thread only: the one around
- * opening, the list, then each core's lock, then its loop's fd_lock.  So no
- * descriptor is half-open and no lock is held by a thread that the child does
- * not have.  The child closes its copies of the descriptors and never touches
- * the rest. */
+ * opening, the list, then what the hooks of each take.  So no descriptor is
+ * half-open and no lock is held by a thread that the child does not have. */
 
-#include "client/core.h"
+#include "client/fork.h"
 
-#include <unistd.h>
+#include <pthread.h>
+#include <stddef.h>
 
 static pthread_mutex_t opening_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct jrc_core *list;
+static struct jrc_fork_watch *list;
 static unsigned generation;
 
 unsigned jrc_fork_generation(void)
@@ -34,18 +33,14 @@ static void prepare(void)
 {
     pthread_mutex_lock(&opening_lock);
     pthread_mutex_lock(&list_lock);
-    for (struct jrc_core *core = list; core != NULL; core = core->next) {
-        pthread_mutex_lock(&core->lock);
-        jrc_loop_lock_fds(core->loop);
-    }
+    for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
+        w->hooks->lock(w->arg);
 }
 
 static void resume(void)
 {
-    for (struct jrc_core *core = list; core != NULL; core = core->next) {
-        jrc_loop_unlock_fds(core->loop);
-        pthread_mutex_unlock(&core->lock);
-    }
+    for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
+        w->hooks->unlock(w->arg);
     pthread_mutex_unlock(&list_lock);
     pthread_mutex_unlock(&opening_lock);
 }
@@ -53,43 +48,39 @@ static void resume(void)
 static void start_child(void)
 {
     generation++;
-    for (struct jrc_core *core = list; core != NULL; core = core->next) {
-        jrc_loop_abandon(core->loop);
-        if (core->leadership.alarm_fd >= 0)
-            close(core->leadership.alarm_fd);
-    }
+    for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
+        w->hooks->abandon(w->arg);
     resume();
     list = NULL;
 }
 
-static void register_handlers(void)
+/* When the library is loaded: a fork() that is under way by the time runs none
+ * of these in its child, which must not find a lock taken for it. */
+__attribute__((constructor)) static void register_handlers(void)
 {
     pthread_atfork(prepare, resume, start_child);
 }
 
-void jrc_fork_watch(struct jrc_core *core)
+void jrc_fork_watch(struct jrc_fork_watch *watch,
+                    const struct jrc_fork_hooks *hooks, void *arg)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, register_handlers);
     pthread_mutex_lock(&list_lock);
-    core->prev = NULL;
-    core->next = list;
+    *watch = (struct jrc_fork_watch){hooks, arg, list, NULL};
     if (list != NULL)
-        list->prev = core;
-    list = core;
+        list->prev = watch;
+    list = watch;
     pthread_mutex_unlock(&list_lock);
 }
 
-void jrc_fork_unwatch(struct jrc_core *core)
+void jrc_fork_unwatch(struct jrc_fork_watch *watch)
 {
     pthread_mutex_lock(&list_lock);
-    if (core->prev != NULL)
-        core->prev->next = core->next;
-    else if (list == core)
-        list = core->next;
-    if (core->next != NULL)
-        core->next->prev = core->prev;
-    core->next = core->prev = NULL;
+    if (watch->prev != NULL)
+        watch->prev->next = watch->next;
+    else if (list == watch)
+        list = watch->next;
+    if (watch->next != NULL)
+        watch->next->prev = watch->prev;
+    watch->next = watch->prev = NULL;
     pthread_mutex_unlock(&list_lock);
 }

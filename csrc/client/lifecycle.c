@@ -11,6 +11,42 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* ---- around fork(): first the lock, then the loop's ---- */
+
+static void lock_for_fork(void *arg)
+{
+    struct jrc_core *core = arg;
+
+    pthread_mutex_lock(&core->lock);
+    jrc_loop_lock_fds(core->loop);
+}
+
+static void unlock_after_fork(void *arg)
+{
+    struct jrc_core *core = arg;
+
+    jrc_loop_unlock_fds(core->loop);
+    pthread_mutex_unlock(&core->lock);
+}
+
+static void abandon_in_child(void *arg)
+{
+    struct jrc_core *core = arg;
+
+    jrc_loop_abandon(core->loop);
+    jrc_host_abandon(core);
+    if (core->leadership.alarm_fd >= 0)
+        close(core->leadership.alarm_fd);
+}
+
+static const struct jrc_fork_hooks fork_hooks = {
+    lock_for_fork,
+    unlock_after_fork,
+    abandon_in_child,
+};
+
+/* ---- life ---- */
+
 static void destroy(struct jrc_core *core)
 {
     jrc_loop_free(core->loop);
@@ -35,7 +71,7 @@ void jrc_core_unref(struct jrc_core *core)
 {
     if (atomic_fetch_sub_explicit(&core->refs, 1, memory_order_acq_rel) != 1)
         return;
-    jrc_fork_unwatch(core);
+    jrc_fork_unwatch(&core->fork_watch);
     destroy(core);
 }
 
@@ -103,7 +139,7 @@ int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **result,
         destroy(core);
         return error;
     }
-    jrc_fork_watch(core);
+    jrc_fork_watch(&core->fork_watch, &fork_hooks, core);
     if (!jrc_watchdog_start(core)) {
         error = errno;
         jrc_core_unref(core);
