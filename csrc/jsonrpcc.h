@@ -21,7 +21,12 @@
  *
  * Fork.  In a forked child the parent's calls and connections do not exist.  A
  * client opens anew at its next use there; queues, waiters and syncs belong to
- * the parent: free them and make new ones.  The parent does not notice.
+ * the parent and refuse with EFOREIGN: free them and make new ones.  The parent
+ * does not notice.  A callback may fork, and return in the child: the function
+ * that ran it, jsonrpcc_wait() or another, returns EFOREIGN there and runs no
+ * other callback; on the event thread, it ends that thread, with which the
+ * child ends unless it has others.  All this holds for fork(), whoever calls
+ * it; after vfork() or clone(), a child may only exec.
  *
  * libevent.  A program that uses libevent itself and has its own log or fatal
  * callback sets it after its first client: the library sets both once, to keep
@@ -86,6 +91,7 @@ typedef enum {
     JSONRPCC_ECANCELLED,
     JSONRPCC_EPENDING, /* not yet: wait again */
     JSONRPCC_EDEADLK,  /* waiting here would wait for oneself */
+    JSONRPCC_EFOREIGN, /* made before fork(), by another process */
     /* JSONRPCC_SYSTEM + an errno: the system refused a descriptor or a thread:
      * EMFILE, ENFILE or EAGAIN, as a rule.  Never an outcome.  A call returns
      * it only where it opens a client anew, after fork(). */
@@ -149,6 +155,10 @@ bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms);
  * they are over, close it first.  No other call on the client may be going on
  * or come later. */
 void jsonrpcc_client_free(jsonrpcc_client *client);
+
+/* Whether the client was inherited by fork() and has not been used since: then
+ * nothing of it is open here. */
+bool jsonrpcc_client_is_foreign(const jsonrpcc_client *client);
 
 /* Whether servers is a well-formed list with no server twice; why as in
  * jsonrpcc_client_new(). */
@@ -282,7 +292,8 @@ void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter);
  * limit; 0 looks once, and sees to it that what was submitted is sent); wait
  * again.  ECLOSED: none, and the client has stopped: none will come.  EDEADLK:
  * called from a callback, or on the thread of a host, see jsonrpcc_host_poll().
- * EINVAL: another thread waits on it; only one may. */
+ * EINVAL: another thread waits on it; only one may.  EFOREIGN: it is a
+ * parent's. */
 jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms);
 
 /* Signal: the waiting thread returns, or the next one to wait does at once.
@@ -304,8 +315,9 @@ void jsonrpcc_sync_free(jsonrpcc_sync *sync);
 /* Call and wait up to slice_ms (-1: no limit, 0: only start the call).
  * EPENDING: go on with jsonrpcc_sync_wait().  Otherwise the outcome's status,
  * or why the call was refused, and then there is no outcome.  EINVAL: also
- * while a call is pending.  EDEADLK: as for jsonrpcc_wait().  timeout_ms and
- * flags are those of a jsonrpcc_call; JSONRPCC_NOTIFICATION is ignored. */
+ * while a call is pending.  EDEADLK: as for jsonrpcc_wait().  EFOREIGN: the
+ * sync is a parent's, or a callback forked in the wait.  timeout_ms and flags
+ * are those of a jsonrpcc_call; JSONRPCC_NOTIFICATION is ignored. */
 jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
                                    size_t method_len, const char *params,
                                    size_t params_len, int32_t timeout_ms,
@@ -551,7 +563,8 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue,
 /* Wait for something to fetch, driving the loop meanwhile.  OK: *completions is
  * filled.  EPENDING: nothing within timeout_ms; wait again.  ECLOSED: the
  * client has stopped and all is fetched.  EDEADLK: as for jsonrpcc_wait().
- * EINVAL: another thread waits for it, or fetches. */
+ * EINVAL: another thread waits for it, or fetches.  EFOREIGN: it is a parent's.
+ */
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
                                     jsonrpcc_completions *completions,
                                     int32_t timeout_ms);
@@ -627,6 +640,10 @@ int jsonrpcc_queue_poll_fd(jsonrpcc_queue *queue);
 /* Whether the waiter was inherited by fork(): then it is of no use, and freeing
  * it does nothing. */
 bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
+
+/* The same of a queue; freeing it closes this process's copy of its descriptor,
+ * and does nothing else. */
+bool jsonrpcc_queue_is_foreign(const jsonrpcc_queue *queue);
 
 /* cffi: end */
 

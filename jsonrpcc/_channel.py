@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -91,7 +90,6 @@ class Channel:
     Attributes:
         queue: The C queue.
         completions: The C struct that outcomes are fetched into.
-        pid: The process that the loop belongs to.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, session: Session) -> None:
@@ -100,7 +98,6 @@ class Channel:
         self.queue = session.new_queue(flags)
         self.completions = ffi.new("jsonrpcc_completions *")
         self.loop = loop
-        self.pid = os.getpid()
         self._session = session
         self._log = Log()
         self._futures: Any = None
@@ -134,9 +131,13 @@ class Channel:
             raise
         futures.on_ready()
 
+    def is_foreign(self) -> bool:
+        """Whether the loop is another process's, which has forked since."""
+        return bool(lib.jsonrpcc_queue_is_foreign(self.queue))
+
     def is_alive(self) -> bool:
         """Whether the loop may run, in this process, what belongs to it."""
-        return not self.loop.is_closed() and self.pid == os.getpid()
+        return not self.loop.is_closed() and not self.is_foreign()
 
     # ---- deliveries -----------------------------------------------------------
 
@@ -238,6 +239,9 @@ class Channel:
 
         The readers go first, and that only the loop can do.
         """
+        if self.is_foreign():  # to wake the loop would wake the parent's
+            self._session.close(0)
+            return
         try:
             self.loop.call_soon_threadsafe(self.shut)
         except RuntimeError:  # it has been closed, and its readers with it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import concurrent.futures
-import os
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -107,8 +106,6 @@ class Client(_Methods, Base):
             a forked child, the first use may raise it as well.
     """
 
-    _dispatcher: Dispatcher | None = None  # of this process
-
     def __init__(
         self,
         servers: str,
@@ -117,6 +114,7 @@ class Client(_Methods, Base):
         on_event: Callable[[Event], object] | None = None,
         **options: Unpack[OptionArgs],
     ) -> None:
+        self._dispatchers: list[Dispatcher] = []  # of parents, too
         super().__init__(servers, codec=codec, on_event=on_event, **options)
         try:
             self._open()
@@ -127,22 +125,27 @@ class Client(_Methods, Base):
         weakref.finalize(self, self._session.close, 0).atexit = False
         _clients.add(self)
 
-    def _forget(self) -> None:
-        """Have nothing that belongs to a process: after fork()."""
-        self.__dict__.pop("_dispatcher", None)
-        self._bind(None, None)
+    @property
+    def _dispatcher(self) -> Dispatcher | None:
+        """What the callbacks of this process go through; None: not open here."""
+        for each in tuple(self._dispatchers):
+            if not each.is_foreign():
+                return each
+        return None
 
     def _open(self) -> Dispatcher:
         """
         Return what the callbacks of this process go through; make it at first.
 
+        Calls come here where nothing is open yet, or the core says that what is
+        belongs to another process: it alone knows of every fork().
+
         Signal handlers, finalizers and other threads may come here meanwhile: the
         first one that is ready is everybody's, and the others have done nothing yet.
         """
-        dispatcher = self._dispatcher
-        if dispatcher is None:
-            dispatcher = Dispatcher(self._session)
-            dispatcher = self.__dict__.setdefault("_dispatcher", dispatcher)
+        while (dispatcher := self._dispatcher) is None:
+            self._dispatchers.append(Dispatcher(self._session))
+        self._dispatchers[:] = [dispatcher]
         dispatcher.start()
         self._bind(dispatcher.calls, blocking_for(self._session))
         return dispatcher
@@ -308,11 +311,4 @@ def _close_all() -> None:
         client._close_at_exit(deadline)  # noqa: SLF001
 
 
-def _after_fork() -> None:
-    """Nothing of the parent's threads, locks and calls is any use in the child."""
-    for client in list(_clients):
-        client._forget()  # noqa: SLF001
-
-
 atexit.register(_close_all)
-os.register_at_fork(after_in_child=_after_fork)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from jsonrpcc._errors import JsonRpcError
     from jsonrpcc._session import Session
+    from jsonrpcc._speedups import Callbacks
 
     OnResult = Callable[[Any], object]
     OnError = Callable[[JsonRpcError], object]
@@ -54,12 +55,14 @@ class CallbackDelivery(Delivery):
     To callbacks.
 
     Whatever one raises, SystemExit and asyncio.CancelledError too, must not end the
-    thread that runs them all.
+    thread that runs them all.  But where one has forked, and this is the child, the
+    others are the parent's, and so is what the thread was started for: it ends.
     """
 
     guarded = BaseException
     repeatable = False
     log: DispatcherLog
+    _calls: Callbacks
 
     def finish(self, entry: Entry, result: Any, error: JsonRpcError | None) -> None:
         """Run one of the callbacks; without on_error, log the error."""
@@ -77,6 +80,14 @@ class CallbackDelivery(Delivery):
                 self.log.write(logging.ERROR, kind, "%s (no on_error was given)", what)
         except BaseException as raised:
             self.log.report(method, raised)
+        if self._calls.is_foreign():
+            raise SystemExit
+
+    def tell(self, record: Any) -> None:
+        """As of the base class."""
+        super().tell(record)
+        if self._calls.is_foreign():
+            raise SystemExit
 
     def undecoded(self, method: str, cause: BaseException, origin: Any) -> JsonRpcError:
         """Return the error for on_error, which is a JsonRpcError always."""
@@ -135,6 +146,10 @@ class Dispatcher:
         self._delivering = False  # what has left `calls` may still run
         self._has_all = False  # there is nothing more to come
         self.unsettled: collections.deque[Future] = collections.deque()
+
+    def is_foreign(self) -> bool:
+        """Whether another process has made it, and forked since."""
+        return self.calls.is_foreign()
 
     def start(self) -> None:
         """

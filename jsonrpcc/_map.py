@@ -28,6 +28,8 @@ LONG = 0.05
 _AT_HAND: tuple[type, ...] = (type(iter([])), type(iter(())), type(iter(range(0))))
 """Iterators that neither block nor raise, whatever they are over."""
 
+_ENDS = (lib.JSONRPCC_ECLOSED, lib.JSONRPCC_EDEADLK, lib.JSONRPCC_EFOREIGN)
+
 # What says that params are bad.  From a codec written in C nothing else comes: it is
 # an exception from outside then, of a signal handler, and no outcome of a call.
 _BAD_PARAMS = (
@@ -199,7 +201,7 @@ class Bulk:
         )  # fmt: skip
         if result > 0:
             self._numbered += 1
-        elif result in (-lib.JSONRPCC_ECLOSED, -lib.JSONRPCC_EDEADLK):
+        elif -result in _ENDS:
             # No matter of this call's: there will be no other.
             self._end = refusal(-result, self._method, text, flags)
             self._stop()

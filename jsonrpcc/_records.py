@@ -297,10 +297,18 @@ def _remote_error(
     )
 
 
+# What becomes of calls that a parent made, nobody in the child knows.
+_CLOSED: dict[int, tuple[str, Fate]] = {
+    lib.JSONRPCC_ECLOSED: ("client closed", "not_sent"),
+    lib.JSONRPCC_EFOREIGN: ("it belongs to another process, before fork()", "unknown"),
+}
+
+
 def refusal(status: int, method: str, params: bytes | None, flags: int) -> Exception:
     """Return the exception for a call that was not accepted."""
-    if status == lib.JSONRPCC_ECLOSED:
-        return ClientClosed("client closed", method=method, fate="not_sent")
+    if status in _CLOSED:
+        message, fate = _CLOSED[status]
+        return ClientClosed(message, method=method, fate=fate)
     if status == lib.JSONRPCC_EFULL:
         return QueueFull(
             f"queue full: {method}: max_in_flight or max_queued_bytes is reached",

@@ -74,6 +74,10 @@ class Session:
         """Close the C client; whether that was over within *ms* milliseconds."""
         return bool(lib.jsonrpcc_client_close(self.handle, ms))
 
+    def is_foreign(self) -> bool:
+        """Whether the client was inherited by fork(), and is not open here."""
+        return bool(lib.jsonrpcc_client_is_foreign(self.handle))
+
 
 def pointer(text: bytes | None) -> tuple[Any, int]:
     """Return a text as cffi takes it: pointer and size."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import warnings
 import weakref
 from types import MethodType
@@ -69,7 +68,6 @@ class AsyncClient(_Methods, Base):
         self._loop: Any = None
         self._futures: Any = None
         self._channel: Channel | None = None
-        self._pid = os.getpid()
 
     def _open(self, method: str = "") -> Any:
         """
@@ -114,7 +112,7 @@ class AsyncClient(_Methods, Base):
         )
         self._futures = futures
         self._bind(futures)
-        self._loop, self._channel, self._pid = loop, channel, channel.pid
+        self._loop, self._channel = loop, channel
         try:
             channel.start(futures, on_end)
         except BaseException:
@@ -203,7 +201,7 @@ class AsyncClient(_Methods, Base):
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         # Not if __init__() has failed; and a forked child leaves it to its parent.
-        if getattr(self, "_closed", True) or getattr(self, "_pid", 0) != os.getpid():
+        if getattr(self, "_closed", True) or self._session.is_foreign():
             return
         if self._channel is not None:
             self._channel.forget()

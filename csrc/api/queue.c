@@ -183,8 +183,13 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
 
 void jsonrpcc_queue_free(jsonrpcc_queue *queue)
 {
-    if (queue == NULL || jsonrpcc_waiter_is_foreign(queue->waiter))
+    if (queue == NULL)
         return;
+    if (jsonrpcc_queue_is_foreign(queue)) {
+        if (queue->fd >= 0)
+            close(queue->fd); /* our copy; the rest is as the fork left it */
+        return;
+    }
     if (queue->listens)
         jsonrpcc_on_event(queue->client, NULL, NULL);
     pthread_mutex_lock(&queue->lock);
@@ -261,7 +266,7 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue,
 {
     /* In a forked child the lock may be held for ever, and the rings in fd are
      * the parent's. */
-    if (jsonrpcc_waiter_is_foreign(queue->waiter) || !enter(queue))
+    if (jsonrpcc_queue_is_foreign(queue) || !enter(queue))
         return false;
     bool more = fetch(queue, completions);
     leave(queue);
@@ -284,6 +289,8 @@ static jsonrpcc_status fetch_or_wait(jsonrpcc_queue *queue,
                                      int32_t timeout_ms)
 {
     introduce(queue);
+    if (jsonrpcc_queue_is_foreign(queue)) /* or is now: a callback forked */
+        return JSONRPCC_EFOREIGN;
     for (;;) {
         if (fetch(queue, completions))
             return JSONRPCC_OK;
@@ -299,10 +306,9 @@ jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
                                     jsonrpcc_completions *completions,
                                     int32_t timeout_ms)
 {
-    if (jsonrpcc_waiter_is_foreign(queue->waiter))
-        return JSONRPCC_ECLOSED;
     if (!enter(queue))
-        return JSONRPCC_EINVAL;
+        return jsonrpcc_queue_is_foreign(queue) ? JSONRPCC_EFOREIGN
+                                                : JSONRPCC_EINVAL;
     jsonrpcc_status status = fetch_or_wait(queue, completions, timeout_ms);
     leave(queue);
     return status;
@@ -310,7 +316,7 @@ jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
 
 bool jsonrpcc_queue_poll(jsonrpcc_queue *queue)
 {
-    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+    if (jsonrpcc_queue_is_foreign(queue))
         return false;
     /* What comes by this poll is there to fetch: nobody has to ring. */
     pthread_mutex_lock(&queue->lock);
@@ -318,7 +324,7 @@ bool jsonrpcc_queue_poll(jsonrpcc_queue *queue)
     queue->armed = false;
     pthread_mutex_unlock(&queue->lock);
     bool led = jsonrpcc_poll(queue->waiter);
-    if (!armed)
+    if (!armed || jsonrpcc_queue_is_foreign(queue))
         return led;
     /* But for what comes later, and for what another leader brought. */
     pthread_mutex_lock(&queue->lock);
@@ -338,4 +344,9 @@ int jsonrpcc_queue_poll_fd(jsonrpcc_queue *queue)
 int jsonrpcc_queue_fd(jsonrpcc_queue *queue)
 {
     return queue->fd;
+}
+
+bool jsonrpcc_queue_is_foreign(const jsonrpcc_queue *queue)
+{
+    return jsonrpcc_waiter_is_foreign(queue->waiter);
 }

@@ -73,8 +73,8 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
     };
     uint64_t id;
 
-    if (jsonrpcc_waiter_is_foreign(queue->waiter))
-        return -JSONRPCC_ECLOSED;
+    if (jsonrpcc_queue_is_foreign(queue))
+        return -JSONRPCC_EFOREIGN;
     if (told && claim(queue, 1, flags) == 0)
         return -JSONRPCC_EFULL;
     jsonrpcc_status status = jsonrpcc_request(queue->client, &call, &id);
@@ -123,8 +123,8 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
     jsonrpcc_status fault = JSONRPCC_OK;
     struct jrc_some some;
 
-    if (jsonrpcc_waiter_is_foreign(queue->waiter))
-        return -JSONRPCC_ECLOSED;
+    if (jsonrpcc_queue_is_foreign(queue))
+        return -JSONRPCC_EFOREIGN;
     if (*at == 0) {
         p = jrc_json_skip(p, end);
         if (p == end || *p++ != '[')
@@ -162,7 +162,7 @@ bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms)
                              .tv_nsec = (long)(until_ms % 1000) * 1000000};
     int error = 0;
 
-    if (jsonrpcc_waiter_is_foreign(queue->waiter))
+    if (jsonrpcc_queue_is_foreign(queue))
         return true;
     pthread_mutex_lock(&queue->lock);
     queue->room_waiters++;

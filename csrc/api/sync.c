@@ -146,7 +146,7 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
 
     if (jsonrpcc_waiter_is_foreign(sync->waiter)) {
         sync->has_outcome = false; /* the outcome of this call, not the last */
-        return JSONRPCC_ECLOSED;
+        return JSONRPCC_EFOREIGN;
     }
     if (atomic_flag_test_and_set_explicit(&sync->used, memory_order_acquire))
         return JSONRPCC_EINVAL;
@@ -157,6 +157,8 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
 
 jsonrpcc_status jsonrpcc_sync_wait(jsonrpcc_sync *sync, int32_t slice_ms)
 {
+    if (jsonrpcc_waiter_is_foreign(sync->waiter))
+        return JSONRPCC_EFOREIGN;
     if (atomic_flag_test_and_set_explicit(&sync->used, memory_order_acquire))
         return JSONRPCC_EINVAL;
     jsonrpcc_status status = await(sync, slice_ms);

@@ -33,6 +33,7 @@ const char *jsonrpcc_status_text(jsonrpcc_status status)
         [JSONRPCC_EINVALID] = "the response is not valid",
         [JSONRPCC_ECANCELLED] = "cancelled",
         [JSONRPCC_EPENDING] = "not yet",
+        [JSONRPCC_EFOREIGN] = "it belongs to another process, before fork()",
         [JSONRPCC_EDEADLK] = "a callback cannot wait for its own client",
     };
     size_t index = (size_t)status;

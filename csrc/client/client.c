@@ -158,6 +158,11 @@ void jsonrpcc_client_free(jsonrpcc_client *client)
     jrc_client_unref(client);
 }
 
+bool jsonrpcc_client_is_foreign(const jsonrpcc_client *client)
+{
+    return !jrc_core_is_ours(atomic_load(&client->core));
+}
+
 /* ---- calls ---- */
 
 jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
@@ -292,6 +297,8 @@ void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred)
 {
     struct jrc_core *core = atomic_load(&client->core);
 
+    if (!jrc_core_is_ours(core))
+        return; /* the callback forked: its turn ends with it */
     if (core->host != NULL)
         jrc_host_defer(core, deferred);
     else

@@ -19,6 +19,7 @@
 #include "jsonrpcc.h"
 
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -139,6 +140,7 @@ struct jrc_core {
     struct jrc_listener listener;
 
     /* leader */
+    jmp_buf *way_out; /* see jrc_leave_turn() */
     struct jrc_frames taken;
     jsonrpcc_deferred *deferred, **deferred_last;
     bool close_begun;
@@ -240,8 +242,9 @@ bool jrc_watchdog_start(struct jrc_core *core);
 bool jrc_wake_leader(struct jrc_core *core);
 
 /* Under the lock, and nobody leads: lead while may_stay says yes, until
- * until_us at the latest, and step down.  Unlocks meanwhile. */
-void jrc_lead(struct jrc_core *core, enum jrc_leader role,
+ * until_us at the latest, and step down.  Unlocks meanwhile.  False: a callback
+ * forked, this is the child, and the core is its parent's. */
+bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
               bool (*may_stay)(const struct jrc_core *core, const void *arg),
               const void *arg, uint64_t until_us);
 
@@ -258,6 +261,10 @@ enum jrc_leader jrc_leader_wanted(const struct jrc_core *core);
 
 /* Whether this thread leads: it is inside a callback. */
 bool jrc_is_leader(const struct jrc_core *core);
+
+/* In that child, by the thread that led when it forked: end the turn where it
+ * stands.  jrc_lead() returns. */
+_Noreturn void jrc_leave_turn(struct jrc_core *core);
 
 /* ---- iteration.c: what the leader does ---- */
 

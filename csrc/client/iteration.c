@@ -4,12 +4,20 @@
 
 #include <time.h>
 
+/* After each callback: it may have forked, and this be the child. */
+static void stay_in_parent(struct jrc_core *core)
+{
+    if (!jrc_core_is_ours(core))
+        jrc_leave_turn(core);
+}
+
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome)
 {
-    (void)arg;
-    if (call->done != NULL)
-        call->done(call->arg, call->token, outcome);
+    if (call->done == NULL)
+        return;
+    call->done(call->arg, call->token, outcome);
+    stay_in_parent(arg);
 }
 
 void jrc_turn_event(void *arg, const jsonrpcc_event *event)
@@ -40,8 +48,10 @@ static void emit_events(struct jrc_core *core, bool replay)
         jrc_add(&core->listener.dropped, oldest - core->listener.emitted);
         core->listener.emitted = oldest;
     }
-    while (core->listener.emitted < core->listener.event_count)
+    while (core->listener.emitted < core->listener.event_count) {
         fn(arg, &core->listener.events[core->listener.emitted++ % JRC_EVENTS]);
+        stay_in_parent(core);
+    }
     pthread_mutex_lock(&core->lock);
     core->listener.runs = false;
     pthread_cond_broadcast(&core->listener.returned);
@@ -58,6 +68,7 @@ static void run_deferred(struct jrc_core *core)
     while (deferred != NULL) {
         jsonrpcc_deferred *next = deferred->next;
         deferred->fn(deferred->arg);
+        stay_in_parent(core);
         deferred = next;
     }
 }

@@ -148,7 +148,35 @@ static void step_down(struct jrc_core *core)
                                                          : JRC_UNATTENDED_US);
 }
 
-void jrc_lead(struct jrc_core *core, enum jrc_leader role,
+void jrc_leave_turn(struct jrc_core *core)
+{
+    pthread_mutex_lock(&core->lock); /* fork() left it unlocked */
+    longjmp(*core->way_out, 1);
+}
+
+/* Take turns.  False: a callback forked, and this is the child.  Outcomes are
+ * told deep inside of libevent and the engine, which would go on with the
+ * parent's other messages, and with descriptors that are closed here, or are
+ * others' by now.  So the way out is a jump over them, and nothing they know is
+ * used again. */
+static bool take_turns(struct jrc_core *core,
+                       bool (*may_stay)(const struct jrc_core *core,
+                                        const void *arg),
+                       const void *arg, uint64_t until_us)
+{
+    jmp_buf way_out;
+
+    if (setjmp(way_out) != 0)
+        return false;
+    core->way_out = &way_out;
+    /* When its time comes during a turn it leaves after the next one, which
+     * waits for nothing. */
+    while (jrc_turn(core, may_stay, arg, until_us) && core->now_us < until_us)
+        continue;
+    return true;
+}
+
+bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
               bool (*may_stay)(const struct jrc_core *core, const void *arg),
               const void *arg, uint64_t until_us)
 {
@@ -156,11 +184,10 @@ void jrc_lead(struct jrc_core *core, enum jrc_leader role,
     core->leadership.wake_requested = false;
     if (role == JRC_DISPATCHER)
         note_dispatcher(core);
-    /* When its time comes during a turn it leaves after the next one, which
-     * waits for nothing. */
-    while (jrc_turn(core, may_stay, arg, until_us) && core->now_us < until_us)
-        continue;
+    if (!take_turns(core, may_stay, arg, until_us))
+        return false;
     step_down(core);
+    return true;
 }
 
 /* What was submitted is sent, and then there can be no answer yet: the poll is
@@ -185,7 +212,7 @@ bool jrc_lead_once(struct jrc_core *core)
         sends = sends && !leadership->poll_skipped;
         leadership->poller_wants = false;
         leadership->poll_skipped = sends;
-        jrc_lead(core, JRC_DISPATCHER, poller_may_stay, &sends, 0);
+        leads = jrc_lead(core, JRC_DISPATCHER, poller_may_stay, &sends, 0);
     } else if (!core->closing) {
         /* The watchdog steps down, and the next look finds nobody there. */
         leadership->poller_wants |= leadership->leader == JRC_WATCHDOG;
@@ -268,6 +295,10 @@ static void *event_thread(void *arg)
     pthread_mutex_lock(&core->lock);
     for (;;) {
         uint64_t delay_us = look_at_leader(core, &seen_turns);
+        if (!jrc_core_is_ours(core)) {
+            pthread_mutex_unlock(&core->lock);
+            return NULL; /* as any thread's function in a child would */
+        }
         if (core->leadership.leader == JRC_NO_LEADER && core->close_begun &&
             jrc_engine_finished(&core->engine))
             break;

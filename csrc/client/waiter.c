@@ -117,8 +117,9 @@ static jsonrpcc_status wait_until(struct jrc_core *core,
                        core->closing || jrc_leader_wanted(core) > waiter->role;
             if (followed)
                 follow(core, waiter, until_us);
-            else
-                jrc_lead(core, waiter->role, waiter_may_stay, waiter, until_us);
+            else if (!jrc_lead(core, waiter->role, waiter_may_stay, waiter,
+                               until_us))
+                return JSONRPCC_EFOREIGN;
         }
     }
     if (followed)
@@ -136,7 +137,7 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
         timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
 
     if (!jrc_core_is_ours(core))
-        return JSONRPCC_ECLOSED;
+        return JSONRPCC_EFOREIGN;
     pthread_mutex_lock(&core->lock);
     if (jrc_is_leader(core) || jrc_host_is_here(core)) {
         status = JSONRPCC_EDEADLK;

@@ -43,7 +43,8 @@ static void give_back(struct blocking *self, PyObject *pair)
 
 /* The outcome's status, or why the call was refused; EPENDING with an
  * exception: a signal handler raised. */
-static jsonrpcc_status wait(jsonrpcc_sync *sync, const struct spd_arguments *a)
+static jsonrpcc_status wait(const struct blocking *self, jsonrpcc_sync *sync,
+                            const struct spd_arguments *a)
 {
     char *params;
     size_t len;
@@ -58,6 +59,9 @@ static jsonrpcc_status wait(jsonrpcc_sync *sync, const struct spd_arguments *a)
         state = PyEval_SaveThread();
         status = spd_core->sync_wait(sync, SPD_SLICE_MS);
         PyEval_RestoreThread(state);
+        /* A handler forked.  The call was made, so it is not made again. */
+        if (status == JSONRPCC_EFOREIGN)
+            spd_refuse(self->refuse, status, a);
     }
     return status;
 }
@@ -67,7 +71,7 @@ static jsonrpcc_status wait_with_room(const struct blocking *self,
                                       jsonrpcc_sync *sync,
                                       struct spd_arguments *a)
 {
-    jsonrpcc_status status = wait(sync, a);
+    jsonrpcc_status status = wait(self, sync, a);
     struct spd_room room;
 
     if (status != JSONRPCC_EFULL)
@@ -75,7 +79,7 @@ static jsonrpcc_status wait_with_room(const struct blocking *self,
     spd_room_init(&room, self->client, NULL,
                   a->timeout_ms > 0 ? a->timeout_ms : self->timeout_ms);
     while (status == JSONRPCC_EFULL && spd_room_wait(&room, &a->timeout_ms))
-        status = wait(sync, a);
+        status = wait(self, sync, a);
     return status;
 }
 
@@ -126,7 +130,7 @@ PyObject *spd_call(PyObject *object, PyObject *const *args, Py_ssize_t n,
         Py_CLEAR(pair); /* with it goes the call, if there is one */
     } else if (spd_core->sync_outcome(sync) != NULL) {
         result = conclude(self, pair, sync, status, a.method);
-    } else if (!PyErr_Occurred()) {
+    } else if (status != JSONRPCC_EFOREIGN && !PyErr_Occurred()) {
         spd_refuse(self->refuse, status, &a);
     }
     if (pair != NULL)

@@ -6,6 +6,7 @@
 #include "python/core.h"
 
 /* jsonrpcc.Client.call(), for the arguments of a vectorcall. */
+/* NULL without an exception: as of spd_request(). */
 PyObject *spd_call(PyObject *blocking, PyObject *const *args, Py_ssize_t n,
                    PyObject *kwnames);
 

@@ -95,14 +95,15 @@ static int64_t submit_with_room(struct callbacks *self, struct spd_arguments *a)
     return PyErr_Occurred() ? 0 : id;
 }
 
-/* Whether the call was accepted; if not, an exception is set.  Nothing may fail
- * once it is, and no Python code runs until the caller has its Call. */
+/* Whether the call was accepted; if not, an exception is set, but for one that
+ * another process would have to make.  Nothing may fail once it is, and no
+ * Python code runs until the caller has its Call. */
 static bool accept(struct callbacks *self, struct spd_arguments *a,
                    PyObject *call)
 {
     int64_t id = submit_with_room(self, a);
 
-    if (id < 0)
+    if (id < 0 && id != -JSONRPCC_EFOREIGN)
         spd_refuse(self->calls.refuse, (jsonrpcc_status)-id, a);
     if (id <= 0)
         return false;
@@ -195,6 +196,14 @@ static void tell_exception(struct callbacks *self, PyObject *method)
     Py_XDECREF(traceback);
 }
 
+/* is_foreign(): keeps the GIL, in which a child may be forked */
+static PyObject *is_foreign(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(
+        spd_core->queue_is_foreign(((struct callbacks *)object)->calls.queue));
+}
+
 /* adopt(): this thread runs the callbacks from now on */
 static PyObject *adopt(PyObject *object, PyObject *unused)
 {
@@ -205,12 +214,15 @@ static PyObject *adopt(PyObject *object, PyObject *unused)
 
 /* deliver(address of a jsonrpcc_completions) -> whether that was all
  *
- * Results that can be decoded; no more.  The counts tell what is left. */
+ * Results that can be decoded; no more.  The counts tell what is left.  A
+ * SystemExit: a callback forked, and the others are the parent's, as is what
+ * this thread, the child's only one, was started for. */
 static PyObject *deliver(PyObject *object, PyObject *address)
 {
     struct callbacks *self = (struct callbacks *)object;
     jsonrpcc_completions *completions = PyLong_AsVoidPtr(address);
     struct spd_entry entry;
+    bool forked = false;
 
     if (completions == NULL)
         return NULL;
@@ -221,7 +233,7 @@ static PyObject *deliver(PyObject *object, PyObject *address)
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
-    for (size_t i = 0; i < completions->count; i++) {
+    for (size_t i = 0; i < completions->count && !forked; i++) {
         if (!spd_entries_take(&self->calls.entries, completions->tokens[i],
                               &entry))
             continue;
@@ -233,9 +245,14 @@ static PyObject *deliver(PyObject *object, PyObject *address)
             Py_XDECREF(done);
         }
         spd_entry_drop(&entry);
+        forked = spd_core->queue_is_foreign(self->calls.queue);
     }
     Py_DECREF(results);
     completions->count = 0;
+    if (forked) {
+        PyErr_SetNone(PyExc_SystemExit);
+        return NULL;
+    }
     return PyBool_FromLong(spd_is_delivered(completions));
 }
 
@@ -306,6 +323,8 @@ static PyMethodDef methods[] = {
     {"get", get_entry, METH_O,
      "get(token): its (on_result, on_error, method), or None."},
     {"discard", discard_entry, METH_O, "discard(token): forget its entry."},
+    {"is_foreign", is_foreign, METH_NOARGS,
+     "is_foreign(): whether another process has made it, and forked since."},
     {"adopt", adopt, METH_NOARGS,
      "adopt(): this thread runs the callbacks from now on."},
     {"deliver", deliver, METH_O,

@@ -7,6 +7,8 @@
 
 /* jsonrpcc.Client.request() and notification(), for the arguments of a
  * vectorcall. */
+/* NULL without an exception: the object belongs to another process, which has
+ * forked since, and nothing was submitted. */
 PyObject *spd_request(PyObject *callbacks, PyObject *const *args, Py_ssize_t n,
                       PyObject *kwnames);
 PyObject *spd_notification(PyObject *callbacks, PyObject *const *args,

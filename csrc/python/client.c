@@ -11,14 +11,14 @@
 #include "python/object.h"
 
 struct client {
-    PyObject_HEAD PyObject *callbacks; /* NULL: not open in this process */
+    PyObject_HEAD PyObject *callbacks; /* NULL: not open yet */
     PyObject *blocking;                /* likewise */
 };
 
 typedef PyObject *style(PyObject *object, PyObject *const *args, Py_ssize_t n,
                         PyObject *kwnames);
 
-/* Open the client, which is to bind what calls are made of. */
+/* Open the client in this process, which is to bind what calls are made of. */
 static bool open_(PyObject *object)
 {
     struct client *self = (struct client *)object;
@@ -32,13 +32,21 @@ static bool open_(PyObject *object)
     return self->callbacks != NULL && self->blocking != NULL;
 }
 
-/* Whoever makes the call holds what it needs: another one may bind anew. */
-static PyObject *run(PyObject *part, style *function, PyObject *const *args,
-                     Py_ssize_t n, PyObject *kwnames)
+/* Whoever makes the call holds what it needs: another one may bind anew.  What
+ * is bound may be another process's: the core alone knows of every fork(), and
+ * refuses it. */
+static PyObject *run(PyObject *object, PyObject **part, style *function,
+                     PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
 {
-    Py_INCREF(part);
-    PyObject *result = function(part, args, n, kwnames);
-    Py_DECREF(part);
+    PyObject *result;
+
+    if (*part == NULL && !open_(object))
+        return NULL;
+    do {
+        PyObject *held = Py_NewRef(*part);
+        result = function(held, args, n, kwnames);
+        Py_DECREF(held);
+    } while (result == NULL && !PyErr_Occurred() && open_(object));
     return result;
 }
 
@@ -47,9 +55,7 @@ static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
 {
     struct client *self = (struct client *)object;
 
-    if (self->callbacks == NULL && !open_(object))
-        return NULL;
-    return run(self->callbacks, spd_request, args, n, kwnames);
+    return run(object, &self->callbacks, spd_request, args, n, kwnames);
 }
 
 static PyObject *notification(PyObject *object, PyObject *const *args,
@@ -57,9 +63,7 @@ static PyObject *notification(PyObject *object, PyObject *const *args,
 {
     struct client *self = (struct client *)object;
 
-    if (self->callbacks == NULL && !open_(object))
-        return NULL;
-    return run(self->callbacks, spd_notification, args, n, kwnames);
+    return run(object, &self->callbacks, spd_notification, args, n, kwnames);
 }
 
 static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
@@ -67,9 +71,7 @@ static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
 {
     struct client *self = (struct client *)object;
 
-    if (self->blocking == NULL && !open_(object))
-        return NULL;
-    return run(self->blocking, spd_call, args, n, kwnames);
+    return run(object, &self->blocking, spd_call, args, n, kwnames);
 }
 
 /* _bind(callbacks, blocking): what calls are made of; None: not open */

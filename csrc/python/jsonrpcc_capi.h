@@ -117,6 +117,9 @@ typedef struct jsonrpcc_capi {
                                                   int flags);
     struct json_object *(*json_object_get)(struct json_object *tree);
     int (*json_object_put)(struct json_object *tree);
+
+    __typeof__(jsonrpcc_client_is_foreign) *client_is_foreign;
+    __typeof__(jsonrpcc_queue_is_foreign) *queue_is_foreign;
 } jsonrpcc_capi;
 
 /* The table, for as long as the process runs.  NULL: an ImportError is set,

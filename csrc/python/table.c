@@ -81,6 +81,8 @@ static jsonrpcc_capi table = {
     .json_object_to_json_string_ext = json_object_to_json_string_ext,
     .json_object_get = json_object_get,
     .json_object_put = json_object_put,
+    .client_is_foreign = jsonrpcc_client_is_foreign,
+    .queue_is_foreign = jsonrpcc_queue_is_foreign,
 };
 
 jsonrpcc_capi *jrc_capi(void)

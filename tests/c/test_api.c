@@ -223,18 +223,21 @@ static void use_in_child(jsonrpcc_client *client, jsonrpcc_queue *queue,
     unsigned failures = check_failures;
 
     CHECK(jsonrpcc_waiter_is_foreign(waiter));
+    CHECK(jsonrpcc_queue_is_foreign(queue));
     CHECK(!jsonrpcc_in_callback(client));
     CHECK(!jsonrpcc_queue_fetch(queue, &completions));
     CHECK(!jsonrpcc_queue_poll(queue));
     CHECK(jsonrpcc_queue_poll_fd(queue) == -1);
     CHECK(jsonrpcc_queue_room(queue, 10));
     CHECK(jsonrpcc_queue_request(queue, 1, "m", 1, NULL, 0, 0, 0) ==
-          -JSONRPCC_ECLOSED);
-    CHECK(jsonrpcc_wait(waiter, 10) == JSONRPCC_ECLOSED);
+          -JSONRPCC_EFOREIGN);
+    CHECK(jsonrpcc_queue_wait(queue, &completions, 10) == JSONRPCC_EFOREIGN);
+    CHECK(jsonrpcc_wait(waiter, 10) == JSONRPCC_EFOREIGN);
     jsonrpcc_signal(waiter);
     CHECK(jsonrpcc_sync_outcome(sync) != NULL); /* of a call before the fork */
-    CHECK(echo(sync) == JSONRPCC_ECLOSED);
+    CHECK(echo(sync) == JSONRPCC_EFOREIGN);
     CHECK(jsonrpcc_sync_outcome(sync) == NULL);
+    CHECK(jsonrpcc_sync_wait(sync, 10) == JSONRPCC_EFOREIGN);
     jsonrpcc_queue_free(queue);
     jsonrpcc_sync_free(sync);
     jsonrpcc_waiter_free(waiter);

@@ -1,43 +1,19 @@
 """gunicorn --preload: one client made in the master, used by all the workers."""
 
-import concurrent.futures
 import contextlib
-import http.client
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 
 import pytest
 from children import NO_GUNICORN, PROGRAMS
 from history import LIMIT, until
+from workers import all_workers, listens
 
 from jsonrpcc.testing import Server
 
 WORKERS = 3
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("gunicorn", timeout=LIMIT)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(LIMIT)
-        self.sock.connect(self.path)
-
-
-def listens(path):
-    """The file is there a moment before anybody listens."""
-    with contextlib.closing(UnixConnection(path)) as connection:
-        try:
-            connection.connect()
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        return True
 
 
 def first(value):
@@ -78,27 +54,6 @@ def gunicorn(server, path, log, *options, load=""):
     assert "SIGKILL" not in text, text  # nobody had to be killed
 
 
-def get(path):
-    with contextlib.closing(UnixConnection(path)) as connection:
-        connection.request("GET", "/")
-        answer = json.loads(connection.getresponse().read())
-    assert answer["right"], answer
-    return answer["pid"]
-
-
-def all_workers(path, count=WORKERS):
-    """Ask, many at once, until so many workers have answered."""
-    pids = set()
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-
-        def more():
-            pids.update(pool.map(get, [path] * 24))
-            return len(pids) >= count
-
-        until(more, what=f"{count} workers")
-    return pids
-
-
 @NO_GUNICORN
 @pytest.mark.parametrize(
     ("options", "load"),
@@ -108,14 +63,18 @@ def all_workers(path, count=WORKERS):
 def test_workers_share_a_preloaded_client(server, tmp_path, options, load):
     path, log = tmp_path / "sock", tmp_path / "log"
     with gunicorn(server, path, log, *options, load=load) as master:
-        pids = all_workers(path)
+        pids = all_workers(path, WORKERS)
         assert len(pids) == WORKERS
         assert master.pid not in pids
         # One connection each, the master's included.
         assert server.accepted == WORKERS + 1
         # A worker that is killed is replaced by another fork of the master.
         os.kill(min(pids), signal.SIGTERM)
-        everyone = all_workers(path) | pids
-        until(lambda: everyone.update(all_workers(path)) or len(everyone) > WORKERS)
+        everyone = all_workers(path, WORKERS) | pids
+        until(
+            lambda: (
+                everyone.update(all_workers(path, WORKERS)) or len(everyone) > WORKERS
+            )
+        )
     server.wait_for_connections(0)
     assert server.invalid == []

@@ -75,7 +75,8 @@ def test_a_first_use_by_many_threads_is_one(server):
     told = []
     with Client(server.address, on_event=told.append) as client:
         for _ in range(20):
-            client._forget()
+            client._dispatchers.clear()
+            client._bind(None, None)
             barrier = threading.Barrier(8)
             found = []
 

@@ -240,6 +240,35 @@ def forks(stage):
     return stage.rounds(once)
 
 
+def forks_of_c(stage):
+    """Forks past Python's hooks: by ctypes, by uWSGI in four modes, in callbacks."""
+    each = 50
+
+    def once(number):
+        result = stage.pytest(
+            "tests/client/test_fork_c.py", "-m", "slow",
+            env={"JSONRPCC_FORKS": str(each)},
+        )  # fmt: skip
+        result.trials *= each
+        result.unit = "forks"
+        files = ("tests/client/test_uwsgi.py", "tests/client/test_gunicorn.py")
+        workers = stage.pytest(*files)
+        san, where = (("", "plain"), ("address,undefined", "asan"))[number % 2]
+        code, text = make(stage, f"build/{where}/test_fork_callback", SAN=san)
+        if code == 0:
+            program = ROOT / "build" / where / "test_fork_callback"
+            code, text = stage.command(program, 200, limit=600)
+        found = CHECKS.search(text)
+        result.failures += workers.failures + (code != 0 or found is None)
+        result.figures = {
+            "tests of uWSGI and gunicorn": workers.trials,
+            "callbacks that fork": int(found[1]) if found else 0,
+        }
+        return result
+
+    return stage.rounds(once)
+
+
 def memory(stage):
     """Hostile servers and full queues against the stated formula."""
 
@@ -303,6 +332,7 @@ STAGES = {
     "scarce": _tests("scarce"),
     "exits": exits,
     "forks": forks,
+    "forks of C": forks_of_c,
     "signals": _tests("signals"),
     "reentrant": _tests("reentrant", unit="uses"),
     "threads": _tests("threads", "callbacks", "cancel", "close", "garbage",

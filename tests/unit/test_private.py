@@ -14,7 +14,6 @@ EXCEPTIONS = {
     ("_base", "client._session"): "the module's own class, in a function beside it",
     ("_client", "client._close_soon"): "the module's own class, at exit",
     ("_client", "client._close_at_exit"): "the module's own class, at exit",
-    ("_client", "client._forget"): "the module's own class, after a fork",
     ("_client", "condition._is_owned"): "Python's: whether this thread has the lock",
     ("_worker", "threading._active"): "Python's: there is no other way before 3.13",
 }

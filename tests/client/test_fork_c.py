@@ -1,0 +1,76 @@
+"""fork() past Python's hooks, as C code in an extension calls it."""
+
+import asyncio
+import os
+
+import pytest
+from children import run_program
+
+from jsonrpcc.testing import Server
+
+ACTIONS = [
+    "bound", "close", "drain", "each", "exit", "fork", "look", "threads", "use",
+    "used_exit",
+]  # fmt: skip
+
+
+class Holding:
+    """Answers two calls of *held* when it is told to go."""
+
+    def __init__(self):
+        self.held = 0
+        self.both = asyncio.Event()
+        self.going = asyncio.Event()
+
+    async def hold(self, value):
+        self.held += 1
+        if self.held == 2:
+            self.both.set()
+        await self.going.wait()
+        self.held -= 1
+        if self.held == 0:
+            self.going.clear()
+        return value
+
+    async def await_both(self):
+        await self.both.wait()
+        self.both.clear()
+
+    def go(self):
+        self.going.set()
+
+
+@pytest.fixture
+def server():
+    holding = Holding()
+    methods = {
+        "first": lambda value: value,
+        "held": holding.hold,
+        "held_both": holding.await_both,
+        "go": holding.go,
+    }
+    with Server(methods, keep=100) as server:
+        yield server
+
+
+def fork(server, action, count, *more):
+    program = run_program("c_forks.py", action, count, server.address, *more)
+    assert program.report() == [0] * count
+    assert server.invalid == []
+
+
+@pytest.mark.parametrize("action", [*ACTIONS, "aio", "map"])
+def test_a_child_that_was_forked_in_c(server, action):
+    fork(server, action, 5)
+
+
+@pytest.mark.parametrize("action", ["bound", "each", "fork", "look", "threads", "use"])
+def test_the_first_use_is_in_a_child_that_was_forked_in_c(server, action):
+    fork(server, action, 5, "unused")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("action", [*ACTIONS, "aio", "map"])
+def test_many_children_that_were_forked_in_c(server, action):
+    fork(server, action, int(os.environ.get("JSONRPCC_FORKS", "100")))
