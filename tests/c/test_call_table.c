@@ -157,6 +157,42 @@ static void test_reclaim(void)
     jrc_calls_clear(&calls);
 }
 
+/* A slot that is held is nobody else's until it is given back, wherever it
+ * stands among others that end. */
+static void test_held_slots(void)
+{
+    struct jrc_calls calls;
+
+    for (unsigned held = 0; held < 8; held++) {
+        struct jrc_call *call[3];
+        CHECK(jrc_calls_init(&calls, 3));
+        for (int i = 0; i < 3; i++)
+            call[i] = submit(&calls, 0, 1000);
+        for (unsigned i = 0; i < 3; i++) {
+            jrc_calls_take(&calls, call[i]);
+            if ((held >> i & 1) != 0)
+                jrc_calls_hold(&calls, call[i]);
+        }
+        jrc_calls_reclaim(&calls);
+        unsigned count = (held & 1) + (held >> 1 & 1) + (held >> 2);
+        CHECK(calls.live == count);
+        for (uint32_t i = count; i < calls.capacity; i++) {
+            struct jrc_call *new = submit(&calls, 0, 1000);
+            for (unsigned k = 0; k < 3; k++)
+                CHECK(new != NULL && (new != call[k] || (held >> k & 1) == 0));
+        }
+        CHECK(jrc_calls_new(&calls) == NULL);
+        for (unsigned i = 0; i < 3; i++)
+            if ((held >> i & 1) != 0) {
+                CHECK(call[i]->next == JRC_NO_CALL);
+                jrc_calls_undo(&calls, call[i]);
+                CHECK(jrc_calls_new(&calls) == call[i]);
+            }
+        CHECK(calls.live == calls.capacity);
+        jrc_calls_clear(&calls);
+    }
+}
+
 static void test_cancel_chain(void)
 {
     struct jrc_calls calls;
@@ -327,6 +363,7 @@ int main(void)
     test_full_table();
     test_a_new_call_is_on_no_server();
     test_reclaim();
+    test_held_slots();
     test_cancel_chain();
     test_expiry_sweep();
     test_watch_in_any_order();

@@ -201,8 +201,8 @@ bool torture_is_refusal(jsonrpcc_status status)
            (int)status == JSONRPCC_SYSTEM + EAGAIN;
 }
 
-bool torture_open(struct torture_run *run, const char *servers,
-                  size_t undelivered)
+static bool open_client(struct torture_run *run, const char *servers,
+                        size_t undelivered, uint32_t flags)
 {
     jsonrpcc_options options = {
         .size = sizeof options,
@@ -213,6 +213,7 @@ bool torture_open(struct torture_run *run, const char *servers,
         .reconnect_max_ms = 5,
         .max_in_flight = 64,
         .max_undelivered_bytes = undelivered,
+        .flags = flags,
     };
     char why[100];
 
@@ -221,6 +222,17 @@ bool torture_open(struct torture_run *run, const char *servers,
     EXPECT(status == JSONRPCC_OK || torture_is_refusal(status));
     EXPECT((status == JSONRPCC_OK) == (run->client != NULL));
     return run->client != NULL;
+}
+
+bool torture_open(struct torture_run *run, const char *servers,
+                  size_t undelivered)
+{
+    return open_client(run, servers, undelivered, 0);
+}
+
+bool torture_open_hosted(struct torture_run *run)
+{
+    return open_client(run, torture_servers(), 1, JSONRPCC_HOST_CALLBACKS);
 }
 
 const char *torture_servers(void)

@@ -115,6 +115,10 @@ bool torture_is_refusal(jsonrpcc_status status);
 bool torture_open(struct torture_run *run, const char *servers,
                   size_t undelivered);
 
+/* One whose callbacks wait for this thread to poll, which reads little until
+ * then.  Closed and freed by the scenario: nobody else polls. */
+bool torture_open_hosted(struct torture_run *run);
+
 /* A new entry of run->calls, and its params. */
 uint64_t torture_enter(struct torture_run *run, const char *method,
                        uint32_t flags, char params[64]);

@@ -141,6 +141,37 @@ static void queued(struct torture_run *run)
     jsonrpcc_queue_free(queue);
 }
 
+/* Poll until all is told, for ms at the most. */
+static void poll_host(struct torture_run *run, uint64_t ms)
+{
+    uint64_t end_ms = torture_now_ms() + ms;
+
+    do {
+        jsonrpcc_host_poll(run->client);
+        torture_nap();
+    } while (!torture_has_all(run) && torture_now_ms() < end_ms);
+}
+
+static void hosted(struct torture_run *run)
+{
+    if (!torture_open_hosted(run))
+        return;
+    torture_call(run, "echo", JSONRPCC_WAIT_FOR_READY);
+    torture_call(run, "refuse", JSONRPCC_WAIT_FOR_READY);
+    torture_call(run, "big", JSONRPCC_WAIT_FOR_READY);
+    torture_wait(run, TORTURE_WAIT_MS); /* the host is late */
+    torture_call(run, "echo", JSONRPCC_WAIT_FOR_READY | JSONRPCC_IDEMPOTENT);
+    poll_host(run, TORTURE_WAIT_MS);
+    torture_call(run, "drop", 0);
+    torture_call(run, "echo", JSONRPCC_NOTIFICATION);
+    poll_host(run, TORTURE_WAIT_MS);
+    fault_disarm();
+    poll_host(run, TORTURE_PATIENCE_MS);
+    EXPECT(jsonrpcc_client_close(run->client, TORTURE_PATIENCE_MS));
+    jsonrpcc_client_free(run->client);
+    run->client = NULL;
+}
+
 static void checks(struct torture_run *run)
 {
     char why[100];
@@ -158,7 +189,7 @@ static void checks(struct torture_run *run)
 const struct torture_scenario torture_scenarios[] = {
     {"callbacks", callbacks}, {"breaks", breaks},     {"failover", failover},
     {"cancels", cancels},     {"blocking", blocking}, {"queued", queued},
-    {"checks", checks},
+    {"hosted", hosted},       {"checks", checks},
 };
 const size_t torture_scenario_count =
     sizeof torture_scenarios / sizeof torture_scenarios[0];
