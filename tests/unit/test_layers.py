@@ -29,8 +29,8 @@ WITHOUT_PUBLIC_HEADER = {"wire"}
 # One way past the public functions: what has no function there yet.
 EXCEPTIONS = {("client/client.c", "api/bulk.h")}
 
-# Where nouns are in order; client follows.
-WITHOUT_CIRCLES = {"wire", "engine", "io", "python"}
+# Where each file has a header of its name; client follows.
+OF_ITS_NAME = {"wire", "engine", "io", "python"}
 
 FREESTANDING = {
     "assert.h", "emmintrin.h", "errno.h", "limits.h", "stdatomic.h", "stdbool.h",
@@ -151,43 +151,10 @@ def test_the_public_header_needs_no_other():
     assert others == {"stdbool.h", "stddef.h", "stdint.h"}
 
 
-def test_no_file_includes_its_way_in_a_circle():
-    def visit(name, way):
-        assert name not in way, " -> ".join([*way, name])
-        for each in includes(CSRC / name)[0]:
-            visit(each, [*way, name])
-
-    for path in FILES:
-        visit(name_of(path), [])
-
-
-def test_no_noun_needs_itself():
-    """A noun is x.h with its x.c: what its parts include together."""
-    needs = {}
-    for path in FILES:
-        if path.parent.name in WITHOUT_CIRCLES:
-            ours = {str(Path(name).with_suffix("")) for name in includes(path)[0]}
-            needs.setdefault(str(path.relative_to(CSRC).with_suffix("")), set())
-            needs[str(path.relative_to(CSRC).with_suffix(""))] |= ours
-    for noun, needed in needs.items():
-        needed.discard(noun)
-
-    def visit(noun, way):
-        assert noun not in way, " -> ".join([*way, noun])
-        if noun not in seen:
-            for each in needs.get(noun, ()):
-                visit(each, [*way, noun])
-            seen.add(noun)
-
-    seen = set()
-    for noun in needs:
-        visit(noun, [])
-
-
 def test_a_file_is_its_noun_or_the_only_one_of_a_header():
     """So that who reads a header knows where the code is."""
     for path in FILES:
-        if path.suffix == ".c" and path.parent.name in WITHOUT_CIRCLES:
+        if path.suffix == ".c" and path.parent.name in OF_ITS_NAME:
             if "PyMODINIT_FUNC" in path.read_text():
                 continue  # Python is who calls it
             assert path.with_suffix(".h").exists(), path
