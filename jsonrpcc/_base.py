@@ -45,6 +45,11 @@ class Base:
             servers, Options(**options), codec=codec, on_event=on_event
         )
 
+    @property
+    def name(self) -> str | None:
+        """The option of that name."""
+        return self._session.name
+
     def servers(self) -> list[ServerInfo]:
         """Return a snapshot of each server, in the order of the servers string."""
         servers = read_servers(self._session.handle)
@@ -61,7 +66,8 @@ class Base:
         state = (
             "closed" if self._closed else f"{up} of {len(self.servers())} servers up"
         )
-        return f"<{type(self).__name__} {state}>"
+        name = "" if self.name is None else f" {self.name!r}"
+        return f"<{type(self).__name__}{name} {state}>"
 
     def __reduce__(self) -> Any:
         msg = f"a {type(self).__name__} cannot be pickled: make one in each process"

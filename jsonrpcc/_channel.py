@@ -99,7 +99,7 @@ class Channel:
         self.completions = ffi.new("jsonrpcc_completions *")
         self.loop = loop
         self._session = session
-        self._log = Log()
+        self._log = Log(session.name)
         self._futures: Any = None
         self._rest: FutureDelivery | None = None
         self._fds: list[int] = []

@@ -41,8 +41,8 @@ SOON_MS = 1
 class DispatcherLog(Log):
     """The log of a thread that nothing may end."""
 
-    def __init__(self) -> None:
-        super().__init__(BaseException)
+    def __init__(self, name: str | None) -> None:
+        super().__init__(name, BaseException)
 
     def report(self, method: str, error: BaseException) -> None:
         """Log what a callback raised."""
@@ -138,7 +138,7 @@ class Dispatcher:
     def __init__(self, session: Session) -> None:
         check_threads()
         self.queue = session.new_queue(lib.JSONRPCC_QUEUE_EVENTS)
-        self._log = DispatcherLog()
+        self._log = DispatcherLog(session.name)
         self.worker = Worker()
         self.calls = callbacks_for(session, self.queue, self._log.report)
         self._session = session

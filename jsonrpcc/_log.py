@@ -56,9 +56,16 @@ class Log:
         wait_ms: Milliseconds until flush() has something to do, -1: nothing.
     """
 
-    def __init__(self, guarded: type[BaseException] = Exception) -> None:
-        """*guarded* is what handlers may raise and is kept from the caller."""
+    def __init__(
+        self, name: str | None = None, guarded: type[BaseException] = Exception
+    ) -> None:
+        """
+        Write lines that begin with *name*, if the client has one.
+
+        *guarded* is what handlers may raise and is kept from the caller.
+        """
         self.wait_ms = -1
+        self._name = name
         self._guarded = guarded
         self._kinds: dict[Hashable, _Kind] = {}
 
@@ -77,6 +84,8 @@ class Log:
             self.flush()
             if len(self._kinds) >= MOST_KINDS and kind not in self._kinds:
                 self.flush(everything=True)
+            if self._name is not None:
+                text, args = f"%s: {text}", (self._name, *args)
             seen = self._kinds.setdefault(kind, _Kind(time.monotonic()))
             if seen.written < BURST:
                 seen.written += 1

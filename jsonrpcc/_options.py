@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         max_in_flight: int
         max_queued_bytes: int
         max_undelivered_bytes: int
+        name: str | None
 
 
 MIB = 1024 * 1024
@@ -63,6 +64,8 @@ class Options:
             idempotent call; at the bound as for *max_in_flight*.
         max_undelivered_bytes: Bytes received and not delivered yet; above it, the
             client stops reading from its servers, and deadlines continue to run.
+        name: What the client is called in log lines, its repr and metrics: up to
+            64 printable characters.  Clients of one name are one in metrics.
     """
 
     timeout: float = 5.0
@@ -76,9 +79,12 @@ class Options:
     max_in_flight: int = 65536
     max_queued_bytes: int = 64 * MIB
     max_undelivered_bytes: int = 64 * MIB
+    name: str | None = None
 
 
 DEFAULTS = Options()
+
+MAX_NAME = 64
 
 # (low, high) of the options that are integers, as the C core has them.
 _INT32 = 2**31 - 1
@@ -128,6 +134,23 @@ def _integer(name: str, value: Any) -> int:
     return value
 
 
+def _check_own_name(name: Any) -> None:
+    """
+    Check the name of a client: it goes into log lines as it is.
+
+    Raises:
+        TypeError, ValueError: It is no str, empty, too long or not printable.
+    """
+    if name is None:
+        return
+    if not isinstance(name, str):
+        msg = f"name must be a str, not {name!r}"
+        raise TypeError(msg)
+    if not (0 < len(name) <= MAX_NAME and name.isprintable()):
+        msg = f"name must be 1 to {MAX_NAME} printable characters, not {name[:99]!r}"
+        raise ValueError(msg)
+
+
 def _check_names(servers: str) -> None:
     """
     Check what Python can tell better than the core: it knows how IDNA has a name.
@@ -160,6 +183,7 @@ def open_client(servers: Any, options: Options) -> Any:
     if "\0" in servers:
         msg = f"servers: a NUL at offset {servers.index(chr(0))}"
         raise ValueError(msg)
+    _check_own_name(options.name)
     ms = {name: milliseconds(name, getattr(options, name)) for name in _DURATIONS}
     numbers = {name: _integer(name, getattr(options, name)) for name in _INTEGERS}
     if ms["reconnect_delay_max"] < ms["reconnect_delay"]:

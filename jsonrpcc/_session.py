@@ -33,12 +33,15 @@ class Session:
         outcomes: Makes errors and events of the core's records.
         timeout_ms: Of calls that name none.
         on_event: The listener, if there is one.
+        name: What the client is called, if it has a name.
 
     Raises:
         TypeError, ValueError, MemoryError, OSError: As `open_client` and `resolve`.
     """
 
-    __slots__ = ("codec", "handle", "on_event", "outcomes", "texts", "timeout_ms")
+    __slots__ = (
+        "codec", "handle", "name", "on_event", "outcomes", "texts", "timeout_ms",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Session:
         self.texts = Texts(self.codec)
         self.timeout_ms = milliseconds("timeout", options.timeout)
         self.on_event = on_event
+        self.name = options.name
 
     def new_queue(self, flags: int) -> Any:
         """

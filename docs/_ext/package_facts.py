@@ -18,7 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from jsonrpcc import Options
 from jsonrpcc.__main__ import make_parser
-from jsonrpcc._options import _DURATIONS, _INT32, _INTEGERS, MIB
+from jsonrpcc._options import _DURATIONS, _INT32, _INTEGERS, MAX_NAME, MIB
 
 
 def number(value: int, *, is_size: bool) -> str:
@@ -34,6 +34,8 @@ def bounds(name: str, default: Any) -> list[str]:
     """Return default, smallest and largest value of an option."""
     if name in _DURATIONS:
         return [f"{default:g} s", "above 0", f"{_INT32 // 1000:,} s"]
+    if name == "name":
+        return ["none", "1 character", f"{MAX_NAME} characters"]
     is_size = name in {"max_response", "max_request"} or name.endswith("_bytes")
     return [number(n, is_size=is_size) for n in (default, *_INTEGERS[name])]
 

@@ -31,6 +31,28 @@ def test_error_that_nobody_takes_is_logged_with_its_method(caplog):
     assert "secret" not in line
 
 
+def test_each_line_begins_with_the_name_of_the_client(caplog, run):
+    """Of several clients in a program; a % in it is no format."""
+    caplog.set_level(logging.INFO, "jsonrpcc")
+
+    async def main(address):
+        async with jsonrpcc.AsyncClient(address, name="bulk") as client:
+            await client.call("x")
+
+    with Server({"x": lambda: 1, "fail": fail}) as server:
+        with jsonrpcc.Client(server.address, name="50%s users") as client:
+            client.request("fail")
+            client.request("x", on_result=lambda _: 1 / 0)
+            client.drain(5)
+        run(main(server.address))
+    lines = [record.getMessage() for record in caplog.records]
+    assert f"50%s users: {server.address} connected" in lines
+    assert "50%s users: callback of 'x' failed" in lines
+    assert any(line.startswith("50%s users: RemoteError") for line in lines)
+    assert f"bulk: {server.address} connected" in lines
+    assert all(line.startswith(("50%s users: ", "bulk: ")) for line in lines)
+
+
 # ---- limited, and counted ---------------------------------------------------------
 
 

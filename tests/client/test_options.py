@@ -53,6 +53,11 @@ BOTH = pytest.mark.parametrize("cls", [Client, AsyncClient])
         ("max_queued_bytes", 2**63, ValueError),
         ("max_undelivered_bytes", 0, ValueError),
         ("max_undelivered_bytes", "64 MiB", TypeError),
+        ("name", "", ValueError),
+        ("name", "x" * 65, ValueError),
+        ("name", "a\nb", ValueError),
+        ("name", "\x1b[2J", ValueError),
+        ("name", b"users", TypeError),
         ("codec", "yaml", TypeError),
         ("codec", 7, TypeError),
         ("codec", object(), TypeError),
@@ -70,6 +75,21 @@ def test_an_unknown_option_is_refused_by_its_name(cls):
         cls("127.0.0.1:1", time_out=1)
 
 
+@BOTH
+@pytest.mark.parametrize("name", ["the users", None])
+def test_the_name_is_seen(cls, name, run):
+    client = cls("127.0.0.1:1", name=name)
+    shown = repr(client)
+    if cls is AsyncClient:
+        run(client.close())
+    else:
+        client.close()
+    assert client.name == name
+    what = cls.__name__ if name is None else f"{cls.__name__} 'the users'"
+    assert re.fullmatch(f"<{what} \\d of 1 servers up>", shown)
+    assert repr(client) == f"<{what} closed>"
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -79,6 +99,8 @@ def test_an_unknown_option_is_refused_by_its_name(cls):
         {"max_conn_attempts": 2**31 - 1, "max_depth": 4096, "max_response": 2**31 - 1},
         {"max_depth": 1, "max_request": 64, "max_response": 64, "max_in_flight": 1},
         {"max_queued_bytes": 2**63 - 1, "max_undelivered_bytes": 1},
+        {"name": None},
+        {"name": "x" * 64},
     ],
 )
 def test_the_bounds_of_options_are_fine(options):
