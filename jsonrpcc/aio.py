@@ -201,7 +201,8 @@ class AsyncClient(_Methods, Base):
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         # Not if __init__() has failed; and a forked child leaves it to its parent.
-        if getattr(self, "_closed", True) or self._session.is_foreign():
+        session = getattr(self, "_session", None)
+        if self._closed or session is None or session.is_foreign():
             return
         if self._channel is not None:
             self._channel.forget()
