@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._codec import resolve
@@ -66,13 +67,15 @@ class Session:
         Raises:
             MemoryError, OSError: The system refused memory or a descriptor.
         """
-        queue = lib.jsonrpcc_queue_new(self.handle, flags)
+        free = functools.partial(lib.jsonrpcc_queue_free)
+        vars(free)["client"] = self.handle  # which has to outlive it
+        # By C alone: an exception from a signal handler never finds a queue that
+        # nobody would free, and does not keep it from being freed.
+        made = map(lib.jsonrpcc_queue_new, (self.handle,), (flags,))
+        (queue,) = map(ffi.gc, made, (free,))
         if queue == ffi.NULL:
             raise refused(ffi.errno)
-        # The closure keeps the client until the queue is gone.
-        return ffi.gc(
-            queue, lambda queue, _=self.handle: lib.jsonrpcc_queue_free(queue)
-        )
+        return queue
 
     def close(self, ms: int) -> bool:
         """Close the C client; whether that was over within *ms* milliseconds."""

@@ -90,7 +90,7 @@ def test_a_handler_that_raises_in_request_hurts_no_other_call(server):
     assert report["accepted"] > 1000
 
 
-STYLES = ["request", "submit", "call", "notification", "await"]
+STYLES = ["request", "submit", "call", "notification", "map", "await"]
 
 
 def check_raising(server, how, style, seconds):
