@@ -146,8 +146,9 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
  * notifications still unsent get up to a second to be sent.  Waits up to
  * timeout_ms (-1: for as long as it takes) and returns whether all is done:
  * then no callback runs any more.  False: closing goes on in the background;
- * call again to wait for its end, or free the client.  A callback does not
- * wait, and gets false.  Idempotent; the client still has to be freed. */
+ * call again to wait for its end, or free the client.  A callback, of this
+ * client or of another one, does not wait: clients may be closed in callbacks
+ * of each other.  Idempotent; the client still has to be freed. */
 bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms);
 
 /* Close the client if it is open, and free it.  Never blocks, so finalizers may

@@ -5,7 +5,8 @@
  * "leadership"; it is held for a few memory accesses, never across a callback
  * or a system call that may block.  Everything under "leader" belongs to the
  * thread that leads, which is one at a time.  No thread holds two of our locks,
- * except around fork(): see lifecycle.c and fork.c for the order. */
+ * except around fork(), and at the beginning of a close: see lifecycle.c and
+ * fork.c for the order. */
 
 #ifndef JRC_CORE_H
 #define JRC_CORE_H

@@ -1,8 +1,8 @@
 /* What a child inherits it must neither use nor disturb.
  *
- * Locks are taken in this order, by the preparing thread only: the one around
- * opening, the list, then what the hooks of each take.  So no descriptor is
- * half-open and no lock is held by a thread that the child does not have. */
+ * Locks are taken in this order: the one around opening, the list, then what
+ * the hooks of each take; a preparing thread takes them all.  So no descriptor
+ * is half-open and no lock is held by a thread that the child does not have. */
 
 #include "client/fork.h"
 
@@ -59,6 +59,17 @@ static void start_child(void)
 __attribute__((constructor)) static void register_handlers(void)
 {
     pthread_atfork(prepare, resume, start_child);
+}
+
+bool jrc_fork_any(bool (*is)(void *arg))
+{
+    bool any = false;
+
+    pthread_mutex_lock(&list_lock);
+    for (struct jrc_fork_watch *w = list; w != NULL && !any; w = w->next)
+        any = is(w->arg);
+    pthread_mutex_unlock(&list_lock);
+    return any;
 }
 
 void jrc_fork_watch(struct jrc_fork_watch *watch,

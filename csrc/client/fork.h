@@ -4,6 +4,8 @@
 #ifndef JRC_FORK_H
 #define JRC_FORK_H
 
+#include <stdbool.h>
+
 /* Counts the forks between the first process and this one: what was made under
  * another number is another process's. */
 unsigned jrc_fork_generation(void);
@@ -28,6 +30,10 @@ struct jrc_fork_watch {
 void jrc_fork_watch(struct jrc_fork_watch *watch,
                     const struct jrc_fork_hooks *hooks, void *arg);
 void jrc_fork_unwatch(struct jrc_fork_watch *watch);
+
+/* Whether is(arg) is true of any that is watched.  It may take the locks that
+ * their hooks take. */
+bool jrc_fork_any(bool (*is)(void *arg));
 
 /* Around the opening of something that is to be watched.  Held across fork(),
  * so that no child has descriptors that it does not know of, or finds another

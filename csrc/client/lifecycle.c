@@ -152,10 +152,24 @@ int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **result,
     return 0;
 }
 
+/* Whether this thread leads the core: its callbacks, and so its end, wait for
+ * this thread. */
+static bool is_led_here(void *arg)
+{
+    struct jrc_core *core = arg;
+
+    pthread_mutex_lock(&core->lock);
+    bool is_led = jrc_is_leader(core);
+    pthread_mutex_unlock(&core->lock);
+    return is_led;
+}
+
 bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
 {
     uint64_t until_us =
         timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
+    /* Callbacks of two clients may close each other's. */
+    bool waits = timeout_ms != 0 && !jrc_fork_any(is_led_here);
 
     pthread_mutex_lock(&core->lock);
     if (!core->closing) {
@@ -166,7 +180,7 @@ bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
         else
             jrc_watchdog_set_alarm(core, jrc_now_us(), 0);
     }
-    if (!jrc_is_leader(core)) {
+    if (waits) {
         struct timespec until = jrc_timespec(until_us);
         while (!core->closed)
             if (until_us == JRC_NEVER)
