@@ -278,6 +278,8 @@ static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
 static void finish_close(struct jrc_core *core)
 {
     core->closed = true;
+    /* Another thread may get the name of this one, which ends. */
+    set_leader(&core->leadership, JRC_NO_LEADER);
     close(core->leadership.alarm_fd);
     core->leadership.alarm_fd = -1;
     pthread_cond_broadcast(&core->closed_cond);
@@ -311,7 +313,7 @@ static void *event_thread(void *arg)
         pthread_mutex_lock(&core->lock);
         core->leadership.alarm_us = JRC_NEVER;
     }
-    set_leader(&core->leadership, JRC_WATCHDOG); /* for good */
+    set_leader(&core->leadership, JRC_WATCHDOG); /* the last one */
     pthread_mutex_unlock(&core->lock);
     jrc_loop_close(core->loop);
     pthread_mutex_lock(&core->lock);
