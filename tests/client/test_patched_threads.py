@@ -41,6 +41,18 @@ def test_it_works_with_threads_as_they_are_and_the_librarys_pool(library, serve)
     assert program.report() == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_it_works_for_long_under_load(library, serve):
+    """Answers go to the greenlets that asked, and all others run meanwhile."""
+    server = serve(keep=0)
+    for _ in range(5):
+        program = run_program("patched.py", library, "load", server.address)
+        ticks, wrong = program.report()
+        assert wrong == []
+        assert ticks > 10
+
+
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_whoever_patches_them_is_told(kind, serve, monkeypatch):
     """Others do as gevent does."""

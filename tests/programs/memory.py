@@ -1,7 +1,7 @@
 """
 A client of hostile servers, in bounded memory; reports what it took, as JSON.
 
-    memory.py HOW ADDRESS [ADDRESS ...]
+    memory.py HOW[:SIZE] ADDRESS [ADDRESS ...]
 
 The address space is limited, so that what is promised to be impossible ends the
 program; what is reported is how much the resident memory has grown at its peak.
@@ -23,6 +23,7 @@ MIB = 1024 * 1024
 ROOM = 700 * MIB  # of address space; arenas of threads reserve most of it
 
 how, *addresses = sys.argv[1:]
+how, _, size = how.partition(":")
 status = Path("/proc/self/status")
 
 
@@ -123,7 +124,7 @@ def idempotent():
     client = Client(addresses[0], timeout=6, max_queued_bytes=limit)
     warm_up(client, 1)
     yield client
-    params = "[" + '"' + "x" * 700_001 + '"' + "]"
+    params = "[" + '"' + "x" * int(size) + '"' + "]"
     ended, most, refused = [], 0, 0
     while refused < 10:
         try:

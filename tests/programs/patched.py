@@ -1,9 +1,10 @@
 """
 A process whose standard library gevent or eventlet has replaced.
 
-    patched.py {gevent,eventlet} {before,later,but_threads} ADDRESS
+    patched.py {gevent,eventlet} {before,later,but_threads,load} ADDRESS
 
-Prints what became of the client, as JSON.
+Prints what became of the client, as JSON; after a load, how often other greenlets
+ran meanwhile, and the answers that were wrong.
 """
 
 import asyncio
@@ -40,9 +41,35 @@ def run_in_pool(function, *args):
     return importlib.import_module("eventlet.tpool").execute(function, *args)
 
 
+def load(client, greenlets=20, calls=50):
+    """Greenlets that call through the library's pool, and one that counts."""
+    hub = importlib.import_module(library)
+    ticks, wrong = 0, []
+
+    def tick():
+        nonlocal ticks
+        while True:
+            ticks += 1
+            hub.sleep(0.001)
+
+    def work(number):
+        for n in range(number * calls, (number + 1) * calls):
+            call = (client.call, lambda *args: client.submit(*args).result())[n % 2]
+            result = run_in_pool(call, "add", [n, 1])
+            if result != n + 1:
+                wrong.append([n, result])
+
+    ticker = hub.spawn(tick)
+    workers = [hub.spawn(work, number) for number in range(greenlets)]
+    for worker in workers:
+        (worker.get if library == "gevent" else worker.wait)()
+    ticker.kill()
+    return ticks, wrong
+
+
 if when == "before":
     patch()
-if when == "but_threads":
+if when in {"but_threads", "load"}:
     patch(thread=False)
 
 import jsonrpcc  # noqa: E402
@@ -68,6 +95,9 @@ elif when == "later":
     sums.append(client.call("add", [3, 4]))
     refused = refusal(lambda: loop.run_until_complete(first_use(asynchronous)))
     print(json.dumps([sums, refused]))
+elif when == "load":
+    with jsonrpcc.Client(address) as client:
+        print(json.dumps(load(client)))
 else:
     with jsonrpcc.Client(address) as client:
         sums = [run_in_pool(client.call, "add", [n, 1]) for n in range(5)]

@@ -205,6 +205,28 @@ def _tests(*names, unit="tests", env=()):
     return run
 
 
+def close(stage):
+    """Clients closed in all kinds of trouble, by Python and by C."""
+
+    def once(number):
+        files = ("close", "async_close", "crosswise", "close_in_trouble")
+        result = stage.pytest("-m", "", *(path_of(f"test_{name}") for name in files))
+        san, where = (
+            ("", "plain"), ("address,undefined", "asan"), ("thread", "thread")
+        )[number % 3]  # fmt: skip
+        code, text = make(stage, f"build/{where}/test_close_trouble", SAN=san)
+        if code == 0:
+            program = ROOT / "build" / where / "test_close_trouble"
+            code, text = stage.command(program, 300, limit=600)
+        if code != 0:
+            result.failures += 1
+            result.notes.append(f"test_close_trouble: {text[-300:]}")
+        result.figures = {"rounds in C": 300}
+        return result
+
+    return stage.rounds(once)
+
+
 def exits(stage):
     """All endings, with the server alive and dead."""
     each = 8
@@ -273,7 +295,7 @@ def memory(stage):
     """Hostile servers and full queues against the stated formula."""
 
     def once(_):
-        result = stage.pytest("tests/hostile/test_memory.py", "-s")
+        result = stage.pytest("tests/hostile/test_memory.py", "-m", "", "-s")
         text = stage.log.read_text()
         for line in re.findall(r"everything (\{.*\})", text):
             report = json.loads(line.replace("'", '"'))
@@ -334,11 +356,13 @@ STAGES = {
     "forks": forks,
     "forks of C": forks_of_c,
     "signals": _tests("signals"),
-    "reentrant": _tests("reentrant", unit="uses"),
-    "threads": _tests("threads", "callbacks", "cancel", "close", "garbage",
-                      "async_client", "async_delivery", "map", "map_shared",
-                      "map_reading", "log", "patched_threads",
-                      env={"JSONRPCC_EXAMPLES": "1000"}),
+    "reentrant": _tests("reentrant", "log", unit="uses"),
+    "close": close,
+    "map": _tests("map", "map_shared", "map_reading", "map_random",
+                  env={"JSONRPCC_EXAMPLES": "1000"}),
+    "threads": _tests("threads", "callbacks", "cancel", "garbage", "async_client",
+                      "async_delivery"),
+    "greenlets": _tests("patched_threads"),
     "loops": loops,
     "memory": memory,
     "injection": injection,
