@@ -38,7 +38,7 @@ comma = ,
 OUT = build/$(if $(SAN),$(subst $(comma),-,$(subst address$(comma)undefined,asan,$(SAN))),plain)
 LAYERS = wire engine io client api
 CORE = $(patsubst csrc/%.c,%,$(wildcard $(LAYERS:%=csrc/%/*.c)))
-C_FILES = $(wildcard csrc/*.[ch] $(LAYERS:%=csrc/%/*.[ch]) tests/c/*.[ch] tests/programs/adding.c examples/c/*.[ch])
+C_FILES = $(wildcard csrc/*.[ch] $(LAYERS:%=csrc/%/*.[ch]) tests/c/*.[ch] tests/programs/adding.c tests/programs/grown.c examples/c/*.[ch])
 PY_C_FILES = $(wildcard csrc/python/*.[ch] tests/consumer/consumer/*.[ch])
 
 # Programs in tests/c: test_*.c, fuzz_*.c with fuzz_driver.c, jsontestsuite.c.

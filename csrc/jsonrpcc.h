@@ -501,20 +501,27 @@ typedef struct {
 
 /* What a fetch gives: at most 256 results or some 64 KiB of them, and all
  * failures and events so far.  Everything in it is valid until the next fetch.
- */
+ * It never grows: records, which do, are read by functions. */
 typedef struct {
     size_t count;           /* of results */
     const uint64_t *tokens; /* tokens[i] belongs to result i */
-    const char *results;    /* one JSON array text of count elements */
+    const char *results;    /* all, as one JSON array text */
     size_t results_len;     /* with its brackets */
-    const size_t *starts;   /* element i is results[starts[i] - starts[0] + 1 */
-    const size_t *lens;     /* ...), lens[i] bytes long */
-    const jsonrpcc_origin *origins; /* origins[i] is that of result i */
     size_t failure_count;
-    const jsonrpcc_failure *failures;
     size_t event_count;
-    const jsonrpcc_event *events;
+    const void *source; /* the library's, for the functions below */
 } jsonrpcc_completions;
+
+/* One of count, failure_count or event_count, from 0 on; NULL beyond.  *len is
+ * the length of a result's text. */
+const char *jsonrpcc_completions_result(const jsonrpcc_completions *completions,
+                                        size_t i, size_t *len);
+const jsonrpcc_origin *jsonrpcc_completions_origin(
+    const jsonrpcc_completions *completions, size_t i);
+const jsonrpcc_failure *jsonrpcc_completions_failure(
+    const jsonrpcc_completions *completions, size_t i);
+const jsonrpcc_event *jsonrpcc_completions_event(
+    const jsonrpcc_completions *completions, size_t i);
 
 /* Flags of a queue, to be combined by |. */
 typedef enum {

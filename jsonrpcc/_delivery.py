@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from jsonrpcc._session import view
+from jsonrpcc._jsonrpcc import lib
+from jsonrpcc._session import result_of
 
 if TYPE_CHECKING:
     from jsonrpcc._errors import JsonRpcError
@@ -96,12 +97,12 @@ class Delivery:
     def _decoded(self, i: int, method: str) -> tuple[Any, Exception | None]:
         """Return a result and None, or None and why it cannot be decoded."""
         completions = self._completions
-        start = completions.starts[i] - completions.starts[0] + 1
-        text = view(completions.results + start, completions.lens[i])
+        text = result_of(completions, i)
         try:
             return self.session.codec.decode(text), None
         except self.guarded as cause:
-            return None, self.undecoded(method, cause, completions.origins[i])
+            origin = lib.jsonrpcc_completions_origin(completions, i)
+            return None, self.undecoded(method, cause, origin)
 
     def _deliver_result(self) -> None:
         """One of the results cannot be decoded: that is its call's matter alone."""
@@ -121,7 +122,8 @@ class Delivery:
 
     def _deliver_failure(self) -> None:
         completions, calls, i = self._completions, self._calls, self._at
-        failure, following = completions.failures[i], i + 1
+        failure = lib.jsonrpcc_completions_failure(completions, i)
+        following = i + 1
         token = failure.token
         entry = calls.get(token)
         error: JsonRpcError | None = None
@@ -140,10 +142,11 @@ class Delivery:
     def _deliver_event(self) -> None:
         """Tell an event; one that there is no memory to tell is missed."""
         completions, i = self._completions, self._at
+        event = lib.jsonrpcc_completions_event(completions, i)
         self._at = i + 1
         if self._at == completions.event_count:
             completions.event_count = self._at = 0
-        self.tell(completions.events[i])
+        self.tell(event)
 
     def deliver(self) -> bool:
         """

@@ -10,7 +10,7 @@ import msgspec
 
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import refusal
-from jsonrpcc._session import pointer, view
+from jsonrpcc._session import pointer, result_of
 from jsonrpcc._speedups import SLICE_MS, take
 
 if TYPE_CHECKING:
@@ -237,22 +237,18 @@ class Bulk:
                 self._decode_one(i, outcomes)
         errors = self._session.outcomes
         for i in range(completions.failure_count):
-            failure = completions.failures[i]
+            failure = lib.jsonrpcc_completions_failure(completions, i)
             error = errors.error(failure.outcome, self._method)
             outcomes.put(failure.token, error, True)
 
     def _decode_one(self, i: int, outcomes: Ordered) -> None:
         completions = self._completions
         session = self._session
-        start = completions.starts[i] - completions.starts[0] + 1
         try:
-            result = session.codec.decode(
-                view(completions.results + start, completions.lens[i])
-            )
+            result = session.codec.decode(result_of(completions, i))
         except Exception as cause:
-            error = session.outcomes.undecoded(
-                self._method, cause, completions.origins[i]
-            )
+            origin = lib.jsonrpcc_completions_origin(completions, i)
+            error = session.outcomes.undecoded(self._method, cause, origin)
             outcomes.put(completions.tokens[i], error, True)
         else:
             outcomes.put(completions.tokens[i], result, False)

@@ -94,3 +94,10 @@ def pointer(text: bytes | None) -> tuple[Any, int]:
 def view(text: Any, size: int) -> memoryview:
     """Return *size* bytes of the core's, borrowed, as any decoder takes them."""
     return memoryview(ffi.buffer(text, size))
+
+
+def result_of(completions: Any, i: int) -> memoryview:
+    """Return the text of a result that was fetched, borrowed as in `view`."""
+    size = ffi.new("size_t *")
+    text = lib.jsonrpcc_completions_result(completions, i, size)
+    return view(text, size[0])

@@ -187,17 +187,14 @@ bool jrc_completions_slice(struct jrc_completions *completions,
         slice->tokens = completions->tokens + first;
         slice->results = completions->text.bytes + open;
         slice->results_len = close - open + 1;
-        slice->starts = completions->starts + first;
-        slice->lens = completions->lens + first;
-        slice->origins = completions->origins + first;
     }
     for (size_t i = 0; i < completions->failure_count; i++)
         completions->failures[i].outcome.json =
             detail(completions, &completions->failures[i]);
     slice->failure_count = completions->failure_count;
-    slice->failures = completions->failures;
     slice->event_count = completions->event_count;
-    slice->events = completions->events;
+    slice->source = completions;
+    completions->first = first;
     completions->taken += count;
     completions->failure_count = completions->event_count = 0;
     return true;
@@ -218,4 +215,42 @@ void jrc_completions_reset(struct jrc_completions *completions)
     completions->failure_count = completions->event_count = 0;
     reset_text(&completions->text);
     reset_text(&completions->details);
+}
+
+/* ---- what a slice shows, for its taker ---- */
+
+const char *jsonrpcc_completions_result(const jsonrpcc_completions *completions,
+                                        size_t i, size_t *len)
+{
+    const struct jrc_completions *source = completions->source;
+
+    *len = 0;
+    if (i >= completions->count)
+        return NULL;
+    *len = source->lens[source->first + i];
+    return source->text.bytes + source->starts[source->first + i];
+}
+
+const jsonrpcc_origin *jsonrpcc_completions_origin(
+    const jsonrpcc_completions *completions, size_t i)
+{
+    const struct jrc_completions *source = completions->source;
+
+    return i < completions->count ? &source->origins[source->first + i] : NULL;
+}
+
+const jsonrpcc_failure *jsonrpcc_completions_failure(
+    const jsonrpcc_completions *completions, size_t i)
+{
+    const struct jrc_completions *source = completions->source;
+
+    return i < completions->failure_count ? &source->failures[i] : NULL;
+}
+
+const jsonrpcc_event *jsonrpcc_completions_event(
+    const jsonrpcc_completions *completions, size_t i)
+{
+    const struct jrc_completions *source = completions->source;
+
+    return i < completions->event_count ? &source->events[i] : NULL;
 }

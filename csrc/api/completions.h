@@ -25,6 +25,7 @@ enum {
 struct jrc_completions {
     size_t capacity;     /* of results, and of failures */
     size_t count, taken; /* of results; taken: by slices so far */
+    size_t first;        /* where the last slice begins */
     uint64_t *tokens;
     size_t *starts, *lens; /* of the results in text */
     jsonrpcc_origin *origins;

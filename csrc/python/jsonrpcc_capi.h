@@ -69,6 +69,10 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_server_get) *server_get;
     __typeof__(jsonrpcc_client_stats) *client_stats;
     __typeof__(jsonrpcc_latency_bound_us) *latency_bound_us;
+    __typeof__(jsonrpcc_completions_result) *completions_result;
+    __typeof__(jsonrpcc_completions_origin) *completions_origin;
+    __typeof__(jsonrpcc_completions_failure) *completions_failure;
+    __typeof__(jsonrpcc_completions_event) *completions_event;
     __typeof__(jsonrpcc_queue_new) *queue_new;
     __typeof__(jsonrpcc_queue_free) *queue_free;
     __typeof__(jsonrpcc_queue_request) *queue_request;

@@ -26,8 +26,9 @@ static bool fetch(jsonrpcc_queue *queue)
     /* completions.tokens says whose they are, results is an array of them. */
     results += (int)completions.count;
     for (size_t i = 0; i < completions.failure_count; i++) {
-        bool late =
-            completions.failures[i].outcome.status == JSONRPCC_ETIMEDOUT;
+        const jsonrpcc_failure *failure =
+            jsonrpcc_completions_failure(&completions, i);
+        bool late = failure->outcome.status == JSONRPCC_ETIMEDOUT;
         timeouts += late;
         others += !late;
     }

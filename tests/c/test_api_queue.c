@@ -163,11 +163,12 @@ static void test_large_results(void)
     for (int n = 0; got < 5 && n < 100; n++) {
         if (jsonrpcc_queue_wait(queue, &completions, 1000) != JSONRPCC_OK)
             continue;
-        for (size_t i = 0; i < completions.count; i++)
-            right += peer_says("big", first + completions.tokens[i],
-                               completions.results + completions.starts[i] -
-                                   completions.starts[0] + 1,
-                               completions.lens[i]);
+        for (size_t i = 0; i < completions.count; i++) {
+            size_t len;
+            const char *text =
+                jsonrpcc_completions_result(&completions, i, &len);
+            right += peer_says("big", first + completions.tokens[i], text, len);
+        }
         got += completions.count;
     }
     CHECK(got == 5 && right == 5);

@@ -37,6 +37,23 @@ static void number(char *text, uint64_t token)
             (unsigned long long)token);
 }
 
+/* A result, which has to have that length. */
+static const char *result(const jsonrpcc_completions *slice, size_t i,
+                          size_t want)
+{
+    size_t len;
+    const char *text = jsonrpcc_completions_result(slice, i, &len);
+
+    CHECK(text != NULL && len == want);
+    return text;
+}
+
+static const jsonrpcc_outcome *outcome_of(const jsonrpcc_completions *slice,
+                                          size_t i)
+{
+    return &jsonrpcc_completions_failure(slice, i)->outcome;
+}
+
 /* Fetch all; checks that the tokens go on from first. */
 static size_t fetch(struct jrc_completions *completions, uint64_t first)
 {
@@ -51,14 +68,16 @@ static size_t fetch(struct jrc_completions *completions, uint64_t first)
               jrc_json_scan(slice.results, slice.results_len, 8, NULL, 0,
                             &report));
         for (size_t i = 0; i < slice.count; i++) {
-            size_t at = slice.starts[i] - slice.starts[0] + 1;
+            const jsonrpcc_origin *origin =
+                jsonrpcc_completions_origin(&slice, i);
             number(text, first + total + i);
+            size_t len = strlen(text);
             CHECK(slice.tokens[i] == first + total + i);
-            CHECK(slice.lens[i] == strlen(text) &&
-                  memcmp(slice.results + at, text, slice.lens[i]) == 0);
-            CHECK(slice.origins[i].server == (int32_t)(slice.tokens[i] % 7));
-            CHECK(slice.origins[i].elapsed_us == slice.tokens[i] * 3);
+            CHECK(memcmp(result(&slice, i, len), text, len) == 0);
+            CHECK(origin->server == (int32_t)(slice.tokens[i] % 7));
+            CHECK(origin->elapsed_us == slice.tokens[i] * 3);
         }
+        CHECK(jsonrpcc_completions_origin(&slice, slice.count) == NULL);
         total += slice.count;
     }
     return total;
@@ -102,13 +121,20 @@ static void test_failures_and_events(void)
     CHECK(jrc_completions_slice(&completions, &slice));
     CHECK(slice.failure_count == 3 && slice.count == 1);
     CHECK(slice.results_len == 6 && memcmp(slice.results, "[null]", 6) == 0);
-    CHECK(slice.failures[0].token == 1 && slice.failures[2].token == 4);
-    CHECK(slice.failures[0].outcome.json_len == 10 &&
-          memcmp(slice.failures[0].outcome.json, "{\"code\":1}", 10) == 0);
-    CHECK(slice.failures[1].outcome.json == NULL);
-    CHECK(memcmp(slice.failures[2].outcome.json, "rule", 4) == 0);
-    CHECK(slice.event_count == 1 && slice.events[0].time_us == 7);
+    CHECK(jsonrpcc_completions_failure(&slice, 0)->token == 1 &&
+          jsonrpcc_completions_failure(&slice, 2)->token == 4);
+    CHECK(outcome_of(&slice, 0)->json_len == 10 &&
+          memcmp(outcome_of(&slice, 0)->json, "{\"code\":1}", 10) == 0);
+    CHECK(outcome_of(&slice, 1)->json == NULL);
+    CHECK(memcmp(outcome_of(&slice, 2)->json, "rule", 4) == 0);
+    CHECK(slice.event_count == 1 &&
+          jsonrpcc_completions_event(&slice, 0)->time_us == 7);
+    CHECK(jsonrpcc_completions_failure(&slice, 3) == NULL);
+    CHECK(jsonrpcc_completions_event(&slice, 1) == NULL);
     CHECK(!jrc_completions_slice(&completions, &slice));
+    size_t len = 1;
+    CHECK(jsonrpcc_completions_result(&slice, 0, &len) == NULL && len == 0);
+    CHECK(jsonrpcc_completions_event(&slice, 0) == NULL);
     jrc_completions_clear(&completions);
 }
 
@@ -135,7 +161,7 @@ static void test_append(void)
         if (turn == 4) { /* partly fetched meanwhile */
             CHECK(jrc_completions_slice(&ready, &slice));
             CHECK(slice.count == 256 && slice.failure_count == 5);
-            CHECK(slice.failures[4].outcome.json_len == 2);
+            CHECK(outcome_of(&slice, 4)->json_len == 2);
         }
     }
     CHECK(fetch(&ready, 256) == 900 - 256);
@@ -171,9 +197,9 @@ static void test_out_of_memory(void)
             results += slice.count;
             failures += slice.failure_count;
             for (size_t i = 0; i < slice.count; i++)
-                CHECK(slice.lens[i] == 2999);
+                result(&slice, i, 2999);
             for (size_t i = 0; i < slice.failure_count; i++) {
-                const jsonrpcc_outcome *o = &slice.failures[i].outcome;
+                const jsonrpcc_outcome *o = outcome_of(&slice, i);
                 CHECK(o->status == JSONRPCC_EREMOTE ||
                       o->status == JSONRPCC_ENOMEM);
                 CHECK(o->json == NULL ? o->json_len == 0 : o->json_len == 2999);
@@ -207,10 +233,10 @@ static void test_a_length_beyond_all_memory(void)
     jrc_completions_add(&completions, 2, &outcome);
     CHECK(jrc_completions_slice(&completions, &slice) &&
           slice.failure_count == 2);
-    CHECK(slice.failures[0].outcome.json_len == 2);
-    CHECK(slice.failures[1].token == 2 &&
-          slice.failures[1].outcome.json == NULL &&
-          slice.failures[1].outcome.json_len == 0);
+    CHECK(outcome_of(&slice, 0)->json_len == 2);
+    CHECK(jsonrpcc_completions_failure(&slice, 1)->token == 2 &&
+          outcome_of(&slice, 1)->json == NULL &&
+          outcome_of(&slice, 1)->json_len == 0);
     jrc_completions_clear(&completions);
 }
 
@@ -262,8 +288,8 @@ static void test_events_are_appended(void)
     jrc_completions_append(&to, &from);
     CHECK(jrc_completions_is_empty(&from));
     CHECK(jrc_completions_slice(&to, &slice) && slice.event_count == 3);
-    for (int32_t i = 0; i < 3; i++)
-        CHECK(slice.events[i].server == i);
+    for (size_t i = 0; i < 3; i++)
+        CHECK(jsonrpcc_completions_event(&slice, i)->server == (int32_t)i);
     jrc_completions_clear(&to);
     jrc_completions_clear(&from);
 }
@@ -287,8 +313,10 @@ static void test_what_is_left(void)
     CHECK(left == jrc_completions_bytes(&completions));
     while (jrc_completions_slice(&completions, &slice)) {
         size_t bytes = slice.failure_count > 0 ? strlen("{\"code\":1}") : 0;
-        for (size_t i = 0; i < slice.count; i++)
-            bytes += slice.lens[i] + 1; /* and a comma */
+        for (size_t i = 0, len; i < slice.count; i++) {
+            jsonrpcc_completions_result(&slice, i, &len);
+            bytes += len + 1; /* and a comma */
+        }
         bytes +=
             jrc_completions_left(&completions) == 0; /* and the last bracket */
         CHECK(left - jrc_completions_left(&completions) == bytes);

@@ -181,16 +181,16 @@ static void *fetcher(void *arg)
             continue;
         atomic_fetch_add(&round->events, (unsigned)completions.event_count);
         for (size_t i = 0; i < completions.count; i++) {
-            jsonrpcc_outcome outcome = {
-                .json = completions.results + completions.starts[i] -
-                        completions.starts[0] + 1,
-                .json_len = completions.lens[i],
-            };
+            jsonrpcc_outcome outcome = {0};
+            outcome.json =
+                jsonrpcc_completions_result(&completions, i, &outcome.json_len);
             record(round, completions.tokens[i], &outcome);
         }
-        for (size_t i = 0; i < completions.failure_count; i++)
-            record(round, completions.failures[i].token,
-                   &completions.failures[i].outcome);
+        for (size_t i = 0; i < completions.failure_count; i++) {
+            const jsonrpcc_failure *failure =
+                jsonrpcc_completions_failure(&completions, i);
+            record(round, failure->token, &failure->outcome);
+        }
     }
     return NULL;
 }

@@ -85,22 +85,21 @@ static void fetch(struct torture_run *run, jsonrpcc_queue *queue, uint64_t ms)
     do {
         while (jsonrpcc_queue_fetch(queue, &completions)) {
             for (size_t i = 0; i < completions.count; i++) {
-                jsonrpcc_outcome outcome = {
-                    .fate = JSONRPCC_ANSWERED,
-                    .json = completions.results + completions.starts[i] -
-                            completions.starts[0] + 1,
-                    .json_len = completions.lens[i],
-                };
+                jsonrpcc_outcome outcome = {.fate = JSONRPCC_ANSWERED};
+                outcome.json = jsonrpcc_completions_result(&completions, i,
+                                                           &outcome.json_len);
                 torture_record(run, completions.tokens[i], &outcome);
             }
             for (size_t i = 0; i < completions.failure_count; i++) {
-                jsonrpcc_outcome outcome = completions.failures[i].outcome;
+                const jsonrpcc_failure *failure =
+                    jsonrpcc_completions_failure(&completions, i);
+                const jsonrpcc_outcome *outcome = &failure->outcome;
                 /* The text of an error may be lost to want of memory. */
-                bool bare =
-                    outcome.status == JSONRPCC_EREMOTE && outcome.json == NULL;
-                torture_record(run, completions.failures[i].token, &outcome);
+                bool bare = outcome->status == JSONRPCC_EREMOTE &&
+                            outcome->json == NULL;
+                torture_record(run, failure->token, outcome);
                 if (bare)
-                    run->calls[completions.failures[i].token].right = true;
+                    run->calls[failure->token].right = true;
             }
         }
         torture_nap();

@@ -46,11 +46,19 @@ def changed(tmp_path):
     return check
 
 
-def test_an_appended_field_and_status_are_compatible(changed):
-    done = changed(
-        r"JSONRPCC_EDEADLK(.*?)(size_t max_undelivered_bytes;.*?\n)",
-        r"JSONRPCC_EDEADLK, JSONRPCC_ENEW\1\2    uint32_t another;\n",
-    )
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [
+        (
+            r"JSONRPCC_EDEADLK(.*?)(size_t max_undelivered_bytes;.*?\n)",
+            r"JSONRPCC_EDEADLK, JSONRPCC_ENEW\1\2    uint32_t another;\n",
+        ),
+        (r"\} jsonrpcc_outcome;", "    uint32_t another;\n} jsonrpcc_outcome;"),
+    ],
+    ids=["of the caller's", "of the library's"],
+)
+def test_an_appended_field_and_status_are_compatible(changed, pattern, replacement):
+    done = changed(pattern, replacement)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "compatible" in done.stdout
 

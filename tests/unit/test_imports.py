@@ -71,7 +71,7 @@ IMPORTS |= dict.fromkeys(
     ],
     CLIENT,
 )
-IMPORTS["_delivery"] = {"_session"}
+IMPORTS["_delivery"] = {"_jsonrpcc", "_session"}
 IMPORTS["_params"] = {"_codec", "_jsonrpcc", "_options"}
 FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
 
