@@ -3,8 +3,16 @@
 #include "client/client.h"
 
 #include "api/bulk.h"
+#include "client/consumer.h"
 #include "client/host.h"
+#include "client/iteration.h"
+#include "client/leadership.h"
+#include "client/lifecycle.h"
+#include "client/line.h"
+#include "client/listener.h"
 #include "client/options.h"
+#include "client/stats.h"
+#include "client/submit.h"
 #include "engine/servers_parse.h"
 #include "wire/request.h"
 
@@ -137,10 +145,14 @@ bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms)
 {
     atomic_store(&client->closed, true); /* first, see reopen() */
     struct jrc_core *core = atomic_load(&client->core);
+
     if (!jrc_core_is_ours(core))
         return true;
-    return core->host != NULL ? jrc_host_close(core, timeout_ms)
-                              : jrc_core_close(core, timeout_ms);
+    jrc_core_ref(core); /* a callback may free the client */
+    bool closed = jrc_core_close(core, timeout_ms);
+    if (jrc_core_is_ours(core))
+        jrc_core_unref(core);
+    return closed;
 }
 
 void jsonrpcc_client_free(jsonrpcc_client *client)
@@ -241,7 +253,7 @@ void jsonrpcc_refused(jsonrpcc_client *client)
     if (!jrc_core_is_ours(core))
         return;
     pthread_mutex_lock(&core->lock);
-    core->refused_full++;
+    core->submission.refused_full++;
     pthread_mutex_unlock(&core->lock);
 }
 
@@ -270,7 +282,7 @@ bool jsonrpcc_room(jsonrpcc_client *client, int32_t timeout_ms)
         return true;
     if (core->host != NULL && jsonrpcc_in_callback(client))
         return false; /* only a poll of this thread could make it */
-    return jrc_core_room(core, timeout_ms);
+    return jrc_line_wait(core, timeout_ms);
 }
 
 void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes)
@@ -278,7 +290,7 @@ void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes)
     struct jrc_core *core = atomic_load(&client->core);
 
     if (jrc_core_is_ours(core))
-        jrc_core_undelivered(core, bytes);
+        jrc_consumer_keeps(core, bytes);
 }
 
 void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn, void *arg)
@@ -290,7 +302,7 @@ void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn, void *arg)
     if (core->host != NULL)
         jrc_host_listen(core, fn, arg);
     else
-        jrc_core_listen(core, fn, arg);
+        jrc_listener_set(core, fn, arg);
 }
 
 void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred)
@@ -316,7 +328,13 @@ bool jsonrpcc_host_poll(jsonrpcc_client *client)
 {
     struct jrc_core *core = atomic_load(&client->core);
 
-    return core->host != NULL && jrc_core_is_ours(core) && jrc_host_poll(core);
+    if (core->host == NULL || !jrc_core_is_ours(core))
+        return false;
+    jrc_core_ref(core); /* a callback may free the client */
+    bool more = jrc_host_poll(core);
+    if (jrc_core_is_ours(core))
+        jrc_core_unref(core);
+    return more;
 }
 
 bool jsonrpcc_params_check(const char *params, size_t params_len,

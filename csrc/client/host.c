@@ -1,5 +1,9 @@
 #include "client/host.h"
 
+#include "client/consumer.h"
+#include "client/iteration.h"
+#include "client/leadership.h"
+#include "client/line.h"
 #include "io/clock.h"
 
 #include <errno.h>
@@ -38,7 +42,7 @@ static void drop(struct jrc_core *core, struct jrc_ended *list)
 {
     while (list->first != JRC_NO_CALL) {
         uint32_t index = list->first;
-        shift(&core->calls, list);
+        shift(&core->submission.calls, list);
         free((char *)(uintptr_t)core->host->outcomes[index].json);
     }
 }
@@ -61,11 +65,11 @@ static void publish(void *arg)
     struct jrc_host *host = core->host;
 
     pthread_mutex_lock(&core->lock);
-    append(&core->calls, &host->ready, host->brought);
+    append(&core->submission.calls, &host->ready, host->brought);
     host->brought = nothing;
     ring(host);
     pthread_mutex_unlock(&core->lock);
-    jrc_core_undelivered(core, host->brought_bytes);
+    jrc_consumer_keeps(core, host->brought_bytes);
     host->brought_bytes = 0;
 }
 
@@ -97,13 +101,14 @@ void jrc_host_outcome(void *arg, const struct jrc_call *call,
         jrc_turn_outcome(core, call, outcome);
         return;
     }
-    uint32_t index = jrc_calls_index(&core->calls, call);
-    jrc_calls_hold(&core->calls, call);
+    uint32_t index = jrc_calls_index(&core->submission.calls, call);
+    jrc_calls_hold(&core->submission.calls, call);
     host->outcomes[index] = keep(outcome);
     host->brought_bytes += (int64_t)host->outcomes[index].json_len;
     if (host->brought.first == JRC_NO_CALL)
         jrc_turn_defer(core, &host->publish);
-    append(&core->calls, &host->brought, (struct jrc_ended){index, index});
+    append(&core->submission.calls, &host->brought,
+           (struct jrc_ended){index, index});
 }
 
 /* The core's listener: keeps events for the host's. */
@@ -139,13 +144,13 @@ static size_t take(struct jrc_core *core, struct told some[JRC_HOST_SOME],
 
     pthread_mutex_lock(&core->lock);
     while (count < most && host->ready.first != JRC_NO_CALL) {
-        struct jrc_call *call = shift(&core->calls, &host->ready);
-        some[count++] =
-            (struct told){call->done, call->arg, call->token,
-                          host->outcomes[jrc_calls_index(&core->calls, call)]};
-        jrc_calls_undo(&core->calls, call);
+        struct jrc_call *call = shift(&core->submission.calls, &host->ready);
+        some[count++] = (struct told){
+            call->done, call->arg, call->token,
+            host->outcomes[jrc_calls_index(&core->submission.calls, call)]};
+        jrc_calls_undo(&core->submission.calls, call);
     }
-    if (count > 0 && core->line.first != NULL)
+    if (count > 0 && core->submission.line.first != NULL)
         jrc_line_move(core);
     pthread_mutex_unlock(&core->lock);
     return count;
@@ -175,7 +180,7 @@ static void run_outcomes(struct jrc_core *core)
             free((char *)(uintptr_t)told->outcome.json);
         }
         if (on)
-            jrc_core_undelivered(core, -bytes);
+            jrc_consumer_keeps(core, -bytes);
         left -= count;
     }
 }
@@ -265,7 +270,8 @@ static bool enter(struct jrc_core *core)
     struct jrc_host *host = core->host;
 
     pthread_mutex_lock(&core->lock);
-    bool alone = host->polls == 0 || jrc_host_is_here(core);
+    bool alone = (host->polls == 0 || jrc_host_is_here(core)) &&
+                 !atomic_load(&host->abandoned);
     if (alone) {
         host->thread = pthread_self();
         host->polls++;
@@ -292,7 +298,6 @@ bool jrc_host_poll(struct jrc_core *core)
 {
     if (!enter(core))
         return false;
-    jrc_core_ref(core); /* a callback may free the client */
     run_outcomes(core);
     if (goes_on(core))
         run_events(core);
@@ -300,9 +305,7 @@ bool jrc_host_poll(struct jrc_core *core)
         run_deferred(core);
     if (!jrc_core_is_ours(core))
         return false;
-    bool more = leave(core);
-    jrc_core_unref(core);
-    return more;
+    return leave(core);
 }
 
 void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg)
@@ -352,7 +355,8 @@ int jrc_host_new(struct jrc_core *core)
     host->deferred_last = &host->deferred;
     jrc_cond_init(&host->progress);
     /* calloc: pages of slots never used are never touched. */
-    host->outcomes = calloc(core->calls.capacity, sizeof *host->outcomes);
+    host->outcomes =
+        calloc(core->submission.calls.capacity, sizeof *host->outcomes);
     host->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     core->listener.fn = on_event;
     core->listener.arg = core;
@@ -391,12 +395,9 @@ static bool run_rest(struct jrc_core *core, uint64_t until_us)
 {
     bool more;
 
-    jrc_core_ref(core); /* a callback may free the client */
     do
         more = jrc_host_poll(core);
     while (more && jrc_now_us() < until_us);
-    if (jrc_core_is_ours(core))
-        jrc_core_unref(core);
     return !more;
 }
 
@@ -418,16 +419,14 @@ static bool await_rest(struct jrc_core *core, uint64_t until_us)
     return all;
 }
 
-bool jrc_host_close(struct jrc_core *core, int32_t timeout_ms)
+bool jrc_host_finish(struct jrc_core *core, uint64_t until_us)
 {
-    uint64_t until_us =
-        timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
-
     pthread_mutex_lock(&core->lock);
     bool here = jrc_host_is_here(core);
-    bool inside = here && core->host->polls > 0;
+    bool abandoned = atomic_load(&core->host->abandoned);
     pthread_mutex_unlock(&core->lock);
-    if (!jrc_core_close(core, inside ? 0 : timeout_ms) || inside)
-        return false;
-    return here ? run_rest(core, until_us) : await_rest(core, until_us);
+    if (abandoned)
+        return true;
+    return here && until_us > 0 ? run_rest(core, until_us)
+                                : await_rest(core, until_us);
 }

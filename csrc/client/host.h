@@ -63,18 +63,29 @@ static inline bool jrc_host_is_here(const struct jrc_core *core)
            pthread_equal(core->host->thread, pthread_self());
 }
 
+/* Under the lock: whether this thread is inside a callback of a poll. */
+static inline bool jrc_host_polls_here(const struct jrc_core *core)
+{
+    return jrc_host_is_here(core) && core->host->polls > 0;
+}
+
 /* The leader's sink for the engine, in the place of jrc_turn_outcome(). */
 void jrc_host_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome);
 
-/* As jrc_core_listen() and jrc_core_close(), for such a core. */
+/* As jrc_listener_set(), for such a core. */
 void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg);
-bool jrc_host_close(struct jrc_core *core, int32_t timeout_ms);
 
 /* As jsonrpcc_defer(), from any callback of such a core. */
 void jrc_host_defer(struct jrc_core *core, jsonrpcc_deferred *deferred);
 
-/* Run what waits.  True: there is more. */
+/* As jsonrpcc_host_poll().  Callbacks may free the client: the caller holds a
+ * reference, which is nobody's any more if one of them forked. */
 bool jrc_host_poll(struct jrc_core *core);
+
+/* When the core is closed: see that what is left is run, by this thread if it
+ * is the host's, else by that.  Whether it was, by until_us; 0, in a callback:
+ * only look. */
+bool jrc_host_finish(struct jrc_core *core, uint64_t until_us);
 
 #endif

@@ -1,15 +1,19 @@
-#include "client/core.h"
+#include "client/iteration.h"
 
+#include "client/consumer.h"
+#include "client/leadership.h"
+#include "client/line.h"
+#include "client/listener.h"
 #include "io/clock.h"
 
 #include <time.h>
 
-/* After each callback: it may have forked, and this be the child. */
-static void stay_in_parent(struct jrc_core *core)
-{
-    if (!jrc_core_is_ours(core))
-        jrc_leave_turn(core);
-}
+enum {
+    LINGER_US = 1000000, /* for unsent notifications at close */
+    SHORT_SLEEP_US = 8,  /* who submits call after call wakes a leader */
+    SHORT_SLEEPS = 3,    /* so soon, and after so many times in a row */
+    PAUSE_US = 50        /* it pauses for this long */
+};
 
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome)
@@ -17,58 +21,20 @@ void jrc_turn_outcome(void *arg, const struct jrc_call *call,
     if (call->done == NULL)
         return;
     call->done(call->arg, call->token, outcome);
-    stay_in_parent(arg);
-}
-
-void jrc_turn_event(void *arg, const jsonrpcc_event *event)
-{
-    struct jrc_core *core = arg;
-
-    core->listener.events[core->listener.event_count++ % JRC_EVENTS] = *event;
-}
-
-/* Tell the listener what it has not heard, as far as it is still known.  Rare:
- * so the lock is taken only when there is something to emit. */
-static void emit_events(struct jrc_core *core, bool replay)
-{
-    if (core->listener.emitted == core->listener.event_count && !replay)
-        return;
-    pthread_mutex_lock(&core->lock);
-    if (core->listener.wants_replay)
-        core->listener.emitted = 0;
-    core->listener.wants_replay = false;
-    jsonrpcc_event_fn fn = core->listener.fn;
-    void *arg = core->listener.arg;
-    core->listener.runs = fn != NULL;
-    pthread_mutex_unlock(&core->lock);
-    if (fn == NULL)
-        return;
-    if (core->listener.event_count - core->listener.emitted > JRC_EVENTS) {
-        uint64_t oldest = core->listener.event_count - JRC_EVENTS;
-        jrc_add(&core->listener.dropped, oldest - core->listener.emitted);
-        core->listener.emitted = oldest;
-    }
-    while (core->listener.emitted < core->listener.event_count) {
-        fn(arg, &core->listener.events[core->listener.emitted++ % JRC_EVENTS]);
-        stay_in_parent(core);
-    }
-    pthread_mutex_lock(&core->lock);
-    core->listener.runs = false;
-    pthread_cond_broadcast(&core->listener.returned);
-    pthread_mutex_unlock(&core->lock);
+    jrc_stay_in_parent(arg);
 }
 
 /* What these defer in their turn is the next turn's. */
 static void run_deferred(struct jrc_core *core)
 {
-    jsonrpcc_deferred *deferred = core->deferred;
+    jsonrpcc_deferred *deferred = core->turn.deferred;
 
-    core->deferred = NULL;
-    core->deferred_last = &core->deferred;
+    core->turn.deferred = NULL;
+    core->turn.deferred_last = &core->turn.deferred;
     while (deferred != NULL) {
         jsonrpcc_deferred *next = deferred->next;
         deferred->fn(deferred->arg);
-        stay_in_parent(core);
+        jrc_stay_in_parent(core);
         deferred = next;
     }
 }
@@ -84,88 +50,73 @@ struct intake {
 /* Under the lock: take what other threads left. */
 static void take_in(struct jrc_core *core, struct intake *intake)
 {
-    struct jrc_frames empty = core->taken;
+    struct jrc_frames empty = core->turn.taken;
 
-    core->turns++;
-    core->taken = core->pending;
-    core->pending = empty;
+    core->leadership.turns++;
+    core->turn.taken = core->submission.pending;
+    core->submission.pending = empty;
     /* On their way to the engine they are held as well: give_back() knows. */
-    core->held_bytes += jrc_frames_size(&core->taken);
+    core->submission.held_bytes += jrc_frames_size(&core->turn.taken);
     intake->cancel_count = 0;
     while (intake->cancel_count < 32) {
-        uint64_t id = jrc_calls_cancelled(&core->calls);
+        uint64_t id = jrc_calls_cancelled(&core->submission.calls);
         if (id == 0)
             break;
         intake->cancels[intake->cancel_count++] = id;
     }
-    intake->closing = core->closing;
+    intake->closing = core->life.closing;
     intake->replay = core->listener.wants_replay;
 }
 
 /* Under the lock: give back what ended. */
 static void give_back(struct jrc_core *core)
 {
-    jrc_calls_reclaim(&core->calls);
-    core->held_bytes = core->engine.held_bytes + core->calls.kept_bytes;
-    if (core->line.first != NULL)
+    jrc_calls_reclaim(&core->submission.calls);
+    core->submission.held_bytes =
+        core->engine.held_bytes + core->submission.calls.kept_bytes;
+    if (core->submission.line.first != NULL)
         jrc_line_move(core);
 }
 
 bool jrc_has_work(const struct jrc_core *core)
 {
-    return !jrc_frames_empty(&core->pending) ||
-           core->calls.cancels != JRC_NO_CALL || core->listener.wants_replay ||
-           core->deferred != NULL || (core->closing && !core->close_begun);
-}
-
-/* Whether the consumer keeps up. */
-static bool may_read(const struct jrc_core *core)
-{
-    return atomic_load_explicit(&core->undelivered_bytes,
-                                memory_order_relaxed) <=
-           (int64_t)core->options.max_undelivered_bytes;
-}
-
-/* Whether the consumer has caught up since work() looked.  It did not wake us
- * if that was before we were asleep. */
-static bool has_caught_up(const struct jrc_core *core)
-{
-    if (core->reading)
-        return false;
-    atomic_thread_fence(memory_order_seq_cst); /* see jrc_core_undelivered() */
-    return may_read(core);
+    return !jrc_frames_empty(&core->submission.pending) ||
+           core->submission.calls.cancels != JRC_NO_CALL ||
+           core->listener.wants_replay || core->turn.deferred != NULL ||
+           (core->life.closing && !core->turn.close_begun);
 }
 
 /* Let the engine have it, and do what it wants. */
 static void work(struct jrc_core *core, const struct intake *intake)
 {
-    uint64_t now_us = core->now_us = jrc_now_us();
+    uint64_t now_us = core->turn.now_us = jrc_now_us();
 
-    if (!jrc_frames_empty(&core->taken))
-        jrc_engine_submit(&core->engine, &core->taken, now_us);
+    if (!jrc_frames_empty(&core->turn.taken))
+        jrc_engine_submit(&core->engine, &core->turn.taken, now_us);
     for (size_t i = 0; i < intake->cancel_count; i++)
         jrc_engine_cancel(&core->engine, intake->cancels[i], now_us);
-    if (intake->closing && !core->close_begun) {
-        core->close_begun = true;
-        jrc_engine_close(&core->engine, now_us, JRC_LINGER_US);
+    if (intake->closing && !core->turn.close_begun) {
+        core->turn.close_begun = true;
+        jrc_engine_close(&core->engine, now_us, LINGER_US);
     }
     jrc_engine_tick(&core->engine, now_us);
-    core->reading = may_read(core);
-    jrc_engine_set_reading(&core->engine, core->reading, now_us);
-    jrc_loop_set_reading(core->loop, core->reading); /* may lose connections */
+    core->turn.reading = jrc_consumer_keeps_up(core);
+    jrc_engine_set_reading(&core->engine, core->turn.reading, now_us);
+    jrc_loop_set_reading(core->loop,
+                         core->turn.reading); /* may lose connections */
     jrc_loop_act(core->loop, now_us);
 }
 
 static void emit(struct jrc_core *core, bool replay)
 {
-    emit_events(core, replay);
+    jrc_listener_emit(core, replay);
     run_deferred(core);
 }
 
 /* Somebody submits call after call, and no one waits for a single one. */
 static bool is_coalescing(const struct jrc_core *core)
 {
-    return core->leadership.short_sleeps >= JRC_SHORT_SLEEPS &&
+    return core->leadership.short_sleeps >= SHORT_SLEEPS &&
            core->leadership.leader != JRC_CALLER &&
            jrc_leader_wanted(core) != JRC_CALLER;
 }
@@ -175,7 +126,7 @@ static bool is_coalescing(const struct jrc_core *core)
  * needs to wake us, and see what has gathered. */
 static void coalesce_pause(struct jrc_core *core)
 {
-    struct timespec time = {.tv_nsec = JRC_PAUSE_US * 1000};
+    struct timespec time = {.tv_nsec = PAUSE_US * 1000};
 
     nanosleep(&time, NULL);
     pthread_mutex_lock(&core->lock);
@@ -190,13 +141,13 @@ static void coalesce_pause(struct jrc_core *core)
 static void sleep_until(struct jrc_core *core, uint64_t until_us)
 {
     bool counts = core->leadership.leader != JRC_CALLER;
-    uint64_t next_us =
-        has_caught_up(core) ? 0 : jrc_engine_next_us(&core->engine);
+    bool may_read = !core->turn.reading && jrc_consumer_has_caught_up(core);
+    uint64_t next_us = may_read ? 0 : jrc_engine_next_us(&core->engine);
     uint64_t slept_us = counts ? jrc_now_us() : 0;
     bool woken =
         jrc_loop_poll(core->loop, next_us < until_us ? next_us : until_us);
 
-    if (counts && woken && jrc_now_us() - slept_us < JRC_SHORT_SLEEP_US)
+    if (counts && woken && jrc_now_us() - slept_us < SHORT_SLEEP_US)
         core->leadership.short_sleeps++;
     else
         core->leadership.short_sleeps = 0;
@@ -223,7 +174,7 @@ static void await_events(struct jrc_core *core, uint64_t until_us)
     bool busy = jrc_has_work(core);
 
     core->leadership.short_sleeps += busy;
-    bool pauses = is_coalescing(core) && core->now_us < until_us;
+    bool pauses = is_coalescing(core) && core->turn.now_us < until_us;
     if (!busy && !pauses)
         jrc_loop_set_asleep(core->loop);
     pthread_mutex_unlock(&core->lock);
@@ -241,9 +192,10 @@ static void await_events(struct jrc_core *core, uint64_t until_us)
     pthread_mutex_lock(&core->lock);
 }
 
-bool jrc_turn(struct jrc_core *core,
-              bool (*may_stay)(const struct jrc_core *core, const void *arg),
-              const void *arg, uint64_t until_us)
+/* Under the lock; false: may_stay said no. */
+static bool turn(struct jrc_core *core,
+                 bool (*may_stay)(const struct jrc_core *core, const void *arg),
+                 const void *arg, uint64_t until_us)
 {
     give_back(core);
     if (!may_stay(core, arg) && !jrc_has_work(core))
@@ -252,5 +204,26 @@ bool jrc_turn(struct jrc_core *core,
     if (!may_stay(core, arg))
         return false;
     await_events(core, until_us);
+    return true;
+}
+
+/* Outcomes are told deep inside of libevent and the engine.  After a fork there
+ * these would go on with the parent's other messages, and with descriptors that
+ * are closed here, or are others' by now.  So the way out is a jump over them,
+ * and nothing they know is used again. */
+bool jrc_take_turns(struct jrc_core *core,
+                    bool (*may_stay)(const struct jrc_core *core,
+                                     const void *arg),
+                    const void *arg, uint64_t until_us)
+{
+    jmp_buf way_out;
+
+    if (setjmp(way_out) != 0)
+        return false;
+    core->turn.way_out = &way_out;
+    /* When its time comes during a turn it leaves after the next one, which
+     * waits for nothing. */
+    while (turn(core, may_stay, arg, until_us) && core->turn.now_us < until_us)
+        continue;
     return true;
 }

@@ -1,15 +1,27 @@
 /* A core from its making to its end. */
 
-#include "client/core.h"
+#include "client/lifecycle.h"
+
 #include "client/host.h"
+#include "client/iteration.h"
+#include "client/leader.h"
+#include "client/leadership.h"
+#include "client/line.h"
+#include "client/listener.h"
 #include "client/options.h"
 #include "engine/servers_parse.h"
 #include "io/clock.h"
+#include "io/thread.h"
 #include "wire/netstring.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* jsonrpcc.h promises 1 MiB to callbacks; the rest is for what calls them.
+ * Pages that nobody touches cost nothing.  Not more than this: a stack of whole
+ * 2 MiB can come as a huge page, and then it costs all of that. */
+enum { EVENT_STACK = 1024 * 1024 + 128 * 1024 };
 
 /* ---- around fork(): first the lock, then the loop's ---- */
 
@@ -35,8 +47,7 @@ static void abandon_in_child(void *arg)
 
     jrc_loop_abandon(core->loop);
     jrc_host_abandon(core);
-    if (core->leadership.alarm_fd >= 0)
-        close(core->leadership.alarm_fd);
+    jrc_alarm_close(core);
 }
 
 static const struct jrc_fork_hooks fork_hooks = {
@@ -45,23 +56,22 @@ static const struct jrc_fork_hooks fork_hooks = {
     abandon_in_child,
 };
 
-/* ---- life ---- */
+/* ---- the end ---- */
 
 static void destroy(struct jrc_core *core)
 {
     jrc_loop_free(core->loop);
-    if (core->leadership.alarm_fd >= 0)
-        close(core->leadership.alarm_fd);
+    jrc_alarm_close(core);
     if (core->engine.conns != NULL)
         jrc_engine_clear(&core->engine);
     jrc_host_free(core);
-    jrc_calls_clear(&core->calls);
-    jrc_frames_clear(&core->pending);
-    jrc_frames_clear(&core->taken);
+    jrc_calls_clear(&core->submission.calls);
+    jrc_frames_clear(&core->submission.pending);
+    jrc_frames_clear(&core->turn.taken);
     jrc_servers_clear(&core->servers);
     jrc_line_clear(core);
-    pthread_cond_destroy(&core->line.moved);
-    pthread_cond_destroy(&core->closed_cond);
+    pthread_cond_destroy(&core->submission.line.moved);
+    pthread_cond_destroy(&core->life.ended);
     pthread_cond_destroy(&core->listener.returned);
     pthread_mutex_destroy(&core->lock);
     free(core);
@@ -74,6 +84,52 @@ void jrc_core_unref(struct jrc_core *core)
     jrc_fork_unwatch(&core->fork_watch);
     destroy(core);
 }
+
+/* ---- the event thread ---- */
+
+/* Under the lock: all is told; tell those who wait for it.  The core may stay
+ * for long, with a client that nobody frees: no descriptor does. */
+static void finish_close(struct jrc_core *core)
+{
+    core->life.closed = true;
+    /* Another thread may get the name of this one, which ends. */
+    jrc_set_leader(&core->leadership, JRC_NO_LEADER);
+    jrc_alarm_close(core);
+    pthread_cond_broadcast(&core->life.ended);
+    pthread_cond_broadcast(&core->submission.line.moved);
+    jrc_signal_followers(core);
+}
+
+static void *event_thread(void *arg)
+{
+    struct jrc_core *core = arg;
+
+    if (!jrc_watchdog_run(core))
+        return NULL; /* as any thread's function in a child would */
+    jrc_loop_close(core->loop);
+    pthread_mutex_lock(&core->lock);
+    finish_close(core);
+    pthread_mutex_unlock(&core->lock);
+    jrc_core_unref(core);
+    return NULL;
+}
+
+/* The event thread owns a reference.  False: errno says why, and there is no
+ * thread. */
+static bool start_event_thread(struct jrc_core *core)
+{
+    if (!jrc_alarm_open(core))
+        return false;
+    jrc_core_ref(core);
+    int error = jrc_thread_start(event_thread, core, EVENT_STACK);
+    if (error == 0)
+        return true;
+    atomic_fetch_sub(&core->refs, 1);
+    errno = error;
+    return false;
+}
+
+/* ---- opening ---- */
 
 /* Spreads reconnects over processes; guards nothing. */
 static uint64_t seed(const struct jrc_core *core)
@@ -93,21 +149,23 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
         .connect_timeout_us = (uint64_t)options->connect_timeout_ms * 1000,
     };
     bool is_hosted = (options->flags & JSONRPCC_HOST_CALLBACKS) != 0;
-    struct jrc_sink sink = {
-        core, is_hosted ? jrc_host_outcome : jrc_turn_outcome, jrc_turn_event};
+    struct jrc_sink sink = {core,
+                            is_hosted ? jrc_host_outcome : jrc_turn_outcome,
+                            jrc_listener_add};
     int error = jrc_servers_parse(&core->servers, servers, why, why_size);
 
     if (error != 0)
         return error;
-    if (!jrc_calls_init(&core->calls, options->max_in_flight + JRC_RESERVE) ||
-        !jrc_engine_init(&core->engine, &core->servers, &core->calls,
+    if (!jrc_calls_init(&core->submission.calls,
+                        options->max_in_flight + JRC_RESERVE) ||
+        !jrc_engine_init(&core->engine, &core->servers, &core->submission.calls,
                          &jrc_netstrings, &limits, &sink, seed(core)))
         return ENOMEM;
     error = is_hosted ? jrc_host_new(core) : 0;
     if (error != 0)
         return error;
     /* A child's ids are not those of the calls that it inherited. */
-    jrc_calls_set_epoch(&core->calls, core->generation);
+    jrc_calls_set_epoch(&core->submission.calls, core->generation);
     core->loop = jrc_loop_new(&core->engine, &core->servers);
     if (core->loop == NULL)
         return errno;
@@ -128,11 +186,11 @@ int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **result,
     core->options.servers = NULL;
     core->generation = jrc_fork_generation();
     core->leadership.alarm_fd = -1;
-    core->deferred_last = &core->deferred;
+    core->turn.deferred_last = &core->turn.deferred;
     atomic_init(&core->refs, 1);
     pthread_mutex_init(&core->lock, NULL);
-    jrc_cond_init(&core->line.moved);
-    jrc_cond_init(&core->closed_cond);
+    jrc_cond_init(&core->submission.line.moved);
+    jrc_cond_init(&core->life.ended);
     jrc_cond_init(&core->listener.returned);
     int error = set_up(core, options->servers, why, why_size);
     if (error != 0) {
@@ -140,7 +198,7 @@ int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **result,
         return error;
     }
     jrc_fork_watch(&core->fork_watch, &fork_hooks, core);
-    if (!jrc_watchdog_start(core)) {
+    if (!start_event_thread(core)) {
         error = errno;
         jrc_core_unref(core);
         return error;
@@ -152,44 +210,52 @@ int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **result,
     return 0;
 }
 
-/* Whether this thread leads the core: its callbacks, and so its end, wait for
- * this thread. */
-static bool is_led_here(void *arg)
+/* Under the lock: whether it is closed within that time. */
+static bool await_close(struct jrc_core *core, uint64_t until_us)
+{
+    struct timespec until = jrc_timespec(until_us);
+    int error = 0;
+
+    while (!core->life.closed && error != ETIMEDOUT)
+        error = until_us == JRC_NEVER
+                    ? pthread_cond_wait(&core->life.ended, &core->lock)
+                    : pthread_cond_timedwait(&core->life.ended, &core->lock,
+                                             &until);
+    return core->life.closed;
+}
+
+/* Whether this thread is inside a callback of the core, whose end waits for
+ * this thread then. */
+static bool is_in_callback(void *arg)
 {
     struct jrc_core *core = arg;
 
     pthread_mutex_lock(&core->lock);
-    bool is_led = jrc_is_leader(core);
+    bool is_in = jrc_is_leader(core) || jrc_host_polls_here(core);
     pthread_mutex_unlock(&core->lock);
-    return is_led;
+    return is_in;
 }
 
 bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
 {
-    uint64_t until_us =
-        timeout_ms < 0 ? JRC_NEVER : jrc_now_us() + (uint64_t)timeout_ms * 1000;
     /* Callbacks of two clients may close each other's. */
-    bool waits = timeout_ms != 0 && !jrc_fork_any(is_led_here);
+    bool inside =
+        (timeout_ms != 0 || core->host != NULL) && jrc_fork_any(is_in_callback);
+    uint64_t until_us = inside ? 0
+                        : timeout_ms < 0
+                            ? JRC_NEVER
+                            : jrc_now_us() + (uint64_t)timeout_ms * 1000;
 
     pthread_mutex_lock(&core->lock);
-    if (!core->closing) {
-        core->closing = true;
-        pthread_cond_broadcast(&core->line.moved);
+    if (!core->life.closing) {
+        core->life.closing = true;
+        pthread_cond_broadcast(&core->submission.line.moved);
         if (core->leadership.leader != JRC_NO_LEADER)
             jrc_loop_wake(core->loop);
         else
-            jrc_watchdog_set_alarm(core, jrc_now_us(), 0);
+            jrc_alarm_set(core, jrc_now_us(), 0);
     }
-    if (waits) {
-        struct timespec until = jrc_timespec(until_us);
-        while (!core->closed)
-            if (until_us == JRC_NEVER)
-                pthread_cond_wait(&core->closed_cond, &core->lock);
-            else if (pthread_cond_timedwait(&core->closed_cond, &core->lock,
-                                            &until) == ETIMEDOUT)
-                break;
-    }
-    bool closed = core->closed;
+    bool closed = await_close(core, until_us);
     pthread_mutex_unlock(&core->lock);
-    return closed;
+    return closed && (core->host == NULL || jrc_host_finish(core, until_us));
 }

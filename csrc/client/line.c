@@ -5,18 +5,21 @@
  * in a line, and nobody takes the room that the first in line needs; who leaves
  * it enough may pass. */
 
-#include "client/core.h"
+#include "client/line.h"
 
 #include "io/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+enum { PLACE_US = 250000 }; /* who waits for room may be away so long */
+
 /* A single frame above the bound is let through when it is alone. */
 static bool has_room(const struct jrc_core *core, uint32_t live, uint32_t flags,
                      size_t size)
 {
-    size_t queued = core->held_bytes + jrc_frames_size(&core->pending);
+    size_t queued = core->submission.held_bytes +
+                    jrc_frames_size(&core->submission.pending);
     uint32_t most = core->options.max_in_flight +
                     ((flags & JSONRPCC_RESERVE) != 0 ? JRC_RESERVE : 0);
 
@@ -29,10 +32,11 @@ static bool has_room(const struct jrc_core *core, uint32_t live, uint32_t flags,
 static bool leaves_enough(const struct jrc_core *core, uint32_t live,
                           size_t size)
 {
-    size_t queued = core->held_bytes + jrc_frames_size(&core->pending);
+    size_t queued = core->submission.held_bytes +
+                    jrc_frames_size(&core->submission.pending);
 
     return live + 1 < core->options.max_in_flight &&
-           queued + size + core->line.first->size <=
+           queued + size + core->submission.line.first->size <=
                core->options.max_queued_bytes;
 }
 
@@ -58,7 +62,7 @@ __attribute__((noinline)) bool jrc_line_lets_pass(struct jrc_core *core,
                                                   uint32_t live, uint32_t flags,
                                                   size_t size)
 {
-    struct jrc_line *line = &core->line;
+    struct jrc_line *line = &core->submission.line;
 
     if (!has_room(core, live, flags, size))
         return false;
@@ -74,7 +78,7 @@ __attribute__((noinline)) bool jrc_line_lets_pass(struct jrc_core *core,
 
 void jrc_line_refused(struct jrc_core *core, size_t size)
 {
-    struct jrc_line *line = &core->line;
+    struct jrc_line *line = &core->submission.line;
     size_t i = line->refused_count++ % JRC_REFUSALS;
 
     line->refused[i].thread = pthread_self();
@@ -83,7 +87,7 @@ void jrc_line_refused(struct jrc_core *core, size_t size)
 
 void jrc_line_leave(struct jrc_core *core)
 {
-    struct jrc_line *line = &core->line;
+    struct jrc_line *line = &core->submission.line;
     struct jrc_place **at = &line->first;
 
     while (*at != NULL && !pthread_equal((*at)->thread, pthread_self()))
@@ -101,17 +105,17 @@ void jrc_line_leave(struct jrc_core *core)
 
 void jrc_line_move(struct jrc_core *core)
 {
-    struct jrc_line *line = &core->line;
+    struct jrc_line *line = &core->submission.line;
 
     if (line->first != NULL &&
-        has_room(core, core->calls.live, 0, line->first->size))
+        has_room(core, core->submission.calls.live, 0, line->first->size))
         pthread_cond_broadcast(&line->moved);
 }
 
 void jrc_line_clear(struct jrc_core *core)
 {
-    while (core->line.first != NULL)
-        drop_first(&core->line);
+    while (core->submission.line.first != NULL)
+        drop_first(&core->submission.line);
 }
 
 /* The size that this thread was refused last; 0 if that is long ago. */
@@ -149,27 +153,27 @@ static struct jrc_place *take_place(struct jrc_line *line)
 /* Wait until the line may have moved. */
 static void stand(struct jrc_core *core, uint64_t until_us)
 {
-    const struct jrc_place *first = core->line.first;
+    const struct jrc_place *first = core->submission.line.first;
 
     if (first != NULL && !first->waiting && first->until_us < until_us)
         until_us = first->until_us;
     struct timespec until = jrc_timespec(until_us);
-    pthread_cond_timedwait(&core->line.moved, &core->lock, &until);
+    pthread_cond_timedwait(&core->submission.line.moved, &core->lock, &until);
 }
 
-bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms)
+bool jrc_line_wait(struct jrc_core *core, int32_t timeout_ms)
 {
     uint64_t now_us = jrc_now_us();
     uint64_t until_us = now_us + (uint64_t)timeout_ms * 1000;
-    struct jrc_line *line = &core->line;
+    struct jrc_line *line = &core->submission.line;
     bool room;
 
     pthread_mutex_lock(&core->lock);
     size_t size = refused_size(line);
     struct jrc_place *place = NULL;
     for (;;) {
-        room =
-            core->closing || jrc_line_lets_in(core, core->calls.live, 0, size);
+        room = core->life.closing ||
+               jrc_line_lets_in(core, core->submission.calls.live, 0, size);
         if (room || now_us >= until_us)
             break;
         if (place == NULL)
@@ -179,7 +183,7 @@ bool jrc_core_room(struct jrc_core *core, int32_t timeout_ms)
     }
     if (place != NULL) {
         place->waiting = false;
-        place->until_us = now_us + JRC_PLACE_US;
+        place->until_us = now_us + PLACE_US;
     }
     pthread_mutex_unlock(&core->lock);
     return room;

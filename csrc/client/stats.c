@@ -1,4 +1,4 @@
-#include "client/core.h"
+#include "client/stats.h"
 
 #include <string.h>
 
@@ -33,17 +33,18 @@ void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats)
     for (uint32_t i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
         stats->latency[i] = jrc_read(&counters->latency[i]);
     stats->latency_sum_us = jrc_read(&counters->latency_sum_us);
-    int64_t undelivered = atomic_load(&core->undelivered_bytes);
+    int64_t undelivered = atomic_load(&core->consumer.undelivered_bytes);
     stats->undelivered_bytes = undelivered > 0 ? (uint64_t)undelivered : 0;
     pthread_mutex_lock(&core->lock);
-    stats->requests = core->requests;
-    stats->notifications = core->notifications;
-    stats->refused_full = core->refused_full;
-    stats->turns = core->turns;
+    stats->requests = core->submission.requests;
+    stats->notifications = core->submission.notifications;
+    stats->refused_full = core->submission.refused_full;
+    stats->turns = core->leadership.turns;
     stats->wakeups = jrc_loop_wakeups(core->loop);
-    stats->in_flight = core->calls.live;
-    stats->kept_bytes = core->calls.kept_bytes;
-    stats->queued_bytes = core->held_bytes - core->calls.kept_bytes +
-                          jrc_frames_size(&core->pending);
+    stats->in_flight = core->submission.calls.live;
+    stats->kept_bytes = core->submission.calls.kept_bytes;
+    stats->queued_bytes = core->submission.held_bytes -
+                          core->submission.calls.kept_bytes +
+                          jrc_frames_size(&core->submission.pending);
     pthread_mutex_unlock(&core->lock);
 }

@@ -1,13 +1,23 @@
 /* The submission queue: calls from any thread, for the leader. */
 
-#include "client/core.h"
+#include "client/submit.h"
 
+#include "client/leadership.h"
+#include "client/line.h"
 #include "io/clock.h"
 #include "wire/request.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { SOME = 32 }; /* calls that are submitted by one lock */
+
+/* What this version knows; others may mean something to a newer one. */
+#define CALL_FLAGS                                                             \
+    ((uint32_t)(JSONRPCC_NOTIFICATION | JSONRPCC_IDEMPOTENT |                  \
+                JSONRPCC_WAIT_FOR_READY | JSONRPCC_LENIENT | JSONRPCC_CORKED | \
+                JSONRPCC_RESERVE | JSONRPCC_ANY_THREAD))
 
 static void fill(struct jrc_call *slot, const jsonrpcc_call *call,
                  const struct jrc_core *core, uint64_t now_us)
@@ -33,9 +43,9 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
     const struct jrc_framing *framing = core->engine.shared.framing;
     bool notification = (call->flags & JSONRPCC_NOTIFICATION) != 0;
 
-    if (core->closing)
+    if (core->life.closing)
         return JSONRPCC_ECLOSED;
-    struct jrc_call *slot = jrc_calls_new(&core->calls);
+    struct jrc_call *slot = jrc_calls_new(&core->submission.calls);
     if (slot == NULL) {
         jrc_line_refused(core, 0);
         return JSONRPCC_EFULL;
@@ -48,35 +58,35 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
     char *space = NULL;
     if (size > core->options.max_request) {
         status = JSONRPCC_ETOOBIG;
-    } else if (!jrc_line_lets_in(core, core->calls.live - 1, call->flags,
-                                 cost)) {
+    } else if (!jrc_line_lets_in(core, core->submission.calls.live - 1,
+                                 call->flags, cost)) {
         status = JSONRPCC_EFULL;
         jrc_line_refused(core, cost);
     } else {
         fill(slot, call, core, now_us);
-        space = jrc_frames_space(&core->pending, size);
+        space = jrc_frames_space(&core->submission.pending, size);
         if (space == NULL ||
-            (keeps && !jrc_calls_keep(&core->calls, slot, size)))
+            (keeps && !jrc_calls_keep(&core->submission.calls, slot, size)))
             status = JSONRPCC_ENOMEM;
     }
     if (status != JSONRPCC_OK) {
-        jrc_calls_undo(&core->calls, slot);
+        jrc_calls_undo(&core->submission.calls, slot);
         return status;
     }
     jrc_message_write(message, framing, wire_id, size, space);
     slot->frame_len = (uint32_t)size;
     if (keeps) {
         memcpy(slot->copy, space, size);
-        core->held_bytes += size;
+        core->submission.held_bytes += size;
     }
-    jrc_frames_added(&core->pending, slot->id, size);
+    jrc_frames_added(&core->submission.pending, slot->id, size);
     *id = slot->id;
-    if (core->line.first != NULL)
+    if (core->submission.line.first != NULL)
         jrc_line_leave(core);
     if (notification)
-        core->notifications++;
+        core->submission.notifications++;
     else
-        core->requests++;
+        core->submission.requests++;
     return JSONRPCC_OK;
 }
 
@@ -89,7 +99,7 @@ static jsonrpcc_status prepare(struct jrc_message *message,
                                    : JRC_STRICT;
     struct jrc_fault fault;
 
-    if (call->timeout_ms < 0 || (call->flags & ~JRC_CALL_FLAGS) != 0)
+    if (call->timeout_ms < 0 || (call->flags & ~CALL_FLAGS) != 0)
         return JSONRPCC_EINVAL;
     if (jrc_message_init(message, call->method, call->method_len, call->params,
                          call->params_len, reading, &fault))
@@ -112,7 +122,7 @@ jsonrpcc_status jrc_core_submit(struct jrc_core *core,
     if (status == JSONRPCC_OK && (call->flags & JSONRPCC_CORKED) == 0)
         wake = jrc_wake_leader(core);
     else if (status == JSONRPCC_EFULL)
-        core->refused_full++;
+        core->submission.refused_full++;
     pthread_mutex_unlock(&core->lock);
     if (wake)
         jrc_loop_wake(core->loop);
@@ -125,7 +135,7 @@ static size_t submit_some(struct jrc_core *core, const char *calls,
                           size_t stride, size_t count, bool scanned,
                           jsonrpcc_status *status)
 {
-    struct jrc_message messages[JRC_SOME];
+    struct jrc_message messages[SOME];
     size_t prepared = 0, accepted = 0;
     uint32_t corked = JSONRPCC_CORKED;
     bool wake = false;
@@ -145,7 +155,7 @@ static size_t submit_some(struct jrc_core *core, const char *calls,
             enqueue(core, call, &messages[accepted], now_us, &id);
         if (refused != JSONRPCC_OK) {
             *status = refused;
-            core->refused_full += refused == JSONRPCC_EFULL;
+            core->submission.refused_full += refused == JSONRPCC_EFULL;
             break;
         }
         corked &= call->flags;
@@ -169,7 +179,7 @@ size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
     size_t accepted = 0;
 
     for (*status = JSONRPCC_OK; accepted < count && *status == JSONRPCC_OK;) {
-        size_t some = count - accepted < JRC_SOME ? count - accepted : JRC_SOME;
+        size_t some = count - accepted < SOME ? count - accepted : SOME;
         accepted += submit_some(core, at + accepted * stride, stride, some,
                                 scanned, status);
     }
@@ -179,7 +189,7 @@ size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
 void jrc_core_cancel(struct jrc_core *core, uint64_t id)
 {
     pthread_mutex_lock(&core->lock);
-    jrc_calls_cancel(&core->calls, id);
+    jrc_calls_cancel(&core->submission.calls, id);
     bool wake = jrc_wake_leader(core);
     pthread_mutex_unlock(&core->lock);
     if (wake)
@@ -189,7 +199,8 @@ void jrc_core_cancel(struct jrc_core *core, uint64_t id)
 void jrc_core_flush(struct jrc_core *core)
 {
     pthread_mutex_lock(&core->lock);
-    bool wake = !jrc_frames_empty(&core->pending) && jrc_wake_leader(core);
+    bool wake =
+        !jrc_frames_empty(&core->submission.pending) && jrc_wake_leader(core);
     pthread_mutex_unlock(&core->lock);
     if (wake)
         jrc_loop_wake(core->loop);

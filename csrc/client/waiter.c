@@ -1,13 +1,20 @@
 /* A signal whose waiter leads while it waits. */
 
 #include "client/client.h"
-#include "client/core.h"
 #include "client/host.h"
-
+#include "client/leader.h"
+#include "client/leadership.h"
+#include "client/lifecycle.h"
 #include "io/clock.h"
 
-#include <errno.h>
 #include <stdlib.h>
+
+struct jsonrpcc_waiter {
+    struct jrc_core *core;   /* a reference */
+    jsonrpcc_client *client; /* a reference */
+    bool waited_on;
+    struct jrc_follower follower;
+};
 
 jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy)
 {
@@ -20,8 +27,8 @@ jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy)
     jrc_core_ref(core);
     waiter->client = client;
     jrc_client_ref(client);
-    waiter->role = lazy ? JRC_DISPATCHER : JRC_CALLER;
-    jrc_cond_init(&waiter->cond);
+    waiter->follower.role = lazy ? JRC_DISPATCHER : JRC_CALLER;
+    jrc_cond_init(&waiter->follower.cond);
     return waiter;
 }
 
@@ -32,7 +39,7 @@ void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter)
     struct jrc_core *core = waiter->core;
     if (!jrc_core_is_ours(core))
         return; /* its condition may have waiters in the parent */
-    pthread_cond_destroy(&waiter->cond);
+    pthread_cond_destroy(&waiter->follower.cond);
     jrc_client_unref(waiter->client);
     free(waiter);
     jrc_core_unref(core);
@@ -50,10 +57,11 @@ void jsonrpcc_signal(jsonrpcc_waiter *waiter)
     if (!jrc_core_is_ours(core))
         return;
     pthread_mutex_lock(&core->lock);
-    waiter->signalled = true;
-    if (waiter->following)
-        pthread_cond_signal(&waiter->cond);
-    else if (core->leadership.leader == waiter->role && !core->closed)
+    waiter->follower.signalled = true;
+    if (waiter->follower.following)
+        pthread_cond_signal(&waiter->follower.cond);
+    else if (core->leadership.leader == waiter->follower.role &&
+             !core->life.closed)
         jrc_loop_wake(core->loop); /* it may lead, and be asleep */
     pthread_mutex_unlock(&core->lock);
 }
@@ -62,39 +70,39 @@ static bool waiter_may_stay(const struct jrc_core *core, const void *arg)
 {
     const jsonrpcc_waiter *waiter = arg;
 
-    return !waiter->signalled && !core->closing &&
-           jrc_leader_wanted(core) <= waiter->role;
+    return !waiter->follower.signalled && !core->life.closing &&
+           jrc_leader_wanted(core) <= waiter->follower.role;
 }
 
 /* Under the lock: wait in line until something may have changed. */
-static void follow(struct jrc_core *core, jsonrpcc_waiter *waiter,
+static void follow(struct jrc_core *core, struct jrc_follower *me,
                    uint64_t until_us)
 {
-    waiter->next = core->leadership.followers;
-    waiter->prev = NULL;
-    if (waiter->next != NULL)
-        waiter->next->prev = waiter;
-    core->leadership.followers = waiter;
-    waiter->following = true;
+    me->next = core->leadership.followers;
+    me->prev = NULL;
+    if (me->next != NULL)
+        me->next->prev = me;
+    core->leadership.followers = me;
+    me->following = true;
     /* A leader of a smaller role steps down; one of the same has to be woken
      * for what this thread may have submitted. */
-    if (core->leadership.leader != JRC_NO_LEADER && !core->closed &&
-        (core->leadership.leader < waiter->role ||
-         !jrc_frames_empty(&core->pending)))
+    if (core->leadership.leader != JRC_NO_LEADER && !core->life.closed &&
+        (core->leadership.leader < me->role ||
+         !jrc_frames_empty(&core->submission.pending)))
         jrc_loop_wake(core->loop);
     if (until_us == JRC_NEVER) {
-        pthread_cond_wait(&waiter->cond, &core->lock);
+        pthread_cond_wait(&me->cond, &core->lock);
     } else {
         struct timespec until = jrc_timespec(until_us);
-        pthread_cond_timedwait(&waiter->cond, &core->lock, &until);
+        pthread_cond_timedwait(&me->cond, &core->lock, &until);
     }
-    waiter->following = false;
-    if (waiter->prev != NULL)
-        waiter->prev->next = waiter->next;
+    me->following = false;
+    if (me->prev != NULL)
+        me->prev->next = me->next;
     else
-        core->leadership.followers = waiter->next;
-    if (waiter->next != NULL)
-        waiter->next->prev = waiter->prev;
+        core->leadership.followers = me->next;
+    if (me->next != NULL)
+        me->next->prev = me->prev;
 }
 
 /* Under the lock.  Who waits for no time looks once as well: what it submitted
@@ -106,26 +114,27 @@ static jsonrpcc_status wait_until(struct jrc_core *core,
     bool looked = false;
     bool followed = false; /* and has not led since */
 
-    while (status == JSONRPCC_OK && !waiter->signalled) {
-        if (core->closed)
+    while (status == JSONRPCC_OK && !waiter->follower.signalled) {
+        if (core->life.closed)
             status = JSONRPCC_ECLOSED;
         else if (looked && until_us != JRC_NEVER && jrc_now_us() >= until_us)
             status = JSONRPCC_EPENDING;
         else {
             looked = true;
             followed = core->leadership.leader != JRC_NO_LEADER ||
-                       core->closing || jrc_leader_wanted(core) > waiter->role;
+                       core->life.closing ||
+                       jrc_leader_wanted(core) > waiter->follower.role;
             if (followed)
-                follow(core, waiter, until_us);
-            else if (!jrc_lead(core, waiter->role, waiter_may_stay, waiter,
-                               until_us))
+                follow(core, &waiter->follower, until_us);
+            else if (!jrc_lead(core, waiter->follower.role, waiter_may_stay,
+                               waiter, until_us))
                 return JSONRPCC_EFOREIGN;
         }
     }
     if (followed)
         jrc_pass_on(core);
     if (status == JSONRPCC_OK)
-        waiter->signalled = false;
+        waiter->follower.signalled = false;
     return status;
 }
 

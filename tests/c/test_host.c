@@ -452,6 +452,60 @@ static void test_close_elsewhere_waits_for_the_host(void)
     jsonrpcc_client_free(client);
 }
 
+struct crosswise {
+    struct tally tally;
+    jsonrpcc_client *other;
+    atomic_uint *inside; /* callbacks */
+};
+
+static void close_other(void *arg, uint64_t token,
+                        const jsonrpcc_outcome *outcome)
+{
+    struct crosswise *mine = arg;
+
+    count(&mine->tally, token, outcome);
+    atomic_fetch_add(mine->inside, 1);
+    for (int n = 0; n < LATE_MS && atomic_load(mine->inside) < 2; n++)
+        nap();
+    CHECK(!jsonrpcc_client_close(mine->other, -1));
+    atomic_fetch_add(mine->inside, 1);
+    for (int n = 0; n < LATE_MS && atomic_load(mine->inside) < 4; n++)
+        nap();
+}
+
+static void *poll_crosswise(void *arg)
+{
+    struct crosswise *mine = arg;
+
+    mine->tally.host = pthread_self();
+    poll_until(mine->tally.client, &mine->tally.told, 1);
+    return NULL;
+}
+
+/* Two hosts are in callbacks that close each other's clients. */
+static void test_crosswise(void)
+{
+    atomic_uint inside = 0;
+    struct crosswise both[2] = {
+        {tally_of(new_hosted((jsonrpcc_options){0})), NULL, &inside},
+        {tally_of(new_hosted((jsonrpcc_options){0})), NULL, &inside},
+    };
+    pthread_t thread;
+
+    for (int i = 0; i < 2; i++) {
+        both[i].other = both[1 - i].tally.client;
+        CHECK(request(both[i].tally.client, "echo", 60000, 0, close_other,
+                      &both[i]) == JSONRPCC_OK);
+    }
+    pthread_create(&thread, NULL, poll_crosswise, &both[1]);
+    poll_until(both[0].tally.client, &both[0].tally.told, 1);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 2; i++) {
+        CHECK(both[i].tally.elsewhere == 0);
+        end_client(both[i].tally.client);
+    }
+}
+
 static void free_client(void *arg, uint64_t token,
                         const jsonrpcc_outcome *outcome)
 {
@@ -767,6 +821,7 @@ int main(int argc, char **argv)
     test_events_come_to_the_host();
     test_close_by_the_host_tells_the_rest();
     test_close_elsewhere_waits_for_the_host();
+    test_crosswise();
     test_free_ends_the_callbacks();
 #ifndef __SANITIZE_THREAD__
     test_a_callback_forks();

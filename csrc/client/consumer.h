@@ -1,0 +1,23 @@
+/* Whether those who take what was received keep up: if not, reading stops. */
+
+#ifndef JRC_CONSUMER_H
+#define JRC_CONSUMER_H
+
+#include "client/core.h"
+
+/* As jsonrpcc_undelivered(). */
+void jrc_consumer_keeps(struct jrc_core *core, int64_t bytes);
+
+/* Whether no more is kept than max_undelivered_bytes. */
+static inline bool jrc_consumer_keeps_up(const struct jrc_core *core)
+{
+    return atomic_load_explicit(&core->consumer.undelivered_bytes,
+                                memory_order_relaxed) <=
+           (int64_t)core->options.max_undelivered_bytes;
+}
+
+/* By a leader that does not read and is about to sleep: whether the consumer
+ * has caught up since it looked.  It wakes nobody who is not asleep yet. */
+bool jrc_consumer_has_caught_up(const struct jrc_core *core);
+
+#endif

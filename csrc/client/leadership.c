@@ -1,0 +1,127 @@
+#include "client/leadership.h"
+
+#include "io/clock.h"
+
+#include <assert.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum { RETURN_US = 100 }; /* a dispatcher is likely back within this */
+
+void jrc_set_leader(struct jrc_leadership *leadership, enum jrc_leader to)
+{
+    static const bool legal[][JRC_CALLER + 1] = {
+        [JRC_NO_LEADER] = {[JRC_WATCHDOG] = true,
+                           [JRC_DISPATCHER] = true,
+                           [JRC_CALLER] = true},
+        [JRC_WATCHDOG] = {[JRC_NO_LEADER] = true},
+        [JRC_DISPATCHER] = {[JRC_NO_LEADER] = true},
+        [JRC_CALLER] = {[JRC_NO_LEADER] = true},
+    };
+
+    assert(legal[leadership->leader][to]);
+    (void)legal; /* with NDEBUG */
+    leadership->leader = to;
+    if (to == JRC_NO_LEADER)
+        leadership->left_us = jrc_now_us();
+    else
+        leadership->thread = pthread_self();
+}
+
+bool jrc_is_leader(const struct jrc_core *core)
+{
+    return core->leadership.leader != JRC_NO_LEADER &&
+           pthread_equal(core->leadership.thread, pthread_self());
+}
+
+enum jrc_leader jrc_leader_wanted(const struct jrc_core *core)
+{
+    enum jrc_leader role = JRC_NO_LEADER;
+
+    if (core->life.closing)
+        return role;
+    for (const struct jrc_follower *w = core->leadership.followers; w;
+         w = w->next)
+        if (w->role > role && !w->signalled)
+            role = w->role;
+    return role;
+}
+
+void jrc_promote(struct jrc_core *core, enum jrc_leader role)
+{
+    for (struct jrc_follower *w = core->leadership.followers; w; w = w->next)
+        if (w->role == role && !w->signalled) {
+            pthread_cond_signal(&w->cond);
+            return;
+        }
+}
+
+bool jrc_wake_leader(struct jrc_core *core)
+{
+    if (core->leadership.leader != JRC_NO_LEADER)
+        return true;
+    enum jrc_leader wanted = jrc_leader_wanted(core);
+    if (wanted != JRC_NO_LEADER) {
+        jrc_promote(core, wanted);
+        return false;
+    }
+    /* The dispatcher runs callbacks, and this may be one of them. */
+    bool mine = core->leadership.has_dispatcher &&
+                pthread_equal(core->leadership.dispatcher, pthread_self());
+    if (mine && core->leadership.alarm_us != JRC_NEVER)
+        return false;
+    core->leadership.wake_requested = !mine;
+    jrc_alarm_set(core, jrc_now_us(),
+                  core->leadership.has_dispatcher ? RETURN_US : 0);
+    return false;
+}
+
+void jrc_pass_on(struct jrc_core *core)
+{
+    if (core->leadership.leader != JRC_NO_LEADER || core->life.closing)
+        return;
+    enum jrc_leader wanted = jrc_leader_wanted(core);
+    if (wanted != JRC_NO_LEADER)
+        jrc_promote(core, wanted);
+    else
+        jrc_alarm_set(core, jrc_now_us(),
+                      core->leadership.wake_requested ? 0 : JRC_UNATTENDED_US);
+}
+
+void jrc_note_dispatcher(struct jrc_core *core)
+{
+    core->leadership.dispatcher = pthread_self();
+    core->leadership.has_dispatcher = true;
+    core->leadership.watchdog_turns = 0;
+}
+
+void jrc_signal_followers(struct jrc_core *core)
+{
+    for (struct jrc_follower *w = core->leadership.followers; w; w = w->next)
+        pthread_cond_signal(&w->cond);
+}
+
+bool jrc_alarm_open(struct jrc_core *core)
+{
+    core->leadership.alarm_us = JRC_NEVER;
+    core->leadership.alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    return core->leadership.alarm_fd >= 0;
+}
+
+void jrc_alarm_close(struct jrc_core *core)
+{
+    if (core->leadership.alarm_fd >= 0)
+        close(core->leadership.alarm_fd);
+    core->leadership.alarm_fd = -1;
+}
+
+void jrc_alarm_set(struct jrc_core *core, uint64_t now_us, uint64_t delay_us)
+{
+    if (core->leadership.alarm_us <= now_us + delay_us || core->life.closed)
+        return;
+    core->leadership.alarm_us = now_us + delay_us;
+    struct itimerspec spec = {
+        .it_value = {.tv_nsec = (long)(delay_us * 1000 + 1)},
+    };
+    timerfd_settime(core->leadership.alarm_fd, 0, &spec, NULL);
+}

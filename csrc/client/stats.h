@@ -1,0 +1,11 @@
+/* The counters of a core, together. */
+
+#ifndef JRC_STATS_H
+#define JRC_STATS_H
+
+#include "client/core.h"
+
+/* As they are now; see jsonrpcc_client_stats(). */
+void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats);
+
+#endif

@@ -1,0 +1,19 @@
+/* The submission queue: calls from any thread, for the leader. */
+
+#ifndef JRC_SUBMIT_H
+#define JRC_SUBMIT_H
+
+#include "client/core.h"
+
+jsonrpcc_status jrc_core_submit(struct jrc_core *core,
+                                const jsonrpcc_call *call, uint64_t *id);
+
+/* Submit calls that lie stride bytes apart, until one is refused; how many were
+ * not.  scanned: their params are given and JRC_SCANNED. */
+size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
+                            size_t stride, size_t count, bool scanned,
+                            jsonrpcc_status *status);
+void jrc_core_cancel(struct jrc_core *core, uint64_t id);
+void jrc_core_flush(struct jrc_core *core);
+
+#endif
