@@ -1,4 +1,4 @@
-"""docs/reliability.md: what was tried, how often, and what came out."""
+"""docs/reliability.md: what was tested, how often, and with which results."""
 
 import json
 import os
@@ -21,8 +21,8 @@ def number(value):
 
 
 def bound(trials):
-    """What no failure in so many trials says, at 95 %."""
-    return f"less than 1 in {trials // 3:,}" if trials >= 30 else "too few to say"
+    """Say what no failure in so many trials means, at 95 %."""
+    return f"less than 1 in {trials // 3:,}" if trials >= 30 else "too few for a bound"
 
 
 def came_out(record):
@@ -62,25 +62,28 @@ def head(records):
     cpus = os.cpu_count()
     yield "# Reliability"
     yield ""
-    yield "What this client promises, how it was tried, and what came out."
+    yield "What this client promises, and how it was tested, with results."
     yield (
-        "`make soak` writes this file: every number in it was measured by that, and a "
-        "stage is repeated by `python -m tests.soak --stage NAME --minutes N`."
+        "`make soak` writes this page: every number below was measured by it. "
+        "`python -m tests.soak --stage NAME --minutes N` repeats one stage."
     )
-    yield "A zero stands with its N: none in N trials means a rate below 3/N, at 95 %."
+    yield (
+        "No failure is always stated with the number of trials: none in N means a rate "
+        "below 3/N, with 95 % confidence."
+    )
     yield ""
     if not records:
         yield "No stage has run yet."
         return
     yield (
         f"Measured from {dates[0]} to {dates[-1]}, {seconds / 60:.0f} minutes of tests "
-        f"in all, on {cpus} shared CPUs, {platform.system()} {platform.machine()}, "
+        f"in total, on {cpus} shared CPUs, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}; commit {', '.join(commits)}."
     )
     yield ""
     yield (
-        "What is not guaranteed, such as exactly once and order, is listed in the "
-        'README under "No guarantees".'
+        "The README lists what is not guaranteed, such as exactly once and order, "
+        'under "No guarantees".'
     )
     yield ""
 
@@ -88,7 +91,7 @@ def head(records):
 def promises(records):
     yield "## Promises"
     yield ""
-    yield "| | promise | tried in | came out |"
+    yield "| | promise | stages | results |"
     yield "|---|---|---|---|"
     for name, promise in PROMISES.items():
         tried = promise["tried"]
@@ -126,7 +129,8 @@ def bugs():
     """The bugs found by these tests, from a table kept by hand."""
     yield "## Bugs found"
     yield ""
-    yield f"{len(BUGS)} so far, newest first; each has a test that fails without it"
+    yield f"{len(BUGS)} so far, newest first."
+    yield "Each has a test that failed before the fix."
     yield ""
     for bug in BUGS:
         yield f"- **{bug['what']}**"
