@@ -70,7 +70,7 @@ class Base:
         return f"<{type(self).__name__}{name} {state}>"
 
     def __reduce__(self) -> Any:
-        msg = f"a {type(self).__name__} cannot be pickled: make one in each process"
+        msg = f"a {type(self).__name__} cannot be pickled: create one in each process"
         raise TypeError(msg)
 
 
@@ -79,7 +79,7 @@ def handle_of(client: Any) -> Any:
     Return the C client inside a client; it lives as long as that.
 
     Raises:
-        TypeError: It is no client, or its __init__() did not get to the end.
+        TypeError: It is no client, or its __init__() did not complete.
     """
     if not isinstance(client, Base):
         msg = f"a jsonrpcc.Client or AsyncClient is needed, not {client!r}"
@@ -88,5 +88,5 @@ def handle_of(client: Any) -> Any:
         return client._session.handle  # noqa: SLF001
     except AttributeError:
         kind = type(client).__name__
-        msg = f"this {kind} is not open: its __init__() did not get to the end"
+        msg = f"this {kind} is not open: its __init__() did not complete"
         raise TypeError(msg) from None

@@ -61,4 +61,4 @@ class _Waiting:
             self._session.codec.decode(view(outcome.json, outcome.json_len))
         except Exception as cause:
             return self._session.outcomes.undecoded(method, cause, outcome)
-        return RuntimeError("the codec refused a result once and took it then")
+        return RuntimeError("the codec refused a result and then accepted it")

@@ -121,7 +121,7 @@ def _no_constant(text: str) -> Any:
     Raises:
         ValueError: Always.
     """
-    msg = f"{text} is no JSON number"
+    msg = f"{text} is not a JSON number"
     raise ValueError(msg)
 
 
@@ -149,7 +149,7 @@ def check_finite(value: Any) -> None:
         item = pending.pop()
         if isinstance(item, float):
             if not math.isfinite(item):
-                msg = f"params: {item} is no JSON number"
+                msg = f"params: {item} is not a JSON number"
                 raise ValueError(msg)
         elif isinstance(item, dict):
             pending.extend(item.values())
@@ -200,7 +200,7 @@ def nesting_fault(params: Any, error: Exception) -> str | None:
             if path:
                 path.pop()
     if depth >= _DEEP and "recursion" in str(error).lower():
-        return f"params are nested too deep: {depth} levels, at {_place(deepest)}..."
+        return f"params are nested too deeply: {depth} levels, at {_place(deepest)}..."
     return None
 
 

@@ -22,7 +22,7 @@ def check_interpreter() -> None:
             current = current[0] if isinstance(current, tuple) else current
             main = module.get_main()
             if current != (main[0] if isinstance(main, tuple) else main):
-                msg = "jsonrpcc works in the main interpreter only"
+                msg = "jsonrpcc works only in the main interpreter"
                 raise RuntimeError(msg)
             return
 
@@ -39,9 +39,9 @@ def check_threads() -> None:
         return
     library = str(getattr(start, "__module__", "")).partition(".")[0] or "something"
     msg = (
-        f"threading is patched by {library}: a client waits for real threads, and "
-        "would for ever; leave threads out (monkey.patch_all(thread=False), "
-        "eventlet.monkey_patch(thread=False)) and make blocking calls in a pool of "
-        "real ones (gevent.get_hub().threadpool, eventlet.tpool)"
+        f"threading is patched by {library}: a client would wait for real threads for "
+        "ever; do not patch them (monkey.patch_all(thread=False), "
+        "eventlet.monkey_patch(thread=False)), and make blocking calls in a pool of "
+        "real threads (gevent.get_hub().threadpool, eventlet.tpool)"
     )
     raise RuntimeError(msg)

@@ -162,7 +162,7 @@ def _check_names(servers: str) -> None:
         if match[0].isascii():
             continue
         host, at = match[0].partition(":")[0], match.start()
-        msg = f"servers: a host name has to be ASCII, at offset {at}: {host!r}"
+        msg = f"servers: a host name must be ASCII, at offset {at}: {host!r}"
         with contextlib.suppress(UnicodeError):
             msg += f"; as IDNA has it: {host.encode('idna').decode()!r}"
         raise ValueError(msg)
@@ -193,7 +193,7 @@ def open_client(servers: Any, options: Options) -> Any:
     try:
         text = ffi.new("char[]", servers.encode())
     except UnicodeEncodeError as error:
-        msg = f"servers: no valid UTF-8 at offset {error.start}"
+        msg = f"servers: invalid UTF-8 at offset {error.start}"
         raise ValueError(msg) from error
     _check_names(servers)
     struct = ffi.new(

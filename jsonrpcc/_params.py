@@ -168,7 +168,7 @@ class Texts:
             try:
                 text = params.encode()
             except UnicodeEncodeError as error:
-                msg = f"params: no valid UTF-8 at offset {error.start}"
+                msg = f"params: invalid UTF-8 at offset {error.start}"
                 raise ValueError(msg) from error
         elif isinstance(params, bytes):
             text = params

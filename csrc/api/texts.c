@@ -43,7 +43,7 @@ const char *jsonrpcc_status_text(jsonrpcc_status status)
     if (status == JSONRPCC_SYSTEM + ENFILE)
         return "the system has no descriptors left";
     if (status == JSONRPCC_SYSTEM + EAGAIN)
-        return "there may be no more threads";
+        return "no more threads can be started";
     if (status > JSONRPCC_SYSTEM)
         return "the system refused a descriptor or a thread";
     return index < sizeof texts / sizeof texts[0] ? texts[index] : "unknown";

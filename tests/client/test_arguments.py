@@ -58,9 +58,9 @@ def test_methods_of_a_server_are_functions_by_name(methods, text):
         ("[::1]:1 [::1]:1,3", 'the same server twice at offset 8: "[::1]:1,3"'),
         (
             "a:1 bücher.example:80",
-            "a host name has to be ASCII, at offset 4: 'bücher.example'; as IDNA has",
+            "a host name must be ASCII, at offset 4: 'bücher.example'; as IDNA has",
         ),
-        ("\u2028:80", "a host name has to be ASCII, at offset 0: '\\u2028'"),
+        ("\u2028:80", "a host name must be ASCII, at offset 0: '\\u2028'"),
     ],
 )
 def test_servers_that_can_not_be_meant(kind, servers, text):

@@ -159,7 +159,7 @@ def test_servers_is_a_str(cls, servers):
 def test_odd_characters_in_servers_are_refused(cls):
     with pytest.raises(ValueError, match="NUL at offset 3"):
         cls("h:1\0")
-    with pytest.raises(ValueError, match="servers: no valid UTF-8 at offset 1"):
+    with pytest.raises(ValueError, match="servers: invalid UTF-8 at offset 1"):
         cls("h\ud800:1")
 
 

@@ -250,7 +250,7 @@ def deep():
     for _ in range(50_000):
         params = [0, params]
     return params, (
-        r"^params are nested too deep: 50001 levels, "
+        r"^params are nested too deeply: 50001 levels, "
         r"at params\[1\]\[1\]\[1\]\[1\]\.\.\.$"
     )
 
