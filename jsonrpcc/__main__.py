@@ -53,7 +53,7 @@ def port(text: str) -> int:
 
 
 class Show(argparse.Action):
-    """Print a text as it is, and that is all; "version" would wrap it."""
+    """Print a text unchanged and exit; "version" would wrap it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs | {"dest": argparse.SUPPRESS, "nargs": 0})
@@ -61,13 +61,13 @@ class Show(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, *_args: object, **_kwargs: object
     ) -> None:
-        """Print and end."""
+        """Print and exit."""
         write(f"{self.const}\n")
         parser.exit()
 
 
 class Commands:
-    """The sub-commands, all of the same make."""
+    """The sub-commands, all built in the same way."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self._group = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -222,7 +222,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 class Plain(logging.Formatter):
-    """Log lines for a terminal: what is in them is shown, and not obeyed."""
+    """Log lines for a terminal, which shows their text and does not interpret it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format, without control characters."""
@@ -230,7 +230,7 @@ class Plain(logging.Formatter):
 
 
 def log(*, verbose: bool) -> None:
-    """Log on stderr, or nowhere: one line on stderr, and that is ours."""
+    """Log on stderr, or nowhere: an error must be the only line on stderr."""
     handler: logging.Handler = logging.NullHandler()
     if verbose and sys.stderr is not None:
         handler = logging.StreamHandler()
@@ -242,7 +242,7 @@ def log(*, verbose: bool) -> None:
 
 
 def run(argv: Sequence[str] | None) -> int:
-    """Run a command, and say what it could not do; return the exit code."""
+    """Run a command and report what failed; return the exit code."""
     args = make_parser().parse_args(argv)
     log(verbose=args.verbose)
     try:
@@ -262,7 +262,7 @@ def run(argv: Sequence[str] | None) -> int:
 
 
 def give_up_stdout() -> None:
-    """Write what is left for it nowhere; Python would complain at exit."""
+    """Discard what is left to be written; Python would complain at exit."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -278,7 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        give_up_stdout()  # whoever read our output has seen enough
+        give_up_stdout()  # the reader has seen enough
         return OK
     except OutputLostError as error:
         give_up_stdout()

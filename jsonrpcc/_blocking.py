@@ -34,7 +34,7 @@ def blocking_for(session: Session) -> Blocking:
 
 
 class _Waiting:
-    """What waiting threads wait with, and why they have waited in vain."""
+    """Creates what threads wait with, and the errors of calls that failed."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -43,9 +43,9 @@ class _Waiting:
         """Return a new sync: its address, and what keeps it."""
         handle = self._session.handle
         free = partial(lib.jsonrpcc_sync_free)
-        vars(free)["client"] = handle  # which has to outlive it
-        # By C alone: an exception from a signal handler never finds a sync that
-        # nobody would free, and does not keep it from being freed.
+        vars(free)["client"] = handle  # which must outlive it
+        # In C alone: an exception from a signal handler never leaves a sync without
+        # an owner that frees it.
         made = map(lib.jsonrpcc_sync_new, (handle,))
         (sync,) = map(ffi.gc, made, (free,))
         if sync == ffi.NULL:
@@ -53,7 +53,7 @@ class _Waiting:
         return address(sync), sync
 
     def error(self, sync: int, method: str) -> Exception:
-        """Return the exception of a call that has ended, but with no good result."""
+        """Return the exception of a call that has ended without a good result."""
         outcome = lib.jsonrpcc_sync_outcome(ffi.cast("jsonrpcc_sync *", sync))
         if outcome.status != OK:
             return self._session.outcomes.error(outcome, method)

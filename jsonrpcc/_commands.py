@@ -68,18 +68,18 @@ class TextCodec:
 
 # --- output ----------------------------------------------------------------------
 
-# What a terminal obeys instead of showing it (ESC, BEL, CSI ...), and what has other
-# characters shown in another order than they stand.  A server chooses its texts.
+# What a terminal executes instead of showing it (ESC, BEL, CSI ...), and what changes
+# the order in which it shows other characters.  The texts come from servers.
 CONTROL = r"\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
 CONTROLS = re.compile(f"[{CONTROL}]")
 
 
 class OutputLostError(Exception):
-    """What stdout was to have could not be written; says why."""
+    """The output could not be written to stdout; says why."""
 
 
 def visible(text: str) -> str:
-    """Return a text for people whose control characters are only named."""
+    """Return a text for people, with its control characters escaped."""
     return CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
@@ -92,7 +92,7 @@ def visible_json(text: str, encoding: str = "utf-8") -> str:
     """
     Return the same JSON without control characters.
 
-    What *encoding* does not have is escaped, too: the text says the same.
+    Characters that *encoding* does not have are escaped, too; the JSON is equivalent.
     """
     text = CONTROLS.sub(_escaped, text)
     try:
@@ -104,11 +104,11 @@ def visible_json(text: str, encoding: str = "utf-8") -> str:
 
 def write(text: str) -> None:
     """
-    Write to stdout, at once; what its encoding does not have is named.
+    Write to stdout at once; characters that its encoding does not have are escaped.
 
     Raises:
         OutputLostError: It cannot be written.
-        BrokenPipeError: Whoever read it has gone.
+        BrokenPipeError: The reader has gone.
     """
     if sys.stdout is None:  # closed before we came
         raise OutputLostError(os.strerror(errno.EBADF))
@@ -130,7 +130,7 @@ def show(text: bytes, *, pretty: bool) -> None:
 
 
 def tell(line: str) -> None:
-    """Write a line to stderr, if there is one; nobody could be told otherwise."""
+    """Write a line to stderr, if there is one; there is no other place to report."""
     if sys.stderr is not None:  # print() would take stdout
         with contextlib.suppress(OSError):
             print(line, file=sys.stderr, flush=True)
@@ -189,13 +189,13 @@ def call(args: argparse.Namespace) -> int:
 
 
 def notify(args: argparse.Namespace) -> int:
-    """Send a notification and wait until it is with a server, or will not be."""
+    """Send a notification; wait until it has been sent or cannot be."""
     params = read_params(args.params)
     with jsonrpcc.Client(args.servers) as client:
         client.notification(
             args.method, params, timeout=args.timeout, wait_for_ready=args.wait
         )
-        # Nobody is told how a notification ends; its own deadline bounds this.
+        # There is no outcome of a notification to wait for; its deadline bounds this.
         while not (
             (stats := client.stats()).ok
             or stats.timeouts
@@ -218,7 +218,7 @@ def notify(args: argparse.Namespace) -> int:
 
 
 def servers(args: argparse.Namespace) -> int:
-    """Connect to all servers and print how that went."""
+    """Connect to all servers and print the results."""
     events: queue.SimpleQueue[jsonrpcc.Event] = queue.SimpleQueue()
     with jsonrpcc.Client(
         args.servers,
@@ -270,7 +270,7 @@ def add(a: Any, b: Any) -> Any:
 
 
 async def sleep(seconds: float) -> float:
-    """Answer after so many seconds."""
+    """Answer after *seconds*."""
     await asyncio.sleep(seconds)
     return seconds
 

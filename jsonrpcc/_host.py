@@ -29,7 +29,7 @@ def check_interpreter() -> None:
 
 def check_threads() -> None:
     """
-    Refuse to begin where what `threading` starts and waits for is no thread.
+    Refuse to work where `threading` starts and waits for something else.
 
     Raises:
         RuntimeError: gevent or eventlet has patched it.

@@ -1,4 +1,4 @@
-"""What the client writes into the log: limited, and never because of itself."""
+"""What the client logs: limited, and never about consequences of its own log lines."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("jsonrpcc")
 
 BURST = 10
-"""So many records of a kind are written one by one."""
+"""How many records of a kind are written one by one."""
 
 PERIOD = 10.0
-"""Seconds in which there are no more of a kind; then one that counts the rest."""
+"""Seconds in which no more of a kind are written; then one record counts the rest."""
 
 MOST_KINDS = 1000
-"""So many are told apart."""
+"""How many kinds are distinguished."""
 
 LOOK_MS = 1000
-"""So often flush() wants to be called while there is something to tell."""
+"""Milliseconds between two calls of flush() while there is something to write."""
 
 
 @dataclass(slots=True)
@@ -43,10 +43,10 @@ class Log:
     """
     Writes for one client; for one thread at a time.
 
-    Of each kind of record the first `BURST` are written, the rest of a `PERIOD` is
-    told by its last one, ``..., and 19,989 more``; as long as there are more each
-    period is one record.  Whoever owns this calls flush() when *wait_ms* is over,
-    and at the end.
+    Of each kind of record the first `BURST` are written.  The rest of a `PERIOD` is
+    summarised in its last one, ``..., and 19,989 more``; as long as more come, there
+    is one record per period.  The owner calls flush() when *wait_ms* is over, and at
+    the end.
 
     Handlers may use clients.  What that leads to is not logged again: neither
     directly, nor when calls that were made meanwhile fail, or their callbacks.
@@ -98,7 +98,7 @@ class Log:
             _tell()
 
     def flush(self, *, everything: bool = False) -> None:
-        """Tell how many more there were, of the periods that are over, or of all."""
+        """Write how many more there were in the periods that are over, or in all."""
         try:
             self._flush(0.0 if everything else PERIOD)
         except self._guarded:

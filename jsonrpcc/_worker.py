@@ -16,22 +16,22 @@ NAME = "jsonrpcc"
 
 class Bell:
     """
-    Wakes those who wait.
+    Wakes waiting threads.
 
     A `threading.Condition` has a lock, and a signal handler or a finalizer may run
-    while its thread holds it.  One that then waits for the thread that would ring
-    waits for ever.  Here each who waits has a lock of its own.
+    while its thread holds it.  If that handler then waits for the thread that would
+    ring, it waits for ever.  Here each waiting thread has its own lock.
     """
 
     def __init__(self) -> None:
         self._waiting: list[Any] = []
 
     def __bool__(self) -> bool:
-        """Whether somebody waits."""
+        """Whether any thread waits."""
         return bool(self._waiting)
 
     def wait(self, has_come: Callable[[], bool], seconds: float) -> None:
-        """Wait until a ring(), or for so long; not at all if *has_come()*."""
+        """Wait for a ring(), at most *seconds*; not at all if *has_come()*."""
         told = allocate_lock()
         told.acquire()
         self._waiting.append(told)
@@ -67,10 +67,10 @@ class Worker:
 
     def start(self, run: Callable[..., None], *args: Any) -> None:
         """
-        Start the thread, unless it runs already or has.
+        Start the thread, unless it is running or has run.
 
-        Whoever comes before it has begun starts another one: the first one runs,
-        and the others end.
+        A call before it has begun starts another thread: the first one runs, and the
+        others end.
 
         Raises:
             RuntimeError: There are too many threads, or the interpreter ends.
@@ -95,7 +95,7 @@ class Worker:
 
     @staticmethod
     def _dress() -> None:
-        """Do as Thread does: debuggers, profilers and lines of logs rely on it."""
+        """Do as Thread does: debuggers, profilers and log lines rely on it."""
         threading.current_thread().name = NAME
         if trace := threading.gettrace():
             sys.settrace(trace)

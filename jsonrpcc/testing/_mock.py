@@ -63,8 +63,8 @@ class Expectation:
     """
     What a `MockServer` answers to the requests of one method.
 
-    Each function returns the expectation, so that they can be chained.  Until one
-    says otherwise the answer is null, for any number of requests.
+    Each method returns the expectation, so that they can be chained.  By default the
+    answer is null, for any number of requests.
     """
 
     def __init__(self, stub: Stub, method: str, params: Any) -> None:
@@ -99,30 +99,30 @@ class Expectation:
         return self._set(outcome=lambda _: text)
 
     def calls(self, function: Callable[..., Any]) -> Self:
-        """Answer with what *function* makes of the params; it may be async."""
+        """Answer with what *function* returns for the params; it may be async."""
         method = Method(function)
         return self._set(outcome=lambda request: method.outcome(request.params))
 
     def faults(self, *faults: FaultLike) -> Self:
-        """Have these faults beside the answer, as `Server.misbehave` has them."""
+        """Apply these faults to the answer, as with `Server.misbehave`."""
         return self._set(plan=Plan.of(faults))
 
     def times(self, count: int) -> Self:
         """
-        Answer so *count* times; it must be that often when the test ends.
+        Answer like this *count* times, no more and no fewer by the end of the test.
 
-        After that the request is not expected, or goes on to `then`.
+        After that, the request is not expected, or gets the answer after `then`.
         """
         if count < 1:
             raise ValueError(f"times must be 1 or more, not {count}")
         return self._set(times=count)
 
     def once(self) -> Self:
-        """Answer so once: ``times(1)``."""
+        """Answer like this once: ``times(1)``."""
         return self.times(1)
 
     def then(self) -> Self:
-        """Go on with the next answer, after the one before was given (once)."""
+        """Continue with the next answer once the one before was given (once)."""
         with self._stub.changed:
             if self._steps[-1].times is None:
                 self._steps[-1].times = 1
@@ -130,7 +130,7 @@ class Expectation:
         return self
 
     def optional(self) -> Self:
-        """Do not insist that the answers with a number of times are asked for."""
+        """Accept it if answers with a number of times are not used up."""
         self._optional = True
         return self
 
@@ -161,7 +161,7 @@ class Expectation:
         return step
 
     def missing(self) -> str | None:
-        """Say what should have been asked for and was not."""
+        """Say which requests were expected and did not come."""
         if self._optional or all(step.met() for step in self._steps):
             return None
         used = sum(step.used for step in self._steps if step.times is not None)
@@ -221,7 +221,7 @@ class Stub:
 
 class MockServer(Server):
     """
-    A `Server` whose answers a test cans, and which tells what was not as expected.
+    A `Server` with canned answers, which reports everything that was not expected.
 
         with MockServer() as mock:
             mock.on("add").returns(3)
@@ -229,8 +229,8 @@ class MockServer(Server):
             mock.assert_called("add", [1, 2])
             mock.verify()
 
-    What nobody expected is answered with -32601 and a message that says so.
-    Functions, faults and the arguments are those of a `Server`.
+    A request that was not expected is answered with -32601 and a message that says
+    so.  Functions, faults and the arguments are those of a `Server`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -245,7 +245,7 @@ class MockServer(Server):
 
     @property
     def unexpected(self) -> list[Request]:
-        """Those that no expectation and no method fitted."""
+        """The requests that matched neither an expectation nor a method."""
         with self._stub.changed:
             return list(self._stub.unexpected)
 
@@ -253,8 +253,8 @@ class MockServer(Server):
         """
         Expect requests of *method*, with these *params* if any are given.
 
-        *params* are compared by ``==``: `unittest.mock.ANY` inside of them fits
-        anything.  None is for requests without params.
+        *params* are compared with ``==``: `unittest.mock.ANY` inside them matches
+        anything.  None stands for requests without params.
 
         If several expectations fit a request, those with a number of `times` go
         first, in their order; then the newest without.
@@ -282,8 +282,8 @@ class MockServer(Server):
         """
         Assert that *method* was called, with these *params*, this often.
 
-        Without *times*: at least once.  Waits up to *timeout* seconds: a
-        notification arrives when it arrives.
+        Without *times*, at least once.  It waits up to *timeout* seconds, since a
+        notification may arrive late.
 
         Raises:
             AssertionError: It was not; says what was called.
