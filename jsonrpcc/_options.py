@@ -65,7 +65,7 @@ class Options:
         max_undelivered_bytes: Bytes received and not delivered yet; above it, the
             client stops reading from its servers, and deadlines continue to run.
         name: What the client is called in log lines, its repr and metrics: up to
-            64 printable characters.  Clients of one name are one in metrics.
+            64 printable characters.  Metrics add up clients of the same name.
     """
 
     timeout: float = 5.0
