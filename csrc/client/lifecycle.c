@@ -143,11 +143,6 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
                   size_t why_size)
 {
     const jsonrpcc_options *options = &core->options;
-    struct jrc_limits limits = {
-        .max_depth = options->max_depth,
-        .max_response = options->max_response,
-        .connect_timeout_us = (uint64_t)options->connect_timeout_ms * 1000,
-    };
     bool is_hosted = (options->flags & JSONRPCC_HOST_CALLBACKS) != 0;
     struct jrc_sink sink = {core,
                             is_hosted ? jrc_host_outcome : jrc_turn_outcome,
@@ -159,7 +154,7 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
     if (!jrc_calls_init(&core->submission.calls,
                         options->max_in_flight + JRC_RESERVE) ||
         !jrc_engine_init(&core->engine, &core->servers, &core->submission.calls,
-                         &jrc_netstrings, &limits, &sink, seed(core)))
+                         &jrc_netstrings, options, &sink, seed(core)))
         return ENOMEM;
     error = is_hosted ? jrc_host_new(core) : 0;
     if (error != 0)

@@ -16,7 +16,8 @@ void jrc_engine_connecting(struct jrc_engine *engine, uint32_t i,
 {
     struct jrc_conn *conn = &engine->conns[i];
 
-    conn->deadline_us = now_us + engine->limits.connect_timeout_us;
+    conn->deadline_us =
+        now_us + (uint64_t)engine->options.connect_timeout_ms * 1000;
     jrc_engine_attend(engine, conn->deadline_us);
 }
 
@@ -176,7 +177,7 @@ static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
     struct jrc_call *call = NULL;
     struct jrc_response response;
 
-    jrc_response_read(payload, len, engine->limits.max_depth, &response);
+    jrc_response_read(payload, len, engine->options.max_depth, &response);
     if (response.kind == JRC_RESPONSE_IGNORED) {
         jrc_add(&engine->counters.ignored, 1);
         return;
@@ -213,7 +214,7 @@ static void drop(struct jrc_engine *engine, uint32_t i, int32_t reason,
 char *jrc_engine_space(struct jrc_engine *engine, uint32_t i, size_t *room)
 {
     return jrc_input_space(&engine->conns[i].in, &engine->shared,
-                           engine->limits.max_response, room);
+                           engine->options.max_response, room);
 }
 
 void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
@@ -227,11 +228,11 @@ void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
     jrc_add(&conn->bytes_received, n);
     jrc_input_received(&conn->in, &engine->shared, n);
     while ((got = jrc_input_next(&conn->in, &engine->shared,
-                                 engine->limits.max_response, &payload, &len)) >
-           0)
+                                 engine->options.max_response, &payload,
+                                 &len)) > 0)
         handle(engine, i, payload, len, now_us);
     if (got == 0 && jrc_input_keep(&conn->in, &engine->shared,
-                                   engine->limits.max_response) == 0)
+                                   engine->options.max_response) == 0)
         return;
     if (got == 0) {
         drop(engine, i, ENOMEM, now_us);

@@ -15,13 +15,13 @@
 
 bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
                      struct jrc_calls *calls, const struct jrc_framing *framing,
-                     const struct jrc_limits *limits,
+                     const jsonrpcc_options *options,
                      const struct jrc_sink *sink, uint64_t seed)
 {
     memset(engine, 0, sizeof *engine);
     engine->servers = servers;
     engine->calls = calls;
-    engine->limits = *limits;
+    engine->options = *options;
     engine->sink = *sink;
     engine->random = seed | 1;
     engine->todo_first = NO_CONN;

@@ -13,10 +13,11 @@
 
 #include "engine/state.h"
 
-/* The engine borrows servers, calls and framing.  False: out of memory. */
+/* The engine borrows servers, calls and framing, and copies the options, which
+ * have their defaults.  False: out of memory. */
 bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
                      struct jrc_calls *calls, const struct jrc_framing *framing,
-                     const struct jrc_limits *limits,
+                     const jsonrpcc_options *options,
                      const struct jrc_sink *sink, uint64_t seed);
 void jrc_engine_clear(struct jrc_engine *engine);
 

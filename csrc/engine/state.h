@@ -69,17 +69,11 @@ struct jrc_conn {
     _Atomic uint64_t bytes_sent, bytes_received;
 };
 
-struct jrc_limits {
-    unsigned max_depth;
-    size_t max_response; /* payload bytes */
-    uint64_t connect_timeout_us;
-};
-
 struct jrc_engine {
     struct jrc_servers *servers;
     struct jrc_conn *conns;
     struct jrc_calls *calls;
-    struct jrc_limits limits;
+    jsonrpcc_options options; /* defaults filled in; servers is not used */
     struct jrc_sink sink;
     struct jrc_counters counters;
     struct jrc_frames waiting; /* for a server */

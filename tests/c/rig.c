@@ -36,7 +36,8 @@ static void on_event(void *arg, const jsonrpcc_event *event)
 
 void rig_start_down(struct rig *rig, const char *servers, int32_t attempts)
 {
-    const struct jrc_limits limits = {8, 1 << 16, 1000000};
+    const jsonrpcc_options options = {
+        .max_depth = 8, .max_response = 1 << 16, .connect_timeout_ms = 1000};
     const struct jrc_sink sink = {rig, on_outcome, on_event};
     char why[200];
 
@@ -45,7 +46,7 @@ void rig_start_down(struct rig *rig, const char *servers, int32_t attempts)
     if (jrc_servers_parse(&rig->servers, servers, why, sizeof why) != 0 ||
         !jrc_calls_init(&rig->calls, 1024) ||
         !jrc_engine_init(&rig->engine, &rig->servers, &rig->calls,
-                         &jrc_netstrings, &limits, &sink, 1))
+                         &jrc_netstrings, &options, &sink, 1))
         abort();
     jrc_servers_start(&rig->servers, 1000000, 10000000, attempts, rig->now_us);
     rig_wait(rig, 0);

@@ -160,7 +160,8 @@ static void run_until(struct sim *sim, uint64_t until_us)
 
 static void set_up(struct sim *sim)
 {
-    const struct jrc_limits limits = {8, 1 << 17, SECOND};
+    const jsonrpcc_options options = {
+        .max_depth = 8, .max_response = 1 << 17, .connect_timeout_ms = 1000};
     const struct jrc_sink sink = {sim, sim_on_outcome, sim_on_event};
     char list[200], why[100];
     int at = 0;
@@ -171,7 +172,7 @@ static void set_up(struct sim *sim)
     if (jrc_servers_parse(&sim->servers, list, why, sizeof why) != 0 ||
         !jrc_calls_init(&sim->calls, SIM_CAPACITY) ||
         !jrc_engine_init(&sim->engine, &sim->servers, &sim->calls,
-                         &jrc_netstrings, &limits, &sink,
+                         &jrc_netstrings, &options, &sink,
                          sim_roll(sim, UINT32_MAX)))
         abort();
     int32_t attempts = sim_roll(sim, 8) == 0 ? (int32_t)sim_roll(sim, 4) : -1;
