@@ -69,7 +69,7 @@ void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
                        now_us);
     atomic_store_explicit(&conn->in_flight, 0, memory_order_relaxed);
     /* A frame that had begun to leave never arrives whole: it may move too. */
-    conn->out.written = 0;
+    conn->out.written = conn->out.ahead = 0;
     conn->blocked = false;
     jrc_dispatch_reroute_unsent(engine, i, now_us);
     jrc_dispatch_flush_waiting(engine, now_us);
@@ -122,12 +122,12 @@ static void answered(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 static struct jrc_call *only_call(const struct jrc_engine *engine, uint32_t i)
 {
     const struct jrc_conn *conn = &engine->conns[i];
-    bool begun = conn->out.written > 0;
+    size_t begun = jrc_frames_begun(&conn->out);
 
     if (conn->orphans.count > 0 || conn->orphans.more ||
         conn->sent.count + begun != 1)
         return NULL;
-    if (!begun)
+    if (begun == 0)
         return &engine->calls->slots[conn->sent.first];
     struct jrc_call *call =
         jrc_calls_find(engine->calls, conn->out.list[conn->out.first].id);
@@ -290,6 +290,7 @@ void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
     struct jrc_frames *out = &conn->out;
 
     jrc_add(&conn->bytes_sent, n);
+    out->ahead = out->ahead > n ? out->ahead - n : 0;
     while (n > 0) {
         struct jrc_frame frame = out->list[out->first];
         size_t left = frame.len - out->written;
@@ -306,4 +307,9 @@ void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
     jrc_dispatch_recycle_put(engine, out);
     atomic_store_explicit(&conn->in_flight, conn->sent.count,
                           memory_order_relaxed);
+}
+
+void jrc_engine_begun(struct jrc_engine *engine, uint32_t i, size_t n)
+{
+    engine->conns[i].out.ahead = n;
 }

@@ -12,7 +12,11 @@ bool jrc_dispatch_has_begun(const struct jrc_engine *engine,
     if (call->state != JRC_CALL_QUEUED)
         return false;
     const struct jrc_frames *out = &engine->conns[call->server].out;
-    return out->written > 0 && out->list[out->first].id == call->id;
+    size_t begun = jrc_frames_begun(out);
+    for (size_t n = 0; n < begun; n++)
+        if (out->list[out->first + n].id == call->id)
+            return true;
+    return false;
 }
 
 static bool is_dead(const void *arg, uint64_t id)
@@ -306,16 +310,8 @@ void jrc_dispatch_reroute_unsent(struct jrc_engine *engine, uint32_t i,
     if (engine->servers->list[i].state == JRC_SERVER_SUSPECT &&
         jrc_servers_peek(engine->servers, now_us) == (int32_t)i)
         return; /* there is no other */
-    if (out->written > 0) {
-        const char *bytes;
-        const struct jrc_frame *frame = jrc_frames_first(out, &bytes);
-        if (!jrc_frames_append(&begun, frame->id, bytes, frame->len)) {
-            jrc_frames_clear(&begun);
-            return; /* they stay; no harm but the delay */
-        }
-        begun.written = out->written;
-        jrc_frames_drop_first(out);
-    }
+    if (!jrc_frames_split(out, &begun))
+        return; /* they stay; no harm but the delay */
     struct jrc_frames rest = *out;
     *out = begun;
     engine->held_bytes -= jrc_frames_size(&rest);

@@ -136,11 +136,21 @@ bool jrc_frames_append(struct jrc_frames *frames, uint64_t id,
     return true;
 }
 
+size_t jrc_frames_begun(const struct jrc_frames *frames)
+{
+    size_t bytes = frames->written + frames->ahead;
+    size_t n = 0;
+
+    for (size_t end = 0; end < bytes; n++)
+        end += frames->list[frames->first + n].len;
+    return n;
+}
+
 static void reset(struct jrc_frames *frames)
 {
     frames->start = frames->end = 0;
     frames->first = frames->last = 0;
-    frames->dead = 0;
+    frames->dead = frames->ahead = 0;
     if (frames->room > IDLE_ROOM || frames->list_room > IDLE_LIST)
         jrc_frames_clear(frames);
 }
@@ -159,12 +169,12 @@ void jrc_frames_purge(struct jrc_frames *frames,
                       bool (*is_dead)(const void *arg, uint64_t id),
                       const void *arg)
 {
-    size_t first = frames->first + (frames->written > 0);
+    size_t first = frames->first + jrc_frames_begun(frames);
     size_t kept = first;
     size_t from = frames->start;
 
-    if (first > frames->first)
-        from += frames->list[frames->first].len;
+    for (size_t i = frames->first; i < first; i++)
+        from += frames->list[i].len;
     size_t to = from;
     for (size_t i = first; i < frames->last; i++) {
         struct jrc_frame frame = frames->list[i];
@@ -182,4 +192,26 @@ void jrc_frames_purge(struct jrc_frames *frames,
         reset(frames);
     else
         trim(frames);
+}
+
+bool jrc_frames_split(struct jrc_frames *frames, struct jrc_frames *begun)
+{
+    size_t written = frames->written, ahead = frames->ahead;
+    const char *bytes = frames->bytes + frames->start;
+    size_t count = jrc_frames_begun(frames);
+
+    for (size_t n = 0; n < count; n++) {
+        const struct jrc_frame *frame = &frames->list[frames->first + n];
+        if (!jrc_frames_append(begun, frame->id, bytes, frame->len)) {
+            jrc_frames_clear(begun);
+            return false;
+        }
+        bytes += frame->len;
+    }
+    begun->written = written;
+    begun->ahead = ahead;
+    for (size_t n = 0; n < count; n++)
+        jrc_frames_drop_first(frames);
+    frames->ahead = 0;
+    return true;
 }

@@ -2,7 +2,8 @@
  *
  * The bytes lie contiguous, so that many frames go out by one send.  A frame
  * that has begun to leave stays whole until its last byte is gone: until then
- * it can still be sent elsewhere.  A frame whose call has ended meanwhile is
+ * it can still be sent elsewhere.  More than one has if the transport had to
+ * take bytes ahead, to encrypt them.  A frame whose call has ended meanwhile is
  * dead, and is left out unless it has begun to leave.
  *
  * Not thread-safe; whoever owns the queue guards it. */
@@ -24,6 +25,7 @@ struct jrc_frames {
     char *bytes; /* of the queued frames: bytes[start..end) */
     size_t start, end, room;
     size_t written;         /* bytes of the first frame that have left */
+    size_t ahead;           /* bytes behind them that are as good as that */
     struct jrc_frame *list; /* list[first..last) */
     size_t first, last, list_room;
     size_t dead; /* bytes of frames whose calls have ended */
@@ -49,6 +51,13 @@ void jrc_frames_added(struct jrc_frames *frames, uint64_t id, size_t len);
 /* Append a copy of a frame. */
 bool jrc_frames_append(struct jrc_frames *frames, uint64_t id,
                        const char *bytes, size_t len);
+
+/* How many frames have begun to leave. */
+size_t jrc_frames_begun(const struct jrc_frames *frames);
+
+/* Move those to another queue, which is empty.  False: out of memory, and
+ * nothing has changed. */
+bool jrc_frames_split(struct jrc_frames *frames, struct jrc_frames *begun);
 
 /* The first frame, and its removal. */
 static inline const struct jrc_frame *jrc_frames_first(

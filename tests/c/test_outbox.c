@@ -12,7 +12,7 @@ static struct {
     size_t len;
     char fill;
 } model[MOST];
-static size_t first, last, written;
+static size_t first, last, written, ahead;
 static uint64_t dead_below; /* the odd ids below are dead */
 
 static bool is_dead(const void *arg, uint64_t id)
@@ -28,7 +28,7 @@ static void compare(const struct jrc_frames *f)
 
     CHECK(f->last - f->first == last - first);
     CHECK(jrc_frames_empty(f) == (first == last));
-    CHECK(f->written == written);
+    CHECK(f->written == written && f->ahead == ahead);
     for (size_t i = first; i < last; i++) {
         const struct jrc_frame *frame = &f->list[f->first + i - first];
         if (!CHECK(frame->id == model[i].id && frame->len == model[i].len))
@@ -55,9 +55,19 @@ static void add(struct jrc_frames *f, uint64_t id, size_t len)
     model[last++].fill = (char)id;
 }
 
+/* How many frames have begun to leave. */
+static size_t begun(void)
+{
+    size_t n = 0;
+
+    for (size_t size = 0; size < written + ahead; n++)
+        size += model[first + n].len;
+    return n;
+}
+
 static void purge(struct jrc_frames *f)
 {
-    size_t kept = first + (written > 0);
+    size_t kept = first + begun();
 
     for (size_t i = kept; i < last; i++)
         if (!is_dead(NULL, model[i].id))
@@ -68,7 +78,7 @@ static void purge(struct jrc_frames *f)
 
 static void restart(void)
 {
-    first = last = written = 0;
+    first = last = written = ahead = 0;
     dead_below = 0;
 }
 
@@ -118,6 +128,32 @@ static void test_purge_spares_what_has_begun(void)
     purge(&f);
     CHECK(jrc_frames_empty(&f) && jrc_frames_size(&f) == 0);
     jrc_frames_clear(&f);
+}
+
+/* A transport may have taken more than the frame that is leaving. */
+static void test_what_was_taken_ahead_has_begun_too(void)
+{
+    struct jrc_frames f = {0}, taken = {0};
+
+    restart();
+    for (uint64_t id = 1; id <= 5; id++)
+        add(&f, id, 10);
+    dead_below = 100;
+    f.written = written = 3;
+    f.ahead = ahead = 17; /* of frame 1 and all of 2 */
+    CHECK(jrc_frames_begun(&f) == 2);
+    f.ahead = ahead = 18; /* and a byte of 3 */
+    CHECK(jrc_frames_begun(&f) == 3);
+    purge(&f);
+    compare(&f);
+    CHECK(last - first == 4 && f.list[f.last - 1].id == 4);
+    CHECK(jrc_frames_split(&f, &taken));
+    last--;
+    compare(&taken);
+    CHECK(f.last - f.first == 1 && f.list[f.first].id == 4);
+    CHECK(jrc_frames_begun(&f) == 0 && jrc_frames_size(&f) == 10);
+    jrc_frames_clear(&f);
+    jrc_frames_clear(&taken);
 }
 
 static void test_space_then_added(void)
@@ -217,12 +253,17 @@ static void test_any_order_against_the_model(void)
             if (dice % 8 < 4) {
                 add(&f, ++id, len);
             } else if (dice % 8 < 6 && first < last) {
+                size_t left = model[first].len - written;
+                f.ahead = ahead = ahead > left ? ahead - left : 0;
                 jrc_frames_drop_first(&f);
                 first++;
                 written = 0;
             } else if (dice % 8 == 6 && first < last) {
                 written = dice / 8 % model[first].len;
+                ahead = dice / 64 % (jrc_frames_size(&f) - written + 1);
                 f.written = written;
+                f.ahead = ahead;
+                CHECK(jrc_frames_begun(&f) == begun());
             } else {
                 dead_below = id - dice / 8 % 10;
                 purge(&f);
@@ -271,6 +312,7 @@ int main(void)
 {
     test_append_and_drop();
     test_purge_spares_what_has_begun();
+    test_what_was_taken_ahead_has_begun_too();
     test_space_then_added();
     test_large_empty_queue_gives_memory_back();
     test_a_purged_queue_gives_memory_back();
