@@ -12,6 +12,7 @@
 #include "engine/servers_parse.h"
 #include "io/clock.h"
 #include "io/thread.h"
+#include "io/transport_tcp.h"
 #include "wire/netstring.h"
 
 #include <errno.h>
@@ -161,7 +162,7 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
         return error;
     /* A child's ids are not those of the calls that it inherited. */
     jrc_calls_set_epoch(&core->submission.calls, core->generation);
-    core->loop = jrc_loop_new(&core->engine, &core->servers);
+    core->loop = jrc_loop_new(&core->engine, &core->servers, &jrc_tcp);
     if (core->loop == NULL)
         return errno;
     jrc_servers_start(&core->servers, (uint64_t)options->reconnect_ms * 1000,

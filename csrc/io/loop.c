@@ -84,7 +84,8 @@ static int start(struct jrc_loop *loop)
 }
 
 struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
-                              const struct jrc_servers *servers)
+                              const struct jrc_servers *servers,
+                              const struct jrc_transport *transport)
 {
     struct jrc_loop *loop =
         calloc(1, sizeof *loop + servers->count * sizeof loop->list[0]);
@@ -94,6 +95,7 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
     loop->sockets.list = loop->list;
     loop->sockets.engine = engine;
     loop->sockets.servers = servers;
+    loop->sockets.transport = transport;
     loop->sockets.reading = true;
     loop->timer_us = JRC_NEVER;
     loop->epoll_fd = -1;
@@ -101,7 +103,7 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
     for (size_t i = 0; i < servers->count; i++) {
         loop->list[i].all = &loop->sockets;
         loop->list[i].conn = (uint32_t)i;
-        loop->list[i].fd = -1;
+        loop->list[i].stream.fd = -1;
     }
     loop->wake_fd = loop->timer_fd = -1;
     int error = start(loop);
@@ -274,8 +276,8 @@ void jrc_loop_unlock_fds(struct jrc_loop *loop)
 void jrc_loop_abandon(struct jrc_loop *loop)
 {
     for (size_t i = 0; i < loop->sockets.servers->count; i++)
-        if (loop->list[i].fd >= 0)
-            close(loop->list[i].fd);
+        if (loop->list[i].stream.fd >= 0)
+            close(loop->list[i].stream.fd);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
     close_fd(&loop->wake_fd);

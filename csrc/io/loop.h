@@ -8,16 +8,19 @@
 #define JRC_LOOP_H
 
 #include "engine/engine.h"
+#include "io/transport.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct jrc_loop;
 
-/* The loop borrows the engine, and servers for hosts and ports.  NULL: errno
- * says why, and nothing is left behind. */
+/* The loop borrows the engine, servers for hosts and ports, and the transport
+ * by which it reaches them.  NULL: errno says why, and nothing is left behind.
+ */
 struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
-                              const struct jrc_servers *servers);
+                              const struct jrc_servers *servers,
+                              const struct jrc_transport *transport);
 void jrc_loop_free(struct jrc_loop *loop);
 
 /* Close all descriptors, for good.  jrc_loop_wake() still may be called. */

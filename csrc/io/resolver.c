@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,8 +14,8 @@ struct lookup {
     struct lookup *next;
     uint32_t tag;
     int error;
-    struct addrinfo *list;
-    char port[6];
+    struct jrc_endpoint *list;
+    uint16_t port;
     char host[];
 };
 
@@ -53,8 +52,7 @@ static struct lookup *take(struct lookups *lookups)
 
 static void drop(struct lookup *lookup)
 {
-    if (lookup->list != NULL)
-        freeaddrinfo(lookup->list);
+    jrc_endpoints_free(lookup->list);
     free(lookup);
 }
 
@@ -97,27 +95,6 @@ void jrc_resolver_free(struct jrc_resolver *resolver)
     leave(resolver);
 }
 
-static int look_up(const char *host, const char *port, int flags,
-                   struct addrinfo **list)
-{
-    struct addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_NUMERICSERV | flags,
-    };
-
-    return getaddrinfo(host, port, &hints, list);
-}
-
-struct addrinfo *jrc_resolver_numeric(const char *host, uint16_t port)
-{
-    struct addrinfo *list = NULL;
-    char text[6];
-
-    snprintf(text, sizeof text, "%u", port);
-    return look_up(host, text, AI_NUMERICHOST, &list) == 0 ? list : NULL;
-}
-
 static void *resolver_thread(void *arg)
 {
     struct jrc_resolver *resolver = arg;
@@ -126,8 +103,8 @@ static void *resolver_thread(void *arg)
     pthread_mutex_lock(&resolver->lock);
     while (!resolver->closed && (lookup = take(&resolver->asked)) != NULL) {
         pthread_mutex_unlock(&resolver->lock);
-        int error = look_up(lookup->host, lookup->port, 0, &lookup->list);
-        lookup->error = error == EAI_SYSTEM ? errno : error;
+        lookup->error =
+            jrc_endpoints_find(lookup->host, lookup->port, &lookup->list);
         pthread_mutex_lock(&resolver->lock);
         append(&resolver->answered, lookup);
         /* Under the lock: once closed, the descriptor may be another's. */
@@ -158,7 +135,7 @@ int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
     if (lookup == NULL)
         return ENOMEM;
     lookup->tag = tag;
-    snprintf(lookup->port, sizeof lookup->port, "%u", port);
+    lookup->port = port;
     memcpy(lookup->host, host, size);
     pthread_mutex_lock(&resolver->lock);
     append(&resolver->asked, lookup);
@@ -173,7 +150,7 @@ int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
 }
 
 bool jrc_resolver_take(struct jrc_resolver *resolver, uint32_t *tag,
-                       struct addrinfo **list, int *error)
+                       struct jrc_endpoint **list, int *error)
 {
     pthread_mutex_lock(&resolver->lock);
     struct lookup *lookup = take(&resolver->answered);

@@ -1,5 +1,5 @@
-/* Names to addresses by getaddrinfo(), on threads of its own: it honours the
- * host's configuration, and it may hang.
+/* Names to endpoints, on threads of its own: the look-up honours the host's
+ * configuration, and it may hang.
  *
  * At most JRC_RESOLVER_THREADS look-ups go on at once; others queue.  A
  * look-up that hangs keeps its thread, and nothing else. */
@@ -7,7 +7,8 @@
 #ifndef JRC_RESOLVER_H
 #define JRC_RESOLVER_H
 
-#include <netdb.h>
+#include "io/endpoint.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,17 +23,14 @@ struct jrc_resolver *jrc_resolver_new(int wake_fd);
 /* Never blocks: threads that are still at work clean up after themselves. */
 void jrc_resolver_free(struct jrc_resolver *resolver);
 
-/* Addresses of a numeric host at once: NULL if it is not numeric. */
-struct addrinfo *jrc_resolver_numeric(const char *host, uint16_t port);
-
 /* Look host up for tag.  0, or an errno: no memory or no thread for it. */
 int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
                      const char *host, uint16_t port);
 
 /* Take an answer.  False: there is none.  *list is yours, to be freed by
- * freeaddrinfo(), or NULL, and then *error is an EAI_ code, which is negative,
- * or an errno. */
+ * jrc_endpoints_free(), or NULL, and then *error is an EAI_ code, which is
+ * negative, or an errno. */
 bool jrc_resolver_take(struct jrc_resolver *resolver, uint32_t *tag,
-                       struct addrinfo **list, int *error);
+                       struct jrc_endpoint **list, int *error);
 
 #endif

@@ -5,17 +5,9 @@
 #include "io/event_base.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdlib.h>
-#include <string.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* A peer that is gone without a word is found out after 10 + 3 * 5 seconds
- * when idle, and when it leaves data unacknowledged for 15. */
-enum { KEEPALIVE_IDLE_S = 10, KEEPALIVE_INTERVAL_S = 5, KEEPALIVE_COUNT = 3 };
-enum { USER_TIMEOUT_MS = 15000 };
 
 /* What is read at most from a socket that is being given up. */
 enum { LAST_READS = 64 };
@@ -30,15 +22,15 @@ static const struct jrc_server *server_of(const struct jrc_socket *s)
 
 bool jrc_socket_is_connected(const struct jrc_socket *s)
 {
-    return s->fd >= 0 && jrc_server_is_connected(server_of(s));
+    return s->stream.fd >= 0 && jrc_server_is_connected(server_of(s));
 }
 
 static void set_fd(struct jrc_socket *s, int fd)
 {
     pthread_mutex_lock(&s->all->fd_lock);
-    if (s->fd >= 0)
-        close(s->fd);
-    s->fd = fd;
+    if (s->stream.fd >= 0)
+        close(s->stream.fd);
+    s->stream.fd = fd;
     pthread_mutex_unlock(&s->all->fd_lock);
 }
 
@@ -46,61 +38,34 @@ static void set_fd(struct jrc_socket *s, int fd)
 static int open_fd(struct jrc_socket *s, int family)
 {
     pthread_mutex_lock(&s->all->fd_lock);
-    s->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int error = s->fd < 0 ? errno : 0;
+    s->stream.fd =
+        socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error = s->stream.fd < 0 ? errno : 0;
     pthread_mutex_unlock(&s->all->fd_lock);
     return error;
 }
 
-/* A kernel that lacks an option is no reason not to connect. */
-static void tune(int fd)
-{
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1},
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
-        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
-        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
-    };
-
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        setsockopt(fd, options[i].level, options[i].name, &options[i].value,
-                   sizeof options[i].value);
-}
-
-/* While we do not read, a server that waits for us does not either: the kernel
- * shall not give the connection up for that. */
-static void set_patience(struct jrc_socket *s)
-{
-    int value = s->all->reading ? USER_TIMEOUT_MS : 0;
-
-    setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
-}
-
 static void shut(struct jrc_socket *s)
 {
-    if (s->fd < 0)
+    if (s->stream.fd < 0)
         return;
     event_del(&s->read_event);
     event_del(&s->write_event);
     s->writing = false;
+    s->stream.transport->close(&s->stream);
     set_fd(s, -1);
 }
 
-static void forget_addresses(struct jrc_socket *s)
+static void forget_endpoints(struct jrc_socket *s)
 {
-    if (s->addresses != NULL)
-        freeaddrinfo(s->addresses);
-    s->addresses = s->next = NULL;
+    jrc_endpoints_free(s->endpoints);
+    s->endpoints = s->next = NULL;
 }
 
 void jrc_socket_shut(struct jrc_socket *s)
 {
     shut(s);
-    forget_addresses(s);
+    forget_endpoints(s);
 }
 
 /* 0, or an errno: nobody would tell when the socket can be written to. */
@@ -127,8 +92,9 @@ void jrc_socket_lost(struct jrc_socket *s, int32_t reason)
 
 /* ---- established connections ---- */
 
-/* Receive once.  False: the connection is over, or out of memory. */
-static bool receive(struct jrc_socket *s, int32_t *reason)
+/* Receive once.  1; 0: there was nothing; -1: the connection is over, or out of
+ * memory. */
+static int receive(struct jrc_socket *s, int32_t *reason)
 {
     struct jrc_engine *engine = s->all->engine;
     size_t room;
@@ -136,37 +102,39 @@ static bool receive(struct jrc_socket *s, int32_t *reason)
 
     if (space == NULL) {
         *reason = ENOMEM;
-        return false;
+        return -1;
     }
-    ssize_t n = recv(s->fd, space, room, MSG_DONTWAIT);
-    if (n > 0) {
-        s->all->hot = s->all->last == s ? s : NULL;
-        s->all->last = s;
-        jrc_engine_received(engine, s->conn, (size_t)n, jrc_now_us());
-        return true;
-    }
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return true;
-    *reason = n == 0 ? JSONRPCC_PEER_CLOSED : errno;
-    return false;
+    ssize_t n = s->stream.transport->recv(&s->stream, space, room, reason);
+    if (n <= 0)
+        return (int)n;
+    s->all->hot = s->all->last == s ? s : NULL;
+    s->all->last = s;
+    jrc_engine_received(engine, s->conn, (size_t)n, jrc_now_us());
+    return 1;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+/* Receive what one look finds, and what the transport holds back beside it: a
+ * poll would not find that. */
+static void receive_all(struct jrc_socket *s)
 {
-    struct jrc_socket *s = arg;
-    int32_t reason;
+    const struct jrc_transport *transport = s->stream.transport;
+    int32_t reason = 0;
+    int got;
 
-    (void)fd;
-    (void)what;
-    jrc_stay_awake(s->all);
-    if (jrc_socket_is_connected(s) && !receive(s, &reason))
+    do
+        got = receive(s, &reason);
+    while (got > 0 && jrc_socket_is_connected(s) &&
+           transport->has_input(&s->stream));
+    if (got < 0)
+        jrc_socket_lost(s, reason);
+    else if (jrc_socket_is_connected(s) && transport->has_output(&s->stream) &&
+             (reason = set_writing(s, true)) != 0)
         jrc_socket_lost(s, reason);
 }
 
 bool jrc_sockets_look(struct jrc_sockets *sockets)
 {
     struct jrc_socket *s = sockets->hot;
-    int32_t reason;
 
     sockets->hot = NULL;
     if (s == NULL || !jrc_socket_is_connected(s) || !sockets->reading ||
@@ -176,11 +144,8 @@ bool jrc_sockets_look(struct jrc_sockets *sockets)
     }
     sockets->looks++;
     jrc_stay_awake(sockets);
-    if (!receive(s, &reason)) {
-        jrc_socket_lost(s, reason);
-        return true;
-    }
-    return sockets->hot == s;
+    receive_all(s);
+    return sockets->hot == s || !jrc_socket_is_connected(s);
 }
 
 /* A send failed: responses that came before are still in the kernel. */
@@ -188,35 +153,36 @@ static void lose_after_reading(struct jrc_socket *s, int32_t reason)
 {
     int32_t ignored;
 
-    for (int i = 0; i < LAST_READS && jrc_socket_is_connected(s); i++) {
-        char probe;
-        if (recv(s->fd, &probe, 1, MSG_DONTWAIT | MSG_PEEK) <= 0 ||
-            !receive(s, &ignored))
+    for (int i = 0; i < LAST_READS && jrc_socket_is_connected(s); i++)
+        if (receive(s, &ignored) <= 0)
             break;
-    }
     if (jrc_socket_is_connected(s))
         jrc_socket_lost(s, reason);
 }
 
 void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us)
 {
+    const struct jrc_transport *transport = s->stream.transport;
     struct jrc_engine *engine = s->all->engine;
+    int32_t reason = 0;
     size_t len;
     const char *bytes = jrc_engine_output(engine, s->conn, &len);
 
-    if (len == 0) {
+    if (len == 0 && !transport->has_output(&s->stream)) {
         set_writing(s, false);
         return;
     }
-    ssize_t n = send(s->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
-        lose_after_reading(s, errno);
+    ssize_t n = transport->send(&s->stream, bytes, len, &reason);
+    if (n < 0) {
+        lose_after_reading(s, reason);
         return;
     }
-    jrc_engine_sent(engine, s->conn, n < 0 ? 0 : (size_t)n, now_us);
-    int error = set_writing(s, n < 0 || (size_t)n < len);
-    if (error != 0)
-        lose_after_reading(s, error);
+    jrc_engine_sent(engine, s->conn, (size_t)n, now_us);
+    jrc_engine_begun(engine, s->conn, transport->begun(&s->stream));
+    reason =
+        set_writing(s, (size_t)n < len || transport->has_output(&s->stream));
+    if (reason != 0)
+        lose_after_reading(s, reason);
 }
 
 void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading)
@@ -229,7 +195,7 @@ void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading)
         if (!jrc_socket_is_connected(s))
             continue;
         int error = 0;
-        set_patience(s);
+        s->stream.transport->set_patient(&s->stream, !reading);
         if (!reading)
             event_del(&s->read_event);
         else
@@ -241,94 +207,108 @@ void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading)
 
 /* ---- attempts ---- */
 
-/* Connecting to a free local port may connect the socket to itself. */
-static bool is_self(int fd)
+/* Have the transport go on when its descriptor is ready.  0 or an errno. */
+static int wait_for(struct jrc_socket *s, short want)
 {
-    struct sockaddr_storage here = {0}, there = {0};
-    socklen_t here_len = sizeof here, there_len = sizeof there;
+    int error = set_writing(s, (want & EV_WRITE) != 0);
 
-    return getsockname(fd, (struct sockaddr *)&here, &here_len) == 0 &&
-           getpeername(fd, (struct sockaddr *)&there, &there_len) == 0 &&
-           here_len == there_len && memcmp(&here, &there, here_len) == 0;
+    if ((want & EV_READ) == 0)
+        event_del(&s->read_event);
+    else if (error == 0)
+        error = jrc_event_add(&s->read_event);
+    return error;
 }
 
-static void finish_connect(struct jrc_socket *s)
+static void go_on_connecting(struct jrc_socket *s)
 {
-    int error = 0;
-    socklen_t size = sizeof error;
+    const struct jrc_transport *transport = s->stream.transport;
+    bool reading = s->all->reading;
+    short want = 0;
+    int32_t reason = transport->handshake(&s->stream, &want);
+    bool done = want == 0;
 
-    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        error = errno;
-    if (error == 0 && is_self(s->fd))
-        error = ECONNREFUSED;
-    set_writing(s, false);
-    if (error == 0 && s->all->reading)
-        error = jrc_event_add(&s->read_event);
-    if (error != 0) {
-        jrc_socket_try_next(s, error);
+    if (done && reading)
+        want = EV_READ;
+    if (reason == 0)
+        reason = wait_for(s, want);
+    if (reason != 0) {
+        jrc_socket_try_next(s, reason);
         return;
     }
-    if (!s->all->reading)
-        set_patience(s);
-    forget_addresses(s);
+    if (!done)
+        return;
+    if (!reading)
+        transport->set_patient(&s->stream, true);
+    forget_endpoints(s);
     jrc_engine_opened(s->all->engine, s->conn, jrc_now_us());
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct jrc_socket *s = arg;
 
     (void)fd;
-    (void)what;
     jrc_stay_awake(s->all);
-    if (jrc_socket_is_connected(s))
+    if (s->stream.fd < 0)
+        return;
+    if (server_of(s)->state == JRC_SERVER_CONNECTING)
+        go_on_connecting(s);
+    else if (!jrc_socket_is_connected(s))
+        return; /* it is about to be shut */
+    else if (what == EV_READ)
+        receive_all(s);
+    else
         jrc_socket_flush(s, jrc_now_us());
-    else if (s->fd >= 0 && server_of(s)->state == JRC_SERVER_CONNECTING)
-        finish_connect(s);
 }
 
-/* Begin to connect; 0 or an errno. */
-static int begin(struct jrc_socket *s, const struct addrinfo *address)
+/* Begin to connect.  Returns why that failed, and then the socket is shut. */
+static int32_t begin(struct jrc_socket *s, const struct jrc_endpoint *endpoint)
 {
     struct jrc_sockets *sockets = s->all;
-    int error = open_fd(s, address->ai_family);
+    int32_t reason = open_fd(s, endpoint->address.ss_family);
 
-    if (error != 0)
-        return error;
-    tune(s->fd);
-    if (connect(s->fd, address->ai_addr, address->ai_addrlen) != 0 &&
-        errno != EINPROGRESS)
-        return errno;
-    if (event_assign(&s->read_event, sockets->base, s->fd, EV_READ | EV_PERSIST,
-                     on_readable, s) != 0 ||
-        event_assign(&s->write_event, sockets->base, s->fd,
-                     EV_WRITE | EV_PERSIST, on_writable, s) != 0)
-        return EINVAL;
-    return set_writing(s, true);
+    if (reason != 0)
+        return reason;
+    s->stream.transport = sockets->transport;
+    reason =
+        s->stream.transport->connect(&s->stream, endpoint, server_of(s)->host);
+    if (reason != 0) {
+        set_fd(s, -1);
+        return reason;
+    }
+    if (event_assign(&s->read_event, sockets->base, s->stream.fd,
+                     EV_READ | EV_PERSIST, on_ready, s) != 0 ||
+        event_assign(&s->write_event, sockets->base, s->stream.fd,
+                     EV_WRITE | EV_PERSIST, on_ready, s) != 0)
+        reason = EINVAL;
+    else
+        reason = set_writing(s, true);
+    if (reason != 0)
+        shut(s);
+    return reason;
 }
 
-/* Try the addresses that are left, one after the other; reason says what was
+/* Try the endpoints that are left, one after the other; reason says what was
  * wrong with the one before. */
 void jrc_socket_try_next(struct jrc_socket *s, int32_t reason)
 {
     shut(s);
     while (s->next != NULL) {
-        const struct addrinfo *address = s->next;
-        s->next = address->ai_next;
-        reason = begin(s, address);
+        const struct jrc_endpoint *endpoint = s->next;
+        s->next = endpoint->next;
+        reason = begin(s, endpoint);
         if (reason == 0) {
             jrc_engine_connecting(s->all->engine, s->conn, jrc_now_us());
             return;
         }
-        set_fd(s, -1);
     }
     jrc_socket_lost(s, reason);
 }
 
-static void use_addresses(struct jrc_socket *s, struct addrinfo *list)
+static void use_endpoints(struct jrc_socket *s, struct jrc_endpoint *list)
 {
-    forget_addresses(s);
-    s->addresses = s->next = list;
+    forget_endpoints(s);
+    s->endpoints = s->next = list;
     jrc_socket_try_next(s, JSONRPCC_RESOLVE);
 }
 
@@ -336,10 +316,11 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
 {
     struct jrc_sockets *sockets = s->all;
     const struct jrc_server *server = server_of(s);
-    struct addrinfo *list = jrc_resolver_numeric(server->host, server->port);
+    struct jrc_endpoint *list =
+        jrc_endpoints_numeric(server->host, server->port);
 
     if (list != NULL) {
-        use_addresses(s, list);
+        use_endpoints(s, list);
         return;
     }
     if (s->next != NULL) {
@@ -356,7 +337,7 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
         jrc_socket_lost(s, error);
 }
 
-/* Why a look-up has no addresses. */
+/* Why a look-up has no endpoints. */
 static int32_t reason_of(int error)
 {
     if (error > 0)
@@ -366,7 +347,7 @@ static int32_t reason_of(int error)
 
 void jrc_sockets_take_answers(struct jrc_sockets *sockets)
 {
-    struct addrinfo *list;
+    struct jrc_endpoint *list;
     uint32_t conn;
     int error;
 
@@ -376,12 +357,12 @@ void jrc_sockets_take_answers(struct jrc_sockets *sockets)
             sockets->servers->list[conn].state == JRC_SERVER_CONNECTING;
         s->resolving = false;
         if (wanted && list != NULL)
-            use_addresses(s, list);
+            use_endpoints(s, list);
         else if (wanted)
             jrc_socket_lost(s, reason_of(error));
-        else if (list != NULL && s->fd < 0 && s->addresses == NULL)
-            s->addresses = s->next = list; /* late: for the next attempt */
-        else if (list != NULL)
-            freeaddrinfo(list);
+        else if (list != NULL && s->stream.fd < 0 && s->endpoints == NULL)
+            s->endpoints = s->next = list; /* late: for the next attempt */
+        else
+            jrc_endpoints_free(list);
     }
 }

@@ -4,7 +4,9 @@
 #define JRC_SOCKET_H
 
 #include "engine/engine.h"
+#include "io/endpoint.h"
 #include "io/resolver.h"
+#include "io/transport.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -18,11 +20,11 @@ struct jrc_sockets;
 struct jrc_socket {
     struct jrc_sockets *all;
     uint32_t conn;
-    int fd;                     /* -1: none.  Changed under fd_lock only */
-    bool writing;               /* write_event is pending */
-    bool resolving;             /* a look-up was asked for and not answered */
-    struct addrinfo *addresses; /* of the attempt */
-    struct addrinfo *next;      /* which of them comes next */
+    struct jrc_stream stream; /* its descriptor changes under fd_lock only */
+    bool writing;             /* write_event is pending */
+    bool resolving;           /* a look-up was asked for and not answered */
+    struct jrc_endpoint *endpoints; /* of the attempt */
+    struct jrc_endpoint *next;      /* which of them comes next */
     struct event read_event, write_event;
 };
 
@@ -31,6 +33,7 @@ struct jrc_sockets {
     struct jrc_socket *list;
     struct jrc_engine *engine;
     const struct jrc_servers *servers; /* as many as there are sockets */
+    const struct jrc_transport *transport;
     struct jrc_resolver *resolver;
     struct event_base *base;
     pthread_mutex_t fd_lock;
@@ -52,7 +55,7 @@ static inline void jrc_stay_awake(struct jrc_sockets *sockets)
  * the socket be about to be shut. */
 bool jrc_socket_is_connected(const struct jrc_socket *s);
 
-/* Begin an attempt to connect, go on to the next address of one, or end it and
+/* Begin an attempt to connect, go on to the next endpoint of one, or end it and
  * the connection. */
 void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us);
 void jrc_socket_try_next(struct jrc_socket *s, int32_t reason);

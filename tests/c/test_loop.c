@@ -4,6 +4,7 @@
 #include "io/clock.h"
 #include "io/loop.h"
 #include "io/socket.h"
+#include "io/transport_tcp.h"
 #include "rig.h"
 
 #include <arpa/inet.h>
@@ -40,7 +41,7 @@ static int listen_somewhere(char *servers, size_t size)
 
 static struct jrc_loop *new_loop(struct rig *rig)
 {
-    struct jrc_loop *loop = jrc_loop_new(&rig->engine, &rig->servers);
+    struct jrc_loop *loop = jrc_loop_new(&rig->engine, &rig->servers, &jrc_tcp);
 
     if (loop == NULL)
         abort();
@@ -226,8 +227,8 @@ static int patience(const struct jrc_loop *loop)
     int value = -1;
     socklen_t size = sizeof value;
 
-    getsockopt(sockets_of(loop)->list[0].fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-               &value, &size);
+    getsockopt(sockets_of(loop)->list[0].stream.fd, IPPROTO_TCP,
+               TCP_USER_TIMEOUT, &value, &size);
     return value;
 }
 

@@ -132,8 +132,18 @@ def test_threads_are_where_they_belong():
     }  # fmt: skip
 
 
-def test_sockets_are_in_the_loop_only():
-    assert including(r"sys/socket\.h|netinet/.*|arpa/.*") == {"io/socket.c"}
+def test_sockets_are_in_io_only():
+    assert including(r"sys/socket\.h|netinet/.*|arpa/.*") == {
+        "io/endpoint.h",
+        "io/socket.c",
+        "io/transport_tcp.c",
+    }
+    assert including(r"netinet/.*") == {"io/transport_tcp.c"}
+
+
+def test_what_an_address_is_knows_one_file():
+    users = [name_of(p) for p in CORE if "addrinfo" in code_of(p)]
+    assert users == ["io/endpoint.c"]
 
 
 def test_json_c_is_where_trees_are_made_only():
