@@ -214,13 +214,13 @@ static void run_events(struct jrc_core *core)
         jsonrpcc_event event = next_event(core);
         jsonrpcc_event_fn fn = host->listener;
         void *arg = host->listener_arg;
-        host->tells = true;
+        host->tells++;
         pthread_mutex_unlock(&core->lock);
         fn(arg, &event);
         if (!jrc_core_is_ours(core))
             return;
         pthread_mutex_lock(&core->lock);
-        host->tells = false;
+        host->tells--;
         pthread_cond_broadcast(&host->progress);
     }
     pthread_mutex_unlock(&core->lock);
@@ -319,7 +319,7 @@ void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg)
     if (has_events(host))
         ring(host);
     /* The one before must not run once this returns: its arg may go. */
-    while (host->tells && !jrc_host_is_here(core))
+    while (host->tells > 0 && !jrc_host_is_here(core))
         pthread_cond_wait(&host->progress, &core->lock);
     pthread_mutex_unlock(&core->lock);
 }

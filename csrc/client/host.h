@@ -37,7 +37,7 @@ struct jrc_host {
     struct jrc_ended ready; /* for the next poll */
     jsonrpcc_event_fn listener;
     void *listener_arg;
-    bool tells; /* it is being told something */
+    unsigned tells; /* it is being told so many, in polls inside of polls */
     uint64_t event_count, told;
     jsonrpcc_event events[JRC_EVENTS];            /* a ring */
     jsonrpcc_deferred *deferred, **deferred_last; /* by its callbacks */
