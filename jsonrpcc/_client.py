@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
+at_end: list[Callable[[], object]] = []
+"""Called at exit when all clients are closed, and have counted their last calls."""
+
 
 class _Future(concurrent.futures.Future[Any]):
     """
@@ -309,6 +312,8 @@ def _close_all() -> None:
     deadline = time.monotonic() + _EXIT_LIMIT
     for client in clients:
         client._close_at_exit(deadline)  # noqa: SLF001
+    for function in at_end:
+        function()
 
 
 atexit.register(_close_all)

@@ -1,19 +1,14 @@
 """gunicorn --preload: one client made in the master, used by all the workers."""
 
-import contextlib
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
-from children import NO_GUNICORN, PROGRAMS
-from history import LIMIT, until
-from workers import all_workers, listens
+from children import NO_GUNICORN
+from history import until
+from workers import WORKERS, all_workers, gunicorn
 
 from jsonrpcc.testing import Server
-
-WORKERS = 3
 
 
 def first(value):
@@ -26,34 +21,6 @@ def server():
         yield server
 
 
-@contextlib.contextmanager
-def gunicorn(server, path, log, *options, load=""):
-    """The master process; it ends with TERM, within the limit and without a word."""
-    environment = {
-        **os.environ, "PYTHONPATH": str(PROGRAMS), "JSONRPC_SERVER": server.address,
-        "LOAD": load, "HOME": str(path.parent),
-    }  # fmt: skip
-    with log.open("w") as file:
-        master = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--preload", f"--workers={WORKERS}",
-             f"--bind=unix:{path}", "--graceful-timeout=5", *options, "wsgi"],
-            env=environment, stderr=file, stdout=file,
-        )  # fmt: skip
-        try:
-            until(lambda: listens(path), what="gunicorn")
-            yield master
-            master.send_signal(signal.SIGTERM)
-            assert master.wait(LIMIT) == 0
-        finally:
-            if master.poll() is None:
-                master.kill()
-                master.wait()
-    text = log.read_text()
-    assert "Traceback" not in text, text
-    assert "WORKER TIMEOUT" not in text, text
-    assert "SIGKILL" not in text, text  # nobody had to be killed
-
-
 @NO_GUNICORN
 @pytest.mark.parametrize(
     ("options", "load"),
@@ -62,7 +29,7 @@ def gunicorn(server, path, log, *options, load=""):
 )
 def test_workers_share_a_preloaded_client(server, tmp_path, options, load):
     path, log = tmp_path / "sock", tmp_path / "log"
-    with gunicorn(server, path, log, *options, load=load) as master:
+    with gunicorn(server, path, log, "--preload", *options, LOAD=load) as master:
         pids = all_workers(path, WORKERS)
         assert len(pids) == WORKERS
         assert master.pid not in pids

@@ -28,7 +28,7 @@ from snippets import (
 )
 
 import jsonrpcc
-from jsonrpcc import _records, testing
+from jsonrpcc import _metrics, _records, prometheus, testing
 from jsonrpcc._jsonrpcc import ffi, lib
 
 PAGES = sorted(
@@ -181,6 +181,11 @@ def test_every_public_name_is_in_the_reference():
     assert listed <= set(jsonrpcc.__all__) | {"get_include"}
 
 
+def test_every_public_name_of_prometheus_is_in_the_reference():
+    listed = re.findall(r"autoclass:: (\w+)", read("docs/reference/prometheus.md"))
+    assert listed == prometheus.__all__
+
+
 def test_every_public_name_of_testing_is_in_the_reference():
     reference = read("docs/reference/testing.md")
     listed = re.findall(r"auto(?:class|exception|function):: (\w+)", reference)
@@ -263,14 +268,20 @@ def test_every_line_of_the_log_is_explained():
         assert any(re.fullmatch(f"`{pattern}`", line) for line in lines), text
 
 
-def test_outcomes_of_the_collector_are_all_that_end_a_call():
-    """The example must not forget one: shares would be wrong."""
-    (code,) = [
-        b.values[0] for b in all_blocks("python") if "ClientCollector" in b.values[0]
-    ]
-    names = re.findall(r'"(\w+)"', code.partition("OUTCOMES = (")[2].partition(")")[0])
+def test_every_metric_is_in_the_table():
+    table = read("docs/metrics.md").partition("| metric |")[2].partition("\n\n")[0]
+    listed = re.findall(r"`(jsonrpcc_\w+)`", table)
+    endings = {"counter": "_total", "gauge": "", "fact": ""}
+    names = [metric.name + endings[metric.kind] for metric in _metrics.METRICS]
+    names += ["jsonrpcc_call_duration_seconds", "jsonrpcc_build_info"]
+    assert sorted(listed) == sorted(names)
+
+
+def test_every_outcome_is_a_label():
+    """Shares would be wrong without one."""
     fields = [field.name for field in dataclasses.fields(jsonrpcc.Stats)]
-    assert names == fields[fields.index("ok") : fields.index("out_of_memory") + 1]
+    ends = fields[fields.index("ok") : fields.index("out_of_memory") + 1]
+    assert list(_metrics.OUTCOMES) == ends
 
 
 def test_c_manual_has_every_public_function_with_its_comment():

@@ -255,6 +255,9 @@ def forks(stage):
         result.unit = "forks"
         files = ("tests/client/test_fork.py", "tests/client/test_gunicorn.py")
         more = stage.pytest(*files, "-m", "not slow")
+        metrics = stage.pytest("tests/client/test_prometheus_workers.py", "-m", "")
+        more.failures += metrics.failures
+        more.trials += metrics.trials
         result.failures += more.failures
         result.figures = {"tests of fork() and gunicorn": more.trials}
         return result

@@ -1,12 +1,19 @@
-"""Asks the workers of a prefork server, which run programs/wsgi.py."""
+"""Prefork servers that run programs/wsgi.py or the like, and who asks their workers."""
 
 import concurrent.futures
 import contextlib
 import http.client
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 
+from children import PROGRAMS
 from history import LIMIT, until
+
+WORKERS = 3  # of gunicorn
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -28,6 +35,34 @@ def listens(path):
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         return True
+
+
+@contextlib.contextmanager
+def gunicorn(server, path, log, *options, app="wsgi", **environment):
+    """The master process; it ends with TERM, within the limit and without a word."""
+    environment = {
+        **os.environ, "PYTHONPATH": str(PROGRAMS), "JSONRPC_SERVER": server.address,
+        "HOME": str(path.parent), **environment,
+    }  # fmt: skip
+    with log.open("w") as file:
+        master = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", f"--workers={WORKERS}",
+             f"--bind=unix:{path}", f"--graceful-timeout={LIMIT:.0f}", *options, app],
+            env=environment, stderr=file, stdout=file,
+        )  # fmt: skip
+        try:
+            until(lambda: listens(path), what="gunicorn")
+            yield master
+            master.send_signal(signal.SIGTERM)
+            assert master.wait(2 * LIMIT) == 0
+        finally:
+            if master.poll() is None:
+                master.kill()
+                master.wait()
+    text = log.read_text()
+    assert "Traceback" not in text, text
+    assert "WORKER TIMEOUT" not in text, text
+    assert "SIGKILL" not in text, text  # nobody had to be killed
 
 
 def get(path):

@@ -20,13 +20,13 @@ TIERS = [
     {"_jsonrpcc", "_capsule"},
     {"_errors", "_codec", "_host", "_proxy", "_stats", "_worker"},
     {"_options", "_records"},
-    {"_params"},
+    {"_metrics", "_params"},
     {"_speedups"},
     {"_log", "_session"},
     {"_base", "_delivery", "_map", "_submit"},
     {"_blocking", "_channel", "_dispatcher"},
     {"_client", "aio", "capi"},
-    {"jsonrpcc"},  # its __init__
+    {"jsonrpcc", "prometheus"},  # the first is its __init__
     {"_commands"},
     {"__main__"},
 ]

@@ -1,6 +1,8 @@
 """The modules of the package: who may import whom."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,11 @@ IMPORTS |= dict.fromkeys(
     CLIENT,
 )
 IMPORTS["_delivery"] = {"_jsonrpcc", "_session"}
+IMPORTS["_metrics"] = {"_stats"}
+IMPORTS["prometheus"] = {
+    "_base", "_client", "_jsonrpcc", "_log", "_metrics", "_options", "_records",
+    "_stats",
+}  # fmt: skip
 IMPORTS["_params"] = {"_codec", "_jsonrpcc", "_options"}
 FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
 
@@ -127,5 +134,14 @@ def test_the_package_re_exports_and_no_more():
         isinstance(node, ast.FunctionDef | ast.ClassDef | ast.If) for node in tree.body
     )
     public = {name for name in vars(jsonrpcc) if not name.startswith("_")}
-    modules = {"aio", "capi", "testing"}
+    modules = {"aio", "capi", "prometheus", "testing"}
     assert set(jsonrpcc.__all__) - {"__version__"} == public - modules
+
+
+def test_what_is_not_asked_for_is_not_imported():
+    code = (
+        "import sys, jsonrpcc.testing, jsonrpcc.__main__\n"
+        "print([m for m in sys.modules if m.startswith('prometheus_client')])"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, text=True) == "[]\n"

@@ -15,6 +15,7 @@ EXCEPTIONS = {
     ("_client", "client._close_soon"): "the module's own class, at exit",
     ("_client", "client._close_at_exit"): "the module's own class, at exit",
     ("_client", "condition._is_owned"): "Python's: whether this thread has the lock",
+    ("prometheus", "publisher._begin"): "the module's own class, in a forked child",
     ("_worker", "threading._active"): "Python's: there is no other way before 3.13",
 }
 

@@ -1,0 +1,177 @@
+"""What a client counts, as metrics: names, labels and numbers, for any library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+from jsonrpcc._stats import Latency
+
+if TYPE_CHECKING:
+    from jsonrpcc._records import ServerInfo
+    from jsonrpcc._stats import Stats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric:
+    """
+    A metric; those of several clients and processes with the same labels add up.
+
+    Attributes:
+        name: In base units; Prometheus puts ``_total`` behind that of a counter.
+        text: What it is, in a sentence.
+        kind: Of a client that is gone, a gauge is 0.  A fact says the same all the
+            time, and does not add up.
+        labels: Their names.
+    """
+
+    name: str
+    text: str
+    kind: Literal["counter", "gauge", "fact"] = "counter"
+    labels: tuple[str, ...] = ("client",)
+
+
+OUTCOMES = (
+    "ok", "remote_errors", "timeouts", "failures", "connections_lost",
+    "invalid_responses", "cancelled", "closed", "out_of_memory",
+)  # fmt: skip
+
+CALLS = Metric(
+    "jsonrpcc_calls",
+    "Calls by outcome, notifications included.",
+    labels=("client", "outcome"),
+)
+CLIENTS = Metric("jsonrpcc_clients", "Open clients.", "gauge")
+DURATION = Metric(
+    "jsonrpcc_call_duration_seconds", "From the call to its result or remote error."
+)
+
+OF_CLIENT = {  # by the fields of Stats
+    "refused_full": Metric(
+        "jsonrpcc_refused", "Calls not accepted: a bound was reached."
+    ),
+    "resent": Metric("jsonrpcc_resent", "Idempotent calls sent once more."),
+    "moved": Metric("jsonrpcc_moved", "Unsent calls moved to another server."),
+    "unmatched": Metric(
+        "jsonrpcc_unmatched", "Responses to no call: late, repeated or foreign."
+    ),
+    "ignored": Metric("jsonrpcc_ignored", "Messages that are no responses."),
+    "bad_frames": Metric(
+        "jsonrpcc_bad_frames", "Connections ended for a broken or too large frame."
+    ),
+    "rejected": Metric(
+        "jsonrpcc_rejected", "Errors with id null: a server could not read a request."
+    ),
+    "events_dropped": Metric(
+        "jsonrpcc_events_dropped", "Events that nobody took in time."
+    ),
+    "in_flight": Metric(
+        "jsonrpcc_in_flight", "Calls that have no outcome yet.", "gauge"
+    ),
+    "queued_bytes": Metric(
+        "jsonrpcc_queued_bytes", "Bytes accepted and not sent.", "gauge"
+    ),
+    "kept_bytes": Metric(
+        "jsonrpcc_kept_bytes", "Bytes kept to be sent again.", "gauge"
+    ),
+    "undelivered_bytes": Metric(
+        "jsonrpcc_undelivered_bytes", "Bytes received and not fetched.", "gauge"
+    ),
+}
+
+_SERVER = ("client", "server")
+UP = Metric("jsonrpcc_server_up", "Clients that may call it.", "gauge", _SERVER)
+OF_SERVER = {  # by the fields of ServerInfo
+    "priority": Metric(
+        "jsonrpcc_server_priority", "Larger ones are called first.", "fact", _SERVER
+    ),
+    "in_flight": Metric(
+        "jsonrpcc_server_in_flight", "Calls sent and not answered.", "gauge", _SERVER
+    ),
+    "sent": Metric(
+        "jsonrpcc_attempts", "Calls sent, repeated ones each time.", labels=_SERVER
+    ),
+    "responses": Metric(
+        "jsonrpcc_server_responses", "Responses that were for a call.", labels=_SERVER
+    ),
+    "timeouts": Metric(
+        "jsonrpcc_server_timeouts", "Calls that timed out there.", labels=_SERVER
+    ),
+    "connects": Metric(
+        "jsonrpcc_server_connects", "Connections established.", labels=_SERVER
+    ),
+    "attempts_failed": Metric(
+        "jsonrpcc_server_connects_failed", "Failed attempts to connect.", labels=_SERVER
+    ),
+    "losses": Metric(
+        "jsonrpcc_server_losses", "Established connections that ended.", labels=_SERVER
+    ),
+    "bytes_sent": Metric("jsonrpcc_server_sent_bytes", "Bytes sent.", labels=_SERVER),
+    "bytes_received": Metric(
+        "jsonrpcc_server_received_bytes", "Bytes received.", labels=_SERVER
+    ),
+}
+
+METRICS = (CALLS, CLIENTS, *OF_CLIENT.values(), UP, *OF_SERVER.values())
+"""All but DURATION, which is a histogram."""
+
+Key = tuple[Metric, tuple[str, ...]]  # and the values of its labels
+
+
+class Numbers:
+    """
+    The numbers of some clients, added up where the labels are the same.
+
+    Attributes:
+        values: Of each metric and its labels.
+        durations: Per name of a client: answers per bucket of BOUNDS, and their
+            seconds.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[Key, float] = {}
+        self.durations: dict[str, tuple[list[int], float]] = {}
+
+    def add(
+        self, client: str, stats: Stats, servers: list[ServerInfo], *, is_gone: bool
+    ) -> None:
+        """Add those of a client; the gauges of one that is gone or closed are 0."""
+        is_open = not is_gone and all(each.state != "closed" for each in servers)
+        self._add((CLIENTS, (client,)), 1, is_open=is_open)
+        for outcome in OUTCOMES:
+            self._add((CALLS, (client, outcome)), getattr(stats, outcome))
+        for field, metric in OF_CLIENT.items():
+            self._add((metric, (client,)), getattr(stats, field), is_open=is_open)
+        for server in servers:
+            labels = client, server.address
+            is_up = server.state in {"up", "proving"}
+            self._add((UP, labels), is_up, is_open=is_open)
+            for field, metric in OF_SERVER.items():
+                self._add((metric, labels), getattr(server, field), is_open=is_open)
+        counts, seconds = self.durations.get(client, ([0] * len(BOUNDS), 0.0))
+        added = [a + b for a, b in zip(counts, _coarse(stats.latency), strict=True)]
+        self.durations[client] = added, seconds + stats.latency.sum
+
+    def _add(self, key: Key, value: float, *, is_open: bool = True) -> None:
+        kind = key[0].kind
+        if kind == "fact":
+            self.values[key] = value
+            return
+        if kind == "gauge" and not is_open:
+            value = 0
+        self.values[key] = self.values.get(key, 0) + value
+
+
+# ---- the histogram -----------------------------------------------------------------
+
+# One bucket an octave, from 64 us to 67 s: four times fewer than the client has.
+_FIRST, _LAST, _STEP = 19, 99, 4
+BOUNDS = (*Latency.bounds()[_FIRST : _LAST + 1 : _STEP], float("inf"))
+"""Upper bounds of the buckets, in seconds."""
+
+
+def _coarse(latency: Latency) -> list[int]:
+    """Return the answers in each of the buckets of BOUNDS."""
+    ends = [0, *range(_FIRST + 1, _LAST + 2, _STEP), len(latency.counts)]
+    return [sum(latency.counts[low:high]) for low, high in pairwise(ends)]

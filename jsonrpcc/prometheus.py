@@ -1,0 +1,319 @@
+"""
+Metrics for Prometheus; needs ``pip install jsonrpcc[prometheus]``.
+
+A `Collector` reads a client whenever its registry is scraped.  In the multiprocess
+mode of prometheus_client, which knows no such collectors, a `Publisher` adds what a
+client has counted to ordinary metrics.  The metrics are the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import prometheus_client
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.registry import REGISTRY, CollectorRegistry
+from prometheus_client.registry import Collector as _Protocol
+
+from jsonrpcc._base import handle_of
+from jsonrpcc._client import at_end
+from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._log import Log
+from jsonrpcc._metrics import BOUNDS, DURATION, METRICS, Key, Metric, Numbers
+from jsonrpcc._options import milliseconds
+from jsonrpcc._records import read_servers
+from jsonrpcc._stats import read_stats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.core import Metric as Family
+
+    from jsonrpcc._client import Client
+    from jsonrpcc.aio import AsyncClient
+
+__all__ = ["Collector", "Publisher"]
+
+_BUILD_INFO = Metric(
+    "jsonrpcc_build_info", "The version of jsonrpcc.", "fact", ("version",)
+)
+_VERSION: str = ffi.string(lib.jsonrpcc_version()).decode()
+
+
+# Held while metrics are written, and by whoever forks: no lock of prometheus_client's
+# may be held in a child by a thread that is not there.
+_lock = threading.RLock()
+
+
+# ---- read when scraped -------------------------------------------------------------
+
+
+class _Families(_Protocol):
+    """The clients of a registry, as one collector: each metric has one family."""
+
+    def __init__(self) -> None:
+        self.collectors: list[Collector] = []
+
+    def describe(self) -> Iterator[Family]:
+        """Yield what names there are, which no other collector may use."""
+        return self._families(Numbers())
+
+    def collect(self) -> Iterator[Family]:
+        numbers = Numbers()
+        for collector in [*self.collectors]:
+            client = collector.client()
+            if client is None:
+                collector.close()
+                continue
+            stats, servers = client.stats(), client.servers()
+            numbers.add(client.name or "", stats, servers, is_gone=False)
+        return self._families(numbers)
+
+    @staticmethod
+    def _families(numbers: Numbers) -> Iterator[Family]:
+        families: dict[Metric, Any] = {}
+        for metric in (_BUILD_INFO, *METRICS):
+            cls = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            families[metric] = cls(metric.name, metric.text, labels=metric.labels)
+        families[_BUILD_INFO].add_metric([_VERSION], 1)
+        for (metric, labels), value in numbers.values.items():
+            families[metric].add_metric(labels, value)
+        yield from families.values()
+        histogram = HistogramMetricFamily(
+            DURATION.name, DURATION.text, labels=DURATION.labels
+        )
+        for client, (counts, seconds) in numbers.durations.items():
+            buckets, seen = [], 0
+            for bound, count in zip(BOUNDS, counts, strict=True):
+                seen += count
+                buckets.append(("+Inf" if bound == math.inf else str(bound), seen))
+            histogram.add_metric([client], buckets, seconds)
+        yield histogram
+
+
+_families: weakref.WeakKeyDictionary[CollectorRegistry, _Families] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+class Collector:
+    """
+    Shows a client in a registry, where it registers itself.
+
+    It is read when the registry is scraped, and costs nothing in between.  Any
+    number of clients may be shown in a registry; those with the same name, or none,
+    are added up.  A client that is closed shows what it counted, and one that is
+    garbage is not shown any more: this keeps no client.
+
+    Any thread may use it.  Not for prometheus_client's multiprocess mode.
+    """
+
+    def __init__(
+        self,
+        client: Client | AsyncClient,
+        *,
+        registry: CollectorRegistry = REGISTRY,
+    ) -> None:
+        handle_of(client)  # or it is none
+        self.client = weakref.ref(client)
+        with _lock:
+            shared = _families.get(registry)
+            if shared is None:
+                shared = _Families()
+                registry.register(shared)
+                _families[registry] = shared
+            self._shared = shared
+            shared.collectors.append(self)
+
+    def close(self) -> None:
+        """Show the client no more.  May be repeated."""
+        with _lock:
+            if self in self._shared.collectors:
+                self._shared.collectors.remove(self)
+
+
+# ---- added to metrics --------------------------------------------------------------
+
+
+class _Histogram(prometheus_client.Histogram):
+    """A histogram that can be told of many observations at once."""
+
+    def add(self, counts: list[int], seconds: float) -> None:
+        """Observe so many in each bucket, which took so long together."""
+        for bucket, count in zip(self._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)
+        self._sum.inc(seconds)
+
+
+class _Metrics:
+    """The metrics of this process that publishers add to; made when one needs them."""
+
+    def __init__(self) -> None:
+        self._made: dict[Metric, Any] = {}
+        self._children: dict[Key, Any] = {}  # labels() takes longer than all the rest
+
+    def child(self, metric: Metric, labels: tuple[str, ...]) -> Any:
+        child = self._children.get((metric, labels))
+        if child is None:
+            if metric not in self._made:
+                self._made[metric] = self._make(metric)
+            child = self._children[metric, labels] = self._made[metric].labels(*labels)
+        return child
+
+    @staticmethod
+    def _make(metric: Metric) -> Any:
+        names = metric.name, metric.text, metric.labels
+        if metric is DURATION:
+            return _Histogram(*names, buckets=BOUNDS)
+        if metric.kind == "counter":
+            return prometheus_client.Counter(*names)
+        if metric.kind == "gauge":
+            return prometheus_client.Gauge(*names, multiprocess_mode="livesum")
+        return prometheus_client.Gauge(*names, multiprocess_mode="livemax")
+
+
+_metrics = _Metrics()
+_publishers: list[Publisher] = []
+
+
+class Publisher:
+    """
+    Adds what a client counts to ordinary metrics, in the default registry.
+
+    So they work in prometheus_client's multiprocess mode: servers that fork their
+    workers, as gunicorn.  A daemon thread adds the differences every *every*
+    seconds, the last ones when the client is garbage, when this is closed, and when
+    the process ends, unless by a signal or `os._exit`: then up to *every* seconds
+    are lost, if nobody calls `publish` before.
+
+    It may be made before the process forks: each child goes on with a thread of its
+    own, and counts from its own first call.  It stays until one of these ends even
+    if nobody keeps it, and it does not keep its client.
+
+    Any thread may use it.
+
+    Raises:
+        TypeError, ValueError: *every* is no positive number of seconds.
+    """
+
+    def __init__(self, client: Client | AsyncClient, *, every: float = 5.0) -> None:
+        milliseconds("every", every)
+        self._handle = handle_of(client)
+        self._client = weakref.ref(client)
+        self._name = client.name or ""
+        self._every = every
+        self._log = Log()
+        with _lock:
+            self._begin()
+            _publishers.append(self)
+
+    def publish(self) -> None:
+        """
+        Add now what is new.
+
+        Raises:
+            OSError: The files of the multiprocess mode cannot be written.
+        """
+        with _lock:
+            if self in _publishers:
+                self._publish(is_last=False)
+
+    def close(self) -> None:
+        """
+        Add what is new, have the gauges add nothing, and end.  May be repeated.
+
+        Raises as `publish` does.
+        """
+        with _lock:
+            if self in _publishers:
+                _publishers.remove(self)
+                self._stop.set()
+                self._publish(is_last=True)
+                self._handle = None
+
+    # ---- with the lock held -----------------------------------------------------
+
+    def _begin(self) -> None:
+        """Begin in this process: nothing of it has been told."""
+        self._pid = os.getpid()
+        self._told: dict[Key, float] = {}
+        self._told_durations = [0] * len(BOUNDS), 0.0
+        self._stop = threading.Event()
+        threading.Thread(
+            target=self._run, args=[self._stop], name="jsonrpcc publisher", daemon=True
+        ).start()
+
+    def _publish(self, *, is_last: bool) -> None:
+        client = self._client()
+        if lib.jsonrpcc_client_is_foreign(self._handle):
+            return  # a child that has not used it; to read it would be to connect
+        if client is None:
+            stats, servers = read_stats(self._handle), read_servers(self._handle)
+        else:
+            stats, servers = client.stats(), client.servers()
+        numbers = Numbers()
+        numbers.add(self._name, stats, servers, is_gone=is_last or client is None)
+        _metrics.child(_BUILD_INFO, (_VERSION,)).set(1)
+        for (metric, labels), value in numbers.values.items():
+            child = _metrics.child(metric, labels)
+            if metric.kind == "fact":
+                child.set(value)
+                continue
+            difference = value - self._told.get((metric, labels), 0)
+            self._told[metric, labels] = value
+            if difference:
+                child.inc(difference)
+        counts, seconds = numbers.durations[self._name]
+        old_counts, old_seconds = self._told_durations
+        self._told_durations = counts, seconds
+        _metrics.child(DURATION, (self._name,)).add(
+            [new - old for new, old in zip(counts, old_counts, strict=True)],
+            seconds - old_seconds,
+        )
+
+    # ---- the thread -----------------------------------------------------------
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(self._every):
+            try:
+                if self._client() is None:
+                    self.close()
+                else:
+                    self.publish()
+            except Exception as error:  # of the disk, or of prometheus_client
+                kind = "publish"
+                self._log.write(
+                    logging.ERROR, kind, "metrics could not be published", error=error
+                )
+
+
+# ---- the end, and forks ------------------------------------------------------------
+
+
+def _close_all() -> None:
+    for publisher in [*_publishers]:
+        publisher.close()
+
+
+def _after_fork() -> None:
+    try:
+        for publisher in _publishers:
+            publisher._begin()  # noqa: SLF001
+    finally:
+        _lock.release()
+
+
+at_end.append(_close_all)
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork
+)

@@ -1,0 +1,109 @@
+"""The publisher in several processes: they add up to what the server counted."""
+
+import contextlib
+import struct
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from children import NO_GUNICORN, run_program
+from history import until
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+from workers import WORKERS, get, gunicorn
+
+from jsonrpcc.testing import Error, Server
+
+
+def fail():
+    raise Error(-32000, "it failed")
+
+
+METHODS = {"first": lambda value: value, "fail": fail, "note": lambda: None}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The directory of the multiprocess mode."""
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    return folder
+
+
+def published(folder):
+    """All processes' samples, added up; none while one is making its file."""
+    registry = CollectorRegistry()
+    with contextlib.suppress(struct.error):
+        MultiProcessCollector(registry, path=str(folder))
+        return {
+            (sample.name, sample.labels.get("outcome") or sample.labels.get("le")):
+            sample.value for family in registry.collect() for sample in family.samples
+        }  # fmt: skip
+    return {}
+
+
+def counted(server):
+    """What the metrics have to be."""
+    asked = Counter(request.method for request in server.requests)
+    answers = asked["first"] + asked["fail"]
+    return {
+        ("jsonrpcc_calls_total", "ok"): asked["first"] + asked["note"],
+        ("jsonrpcc_calls_total", "remote_errors"): asked["fail"],
+        ("jsonrpcc_calls_total", "closed"): 0,
+        ("jsonrpcc_calls_total", "timeouts"): 0,
+        ("jsonrpcc_call_duration_seconds_count", None): answers,
+        ("jsonrpcc_call_duration_seconds_bucket", "+Inf"): answers,
+        ("jsonrpcc_attempts_total", None): sum(asked.values()),
+        ("jsonrpcc_server_connects_total", None): server.accepted,
+    }
+
+
+def is_right(server, found):
+    return counted(server).items() <= found.items()
+
+
+@NO_GUNICORN
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
+@pytest.mark.parametrize("every", [0.02, 3600], ids=["often", "at the end"])
+def test_recycled_workers_add_up(tmp_path, folder, preload, every):
+    path, log = tmp_path / "sock", tmp_path / "log"
+    config = tmp_path / "gunicorn.conf.py"
+    config.write_text(
+        "from prometheus_client.multiprocess import mark_process_dead\n\n\n"
+        "def child_exit(server, worker):\n"
+        "    mark_process_dead(worker.pid)\n"
+    )
+    options = [f"--config={config}", "--max-requests=8", "--max-requests-jitter=8"]
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "EVERY": str(every)}
+    with Server(METHODS) as server:
+        with gunicorn(
+            server, path, log, *options, *preload, app="wsgi_publishing", **environment
+        ):
+            with ThreadPoolExecutor(8) as pool:
+                pids = set(pool.map(get, [path] * 80))
+            assert len(pids) > WORKERS
+            if every < 1:  # without waiting for the end
+                until(lambda: is_right(server, published(folder)))
+                # Of preloaded ones, only those that have used theirs; and the master.
+                clients = range(1, WORKERS + 2) if preload else [WORKERS]
+                until(
+                    lambda: published(folder).get(("jsonrpcc_clients", None)) in clients
+                )
+        found = published(folder)
+        assert counted(server) == {key: found.get(key) for key in counted(server)}
+        # Nobody is there any more.
+        for name in ("clients", "in_flight", "server_up", "queued_bytes"):
+            assert found.get((f"jsonrpcc_{name}", None), 0) == 0
+
+
+@pytest.mark.parametrize("children", [20, pytest.param(2000, marks=pytest.mark.slow)])
+def test_forks_do_not_hang_and_add_up(folder, children):
+    """Whatever the publisher's thread is doing, and holding, when it happens."""
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    with Server(METHODS) as server:
+        ended = run_program("publishing.py", server.address, children, env=environment)
+        assert ended.report() == {"children": children}
+        found = published(folder)
+        assert counted(server) == {key: found.get(key) for key in counted(server)}
+        # One that does not use the client does not connect for the metrics' sake.
+        assert server.accepted == 1 + children - len(range(0, children, 3))

@@ -1,0 +1,25 @@
+"""A WSGI application whose workers publish what their client counts."""
+
+import json
+import os
+
+from jsonrpcc import Client, RemoteError
+from jsonrpcc.prometheus import Publisher
+
+client = Client(os.environ["JSONRPC_SERVER"], timeout=10, name="app")
+Publisher(client, every=float(os.environ["EVERY"]))
+assert client.call("first", [1]) == 1
+
+
+def application(environ, start_response):
+    """Make calls that end differently; the last is on its way when we answer."""
+    right = [client.call("first", [n]) for n in range(5)] == [*range(5)]
+    try:
+        client.call("fail")
+    except RemoteError:
+        client.notification("note")
+    else:
+        right = False
+    body = json.dumps({"pid": os.getpid(), "right": right}).encode()
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [body]
