@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import concurrent.futures
 import time
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from jsonrpcc._options import OptionArgs
 
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
-_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+# By id.  Not a WeakSet: that can not be copied while other threads add to it.
+_clients: weakref.WeakValueDictionary[int, Client] = weakref.WeakValueDictionary()
 
 at_end: list[Callable[[], object]] = []
 """Called at exit when all clients are closed, and have counted their last calls."""
@@ -122,11 +124,10 @@ class Client(_Methods, Base):
         try:
             self._open()
         except BaseException:
+            self._closed = True
             self._session.close(SLICE_MS)
             raise
-        # Garbage must not join a thread: the dispatcher ends by itself.
-        weakref.finalize(self, self._session.close, 0).atexit = False
-        _clients.add(self)
+        _clients[id(self)] = self
 
     @property
     def _dispatcher(self) -> Dispatcher | None:
@@ -293,11 +294,26 @@ class Client(_Methods, Base):
         if dispatcher is not None and not dispatcher.worker.is_current():
             dispatcher.await_end(max(0.0, deadline - time.monotonic()))
 
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        # Not if __init__() has failed, nor at exit, which closes all: that is said.
+        if self._closed or "_session" not in vars(self):
+            return
+        # Garbage must not join a thread: the dispatcher ends by itself.
+        self._session.close(0)
+        if self._dispatcher is not None:  # a forked child leaves it to its parent
+            _warn(f"unclosed {self!r}", ResourceWarning, source=self)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _living() -> list[Client]:
+    """Return all clients, whatever other threads make or drop meanwhile."""
+    references = _clients.valuerefs()
+    return [client for each in references if (client := each()) is not None]
 
 
 def _close_all() -> None:
@@ -306,7 +322,7 @@ def _close_all() -> None:
 
     All are told first, so that they take their time together.
     """
-    clients = list(_clients)
+    clients = _living()
     for client in clients:
         client._close_soon()  # noqa: SLF001
     deadline = time.monotonic() + _EXIT_LIMIT

@@ -2,13 +2,16 @@
 
 import gc
 import os
+import subprocess
+import sys
+import threading
 import weakref
 
 import pytest
 from helpers import descriptors, in_threads, rss, threads
 from history import LIMIT, METHODS, History, until, wait_for_state
 
-from jsonrpcc import Client, ClientClosed
+from jsonrpcc import Client, ClientClosed, _client
 from jsonrpcc.testing import Drop, Server
 
 
@@ -42,6 +45,68 @@ def test_a_dropped_client_ends_its_calls_threads_and_descriptors():
         gc.collect()
         settled(threads, before[0])
         settled(descriptors, before[1])
+
+
+@pytest.mark.parametrize("uses", [0, 1])
+def test_a_forgotten_client_warns(uses):
+    with Server(METHODS) as server:
+        client = Client(server.address)
+        for _ in range(uses):
+            client.call("echo", [1])
+        with pytest.warns(ResourceWarning, match="unclosed <Client"):
+            del client
+        server.wait_for_connections(0)
+
+
+@pytest.mark.filterwarnings("error:unclosed <Client:ResourceWarning")
+def test_a_client_that_was_closed_or_never_made_does_not_warn():
+    with pytest.raises(ValueError, match="servers"):
+        Client("")
+    with Client("127.0.0.1:1") as client:
+        pass
+    del client
+    gc.collect()
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_an_exit_closes_clients_and_warns_of_none(forgets):
+    code = """if True:
+        import sys, jsonrpcc
+        client = jsonrpcc.Client("127.0.0.1:1")
+        if "True" in sys.argv:
+            del client
+    """
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", code]
+    ended = subprocess.run(
+        [*command, str(forgets)], capture_output=True, text=True, check=True
+    )
+    assert ("unclosed <Client" in ended.stderr) == forgets
+    assert ended.stderr.count("ResourceWarning: unclosed") == forgets
+
+
+def test_clients_are_listed_while_others_come_and_go():
+    """As an exit does; it raised, for the set had changed meanwhile."""
+
+    class Another:
+        def __init__(self):
+            _client._clients[id(self)] = self
+
+    def come_and_go():
+        while not stop.is_set():
+            [Another() for _ in range(20)]
+
+    stop, interval = threading.Event(), sys.getswitchinterval()
+    thread = threading.Thread(target=come_and_go)
+    with Client("127.0.0.1:1") as client:
+        thread.start()
+        try:
+            sys.setswitchinterval(1e-6)
+            for _ in range(2000):
+                assert client in _client._living()
+        finally:
+            sys.setswitchinterval(interval)
+            stop.set()
+            thread.join(LIMIT)
 
 
 def test_a_client_dropped_by_its_own_callback():

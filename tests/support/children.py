@@ -17,6 +17,7 @@ from time_limits import ASAN, PATIENCE, TSAN
 SUPPORT = Path(__file__).parent
 PROGRAMS = SUPPORT.parent / "programs"
 CHILD_LIMIT = 30.0 * PATIENCE
+FORGOTTEN = "ignore:unclosed <Client:ResourceWarning"  # many are, on purpose
 
 # TSan puts a signal off until its thread does what TSan knows to block.  ASan's
 # malloc() keeps a lock that another thread held at a fork: the child waits for ever.
@@ -52,7 +53,7 @@ def start_program(name, *args, env=(), before=(), **options):
 
     By faulthandler a crash, and SIGABRT, say where all its threads were.
     """
-    python = [sys.executable, "-X", "faulthandler", "-W", "error"]
+    python = [sys.executable, "-X", "faulthandler", "-W", "error", "-W", FORGOTTEN]
     return subprocess.Popen(
         [*before, *python, PROGRAMS / name, *map(str, args)],
         stdout=subprocess.PIPE,
