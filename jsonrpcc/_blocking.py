@@ -27,7 +27,6 @@ def blocking_for(session: Session) -> Blocking:
         codec=session.codec,
         make=waiting.make,
         fail=waiting.error,
-        read=session.texts.call,
         refuse=refusal,
         timeout_ms=session.timeout_ms,
     )

@@ -7,15 +7,15 @@ import concurrent.futures
 import time
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from jsonrpcc._base import Base
 from jsonrpcc._blocking import blocking_for
 from jsonrpcc._dispatcher import Dispatcher, settle
 from jsonrpcc._errors import JsonRpcError
 from jsonrpcc._map import Bulk
-from jsonrpcc._options import milliseconds
-from jsonrpcc._params import option_flags
+from jsonrpcc._params import call_options
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event
 from jsonrpcc._speedups import SLICE_MS, Call, Ordered, assign
@@ -26,12 +26,25 @@ if TYPE_CHECKING:
 
     from jsonrpcc._options import OptionArgs
 
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
 # By id.  Not a WeakSet: that can not be copied while other threads add to it.
 _clients: weakref.WeakValueDictionary[int, Client] = weakref.WeakValueDictionary()
 
 at_end: list[Callable[[], object]] = []
 """Called at exit when all clients are closed, and have counted their last calls."""
+
+
+def _in_c(function: _F) -> _F:
+    """
+    Make a method in C, to everybody who looks the function.
+
+    C code reads the usual arguments and submits them.  Of others the function
+    makes what C code submits; no Python code runs between that and acceptance.
+    """
+    method: Any = _Methods._method(function, MethodType)  # noqa: SLF001
+    return cast("_F", method)
 
 
 class _Future(concurrent.futures.Future[Any]):
@@ -154,6 +167,101 @@ class Client(_Methods, Base):
         self._bind(dispatcher.calls, blocking_for(self._session))
         return dispatcher
 
+    @_in_c
+    def request(
+        self,
+        method: str,
+        params: Any = None,
+        on_result: Callable[[Any], object] | None = None,
+        on_error: Callable[[Any], object] | None = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+        block: bool = True,
+    ) -> Call:
+        """
+        Call *method*; run exactly one of *on_result(result)* and *on_error(error)*.
+
+        *params* is a dict, list or tuple, the JSON text of an array or object
+        (single quotes allowed), or None for no params.  *timeout* covers
+        everything from now on; None means the client's.  *idempotent* calls may
+        be sent again when a connection breaks.  *wait_for_ready* waits for a
+        server until the deadline instead of failing when all are known to be
+        down.  When the client's bounds are reached, the caller waits, up to
+        *timeout*; with ``block=False``, and in callbacks, it does not.
+
+        Without *on_error*, errors are logged.
+
+        Raises:
+            QueueFull: A bound is reached.  No callback will run.
+            ClientClosed: The client is closed.  No callback will run.
+            TypeError, ValueError: An argument is wrong; the text says which and
+                where.
+        """
+        options = call_options(
+            timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
+        )
+        return self._session.texts.prepare(  # type: ignore[return-value]  # for C
+            method,
+            params,
+            options,
+            block=block,
+            on_result=on_result,
+            on_error=on_error,
+        )
+
+    @_in_c
+    def notification(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,
+        wait_for_ready: bool = False,
+        block: bool = True,
+    ) -> None:
+        """
+        Send a notification; return as soon as it is queued.
+
+        There is no answer and no error: a notification that cannot be handed to
+        a server within *timeout* is dropped, and counted in `stats()`.
+
+        Raises as `request` does.
+        """
+        options = call_options(timeout, wait_for_ready=wait_for_ready)
+        return self._session.texts.prepare(  # type: ignore[return-value]  # for C
+            method, params, options, block=block
+        )
+
+    @_in_c
+    def call(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+    ) -> Any:
+        """
+        Call *method* and wait: return the result or raise the error.
+
+        Ctrl-C is seen within 0.2 s; the call is then abandoned.
+
+        Raises:
+            RemoteError: The server answered with an error.
+            RequestTimeout: No answer came before the deadline.
+            ServerFailure: No server can be reached.
+            ConnectionLost: The connection broke after the request was sent.
+            InvalidResponse: The answer breaks JSON-RPC 2.0 or a limit.
+            QueueFull, ClientClosed, TypeError, ValueError: As `request`.
+        """
+        options = call_options(
+            timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
+        )
+        return self._session.texts.prepare(method, params, options)
+
     def submit(
         self,
         method: str,
@@ -215,14 +323,14 @@ class Client(_Methods, Base):
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             msg = f"window must be a positive integer, not {window!r}"
             raise ValueError(msg)
-        flags = option_flags(idempotent, wait_for_ready)
-        ms = 0 if timeout is None else milliseconds("timeout", timeout)
+        options = call_options(
+            timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
+        )
         bulk = Bulk(
             self._session,
             method,
             iter(params),
-            ms=ms,
-            flags=flags,
+            options=options,
             window=window,
             keep=self,
         )

@@ -16,6 +16,7 @@ from jsonrpcc._speedups import SLICE_MS, take
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jsonrpcc._params import CallOptions
     from jsonrpcc._session import Session
     from jsonrpcc._speedups import Ordered
 
@@ -57,8 +58,7 @@ class Bulk:
         method: str,
         params: Iterator[Any],
         *,
-        ms: int,
-        flags: int,
+        options: CallOptions,
         window: int,
         keep: object,
     ) -> None:
@@ -69,8 +69,7 @@ class Bulk:
         self._name = session.texts.method(method)
         self._params: Iterator[Any] | None = params
         self._is_at_hand = type(params) in _AT_HAND
-        self._ms = ms
-        self._flags = flags
+        self._ms, self._flags = options
         self._window = window
         # One half of the window is answered while the other is used up.
         self._half = min(CHUNK, (window + 1) // 2)

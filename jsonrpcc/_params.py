@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jsonrpcc._codec import check_finite, nesting_fault
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._options import milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jsonrpcc._codec import Codec
-
-    _F = TypeVar("_F", bound=Callable[..., Any])
 
 Prepared = tuple[str, "bytes | None", int, int, bool, Any, Any]
 """
@@ -28,31 +24,34 @@ _CONTAINERS = (dict, list, tuple)
 _MOST_METHODS = 1024  # are remembered: a bound, whatever callers do
 
 
-def option_flags(idempotent: bool, wait_for_ready: bool) -> int:
-    """Return the flags of a call for two of its options."""
+class CallOptions(NamedTuple):
+    """The options of a call as the core has them, in one value."""
+
+    ms: int = 0  # the client's
+    flags: int = 0
+
+
+def call_options(
+    timeout: Any, *, idempotent: bool = False, wait_for_ready: bool = False
+) -> CallOptions:
+    """
+    Return the options of a call as one value.
+
+    Raises:
+        TypeError, ValueError: As `milliseconds`.
+    """
+    ms = 0 if timeout is None else milliseconds("timeout", timeout)
     flags = IDEMPOTENT if idempotent else 0
-    return flags | (WAIT_FOR_READY if wait_for_ready else 0)
-
-
-def _stands_for(method: str) -> Callable[[_F], _F]:
-    """Have errors of the arguments name the method that was called."""
-
-    def rename(function: _F) -> _F:
-        function.__qualname__ = method
-        return function
-
-    return rename
+    flags |= WAIT_FOR_READY if wait_for_ready else 0
+    return CallOptions(ms, flags)
 
 
 class Texts:
     """
-    Reads the arguments of calls that are not the usual ones, for one client.
-
-    `request`, `notification` and `call` have the signatures of the methods of
-    `Client`; *self* is in the place of the client.
+    Makes texts of the arguments of calls, for one client.
 
     Raises:
-        TypeError, ValueError: As `params`, `method` and `milliseconds`.
+        TypeError, ValueError: As `params` and `method`.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -60,64 +59,21 @@ class Texts:
         self._hides_nan = codec.hides_nan
         self._methods: dict[str, bytes] = {}
 
-    @_stands_for("Client.request")
-    def request(
-        self,
-        method: Any,
-        params: Any = None,
-        on_result: Any = None,
-        on_error: Any = None,
-        *,
-        timeout: Any = None,
-        idempotent: bool = False,
-        wait_for_ready: bool = False,
-        block: bool = True,
-    ) -> Prepared:
-        """Read the arguments of `Client.request`."""
-        read = self.awaited(method, params, timeout, wait_for_ready, idempotent)
-        return (*read[:4], bool(block), on_result, on_error)
-
-    @_stands_for("Client.notification")
-    def notification(
-        self,
-        method: Any,
-        params: Any = None,
-        *,
-        timeout: Any = None,
-        wait_for_ready: bool = False,
-        block: bool = True,
-    ) -> Prepared:
-        """Read the arguments of `Client.notification`."""
-        read = self.awaited(method, params, timeout, wait_for_ready)
-        return (*read[:4], bool(block), None, None)
-
-    @_stands_for("Client.call")
-    def call(
-        self,
-        method: Any,
-        params: Any = None,
-        *,
-        timeout: Any = None,
-        idempotent: bool = False,
-        wait_for_ready: bool = False,
-    ) -> Prepared:
-        """Read the arguments of `Client.call`."""
-        return self.awaited(method, params, timeout, wait_for_ready, idempotent)
-
-    def awaited(
+    def prepare(
         self,
         method: Any,
         params: Any,
-        timeout: Any,
-        wait_for_ready: bool,
-        idempotent: bool = False,
+        options: CallOptions,
+        *,
+        block: Any = True,
+        on_result: Any = None,
+        on_error: Any = None,
     ) -> Prepared:
-        """Read the arguments of the methods of `AsyncClient`."""
+        """Make of a call's arguments what _speedups submits."""
         text, flags = self.params(params)
         self.method(method)
-        ms = 0 if timeout is None else milliseconds("timeout", timeout)
-        flags |= option_flags(idempotent, wait_for_ready)
-        return method, text, ms, flags, True, None, None
+        flags |= options.flags
+        return method, text, options.ms, flags, bool(block), on_result, on_error
 
     def method(self, method: Any) -> bytes:
         """

@@ -37,7 +37,6 @@ class Blocking:
         codec: Codec,
         make: Callable[[], tuple[int, Any]],
         fail: Callable[[int, str], Exception],
-        read: Callable[..., Prepared],
         refuse: Callable[..., Exception],
         timeout_ms: int,
     ) -> None: ...
@@ -52,8 +51,6 @@ class Callbacks:
         keep: Any,
         codec: Codec,
         report: Callable[[str, BaseException], object],
-        read_request: Callable[..., Prepared],
-        read_notification: Callable[..., Prepared],
         timeout_ms: int,
         refuse: Callable[..., Exception],
         call: type[Call],
@@ -65,37 +62,12 @@ class Callbacks:
     def adopt(self) -> None: ...
     def deliver(self, completions: int, /) -> bool: ...
 
+@final
+class Method: ...
+
 class Client:
-    def request(
-        self,
-        method: str,
-        params: Any = None,
-        on_result: Callable[[Any], object] | None = None,
-        on_error: Callable[[Any], object] | None = None,
-        *,
-        timeout: float | None = None,
-        idempotent: bool = False,
-        wait_for_ready: bool = False,
-        block: bool = True,
-    ) -> Call: ...
-    def notification(
-        self,
-        method: str,
-        params: Any = None,
-        *,
-        timeout: float | None = None,
-        wait_for_ready: bool = False,
-        block: bool = True,
-    ) -> None: ...
-    def call(
-        self,
-        method: str,
-        params: Any = None,
-        *,
-        timeout: float | None = None,
-        idempotent: bool = False,
-        wait_for_ready: bool = False,
-    ) -> Any: ...
+    @classmethod
+    def _method(cls, function: Callable[..., Any], bound_type: type, /) -> Method: ...
     def _bind(
         self, callbacks: Callbacks | None, blocking: Blocking | None, /
     ) -> None: ...
@@ -114,16 +86,9 @@ class Pending(Coroutine[Any, Any, Any]):
     def future(self) -> asyncio.Future[Any]: ...
 
 class AsyncClient:
+    @classmethod
+    def _method(cls, function: Callable[..., Any], bound_type: type, /) -> Method: ...
     def _bind(self, futures: Futures | None, /) -> None: ...
-
-class Method:
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        bound_type: type,
-        client_type: type[AsyncClient],
-        /,
-    ) -> None: ...
 
 class Futures:
     def __init__(
@@ -136,29 +101,15 @@ class Futures:
         handle: Any,
         codec: Codec,
         refuse: Callable[..., Exception],
-        read: Callable[..., Prepared],
         rest: Callable[[], bool],
         loop: asyncio.AbstractEventLoop,
         when_room: Callable[[Any], Coroutine[Any, Any, Any]],
         get_running_loop: Callable[[], asyncio.AbstractEventLoop],
         pending: type[Pending],
     ) -> None: ...
-    def call(
-        self,
-        method: str,
-        params: Any,
-        timeout: float | None,
-        wait_for_ready: bool,
-        idempotent: bool,
-        /,
-    ) -> Pending: ...
+    def call(self, prepared: Prepared, /) -> Pending: ...
     def notification(
-        self,
-        method: str,
-        params: Any,
-        timeout: float | None,
-        wait_for_ready: bool,
-        /,
+        self, prepared: Prepared, /
     ) -> Coroutine[Any, Any, Any] | None: ...
     def again(self, call: Any, ms: int, /) -> bool: ...
     def get(self, token: int, /) -> tuple[asyncio.Future[Any], str] | None: ...

@@ -29,8 +29,6 @@ def callbacks_for(session: Session, queue: Any, report: Any) -> Callbacks:
         keep=queue,
         codec=session.codec,
         report=report,
-        read_request=session.texts.request,
-        read_notification=session.texts.notification,
         timeout_ms=session.timeout_ms,
         refuse=refusal,
         call=Call,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 from jsonrpcc._base import Base
 from jsonrpcc._channel import LATER, SOON, Channel
 from jsonrpcc._errors import ClientClosed
+from jsonrpcc._params import call_options
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event, refusal
-from jsonrpcc._speedups import SLICE_MS, Futures, Method, Pending
+from jsonrpcc._speedups import SLICE_MS, Futures, Pending
 from jsonrpcc._speedups import AsyncClient as _Methods
 from jsonrpcc._submit import address
 
@@ -27,7 +28,7 @@ _F = TypeVar("_F", bound="Callable[..., Any]")
 
 def _in_c(function: _F) -> _F:
     """Make a method of *function* that does the same in C, for usual arguments."""
-    method: Any = Method(function, MethodType, _Methods)
+    method: Any = _Methods._method(function, MethodType)  # noqa: SLF001
     return cast("_F", method)
 
 
@@ -103,7 +104,6 @@ class AsyncClient(_Methods, Base):
             handle=session.handle,
             codec=session.codec,
             refuse=refusal,
-            read=session.texts.awaited,
             rest=channel.deliver_rest,
             loop=loop,
             when_room=channel.when_room,
@@ -147,7 +147,10 @@ class AsyncClient(_Methods, Base):
             RuntimeError: The client belongs to another event loop.
         """
         call = self._open(method).call
-        return await call(method, params, timeout, wait_for_ready, idempotent)
+        options = call_options(
+            timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
+        )
+        return await call(self._session.texts.prepare(method, params, options))
 
     async def notification(
         self,
@@ -163,7 +166,9 @@ class AsyncClient(_Methods, Base):
         It waits only when the client's bounds are reached.  Arguments and errors
         are those of `jsonrpcc.Client.notification`.
         """
-        room = self._open(method).notification(method, params, timeout, wait_for_ready)
+        notification = self._open(method).notification
+        options = call_options(timeout, wait_for_ready=wait_for_ready)
+        room = notification(self._session.texts.prepare(method, params, options))
         if room is not None:
             await room
 

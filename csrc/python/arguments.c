@@ -6,7 +6,21 @@
 #include <math.h>
 #include <string.h>
 
-struct spd_names spd_names;
+/* The keywords of a call, interned: callers' names are the same objects. */
+static PyObject *params_, *on_result_, *on_error_, *timeout_, *block_;
+
+/* The options of a call that are flags. */
+static struct {
+    const char *text;
+    uint32_t flag;
+    bool of_notifications; /* too */
+    PyObject *name;
+} options[] = {
+    {"idempotent", JSONRPCC_IDEMPOTENT, false, NULL},
+    {"wait_for_ready", JSONRPCC_WAIT_FOR_READY, true, NULL},
+};
+
+enum { OPTIONS = sizeof options / sizeof options[0] };
 
 static bool intern(PyObject **name, const char *text)
 {
@@ -14,15 +28,14 @@ static bool intern(PyObject **name, const char *text)
     return *name != NULL;
 }
 
-bool spd_names_init(void)
+bool spd_keywords_init(void)
 {
-    return intern(&spd_names.params, "params") &&
-           intern(&spd_names.on_result, "on_result") &&
-           intern(&spd_names.on_error, "on_error") &&
-           intern(&spd_names.timeout, "timeout") &&
-           intern(&spd_names.idempotent, "idempotent") &&
-           intern(&spd_names.wait_for_ready, "wait_for_ready") &&
-           intern(&spd_names.block, "block");
+    for (int i = 0; i < OPTIONS; i++)
+        if (!intern(&options[i].name, options[i].text))
+            return false;
+    return intern(&params_, "params") && intern(&on_result_, "on_result") &&
+           intern(&on_error_, "on_error") && intern(&timeout_, "timeout") &&
+           intern(&block_, "block");
 }
 
 /* A bool as a flag.  False: it is something else that Python takes for one. */
@@ -59,23 +72,21 @@ static bool read_method(struct spd_arguments *a, PyObject *method)
 static bool read_keyword(struct spd_arguments *a, const struct spd_style *style,
                          PyObject *name, PyObject *value)
 {
-    if (name == spd_names.timeout)
+    if (name == timeout_)
         return read_timeout(value, &a->timeout_ms);
-    if (name == spd_names.idempotent)
-        return (style->flags & JSONRPCC_IDEMPOTENT) != 0 &&
-               read_flag(value, JSONRPCC_IDEMPOTENT, &a->flags);
-    if (name == spd_names.wait_for_ready)
-        return read_flag(value, JSONRPCC_WAIT_FOR_READY, &a->flags);
-    if (name == spd_names.block && style->block) {
+    for (int i = 0; i < OPTIONS; i++)
+        if (name == options[i].name)
+            return (options[i].of_notifications || !style->notification) &&
+                   read_flag(value, options[i].flag, &a->flags);
+    if (name == block_ && style->block) {
         a->block = value == Py_True;
         return value == Py_True || value == Py_False;
     }
-    if (name == spd_names.on_result && style->callbacks && a->on_result == NULL)
+    if (name == on_result_ && style->callbacks && a->on_result == NULL)
         a->on_result = value;
-    else if (name == spd_names.on_error && style->callbacks &&
-             a->on_error == NULL)
+    else if (name == on_error_ && style->callbacks && a->on_error == NULL)
         a->on_error = value;
-    else if (name == spd_names.params && a->params == NULL)
+    else if (name == params_ && a->params == NULL)
         a->params = value;
     else
         return false;
@@ -161,7 +172,7 @@ bool spd_read(struct spd_arguments *a, const struct spd_style *style,
               const struct spd_codec *codec, PyObject *read,
               PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
 {
-    return spd_read_usual(a, style, codec, args, n, kwnames) ||
+    return spd_read_usual(a, style, codec, args + 1, n - 1, kwnames) ||
            (!PyErr_Occurred() &&
             spd_read_prepared(a, spd_call_with(read, args, n, kwnames)));
 }

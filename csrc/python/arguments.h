@@ -6,18 +6,10 @@
 
 #include "python/codec.h"
 
-/* The keywords of a call, interned: callers' names are the same objects. */
-struct spd_names {
-    PyObject *params, *on_result, *on_error, *timeout, *idempotent,
-        *wait_for_ready, *block;
-};
-
-extern struct spd_names spd_names;
-
 /* What a style of call takes. */
 struct spd_style {
-    Py_ssize_t most; /* positional arguments */
-    uint32_t flags;  /* that its options may set */
+    Py_ssize_t most;   /* positional arguments */
+    bool notification; /* not the options of calls that are answered */
     bool callbacks, block;
 };
 
@@ -34,21 +26,24 @@ struct spd_arguments {
     PyObject *owner; /* what Python code made of unusual ones, or NULL */
 };
 
-/* Intern the names.  False: an exception is set. */
-bool spd_names_init(void);
+/* Intern the keywords.  False: an exception is set. */
+bool spd_keywords_init(void);
 
 /* function(*args, **kwargs) for the arguments of a vectorcall. */
 PyObject *spd_call_with(PyObject *function, PyObject *const *args, Py_ssize_t n,
                         PyObject *kwnames);
 
-/* Read the arguments of a vectorcall, if they are usual: false if not, or if
- * an exception is set.  Or in any case: unusual ones are read by Python code,
- * read(*args, **kwargs), which returns or raises as jsonrpcc._params.Texts
- * tells.  False: an exception is set, and there is nothing to clear. */
+/* Read the arguments of a method, but for its object, if they are usual: false
+ * if not, or if an exception is set. */
 bool spd_read_usual(struct spd_arguments *arguments,
                     const struct spd_style *style,
                     const struct spd_codec *codec, PyObject *const *args,
                     Py_ssize_t n, PyObject *kwnames);
+
+/* Read the arguments of a method, its object first, in any case: unusual ones
+ * are read by Python code, read(*args, **kwargs), which returns what
+ * jsonrpcc._params.Texts.prepare() does, or raises.  False: an exception is
+ * set, and there is nothing to clear. */
 bool spd_read(struct spd_arguments *arguments, const struct spd_style *style,
               const struct spd_codec *codec, PyObject *read,
               PyObject *const *args, Py_ssize_t n, PyObject *kwnames);

@@ -18,7 +18,6 @@ struct blocking {
     PyObject *handle;   /* keeps client */
     PyObject *make;     /* () -> (address of a new sync, what keeps it) */
     PyObject *fail;     /* (address, method) -> the exception of its outcome */
-    PyObject *read;     /* as of spd_read() */
     PyObject *refuse;   /* as of spd_refuse() */
     int32_t timeout_ms; /* of calls that name none */
     PyObject *kept[KEPT]; /* pairs as of make() */
@@ -108,18 +107,15 @@ static PyObject *conclude(struct blocking *self, PyObject *pair,
     return NULL;
 }
 
-PyObject *spd_call(PyObject *object, PyObject *const *args, Py_ssize_t n,
-                   PyObject *kwnames)
+PyObject *spd_call(PyObject *object, PyObject *read, PyObject *const *args,
+                   Py_ssize_t n, PyObject *kwnames)
 {
-    static const struct spd_style style = {
-        .most = 2,
-        .flags = JSONRPCC_IDEMPOTENT | JSONRPCC_WAIT_FOR_READY,
-    };
+    static const struct spd_style style = {.most = 2};
     struct blocking *self = (struct blocking *)object;
     struct spd_arguments a;
     PyObject *result = NULL;
 
-    if (!spd_read(&a, &style, &self->codec, self->read, args, n, kwnames))
+    if (!spd_read(&a, &style, &self->codec, read, args, n, kwnames))
         return NULL;
     PyObject *pair = take(self);
     jsonrpcc_sync *sync =
@@ -143,26 +139,25 @@ PyObject *spd_call(PyObject *object, PyObject *const *args, Py_ssize_t n,
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"client", "handle", "codec",      "make", "fail",
-                            "read",   "refuse", "timeout_ms", NULL};
+    static char *names[] = {"client", "handle", "codec",      "make",
+                            "fail",   "refuse", "timeout_ms", NULL};
     struct blocking *self = (struct blocking *)object;
-    PyObject *client, *handle, *codec, *make, *fail, *read, *refuse;
+    PyObject *client, *handle, *codec, *make, *fail, *refuse;
     int timeout_ms;
 
     if (self->make != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$O!OOOOOOi", names, &PyLong_Type, &client, &handle,
-            &codec, &make, &fail, &read, &refuse, &timeout_ms) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!OOOOOi", names,
+                                     &PyLong_Type, &client, &handle, &codec,
+                                     &make, &fail, &refuse, &timeout_ms) ||
         !spd_codec_read(&self->codec, codec))
         return -1;
     self->client = PyLong_AsVoidPtr(client);
     self->handle = Py_NewRef(handle);
     self->make = Py_NewRef(make);
     self->fail = Py_NewRef(fail);
-    self->read = Py_NewRef(read);
     self->refuse = Py_NewRef(refuse);
     self->timeout_ms = timeout_ms;
     return 0;
@@ -170,8 +165,9 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 
 /* The handle is last: what was kept needs it. */
 static const size_t owned[] = {
-    offsetof(struct blocking, make),   offsetof(struct blocking, fail),
-    offsetof(struct blocking, read),   offsetof(struct blocking, refuse),
+    offsetof(struct blocking, make),
+    offsetof(struct blocking, fail),
+    offsetof(struct blocking, refuse),
     offsetof(struct blocking, handle),
 };
 

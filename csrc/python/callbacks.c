@@ -11,12 +11,10 @@
 
 struct callbacks {
     PyObject_HEAD struct spd_calls calls;
-    PyObject *call_type;         /* jsonrpcc.Call */
-    PyObject *report;            /* told (method, exception) of a callback */
-    PyObject *read_request;      /* as of spd_read() */
-    PyObject *read_notification; /* likewise */
-    int32_t timeout_ms;          /* of calls that name none */
-    unsigned long thread;        /* which runs the callbacks; 0: none yet */
+    PyObject *call_type;  /* jsonrpcc.Call */
+    PyObject *report;     /* told (method, exception) of a callback */
+    int32_t timeout_ms;   /* of calls that name none */
+    unsigned long thread; /* which runs the callbacks; 0: none yet */
 };
 
 /* ---- submitting ---- */
@@ -112,20 +110,18 @@ static bool accept(struct callbacks *self, struct spd_arguments *a,
     return true;
 }
 
-PyObject *spd_request(PyObject *object, PyObject *const *args, Py_ssize_t n,
-                      PyObject *kwnames)
+PyObject *spd_request(PyObject *object, PyObject *read, PyObject *const *args,
+                      Py_ssize_t n, PyObject *kwnames)
 {
     static const struct spd_style style = {
         .most = 4,
-        .flags = JSONRPCC_IDEMPOTENT | JSONRPCC_WAIT_FOR_READY,
         .callbacks = true,
         .block = true,
     };
     struct callbacks *self = (struct callbacks *)object;
     struct spd_arguments a;
 
-    if (!spd_read(&a, &style, &self->calls.codec, self->read_request, args, n,
-                  kwnames))
+    if (!spd_read(&a, &style, &self->calls.codec, read, args, n, kwnames))
         return NULL;
     PyObject *call = spd_call_new(self->call_type, self->calls.handle,
                                   self->calls.client, a.method);
@@ -135,19 +131,19 @@ PyObject *spd_request(PyObject *object, PyObject *const *args, Py_ssize_t n,
     return call;
 }
 
-PyObject *spd_notification(PyObject *object, PyObject *const *args,
-                           Py_ssize_t n, PyObject *kwnames)
+PyObject *spd_notification(PyObject *object, PyObject *read,
+                           PyObject *const *args, Py_ssize_t n,
+                           PyObject *kwnames)
 {
     static const struct spd_style style = {
         .most = 2,
-        .flags = JSONRPCC_WAIT_FOR_READY,
+        .notification = true,
         .block = true,
     };
     struct callbacks *self = (struct callbacks *)object;
     struct spd_arguments a;
 
-    if (!spd_read(&a, &style, &self->calls.codec, self->read_notification, args,
-                  n, kwnames))
+    if (!spd_read(&a, &style, &self->calls.codec, read, args, n, kwnames))
         return NULL;
     a.flags |= JSONRPCC_NOTIFICATION;
     bool accepted = accept(self, &a, NULL);
@@ -260,30 +256,26 @@ static PyObject *deliver(PyObject *object, PyObject *address)
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "client",     "queue",  "handle",       "keep",
-        "codec",      "report", "read_request", "read_notification",
-        "timeout_ms", "refuse", "call",         NULL};
+    static char *names[] = {"client", "queue",      "handle", "keep", "codec",
+                            "report", "timeout_ms", "refuse", "call", NULL};
     struct callbacks *self = (struct callbacks *)object;
     PyObject *client, *queue, *handle, *keep, *codec, *report;
-    PyObject *read_request, *read_notification, *refuse, *call_type;
+    PyObject *refuse, *call_type;
     int timeout_ms;
 
     if (self->call_type != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!OOOOOOiOO", names,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!OOOOiOO", names,
                                      &PyLong_Type, &client, &PyLong_Type,
                                      &queue, &handle, &keep, &codec, &report,
-                                     &read_request, &read_notification,
+
                                      &timeout_ms, &refuse, &call_type) ||
         !spd_calls_init(&self->calls, client, queue, handle, keep, codec,
                         refuse))
         return -1;
     self->report = Py_NewRef(report);
-    self->read_request = Py_NewRef(read_request);
-    self->read_notification = Py_NewRef(read_notification);
     self->timeout_ms = timeout_ms;
     self->call_type = Py_NewRef(call_type);
     return 0;
@@ -292,8 +284,6 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 static const size_t owned[] = {
     offsetof(struct callbacks, call_type),
     offsetof(struct callbacks, report),
-    offsetof(struct callbacks, read_request),
-    offsetof(struct callbacks, read_notification),
 };
 
 static int traverse(PyObject *object, visitproc visit, void *arg)

@@ -5,14 +5,15 @@
 
 #include "python/core.h"
 
-/* jsonrpcc.Client.request() and notification(), for the arguments of a
- * vectorcall. */
-/* NULL without an exception: the object belongs to another process, which has
- * forked since, and nothing was submitted. */
-PyObject *spd_request(PyObject *callbacks, PyObject *const *args, Py_ssize_t n,
-                      PyObject *kwnames);
-PyObject *spd_notification(PyObject *callbacks, PyObject *const *args,
-                           Py_ssize_t n, PyObject *kwnames);
+/* jsonrpcc.Client.request() and notification(), with read as of spd_read() and
+ * the client as the first argument.  NULL without an exception: the object
+ * belongs to another process, which has forked since, and nothing was
+ * submitted. */
+PyObject *spd_request(PyObject *callbacks, PyObject *read,
+                      PyObject *const *args, Py_ssize_t n, PyObject *kwnames);
+PyObject *spd_notification(PyObject *callbacks, PyObject *read,
+                           PyObject *const *args, Py_ssize_t n,
+                           PyObject *kwnames);
 
 /* The type: a new reference, or NULL. */
 PyObject *spd_callbacks_type(void);

@@ -1,22 +1,26 @@
 /* jsonrpcc._speedups.Client: the methods of jsonrpcc.Client that are in the
  * path of every call.
  *
- * A base class, so that they are methods like any other: patching, overriding,
- * signatures and references to them work as they do with Python code. */
+ * The Python function that such a Method is made of has the signature and the
+ * documentation, and reads arguments that are unusual: what it returns, C code
+ * submits.  So nothing of Python's runs between the two. */
 
 #include "python/client.h"
 
 #include "python/blocking.h"
 #include "python/callbacks.h"
+#include "python/method.h"
 #include "python/object.h"
+
+#include <string.h>
 
 struct client {
     PyObject_HEAD PyObject *callbacks; /* NULL: not open yet */
     PyObject *blocking;                /* likewise */
 };
 
-typedef PyObject *style(PyObject *object, PyObject *const *args, Py_ssize_t n,
-                        PyObject *kwnames);
+typedef PyObject *style(PyObject *part, PyObject *read, PyObject *const *args,
+                        Py_ssize_t n, PyObject *kwnames);
 
 /* Open the client in this process, which is to bind what calls are made of. */
 static bool open_(PyObject *object)
@@ -35,43 +39,71 @@ static bool open_(PyObject *object)
 /* Whoever makes the call holds what it needs: another one may bind anew.  What
  * is bound may be another process's: the core alone knows of every fork(), and
  * refuses it. */
-static PyObject *run(PyObject *object, PyObject **part, style *function,
-                     PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
+static PyObject *run(PyObject *object, size_t part, style *function,
+                     PyObject *const *args, size_t n, PyObject *kwnames)
 {
+    const struct spd_method *method = (struct spd_method *)object;
+    Py_ssize_t count = spd_method_count(n);
     PyObject *result;
 
-    if (*part == NULL && !open_(object))
+    if (!spd_method_fits(method, args, count)) {
+        PyErr_Format(PyExc_TypeError, "%R needs a client", object);
+        return NULL;
+    }
+    PyObject **place = (PyObject **)((char *)args[0] + part);
+    if (*place == NULL && !open_(args[0]))
         return NULL;
     do {
-        PyObject *held = Py_NewRef(*part);
-        result = function(held, args, n, kwnames);
+        PyObject *held = Py_NewRef(*place);
+        result = function(held, method->function, args, count, kwnames);
         Py_DECREF(held);
-    } while (result == NULL && !PyErr_Occurred() && open_(object));
+    } while (result == NULL && !PyErr_Occurred() && open_(args[0]));
     return result;
 }
 
-static PyObject *request(PyObject *object, PyObject *const *args, Py_ssize_t n,
+static PyObject *request(PyObject *method, PyObject *const *args, size_t n,
                          PyObject *kwnames)
 {
-    struct client *self = (struct client *)object;
-
-    return run(object, &self->callbacks, spd_request, args, n, kwnames);
+    return run(method, offsetof(struct client, callbacks), spd_request, args, n,
+               kwnames);
 }
 
-static PyObject *notification(PyObject *object, PyObject *const *args,
-                              Py_ssize_t n, PyObject *kwnames)
+static PyObject *notification(PyObject *method, PyObject *const *args, size_t n,
+                              PyObject *kwnames)
 {
-    struct client *self = (struct client *)object;
-
-    return run(object, &self->callbacks, spd_notification, args, n, kwnames);
+    return run(method, offsetof(struct client, callbacks), spd_notification,
+               args, n, kwnames);
 }
 
-static PyObject *call(PyObject *object, PyObject *const *args, Py_ssize_t n,
+static PyObject *call(PyObject *method, PyObject *const *args, size_t n,
                       PyObject *kwnames)
 {
-    struct client *self = (struct client *)object;
+    return run(method, offsetof(struct client, blocking), spd_call, args, n,
+               kwnames);
+}
 
-    return run(object, &self->blocking, spd_call, args, n, kwnames);
+/* _method(function, types.MethodType): the one of its name */
+static PyObject *make_method(PyObject *type, PyObject *args)
+{
+    static const struct {
+        const char *name;
+        spd_vectorcall *call;
+    } ours[] = {
+        {"request", request}, {"notification", notification}, {"call", call}};
+    PyObject *function, *bound_type, *made = NULL;
+
+    if (!PyArg_ParseTuple(args, "OO!", &function, &PyType_Type, &bound_type))
+        return NULL;
+    PyObject *name = PyObject_GetAttrString(function, "__name__");
+    const char *text =
+        name == NULL ? NULL : PyUnicode_AsUTF8AndSize(name, NULL);
+    for (size_t i = 0; text != NULL && i < SPD_COUNT(ours); i++)
+        if (strcmp(text, ours[i].name) == 0)
+            made = spd_method_new(ours[i].call, type, function, bound_type);
+    if (made == NULL && !PyErr_Occurred())
+        PyErr_SetString(PyExc_TypeError, "there is no such method in C");
+    Py_XDECREF(name);
+    return made;
 }
 
 /* _bind(callbacks, blocking): what calls are made of; None: not open */
@@ -140,62 +172,9 @@ static void dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(
-    request_doc,
-    "request($self, /, method, params=None, on_result=None, on_error=None, *, "
-    "timeout=None, idempotent=False, wait_for_ready=False, block=True)\n--\n\n"
-    "Call *method*; run exactly one of *on_result(result)* and *on_error(error)*.\n"
-    "\n"
-    "*params* is a dict, list or tuple, the JSON text of an array or object\n"
-    "(single quotes allowed), or None for no params.  *timeout* covers\n"
-    "everything from now on; None means the client's.  *idempotent* calls may\n"
-    "be sent again when a connection breaks.  *wait_for_ready* waits for a\n"
-    "server until the deadline instead of failing when all are known to be\n"
-    "down.  When the client's bounds are reached, the caller waits, up to\n"
-    "*timeout*; with ``block=False``, and in callbacks, it does not.\n"
-    "\n"
-    "Without *on_error*, errors are logged.\n"
-    "\n"
-    "Raises:\n"
-    "    QueueFull: A bound is reached.  No callback will run.\n"
-    "    ClientClosed: The client is closed.  No callback will run.\n"
-    "    TypeError, ValueError: An argument is wrong; the text says which and\n"
-    "        where.");
-
-PyDoc_STRVAR(
-    notification_doc,
-    "notification($self, /, method, params=None, *, timeout=None, "
-    "wait_for_ready=False, block=True)\n--\n\n"
-    "Send a notification; return as soon as it is queued.\n"
-    "\n"
-    "There is no answer and no error: a notification that cannot be handed to\n"
-    "a server within *timeout* is dropped, and counted in `stats()`.\n"
-    "\n"
-    "Raises as `request` does.");
-
-PyDoc_STRVAR(
-    call_doc,
-    "call($self, /, method, params=None, *, timeout=None, "
-    "idempotent=False, wait_for_ready=False)\n--\n\n"
-    "Call *method* and wait: return the result or raise the error.\n"
-    "\n"
-    "Ctrl-C is seen within 0.2 s; the call is then abandoned.\n"
-    "\n"
-    "Raises:\n"
-    "    RemoteError: The server answered with an error.\n"
-    "    RequestTimeout: No answer came before the deadline.\n"
-    "    ServerFailure: No server can be reached.\n"
-    "    ConnectionLost: The connection broke after the request was sent.\n"
-    "    InvalidResponse: The answer breaks JSON-RPC 2.0 or a limit.\n"
-    "    QueueFull, ClientClosed, TypeError, ValueError: As `request`.");
-
-#define FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
-
 static PyMethodDef methods[] = {
-    {"request", FASTCALL(request), METH_FASTCALL | METH_KEYWORDS, request_doc},
-    {"notification", FASTCALL(notification), METH_FASTCALL | METH_KEYWORDS,
-     notification_doc},
-    {"call", FASTCALL(call), METH_FASTCALL | METH_KEYWORDS, call_doc},
+    {"_method", make_method, METH_VARARGS | METH_CLASS,
+     "_method(function, types.MethodType): the method of its name, in C."},
     {"_bind", bind, METH_VARARGS,
      "_bind(callbacks, blocking): what calls are made of; None: not open."},
     {NULL, NULL, 0, NULL},

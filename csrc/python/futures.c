@@ -87,27 +87,25 @@ static bool begin(PyObject *object, struct spd_pending *pending)
     return pending->iterator != NULL;
 }
 
-/* call(method, params, timeout, wait_for_ready, idempotent) -> Pending */
-static PyObject *call(PyObject *object, PyObject *args)
+/* call(prepared) -> Pending */
+static PyObject *call(PyObject *object, PyObject *prepared)
 {
-    struct futures *self = (struct futures *)object;
     struct spd_arguments a;
 
-    if (!spd_read_prepared(&a, PyObject_CallObject(self->read, args)))
+    if (!spd_read_prepared(&a, Py_NewRef(prepared)))
         return NULL;
-    return spd_pending_new(&self->maker, &a, false);
+    return spd_pending_new(&((struct futures *)object)->maker, &a, false);
 }
 
-/* notification(method, params, timeout, wait_for_ready) -> what to await, or
- * None */
-static PyObject *notification(PyObject *object, PyObject *args)
+/* notification(prepared) -> what to await, or None */
+static PyObject *notification(PyObject *object, PyObject *prepared)
 {
     struct futures *self = (struct futures *)object;
     struct spd_arguments a;
     PyObject *made = NULL;
 
     if (!spd_event_loop_is_here(&self->loop, self->corked) ||
-        !spd_read_prepared(&a, PyObject_CallObject(self->read, args)))
+        !spd_read_prepared(&a, Py_NewRef(prepared)))
         return NULL;
     int64_t id = notify(self, &a);
     if (id > 0)
@@ -281,32 +279,30 @@ static PyObject *flush(PyObject *object, PyObject *unused)
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"client",  "queue",     "completions",
-                            "keep",    "handle",    "codec",
-                            "refuse",  "read",      "rest",
-                            "loop",    "when_room", "get_running_loop",
-                            "pending", NULL};
+    static char *names[] = {
+        "client", "queue",     "completions",      "keep",
+        "handle", "codec",     "refuse",           "rest",
+        "loop",   "when_room", "get_running_loop", "pending",
+        NULL};
     struct futures *self = (struct futures *)object;
-    PyObject *client, *queue, *completions, *keep, *handle, *codec, *refuse,
-        *read;
+    PyObject *client, *queue, *completions, *keep, *handle, *codec, *refuse;
     PyObject *rest, *loop, *when_room, *get_running_loop, *pending;
 
     if (self->loop.object != NULL) {
         PyErr_SetString(PyExc_TypeError, "made already");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$O!O!O!OOOOOOOOOO", names, &PyLong_Type, &client,
-            &PyLong_Type, &queue, &PyLong_Type, &completions, &keep, &handle,
-            &codec, &refuse, &read, &rest, &loop, &when_room, &get_running_loop,
-            &pending))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!O!OOOOOOOOO", names,
+                                     &PyLong_Type, &client, &PyLong_Type,
+                                     &queue, &PyLong_Type, &completions, &keep,
+                                     &handle, &codec, &refuse, &rest, &loop,
+                                     &when_room, &get_running_loop, &pending))
         return -1;
     if (!spd_event_loop_init(&self->loop, loop, get_running_loop) ||
         !spd_calls_init(&self->calls, client, queue, handle, keep, codec,
                         refuse))
         return -1; /* what there is, clear() clears */
     self->delivery.completions = PyLong_AsVoidPtr(completions);
-    self->read = Py_NewRef(read);
     self->delivery.rest = Py_NewRef(rest);
     self->when_room = Py_NewRef(when_room);
     self->maker = (struct spd_maker){
@@ -321,7 +317,6 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 static const size_t owned[] = {
     offsetof(struct futures, flush),
     offsetof(struct futures, go_on),
-    offsetof(struct futures, read),
     offsetof(struct futures, when_room),
     offsetof(struct futures, delivery.rest),
     offsetof(struct futures, delivery.future_type),
@@ -351,12 +346,9 @@ static int clear(PyObject *object)
 }
 
 static PyMethodDef methods[] = {
-    {"call", call, METH_VARARGS,
-     "call(method, params, timeout, wait_for_ready, idempotent): what to "
-     "await."},
-    {"notification", notification, METH_VARARGS,
-     "notification(method, params, timeout, wait_for_ready): submit it; what to "
-     "await, or None."},
+    {"call", call, METH_O, "call(prepared): what to await."},
+    {"notification", notification, METH_O,
+     "notification(prepared): submit it; what to await, or None."},
     {"again", again, METH_VARARGS,
      "again(what _when_room() was given, ms): whether there was room."},
     {"get", get_entry, METH_O, "get(token): its (future, method), or None."},

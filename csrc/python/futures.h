@@ -15,7 +15,6 @@ struct futures {
     struct spd_event_loop loop;
     struct spd_delivery delivery;
     struct spd_maker maker;
-    PyObject *read;          /* as of spd_read(), but all positional */
     PyObject *when_room;     /* (prepared) -> a coroutine that submits then */
     PyObject *flush, *go_on; /* what it shall call in its next turn: ours */
     bool corked, comes_back; /* flush(), go_on() will be called */

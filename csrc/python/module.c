@@ -1,6 +1,7 @@
 /* jsonrpcc._speedups: what Python does for every call, in C. */
 
 #include "python/arguments.h"
+#include "python/async_client.h"
 #include "python/blocking.h"
 #include "python/call.h"
 #include "python/callbacks.h"
@@ -48,15 +49,15 @@ PyMODINIT_FUNC PyInit__speedups(void)
 {
     PyObject *module = PyModule_Create(&definition);
 
-    if (module != NULL && spd_names_init() &&
+    if (module != NULL && spd_keywords_init() &&
         PyModule_AddIntConstant(module, "SLICE_MS", SPD_SLICE_MS) == 0 &&
+        add_type(module, "Method", spd_method_type()) &&
         add_type(module, "Call", spd_call_type()) &&
         add_type(module, "Blocking", spd_blocking_type()) &&
         add_type(module, "Callbacks", spd_callbacks_type()) &&
         add_type(module, "Client", spd_client_type()) &&
         add_type(module, "AsyncClient", spd_async_client_type()) &&
         add_type(module, "Futures", spd_futures_type()) &&
-        add_type(module, "Method", spd_method_type()) &&
         add_type(module, "Ordered", spd_ordered_type()) &&
         add_type(module, "Pending", spd_pending_type()))
         return module;

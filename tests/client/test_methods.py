@@ -61,7 +61,19 @@ def test_signature_help_and_completion(serve, client_for, name):
     assert name in dir(client)
     assert getattr(Client, name).__qualname__ == f"Client.{name}"
     assert "QueueFull" in inspect.getdoc(Client.request)
-    assert "timeout" in pydoc.render_doc(getattr(client, name))
+    told = pydoc.plain(pydoc.render_doc(getattr(client, name)))
+    assert "timeout" in told
+    assert inspect.getdoc(getattr(Client, name)).splitlines()[0] in told
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_autospec_checks_arguments(name):
+    """Of a method of a type in C, mock asks for the signature of its __call__."""
+    client = mock.create_autospec(Client, instance=True)
+    getattr(client, name)("first", [1], timeout=1.0)
+    for args, options in (((), {}), (("first",), {"x": 1}), (("a", 1, 2, 3, 4), {})):
+        with pytest.raises(TypeError):
+            getattr(client, name)(*args, **options)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,6 +12,8 @@ ITSELF = ("self", "cls", "super()")
 # Where a module reaches into an object that is not itself all the same, and why.
 EXCEPTIONS = {
     ("_base", "client._session"): "the module's own class, in a function beside it",
+    ("_client", "_Methods._method"): "the class's own base, before there is a class",
+    ("aio", "_Methods._method"): "the class's own base, before there is a class",
     ("_client", "client._close_soon"): "the module's own class, at exit",
     ("_client", "client._close_at_exit"): "the module's own class, at exit",
     ("_client", "condition._is_owned"): "Python's: whether this thread has the lock",
