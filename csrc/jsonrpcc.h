@@ -129,7 +129,6 @@ typedef struct {
                                      sent again; default 64 MiB */
     size_t max_undelivered_bytes; /* received, not fetched; default 64 MiB */
     uint32_t flags;               /* jsonrpcc_client_flags; others are EINVAL */
-    int32_t linger_ms; /* unsent notifications get it at close; 1000 */
 } jsonrpcc_options;
 
 /* Make a client and begin to connect to all its servers; does not wait.

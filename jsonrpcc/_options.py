@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         max_conn_attempts: int
         reconnect_delay: float
         reconnect_delay_max: float
-        linger: float
         max_response: int
         max_request: int
         max_depth: int
@@ -53,8 +52,6 @@ class Options:
             attempt to reconnect; it doubles with each failure in a row.
         reconnect_delay_max: Maximum of that bound, in seconds; also the time
             between two trial calls of a suspect or proving server.
-        linger: Seconds that notifications which are not sent yet get when the client
-            closes.
         max_response: Bytes of the largest response.  A larger one ends its
             connection, and calls sent on it with `ConnectionLost`.
         max_request: Bytes of the largest request frame.  A larger one raises a
@@ -76,7 +73,6 @@ class Options:
     max_conn_attempts: int = -1
     reconnect_delay: float = 1.0
     reconnect_delay_max: float = 10.0
-    linger: float = 1.0
     max_response: int = 16 * MIB
     max_request: int = 16 * MIB
     max_depth: int = 512
@@ -101,9 +97,7 @@ _INTEGERS = {
     "max_queued_bytes": (1, 2**63 - 1),
     "max_undelivered_bytes": (1, 2**63 - 1),
 }
-_DURATIONS = (
-    "timeout", "connect_timeout", "reconnect_delay", "reconnect_delay_max", "linger",
-)  # fmt: skip
+_DURATIONS = ("timeout", "connect_timeout", "reconnect_delay", "reconnect_delay_max")
 
 
 def milliseconds(name: str, seconds: Any) -> int:
@@ -211,7 +205,6 @@ def open_client(servers: Any, options: Options) -> Any:
             "connect_timeout_ms": ms["connect_timeout"],
             "reconnect_ms": ms["reconnect_delay"],
             "reconnect_max_ms": ms["reconnect_delay_max"],
-            "linger_ms": ms["linger"],
             # In C zero is the default of everything, and that is "for ever".
             "reconnect_attempts": {-1: 0, 0: -1}.get(attempts, attempts),
             **numbers,

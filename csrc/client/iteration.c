@@ -9,9 +9,10 @@
 #include <time.h>
 
 enum {
-    SHORT_SLEEP_US = 8, /* who submits call after call wakes a leader */
-    SHORT_SLEEPS = 3,   /* so soon, and after so many times in a row */
-    PAUSE_US = 50       /* it pauses for this long */
+    LINGER_US = 1000000, /* for unsent notifications at close */
+    SHORT_SLEEP_US = 8,  /* who submits call after call wakes a leader */
+    SHORT_SLEEPS = 3,    /* so soon, and after so many times in a row */
+    PAUSE_US = 50        /* it pauses for this long */
 };
 
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
@@ -96,8 +97,7 @@ static void work(struct jrc_core *core, const struct intake *intake)
         jrc_engine_cancel(&core->engine, intake->cancels[i], now_us);
     if (intake->closing && !core->turn.close_begun) {
         core->turn.close_begun = true;
-        jrc_engine_close(&core->engine, now_us,
-                         (uint64_t)core->options.linger_ms * 1000);
+        jrc_engine_close(&core->engine, now_us, LINGER_US);
     }
     jrc_engine_tick(&core->engine, now_us);
     core->turn.reading = jrc_consumer_keeps_up(core);

@@ -38,7 +38,6 @@ void jrc_options_default(jsonrpcc_options *o)
     DEFAULT(connect_timeout_ms, 1000);
     DEFAULT(reconnect_ms, 1000);
     DEFAULT(reconnect_max_ms, 10000);
-    DEFAULT(linger_ms, 1000);
     DEFAULT(max_depth, 512);
     DEFAULT(max_in_flight, 65536);
     DEFAULT(max_response, 16 * mib);
@@ -62,7 +61,6 @@ bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
         {o->reconnect_ms, {"reconnect_ms", 1, ms}},
         {o->reconnect_max_ms, {"reconnect_max_ms", o->reconnect_ms, ms}},
         {o->reconnect_attempts, {"reconnect_attempts", -1, ms}},
-        {o->linger_ms, {"linger_ms", 1, ms}},
         {o->max_depth, {"max_depth", 1, 4096}},
         {o->max_in_flight, {"max_in_flight", 1, 1 << 24}},
         {(int64_t)o->max_response, {"max_response", 64, gib2}},

@@ -1,7 +1,6 @@
 """The options of a client: what each changes, and what is refused."""
 
 import re
-import socket
 import time
 
 import pytest
@@ -39,7 +38,6 @@ BOTH = pytest.mark.parametrize("cls", [Client, AsyncClient])
         ("reconnect_delay", 11, ValueError),  # above reconnect_delay_max
         ("reconnect_delay_max", 0.5, ValueError),  # below reconnect_delay
         ("reconnect_delay_max", [], TypeError),
-        ("linger", 0, ValueError),
         ("max_conn_attempts", -2, ValueError),
         ("max_conn_attempts", 2**31, ValueError),
         ("max_conn_attempts", 1.0, TypeError),
@@ -260,15 +258,3 @@ def test_reconnect_delays_bound_the_waits(serve, client_for):
     until(lambda: slow.servers()[0].losses + slow.servers()[0].attempts_failed == 1)
     before = slow.servers()[0].connects
     assert client.servers()[0].connects > before
-
-
-def test_unsent_notifications_linger(client_for):
-    """As long as the option says, where no server can be reached yet."""
-    with socket.socket() as stuck:  # bound, and nobody listens
-        stuck.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{stuck.getsockname()[1]}"
-        client = client_for(address, linger=0.2)
-        client.notification("gone", wait_for_ready=True)
-        began = time.monotonic()
-        client.close()
-        assert 0.15 < time.monotonic() - began < 0.9
