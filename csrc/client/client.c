@@ -116,10 +116,14 @@ static struct jrc_core *reopen(jsonrpcc_client *client)
     jrc_fork_lock_opening();
     struct jrc_core *core = atomic_load(&client->core);
     if (!jrc_core_is_ours(core)) {
-        core = NULL;
+        const struct jrc_core *stale = core;
         error = jrc_core_new(&client->options, &core, why, sizeof why);
-        if (error == 0)
+        if (error == 0) {
+            /* To cancel an inherited call must cancel none of ours. */
+            jrc_calls_begin_after(&core->submission.calls,
+                                  &stale->submission.calls);
             atomic_store(&client->core, core);
+        }
     }
     jrc_fork_unlock_opening();
     if (error != 0) {

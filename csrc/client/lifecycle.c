@@ -160,8 +160,6 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
     error = is_hosted ? jrc_host_new(core) : 0;
     if (error != 0)
         return error;
-    /* A child's ids are not those of the calls that it inherited. */
-    jrc_calls_set_epoch(&core->submission.calls, core->generation);
     core->loop = jrc_loop_new(&core->engine, &core->servers, &jrc_tcp);
     if (core->loop == NULL)
         return errno;

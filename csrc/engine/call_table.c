@@ -7,9 +7,6 @@
 /* Ids stay below 2^53, so that a server in any language keeps them exact. */
 #define ID_LIMIT (1ULL << 53)
 
-/* How many uses of a slot lie between the first ids of two epochs. */
-#define EPOCH_USES 65536
-
 bool jrc_calls_init(struct jrc_calls *calls, uint32_t count)
 {
     uint32_t capacity = 16;
@@ -34,9 +31,15 @@ bool jrc_calls_init(struct jrc_calls *calls, uint32_t count)
     return true;
 }
 
-void jrc_calls_set_epoch(struct jrc_calls *calls, unsigned epoch)
+void jrc_calls_begin_after(struct jrc_calls *calls,
+                           const struct jrc_calls *before)
 {
-    calls->first_id = (uint64_t)(epoch % 256) * EPOCH_USES * calls->capacity;
+    uint64_t last = before->first_id;
+
+    for (uint32_t i = 0; i < before->used; i++)
+        if (before->slots[i].id > last)
+            last = before->slots[i].id;
+    calls->first_id = last - last % calls->capacity;
 }
 
 void jrc_calls_clear(struct jrc_calls *calls)

@@ -91,8 +91,10 @@ struct jrc_calls {
 /* Room for at least count calls.  False: out of memory. */
 bool jrc_calls_init(struct jrc_calls *calls, uint32_t count);
 
-/* Before the first call: begin with other ids than tables of other epochs. */
-void jrc_calls_set_epoch(struct jrc_calls *calls, unsigned epoch);
+/* Before the first call: begin with ids above all that another table of the
+ * same capacity has given. */
+void jrc_calls_begin_after(struct jrc_calls *calls,
+                           const struct jrc_calls *before);
 void jrc_calls_clear(struct jrc_calls *calls);
 
 /* Under the lock: take a slot, with its id set.  NULL: none is free. */

@@ -95,14 +95,38 @@ static void test_ids_stay_below_2_to_53(void)
     CHECK(call->id > 0 && call->id < (1ULL << 53));
     CHECK((call->id & 15) == jrc_calls_index(&calls, call));
     end(&calls, call);
-    for (unsigned epoch = 0; epoch < 1000; epoch++) {
-        struct jrc_calls other;
-        jrc_calls_init(&other, 1 << 10);
-        jrc_calls_set_epoch(&other, epoch);
-        CHECK(jrc_calls_new(&other)->id < (1ULL << 53));
-        jrc_calls_clear(&other);
-    }
+    struct jrc_calls other; /* of a child's */
+    jrc_calls_init(&other, 16);
+    call->id = (1ULL << 53) - 16;
+    jrc_calls_begin_after(&other, &calls);
+    CHECK(jrc_calls_new(&other)->id < (1ULL << 53));
+    jrc_calls_clear(&other);
     jrc_calls_clear(&calls);
+}
+
+/* However many calls a parent has had, in whatever slots, and its parent. */
+static void test_ids_of_a_child_are_none_of_its_parents(void)
+{
+    struct jrc_calls tables[4];
+
+    for (unsigned generation = 0; generation < 4; generation++) {
+        struct jrc_calls *calls = &tables[generation];
+        uint64_t least = UINT64_MAX;
+        jrc_calls_init(calls, 16);
+        if (generation > 0)
+            jrc_calls_begin_after(calls, calls - 1);
+        for (unsigned n = 0; n < 70000; n++) {
+            struct jrc_call *call = submit(calls, 0, 1);
+            least = call->id < least ? call->id : least;
+            if (n > generation) /* some stay */
+                end(calls, call);
+        }
+        for (unsigned before = 0; before < generation; before++)
+            for (uint32_t i = 0; i < tables[before].used; i++)
+                CHECK(tables[before].slots[i].id < least);
+    }
+    for (unsigned generation = 0; generation < 4; generation++)
+        jrc_calls_clear(&tables[generation]);
 }
 
 static void test_full_table(void)
@@ -360,6 +384,7 @@ int main(void)
     test_no_memory_for_a_table();
     test_ids_are_never_reused();
     test_ids_stay_below_2_to_53();
+    test_ids_of_a_child_are_none_of_its_parents();
     test_full_table();
     test_a_new_call_is_on_no_server();
     test_reclaim();
