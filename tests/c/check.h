@@ -3,6 +3,7 @@
 #define JRC_CHECK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -33,6 +34,18 @@ __attribute__((noreturn)) static inline void check_exit(int status)
     if (__gcov_dump != NULL)
         __gcov_dump();
     _exit(status);
+}
+
+/* Whether a child of a busy program works at all.  ASan's malloc() keeps a lock
+ * that another thread held at the fork, and TSan wants no threads there. */
+static inline bool check_may_fork(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    printf("skipped: children hang in the sanitizer\n");
+    return false;
+#else
+    return true;
+#endif
 }
 
 /* Print the score; the program's exit status. */

@@ -259,6 +259,8 @@ int main(int argc, char **argv)
 {
     unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 10;
 
+    if (!check_may_fork()) /* tests/packaging/test_c_forks.py does */
+        return 0;
     atexit(at_exit);
     begin_peer();
     for (unsigned round = 0; round < rounds; round++) {

@@ -43,6 +43,7 @@ def check_parent(server, report):
         "use",
         "use_and_close",
         "close",
+        "closing",
         "drop",
         "look",
         "new",

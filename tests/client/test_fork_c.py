@@ -9,8 +9,8 @@ from children import run_program
 from jsonrpcc.testing import Server
 
 ACTIONS = [
-    "bound", "close", "drain", "each", "exit", "fork", "look", "threads", "use",
-    "used_exit",
+    "bound", "cancel", "close", "drain", "each", "exit", "fork", "look", "threads",
+    "use", "used_exit",
 ]  # fmt: skip
 
 
@@ -19,25 +19,38 @@ class Holding:
 
     def __init__(self):
         self.held = 0
+        self.one = asyncio.Event()
         self.both = asyncio.Event()
         self.going = asyncio.Event()
 
     async def hold(self, value):
         self.held += 1
+        self.one.set()
         if self.held == 2:
             self.both.set()
         await self.going.wait()
         self.held -= 1
         if self.held == 0:
             self.going.clear()
+            self.one.clear()
         return value
 
     async def await_both(self):
         await self.both.wait()
         self.both.clear()
 
+    async def await_one(self):
+        await self.one.wait()
+
+    async def never(self):
+        await asyncio.Event().wait()
+
     def go(self):
         self.going.set()
+
+
+def fail(value):
+    raise ValueError(value)
 
 
 @pytest.fixture
@@ -46,7 +59,10 @@ def server():
     methods = {
         "first": lambda value: value,
         "held": holding.hold,
+        "held_one": holding.await_one,
         "held_both": holding.await_both,
+        "never": holding.never,
+        "fail": fail,
         "go": holding.go,
     }
     with Server(methods, keep=100) as server:
@@ -59,7 +75,11 @@ def fork(server, action, count, *more):
     assert server.invalid == []
 
 
-@pytest.mark.parametrize("action", [*ACTIONS, "aio", "map"])
+# How the parent comes to fork.
+FORKING = ["aio", "event", "failures", "handler", "map", "results"]
+
+
+@pytest.mark.parametrize("action", [*ACTIONS, *FORKING])
 def test_a_child_that_was_forked_in_c(server, action):
     fork(server, action, 5)
 
@@ -71,6 +91,6 @@ def test_the_first_use_is_in_a_child_that_was_forked_in_c(server, action):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("action", [*ACTIONS, "aio", "map"])
+@pytest.mark.parametrize("action", [*ACTIONS, *FORKING])
 def test_many_children_that_were_forked_in_c(server, action):
     fork(server, action, int(os.environ.get("JSONRPCC_FORKS", "100")))

@@ -11,6 +11,7 @@ import asyncio
 import ctypes
 import json
 import os
+import signal
 import sys
 import threading
 
@@ -25,6 +26,7 @@ client = Client(address, timeout=LIMIT, on_event=lambda _: connected.set())
 # A thread gives the GIL up where it waits, and nowhere else: whoever is told by
 # another one runs when that waits again.
 sys.setswitchinterval(1000)
+calls = []  # of the parent's, without an answer
 bound = client.request, client.notification, client.call, client.submit
 
 
@@ -83,6 +85,17 @@ def threads_first(_):
     client.close()
 
 
+def cancel(_):
+    """The parent's calls do not exist here, whatever their ids."""
+    mine = [client.submit("never", timeout=0.5) for _ in range(5)]
+    for call in calls:
+        call.cancel()
+    for future in mine:
+        error = future.exception(LIMIT)
+        assert "timeout" in str(error), error
+    client.close()
+
+
 def look(_):
     assert client.drain(LIMIT)
     client.stats()
@@ -133,6 +146,7 @@ async def awaits():
 
 ACTIONS = {
     "bound": lambda _: use(*bound),
+    "cancel": cancel,
     "close": lambda _: client.close(),
     "drain": lambda _: client.drain(),
     "each": each_first,
@@ -189,6 +203,79 @@ def fork_in_flight(n):
     return code
 
 
+def fork_in_callbacks(method):
+    """One of some returns in a child, which ends there and runs no other."""
+    me, codes, left, done = os.getpid(), [], [5], threading.Event()
+
+    def tell(_):
+        if os.getpid() != me:
+            os._exit(3)
+        if left[0] == 4:
+            pid = fork()
+            if pid == 0:
+                return
+            codes.append(await_child(pid))
+        left[0] -= 1
+        if left[0] == 0:
+            done.set()
+
+    def submit_some(_):
+        for n in range(5):
+            client.request(method, [n], tell, tell)
+        client.call("first", [1])  # and by then they have come, too
+
+    client.request("first", [1], submit_some)
+    assert done.wait(2 * LIMIT)
+    return codes[0]
+
+
+def fork_in_event(_):
+    me, codes, done = os.getpid(), [], threading.Event()
+
+    def on_event(_):
+        if os.getpid() != me:
+            os._exit(3)
+        if not codes:
+            pid = fork()
+            if pid == 0:
+                return
+            codes.append(await_child(pid))
+            done.set()
+
+    with Client(address, on_event=on_event) as other:
+        assert done.wait(2 * LIMIT)
+        assert other.call("first", [1]) == 1
+    return codes[0]
+
+
+def fork_in_handler(_):
+    """A signal handler forks in the midst of a call, and returns in the child."""
+    codes = []
+
+    def handler(*_):
+        pid = fork()
+        codes.append(await_child(pid) if pid else None)
+        if pid:
+            client.notification("go")
+
+    def kill():
+        client.call("held_one")
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, handler)
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        assert client.call("held", [7]) == 7
+    except ClientClosed as error:
+        if codes != [None] or error.fate != "unknown":
+            os._exit(4)
+        ACTIONS["handler"] = lambda _: use_all()
+        in_child(0)
+    killer.join(LIMIT)
+    return codes[0]
+
+
 def fork_unused(n):
     pid = fork()
     if pid == 0:
@@ -197,13 +284,23 @@ def fork_unused(n):
 
 
 def main():
-    how = {"aio": lambda _: asyncio.run(awaits()), "map": fork_in_map}
+    how = {
+        "aio": lambda _: asyncio.run(awaits()),
+        "event": fork_in_event,
+        "failures": lambda _: fork_in_callbacks("fail"),
+        "handler": fork_in_handler,
+        "map": fork_in_map,
+        "results": lambda _: fork_in_callbacks("first"),
+    }
     if "unused" in sys.argv:
         how[action] = fork_unused
     else:
         use(*bound)
     assert connected.wait(LIMIT)
+    calls.extend(client.request("never") for _ in range(5 * (action == "cancel")))
     ended = [how.get(action, fork_in_flight)(n) for n in range(count)]
+    for call in calls:
+        call.cancel()
     use_all()
     print(json.dumps(ended))
 

@@ -118,6 +118,14 @@ def aio_goes_on():
     aio()
 
 
+def closed_meanwhile():
+    """As it was at the fork; and what another thread began does not hang here."""
+    with contextlib.suppress(ClientClosed):
+        assert closing.call("child", [1]) == 1
+    closing.close()
+    use()
+
+
 def in_pool(number):
     assert client.call("child", [number]) == number
     assert client.submit("child", [number]).result(LIMIT) == number
@@ -173,6 +181,7 @@ ACTIONS = {
     "use": use,
     "use_and_close": use_and_close,
     "close": close,
+    "closing": closed_meanwhile,
     "drop": drop,
     "look": look,
     "new": new,
@@ -216,6 +225,8 @@ def fork_once():
         process.start()
         process.join(2 * LIMIT)
         return f"code {process.exitcode}" if not process.is_alive() else "hung"
+    if action == "closing":
+        return fork_while_closing()
     if action == "pool":
         context = multiprocessing.get_context("fork")
         with concurrent.futures.ProcessPoolExecutor(2, context) as pool:
@@ -227,6 +238,20 @@ def fork_once():
             stop.set()
             normal_exit()
         in_child(ACTIONS[action])
+    return wait_for(pid)
+
+
+def fork_while_closing():
+    """fork() at some moment of a close() by another thread."""
+    global closing
+    closing = Client(address)
+    closing.notification("child", [1])
+    thread = threading.Thread(target=closing.close)
+    thread.start()
+    pid = os.fork()
+    if pid == 0:
+        in_child(closed_meanwhile)
+    thread.join()
     return wait_for(pid)
 
 
@@ -343,7 +368,7 @@ def main():
 
 
 calls = []
-client = first = asynchronous = None
+client = closing = first = asynchronous = None
 ready = threading.Event()
 if __name__ == "__main__":  # spawned children import this file
     main()

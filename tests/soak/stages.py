@@ -266,28 +266,24 @@ def forks(stage):
 
 
 def forks_of_c(stage):
-    """Forks past Python's hooks: by ctypes, by uWSGI in four modes, in callbacks."""
+    """Forks past Python's hooks: by ctypes, by uWSGI in four modes, by C programs."""
     each = 50
 
-    def once(number):
+    def once(_):
         result = stage.pytest(
             "tests/client/test_fork_c.py", "-m", "slow",
             env={"JSONRPCC_FORKS": str(each)},
         )  # fmt: skip
         result.trials *= each
         result.unit = "forks"
-        files = ("tests/client/test_uwsgi.py", "tests/client/test_gunicorn.py")
-        workers = stage.pytest(*files)
-        san, where = (("", "plain"), ("address,undefined", "asan"))[number % 2]
-        code, text = make(stage, f"build/{where}/test_fork_callback", SAN=san)
-        if code == 0:
-            program = ROOT / "build" / where / "test_fork_callback"
-            code, text = stage.command(program, 200, limit=600)
-        found = CHECKS.search(text)
-        result.failures += workers.failures + (code != 0 or found is None)
+        workers = stage.pytest(
+            "tests/client/test_uwsgi.py", "tests/client/test_gunicorn.py"
+        )
+        programs = stage.pytest("tests/packaging/test_c_forks.py", "-m", "slow")
+        result.failures += workers.failures + programs.failures
         result.figures = {
             "tests of uWSGI and gunicorn": workers.trials,
-            "callbacks that fork": int(found[1]) if found else 0,
+            "C programs of 150 forks and more": programs.trials,
         }
         return result
 

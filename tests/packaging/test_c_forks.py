@@ -1,0 +1,45 @@
+"""C programs that fork at any moment, without sanitizers, which do not stand it."""
+
+import os
+import shutil
+
+import pytest
+from compiling import CC, run
+
+pytestmark = [
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("make", "pkg-config", CC))),
+        reason="make, pkg-config or a C compiler is missing",
+    ),
+    pytest.mark.skipif(
+        "JSONRPCC_SAN" in os.environ, reason="children would inherit the LD_PRELOAD"
+    ),
+    pytest.mark.timeout(180),
+]
+NAMES = ["test_fork", "test_fork_callback"]
+
+
+@pytest.fixture(scope="module")
+def library():
+    run("make", "build/libjsonrpcc.a")
+    return "build/libjsonrpcc.a"
+
+
+def run_forks(name, library, folder, *arguments):
+    flags = run("pkg-config", "--cflags", "--libs", "libevent_core", "json-c").split()
+    run(
+        CC, "-std=gnu11", "-Icsrc", f"tests/c/{name}.c", "tests/c/peer.c",
+        "-o", folder / name, library, *flags, "-pthread",
+    )  # fmt: skip
+    assert "checks, 0 failed" in run(folder / name, *arguments)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_children_of_a_busy_c_program(name, library, tmp_path):
+    run_forks(name, library, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_many_children_of_a_busy_c_program(name, library, tmp_path):
+    run_forks(name, library, tmp_path, 150)
