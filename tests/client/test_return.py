@@ -1,11 +1,15 @@
 """A server that was down for long is used again soon by those who call it."""
 
 import contextlib
+import json
 import statistics
+import subprocess
 import threading
 import time
+from collections import Counter
 
 import pytest
+from children import start_program
 from history import METHODS, until, wait_for_state
 
 from jsonrpcc import Client, JsonRpcError
@@ -63,6 +67,56 @@ def test_callers_are_back_within_two_seconds(server, count, down, options, waits
     # Evenly spread over two seconds; the chance to fail is about 1 in 1000.
     assert statistics.median(took) <= 1 + 3.1 / count**0.5, sorted(took)
     assert max(took) <= 2.5, sorted(took)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("processes", "each"), [(1, 20), (10, 100)])
+def test_many_clients_are_back_soon_and_are_no_stampede(processes, each):
+    """
+    Up to a thousand, whose server was down for ten seconds, as services are restarted.
+
+    By hand: pytest -m slow -s tests/client/test_return.py -k stampede
+    """
+    count, down = processes * each, 10
+    with Server(METHODS, keep=0) as server, contextlib.ExitStack() as stack:
+        programs = [
+            stack.enter_context(
+                start_program(
+                    "coming_back.py", each, server.address, stdin=subprocess.PIPE
+                )
+            )
+            for _ in range(processes)
+        ]
+        for program in programs:
+            assert program.stdout.readline() == "up\n"
+        server.stop()
+        stopped = time.monotonic()
+        threading.Event().wait(down)
+        restarted = time.monotonic()
+        server.start()
+        for program in programs:
+            program.stdin.write(f"{restarted}\n")
+            program.stdin.flush()
+        reports = [json.loads(each.communicate(timeout=120)[0]) for each in programs]
+    assert not any(report["late"] for report in reports)
+    took = sorted(m - restarted for report in reports for m in report["successes"])
+    seconds = Counter()
+    for moment, number in (a for report in reports for a in report["attempts"]):
+        seconds[int(moment - stopped)] += number
+    figures = {
+        "clients": count,
+        "median": round(statistics.median(took), 3),
+        "worst": round(max(took), 3),
+        "attempts in each second": [seconds[n] for n in range(down)],
+    }
+    print(figures)
+    # In the first two seconds each client tries at once, by its backoff, and because
+    # its calls ask; from then on once in two seconds.
+    assert max(seconds[n] for n in range(down)) <= 2 * count, figures
+    assert sum(seconds[n] for n in range(5, down)) <= 0.8 * count * (down - 5), figures
+    assert figures["median"] <= 1.2 + 3.1 / count**0.5, figures
+    assert figures["worst"] <= 2.5, figures
 
 
 def test_nobody_asks_for_more_than_one_attempt_in_two_seconds():
