@@ -44,7 +44,7 @@ async def commands(proxy, witness):
             case "counts":
                 answer = {
                     "faults": witness.answer.counts,
-                    "garbage": len(witness.garbage),
+                    "garbage": [ascii(text) for text in witness.garbage],
                     "connections": witness.connections,
                 }
             case _:

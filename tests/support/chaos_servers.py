@@ -27,7 +27,7 @@ class Place:
         self.holder.bind(("127.0.0.1", 0))
         self.port = self.holder.getsockname()[1]
         self.answers = collections.Counter()
-        self.garbage = 0
+        self.garbage = []  # how it began, as texts
         self.lives = 0
         self.start()
 
