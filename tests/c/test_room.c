@@ -9,9 +9,12 @@
 /* Milliseconds: a slice of a wait, and what is too long on a busy machine. */
 enum { SLICE_MS = 50, LONG_MS = 4000 };
 
+/* The queue is large beside what the kernel takes at once, some MiB: else there
+ * are moments in which it is empty, and everybody finds room. */
 enum {
-    QUEUED = 1 << 20,
-    LARGE = 600 << 10,
+    QUEUED = 16 << 20,
+    LARGE = 10 << 20,
+    PIECE = 16000, /* of a flood */
     SMALL = 1000,
     FLOODERS = 3,
     SNATCHERS = 3
@@ -73,11 +76,11 @@ struct slow {
     atomic_uint small;
 };
 
-/* Takes one connection, and some 16 MiB/s from it. */
+/* Takes one connection, and some 50 MiB/s from it. */
 static void *read_slowly(void *arg)
 {
     struct slow *slow = arg;
-    static char bytes[1 << 14];
+    static char bytes[1 << 16];
     int fd = accept(slow->listener, NULL, NULL);
 
     while (fd >= 0 && recv(fd, bytes, sizeof bytes, 0) > 0)
@@ -91,7 +94,7 @@ static void *flood(void *arg)
     struct slow *slow = arg;
 
     while (!slow->over) {
-        jsonrpcc_status status = notify(slow->client, SMALL);
+        jsonrpcc_status status = notify(slow->client, PIECE);
         if (status == JSONRPCC_EFULL)
             jsonrpcc_room(slow->client, SLICE_MS);
         else if (status == JSONRPCC_OK)
@@ -106,7 +109,7 @@ static void *snatch(void *arg)
     struct slow *slow = arg;
 
     while (!slow->over)
-        if (notify(slow->client, SMALL) != JSONRPCC_OK)
+        if (notify(slow->client, PIECE) != JSONRPCC_OK)
             sched_yield();
     return NULL;
 }
