@@ -126,8 +126,14 @@ class Moment:
 class Collection(Moment):
     """Interrupts at the so-manieth run of the garbage collector."""
 
+    kept = ()
+
     def __call__(self, phase, _):
-        if phase == "start":
+        if phase == "stop":
+            # At the threshold again, so that the next allocation is its next run:
+            # what is made and freed at once would never get it there.
+            self.kept = ([], self.kept)
+        else:
             self.left -= 1
             if self.left == 0 and ready(self.client):
                 interrupt(self.client)
@@ -165,17 +171,18 @@ def construct(client):
 def moments(within):
     """Interrupt one use after the other, each a STEP further, until it is over."""
     use = OUTER.get(kind, construct)
-    fresh = kind in ("close", "construct")
+    # What a client makes at its first uses only is most of what is allocated.
+    fresh = kind in ("close", "construct") or within is collected
     client = None if fresh else Client(address, timeout=LIMIT)
     for at in itertools.count(random.Random(1).randint(1, number), number):
         if fresh:
             client = Client.__new__(Client)
-        if kind == "close":
+        if fresh and kind != "construct":
             construct(client)
         moment = (Moment if within is traced else Collection)(at, client)
         with within(moment):
             use(client)
-        if kind == "construct":
+        if fresh and kind != "close":
             submit(client)
             client.close()
         if not moment.has_come() or problems:
