@@ -106,9 +106,10 @@ def test_the_extension_uses_its_own_functions(impostor):
         assert len(server.requests) == 5
 
 
-def test_the_shared_library_uses_its_own_functions(libraries, host, impostor):
+@pytest.mark.parametrize("mode", ["callback", "calls"])
+def test_the_shared_library_uses_its_own_functions(libraries, host, impostor, mode):
     env = {"LD_PRELOAD": str(impostor)}
-    out = run(host, libraries["shared"], "127.0.0.1:1", 1, "callback", env=env)
+    out = run(host, libraries["shared"], "127.0.0.1:1", 1, mode, env=env)
     assert out == "done\n"
 
 

@@ -4,7 +4,8 @@
  *
  * MODE says how the client is given up before dlclose(): "close" (and free),
  * "free" alone, "callback" (closed and freed in a callback), or "fork": the
- * same as close, with forks after dlclose(). */
+ * same as close, with forks after dlclose().  "calls" is the same as close,
+ * after calls in the styles that stand on other public functions. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <jsonrpcc.h>
@@ -22,6 +23,13 @@ static struct {
     __typeof__(jsonrpcc_client_close) *close;
     __typeof__(jsonrpcc_client_free) *free;
     __typeof__(jsonrpcc_request) *request;
+    __typeof__(jsonrpcc_sync_new) *sync_new;
+    __typeof__(jsonrpcc_sync_free) *sync_free;
+    __typeof__(jsonrpcc_sync_call) *sync_call;
+    __typeof__(jsonrpcc_queue_new) *queue_new;
+    __typeof__(jsonrpcc_queue_free) *queue_free;
+    __typeof__(jsonrpcc_queue_request) *queue_request;
+    __typeof__(jsonrpcc_queue_wait) *queue_wait;
 } rpc;
 
 static atomic_bool told;
@@ -81,6 +89,32 @@ static void fork_once(void)
         fail("the child did not end well");
 }
 
+/* Nobody is there who answers. */
+static void make_calls(void *library, jsonrpcc_client *client)
+{
+    jsonrpcc_completions done;
+
+    *(void **)&rpc.sync_new = find(library, "jsonrpcc_sync_new");
+    *(void **)&rpc.sync_free = find(library, "jsonrpcc_sync_free");
+    *(void **)&rpc.sync_call = find(library, "jsonrpcc_sync_call");
+    *(void **)&rpc.queue_new = find(library, "jsonrpcc_queue_new");
+    *(void **)&rpc.queue_free = find(library, "jsonrpcc_queue_free");
+    *(void **)&rpc.queue_request = find(library, "jsonrpcc_queue_request");
+    *(void **)&rpc.queue_wait = find(library, "jsonrpcc_queue_wait");
+    jsonrpcc_sync *sync = rpc.sync_new(client);
+    if (rpc.sync_call(sync, "m", 1, NULL, 0, 1, 0, -1) == JSONRPCC_OK)
+        fail("somebody answered");
+    rpc.sync_free(sync);
+    jsonrpcc_queue *queue = rpc.queue_new(client, JSONRPCC_QUEUE_EVENTS);
+    if (rpc.queue_request(queue, 1, "m", 1, NULL, 0, 1, 0) <= 0)
+        fail("no call by a queue");
+    do
+        if (rpc.queue_wait(queue, &done, -1) != JSONRPCC_OK)
+            fail("no outcome by a queue");
+    while (done.failure_count == 0);
+    rpc.queue_free(queue);
+}
+
 static void once(const char *name, const char *servers, const char *mode)
 {
     void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
@@ -95,6 +129,8 @@ static void once(const char *name, const char *servers, const char *mode)
     jsonrpcc_client *client = NULL;
     if (rpc.client_new(&options, &client, NULL, 0) != JSONRPCC_OK)
         fail("no client");
+    if (strcmp(mode, "calls") == 0)
+        make_calls(library, client);
     if (strcmp(mode, "callback") == 0) {
         jsonrpcc_call call = {.size = sizeof call,
                               .method = "m",
