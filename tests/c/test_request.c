@@ -68,6 +68,28 @@ static void test_requests_byte_for_byte(void)
     }
 }
 
+/* Short texts and long ones are not copied alike. */
+static void test_texts_of_all_lengths(void)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN";
+    struct jrc_fault fault;
+
+    for (int len = 1; len <= 40; len++) {
+        char params[64], payload[200], want[220];
+        snprintf(params, sizeof params, "[\"%.*s\"]", 40 - len, letters);
+        int size =
+            snprintf(payload, sizeof payload,
+                     "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"%.*s\","
+                     "\"params\":%s}",
+                     len, len, letters, params);
+        snprintf(want, sizeof want, "%d:%s,", size, payload);
+        char *frame =
+            build(letters, (size_t)len, params, (uint64_t)len, false, &fault);
+        CHECK(frame != NULL && strcmp(frame, want) == 0);
+        free(frame);
+    }
+}
+
 static void test_bad_methods(void)
 {
     static const struct {
@@ -266,6 +288,7 @@ static void test_a_request_takes_the_framing_it_is_given(void)
 int main(void)
 {
     test_requests_byte_for_byte();
+    test_texts_of_all_lengths();
     test_bad_methods();
     test_params();
     test_injection();
