@@ -3,11 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Beside twice its contents a queue has no more room than this, in bytes and in
- * frames. */
-#define IDLE_ROOM 262144
-#define IDLE_LIST 4096
-
 void jrc_frames_clear(struct jrc_frames *frames)
 {
     free(frames->bytes);
@@ -102,10 +97,11 @@ __attribute__((noinline)) static void trim(struct jrc_frames *frames)
     size_t bytes = jrc_frames_size(frames);
     size_t count = frames->last - frames->first;
 
-    if (frames->room > IDLE_ROOM && frames->room - IDLE_ROOM > 2 * bytes)
+    if (frames->room > JRC_IDLE_ROOM &&
+        frames->room - JRC_IDLE_ROOM > 2 * bytes)
         resize_bytes(frames, roomy(bytes, 4096));
-    if (frames->list_room > IDLE_LIST &&
-        frames->list_room - IDLE_LIST > 2 * count)
+    if (frames->list_room > JRC_IDLE_LIST &&
+        frames->list_room - JRC_IDLE_LIST > 2 * count)
         resize_list(frames, roomy(count, 64));
 }
 
@@ -151,17 +147,15 @@ static void reset(struct jrc_frames *frames)
     frames->start = frames->end = 0;
     frames->first = frames->last = 0;
     frames->dead = frames->ahead = 0;
-    if (frames->room > IDLE_ROOM || frames->list_room > IDLE_LIST)
+    if (frames->room > JRC_IDLE_ROOM || frames->list_room > JRC_IDLE_LIST)
         jrc_frames_clear(frames);
 }
 
-void jrc_frames_drop_first(struct jrc_frames *frames)
+void jrc_frames_give_back(struct jrc_frames *frames)
 {
-    frames->start += frames->list[frames->first++].len;
-    frames->written = 0;
     if (jrc_frames_empty(frames))
         reset(frames);
-    else if (frames->room > IDLE_ROOM || frames->list_room > IDLE_LIST)
+    else
         trim(frames);
 }
 

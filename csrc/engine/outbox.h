@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Beside twice its contents a queue has no more room than this, in bytes and in
+ * frames. */
+enum { JRC_IDLE_ROOM = 262144, JRC_IDLE_LIST = 4096 };
+
 struct jrc_frame {
     uint64_t id; /* of its call */
     size_t len;
@@ -67,7 +71,17 @@ static inline const struct jrc_frame *jrc_frames_first(
     return &frames->list[frames->first];
 }
 
-void jrc_frames_drop_first(struct jrc_frames *frames);
+/* Give back memory that a queue has no use for any more. */
+void jrc_frames_give_back(struct jrc_frames *frames);
+
+static inline void jrc_frames_drop_first(struct jrc_frames *frames)
+{
+    frames->start += frames->list[frames->first++].len;
+    frames->written = 0;
+    if (jrc_frames_empty(frames) || frames->room > JRC_IDLE_ROOM ||
+        frames->list_room > JRC_IDLE_LIST)
+        jrc_frames_give_back(frames);
+}
 
 /* Leave out the frames for which is_dead(arg, id) holds. */
 void jrc_frames_purge(struct jrc_frames *frames,
