@@ -1,10 +1,11 @@
 """The types of jsonrpcc._speedups, misused as only our own code could."""
 
 import asyncio
+from types import MethodType
 
 import pytest
 
-from jsonrpcc import AsyncClient
+from jsonrpcc import AsyncClient, Client
 from jsonrpcc._blocking import blocking_for
 from jsonrpcc._speedups import Ordered, assign, bind
 from jsonrpcc.testing import Drop
@@ -35,6 +36,16 @@ def test_callbacks(serve, client_for):
         bind(0)
     assert calls.get(1 << 40) is None
     assert client.submit("echo", [1]).result(5) == [1]
+
+
+def test_methods(serve, client_for):
+    client = client_for(serve())
+    for each in (Client, AsyncClient):
+        refuse_call(each._method, print)
+    refuse_call(Client.call, 5, "echo")
+    refuse_call(Client._method, print, MethodType)  # there is none of that name in C
+    method = vars(Client)["call"]
+    assert type(method).__call__(method, client, "echo", [1]) == [1]
 
 
 def test_ordered(serve, client_for):
