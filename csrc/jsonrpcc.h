@@ -120,7 +120,7 @@ typedef struct {
     int32_t connect_timeout_ms;   /* per address; default 1000 */
     int32_t reconnect_ms;         /* bound of the first backoff; 1000 */
     int32_t reconnect_max_ms;     /* bound of every backoff; 10000 */
-    int32_t reconnect_attempts;   /* 0 for ever, -1 none */
+    int32_t reconnect_attempts;   /* 0 forever, -1 none */
     uint32_t max_depth;           /* of a response; default 512, <= 4096 */
     uint32_t max_in_flight;       /* default 65536, <= 2^24 */
     size_t max_response;          /* bytes of a frame; default 16 MiB */

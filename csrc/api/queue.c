@@ -264,7 +264,7 @@ static void leave(jsonrpcc_queue *queue)
 bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue,
                           jsonrpcc_completions *completions)
 {
-    /* In a forked child the lock may be held for ever, and the rings in fd are
+    /* In a forked child the lock may be held forever, and the rings in fd are
      * the parent's. */
     if (jsonrpcc_queue_is_foreign(queue) || !enter(queue))
         return false;

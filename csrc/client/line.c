@@ -1,6 +1,6 @@
 /* The wait for room: first come, first served.
  *
- * Frames differ in size, so a large one would be passed over for ever by small
+ * Frames differ in size, so a large one would be passed over forever by small
  * ones that fit into whatever room there is.  A thread that waits gets a place
  * in a line, and nobody takes the room that the first in line needs; who leaves
  * it enough may pass. */

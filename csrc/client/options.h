@@ -16,7 +16,7 @@ void jrc_options_default(jsonrpcc_options *o);
  * not looked at. */
 bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size);
 
-/* How often a server is tried again in a row, as servers.h has it: -1 for ever.
+/* How often a server is tried again in a row, as servers.h has it: -1 forever.
  * Among the options that is 0, the default, and -1 stands for none. */
 int32_t jrc_options_attempts(const jsonrpcc_options *o);
 

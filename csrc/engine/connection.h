@@ -29,8 +29,8 @@ const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
 void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
                      uint64_t now_us);
 
-/* How many bytes behind those that went can not be held back any more, though
- * the peer can not read them yet: they are encrypted.  0 at first. */
+/* How many bytes behind those that went cannot be held back any more, though
+ * the peer cannot read them yet: they are encrypted.  0 at first. */
 void jrc_engine_begun(struct jrc_engine *engine, uint32_t i, size_t n);
 
 /* The state of its server has changed, and the connection is gone: what that

@@ -31,7 +31,7 @@ void jrc_dispatch_flush_waiting(struct jrc_engine *engine, uint64_t now_us);
 void jrc_dispatch_reroute_unsent(struct jrc_engine *engine, uint32_t i,
                                  uint64_t now_us);
 
-/* Whether the frame of a queued call has begun to leave: then it can not be
+/* Whether the frame of a queued call has begun to leave: then it cannot be
  * held back any more. */
 bool jrc_dispatch_has_begun(const struct jrc_engine *engine,
                             const struct jrc_call *call);

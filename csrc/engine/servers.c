@@ -138,7 +138,7 @@ static int32_t pick_trial(struct jrc_servers *servers, uint64_t now_us,
         if (!is_doubted(server) || server->trial_us > now_us)
             continue;
         /* A trial that fails costs that call.  After it there is a cap's time
-         * for others, or who calls one by one would try again for ever.  But
+         * for others, or who calls one by one would try again forever.  But
          * the trial of a call without an end is over after a cap's time. */
         if (end_us > now_us + servers->cap_us)
             end_us = now_us + servers->cap_us;

@@ -15,7 +15,7 @@ void jrc_trial_choose(struct jrc_engine *engine,
 void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
 
 /* A call that was a trial of server i has ended without a response.  That of a
- * notification can not have one: to it a connection has proved itself that took
+ * notification cannot have one: to it a connection has proved itself that took
  * it and goes on to live. */
 void jrc_trial_end(struct jrc_engine *engine, uint32_t i,
                    const struct jrc_call *call, uint64_t now_us);

@@ -34,7 +34,7 @@ static void set_fd(struct jrc_socket *s, int fd)
     pthread_mutex_unlock(&s->all->fd_lock);
 }
 
-/* A socket that fork() can not catch half-opened. */
+/* A socket that fork() cannot catch half-opened. */
 static int open_fd(struct jrc_socket *s, int family)
 {
     pthread_mutex_lock(&s->all->fd_lock);

@@ -53,7 +53,7 @@ struct jrc_transport {
     ssize_t (*send)(struct jrc_stream *stream, const char *buf, size_t len,
                     int32_t *reason);
 
-    /* How many bytes that are not committed can not be taken back any more
+    /* How many bytes that are not committed cannot be taken back any more
      * (TLS: they are encrypted).  As few as possible. */
     size_t (*begun)(const struct jrc_stream *stream);
 

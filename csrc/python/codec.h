@@ -24,8 +24,8 @@ PyObject *spd_encode(const struct spd_codec *codec, PyObject *params);
 PyObject *spd_decode(const struct spd_codec *codec, const char *json,
                      size_t len);
 
-/* The list of completions's results.  NULL: they can not be decoded at once, or
- * an exception is set that is no Exception. */
+/* The list of the results of completions.  NULL: they cannot be decoded at
+ * once, or an exception is set that is no Exception. */
 PyObject *spd_decode_many(const struct spd_codec *codec,
                           const jsonrpcc_completions *completions);
 

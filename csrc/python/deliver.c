@@ -69,7 +69,7 @@ static bool deliver(struct spd_delivery *self, struct spd_calls *calls)
     return true;
 }
 
-/* Have what C code can not deliver delivered.  False: an exception is set, or
+/* Have what C code cannot deliver delivered.  False: an exception is set, or
  * some is left, for which rest() has us called again. */
 static bool deliver_rest(struct spd_delivery *self)
 {

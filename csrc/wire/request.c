@@ -78,7 +78,7 @@ static bool set_method(struct jrc_message *message, const char *method,
  *
  * json-c reads this and more, but it clamps large integers, cuts names at NUL
  * and drops repeated names without a word (see the tests): a rewriting that
- * touches quotes only can not change a value. */
+ * touches quotes only cannot change a value. */
 static size_t requote(const char *text, size_t len, char *out, size_t out_limit,
                       size_t *out_len)
 {

@@ -11,7 +11,7 @@ enum jrc_response_kind {
     JRC_RESPONSE_ERROR,
     JRC_RESPONSE_INVALID,  /* json is the rule broken, static text */
     JRC_RESPONSE_REJECTED, /* an error with id null: a request was unreadable */
-    JRC_RESPONSE_NOBODYS,  /* its id can not be one of ours */
+    JRC_RESPONSE_NOBODYS,  /* its id cannot be one of ours */
     JRC_RESPONSE_IGNORED   /* no response: not JSON, a request, a scalar ... */
 };
 
