@@ -49,9 +49,51 @@ _BUILD_INFO = Metric(
 _VERSION: str = ffi.string(lib.jsonrpcc_version()).decode()
 
 
-# Held while metrics are written, and by whoever forks: no lock of prometheus_client's
-# may be held in a child by a thread that is not there.
-_lock = threading.RLock()
+class _Lock:
+    """
+    Held while metrics are written, and by whoever forks.
+
+    For no lock of prometheus_client's may be held in a child, by a thread that is not
+    there.  A fork in C does not come by here: if a thread was writing just then,
+    nothing can be written in that child.
+    """
+
+    def __init__(self) -> None:
+        self.can_write = True
+        self._is_forking = False
+        self._renew()
+
+    def _renew(self) -> None:
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._depth = 0
+
+    def before_fork(self) -> None:
+        self.__enter__()
+        self._is_forking = True
+
+    def after_in_parent(self) -> None:
+        self._is_forking = False
+        self.__exit__()
+
+    def after_in_child(self) -> None:
+        if self._depth and not self._is_forking:
+            self.can_write = False
+        self._is_forking = False
+        self._renew()
+
+    def __enter__(self) -> None:
+        if self._pid != os.getpid():
+            self.after_in_child()
+        self._lock.acquire()
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        self._lock.release()
+
+
+_lock = _Lock()
 
 
 # ---- read when scraped -------------------------------------------------------------
@@ -244,19 +286,25 @@ class Publisher:
     # ---- with the lock held -----------------------------------------------------
 
     def _begin(self) -> None:
-        """Begin in this process: nothing of it has been told."""
-        self._pid = os.getpid()
-        self._told: dict[Key, float] = {}
-        self._told_durations = [0] * len(BOUNDS), 0.0
+        """Begin in this process."""
+        self._forget()
         self._stop = threading.Event()
         threading.Thread(
             target=self._run, args=[self._stop], name="jsonrpcc publisher", daemon=True
         ).start()
 
+    def _forget(self) -> None:
+        """Know that nothing of this process has been told."""
+        self._pid = os.getpid()
+        self._told: dict[Key, float] = {}
+        self._told_durations = [0] * len(BOUNDS), 0.0
+
     def _publish(self, *, is_last: bool) -> None:
         client = self._client()
-        if lib.jsonrpcc_client_is_foreign(self._handle):
-            return  # a child that has not used it; to read it would be to connect
+        if lib.jsonrpcc_client_is_foreign(self._handle) or not _lock.can_write:
+            return  # a child that has not used it: to read it would be to connect
+        if self._pid != os.getpid():
+            self._forget()  # forked in C, without a word to Python
         if client is None:
             stats, servers = read_stats(self._handle), read_servers(self._handle)
         else:
@@ -306,14 +354,14 @@ def _close_all() -> None:
 
 
 def _after_fork() -> None:
-    try:
-        for publisher in _publishers:
-            publisher._begin()  # noqa: SLF001
-    finally:
-        _lock.release()
+    _lock.after_in_child()
+    for publisher in _publishers:
+        publisher._begin()  # noqa: SLF001
 
 
 at_end.append(_close_all)
 os.register_at_fork(
-    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork
+    before=_lock.before_fork,
+    after_in_parent=_lock.after_in_parent,
+    after_in_child=_after_fork,
 )

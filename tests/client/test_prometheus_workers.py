@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from children import NO_GUNICORN, run_program
 from history import until
+from peers import needs_module
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
-from workers import WORKERS, get, gunicorn
+from workers import UWSGI_MODES, WORKERS, get, gunicorn, uwsgi
 
 from jsonrpcc.testing import Error, Server
 
@@ -96,6 +97,23 @@ def test_recycled_workers_add_up(tmp_path, folder, preload, every):
             assert found.get((f"jsonrpcc_{name}", None), 0) == 0
 
 
+@NO_GUNICORN
+@pytest.mark.parametrize("mode", UWSGI_MODES)
+def test_workers_forked_in_c_add_up(tmp_path, folder, mode):
+    """Without a word to Python no thread publishes there, but their end does."""
+    needs_module("pyuwsgi")
+    path, log = tmp_path / "sock", tmp_path / "log"
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "EVERY": "0.02"}
+    with Server(METHODS) as server:
+        with uwsgi(server, path, log, mode, app="wsgi_publishing", **environment):
+            with ThreadPoolExecutor(8) as pool:
+                assert all(pool.map(get, [path] * 40))
+            if mode in {"lazy", "told"}:
+                until(lambda: is_right(server, published(folder)))
+        found = published(folder)
+        assert counted(server) == {key: found.get(key) for key in counted(server)}
+
+
 @pytest.mark.parametrize("children", [20, pytest.param(2000, marks=pytest.mark.slow)])
 def test_forks_do_not_hang_and_add_up(folder, children):
     """Whatever the publisher's thread is doing, and holding, when it happens."""
@@ -107,3 +125,13 @@ def test_forks_do_not_hang_and_add_up(folder, children):
         assert counted(server) == {key: found.get(key) for key in counted(server)}
         # One that does not use the client does not connect for the metrics' sake.
         assert server.accepted == 1 + children - len(range(0, children, 3))
+
+
+def test_a_fork_in_c_while_metrics_are_written_does_not_hang(folder):
+    """The child's share is lost; not the parent's."""
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    with Server(METHODS) as server:
+        ended = run_program("publishing_c.py", server.address, env=environment)
+        assert ended.report() is True
+        assert published(folder)["jsonrpcc_calls_total", "ok"] == 1
+        assert len(server.requests) == 2

@@ -65,6 +65,43 @@ def gunicorn(server, path, log, *options, app="wsgi", **environment):
     assert "SIGKILL" not in text, text  # nobody had to be killed
 
 
+UWSGI = "import sys, pyuwsgi; pyuwsgi.run(sys.argv[1:])"
+UWSGI_MODES = {
+    "default": (),
+    "threads": ("--enable-threads",),
+    "lazy": ("--enable-threads", "--lazy-apps"),
+    "told": ("--enable-threads", "--py-call-osafterfork"),
+}
+
+
+@contextlib.contextmanager
+def uwsgi(server, path, log, mode, *, app="wsgi", **environment):
+    """The master process; it ends with TERM, within the limit and without a word."""
+    environment = {
+        **os.environ, "PYTHONPATH": str(PROGRAMS), "JSONRPC_SERVER": server.address,
+        "HOME": str(path.parent), **environment,
+    }  # fmt: skip
+    with log.open("w") as file:
+        master = subprocess.Popen(
+            [sys.executable, "-c", UWSGI, "--http-socket", path, "--master",
+             "--processes", "2", "--need-app", "--die-on-term",
+             "--worker-reload-mercy", "5", "--module", app, *UWSGI_MODES[mode]],
+            env=environment, stderr=file, stdout=file,
+        )  # fmt: skip
+        try:
+            until(lambda: listens(path), what="uWSGI")
+            yield master
+            master.send_signal(signal.SIGTERM)
+            assert master.wait(LIMIT) == 0
+        finally:
+            if master.poll() is None:
+                master.kill()
+                master.wait()
+    text = log.read_text()
+    assert "Traceback" not in text, text
+    assert "KILL" not in text, text  # nobody had to be killed
+
+
 def get(path):
     with contextlib.closing(UnixConnection(path)) as connection:
         connection.request("GET", "/")
