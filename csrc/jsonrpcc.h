@@ -438,6 +438,7 @@ bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
                          jsonrpcc_server_info *info, size_t size);
 
 #define JSONRPCC_LATENCY_BUCKETS 128
+#define JSONRPCC_EVENT_KINDS 16 /* more than there are */
 
 /* Every accepted call is counted in exactly one of the outcomes in the end. */
 typedef struct {
@@ -472,7 +473,8 @@ typedef struct {
      * latencies below jsonrpcc_latency_bound_us(i), and not below that of
      * i - 1. */
     uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
-    uint64_t latency_sum_us; /* of all that the buckets count */
+    uint64_t latency_sum_us;               /* of all that the buckets count */
+    uint64_t events[JSONRPCC_EVENT_KINDS]; /* by kind, heard or not */
 } jsonrpcc_stats;
 
 /* Fill *stats with the counters as they are now; a closed client still has its

@@ -42,6 +42,11 @@ CALLS = Metric(
     "Calls by outcome, notifications included.",
     labels=("client", "outcome"),
 )
+EVENTS = Metric(
+    "jsonrpcc_events",
+    "What happened to servers: those a listener hears, by kind.",
+    labels=("client", "kind"),
+)
 CLIENTS = Metric("jsonrpcc_clients", "Open clients.", "gauge")
 DURATION = Metric(
     "jsonrpcc_call_duration_seconds", "From the call to its result or remote error."
@@ -113,7 +118,7 @@ OF_SERVER = {  # by the fields of ServerInfo
     ),
 }
 
-METRICS = (CALLS, CLIENTS, *OF_CLIENT.values(), UP, *OF_SERVER.values())
+METRICS = (CALLS, EVENTS, CLIENTS, *OF_CLIENT.values(), UP, *OF_SERVER.values())
 """All but DURATION, which is a histogram."""
 
 Key = tuple[Metric, tuple[str, ...]]  # and the values of its labels
@@ -141,6 +146,8 @@ class Numbers:
         self._add((CLIENTS, (client,)), 1, is_open=is_open)
         for outcome in OUTCOMES:
             self._add((CALLS, (client, outcome)), getattr(stats, outcome))
+        for kind, count in stats.events.items():
+            self._add((EVENTS, (client, kind)), count)
         for field, metric in OF_CLIENT.items():
             self._add((metric, (client,)), getattr(stats, field), is_open=is_open)
         for server in servers:

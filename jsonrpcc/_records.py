@@ -37,7 +37,7 @@ EventKind = Literal[
     "rejected",
 ]  # fmt: skip
 
-_EVENT_KINDS: dict[int, EventKind] = {
+EVENT_KINDS: dict[int, EventKind] = {
     lib.JSONRPCC_CONNECTED: "connected",
     lib.JSONRPCC_LOST: "lost",
     lib.JSONRPCC_UNREACHABLE: "unreachable",
@@ -192,7 +192,7 @@ class Outcomes:
     def event(self, record: Any) -> Event:
         """Return the event of a record."""
         return Event(
-            kind=_EVENT_KINDS[record.kind],
+            kind=EVENT_KINDS[record.kind],
             server=self._addresses[record.server],
             reason=reason_text(record.reason),
             time=wall_clock(record.time_us),

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._records import EVENT_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jsonrpcc._records import EventKind
 
 _BOUNDS_US = tuple(
     lib.jsonrpcc_latency_bound_us(i) for i in range(lib.JSONRPCC_LATENCY_BUCKETS)
@@ -93,6 +99,7 @@ class Stats:
             count in max_queued_bytes.
         undelivered_bytes: Now: bytes of outcomes received and not fetched.
         latency: Times from call to result or remote error.
+        events: How many of each kind of `Event` there were, whether heard or not.
     """
 
     requests: int
@@ -121,9 +128,12 @@ class Stats:
     kept_bytes: int
     undelivered_bytes: int
     latency: Latency
+    events: Mapping[EventKind, int]
 
 
-_COUNTERS = tuple(name for name in Stats.__dataclass_fields__ if name != "latency")
+_COUNTERS = tuple(
+    name for name in Stats.__dataclass_fields__ if name not in {"latency", "events"}
+)
 
 
 def read_stats(client: Any) -> Stats:
@@ -132,4 +142,5 @@ def read_stats(client: Any) -> Stats:
     lib.jsonrpcc_client_stats(client, struct, ffi.sizeof(struct[0]))
     counters = {name: getattr(struct, name) for name in _COUNTERS}
     latency = Latency(tuple(struct.latency), struct.latency_sum_us / 1e6)
-    return Stats(**counters, latency=latency)
+    events = {name: struct.events[kind] for kind, name in EVENT_KINDS.items()}
+    return Stats(**counters, latency=latency, events=events)

@@ -33,6 +33,8 @@ void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats)
     for (uint32_t i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
         stats->latency[i] = jrc_read(&counters->latency[i]);
     stats->latency_sum_us = jrc_read(&counters->latency_sum_us);
+    for (uint32_t i = 0; i < JSONRPCC_EVENT_KINDS; i++)
+        stats->events[i] = jrc_read(&counters->events[i]);
     int64_t undelivered = atomic_load(&core->consumer.undelivered_bytes);
     stats->undelivered_bytes = undelivered > 0 ? (uint64_t)undelivered : 0;
     pthread_mutex_lock(&core->lock);

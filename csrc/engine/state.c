@@ -22,6 +22,7 @@ void jrc_engine_emit(struct jrc_engine *engine, jsonrpcc_event_kind kind,
 {
     jsonrpcc_event event = {kind, (int32_t)i, reason, now_us};
 
+    jrc_add(&engine->counters.events[kind], 1);
     engine->sink.event(engine->sink.arg, &event);
 }
 

@@ -25,6 +25,10 @@ static void test_lost_connection(void)
     CHECK(rig.engine.conns[1].in_flight == 3);
     CHECK(rig_events(&rig, JSONRPCC_LOST, 0) == 1);
     CHECK(rig_events(&rig, JSONRPCC_FAILED_OVER, 1) == 1);
+    CHECK(rig.engine.counters.events[JSONRPCC_CONNECTED] == 2);
+    CHECK(rig.engine.counters.events[JSONRPCC_LOST] == 1);
+    CHECK(rig.engine.counters.events[JSONRPCC_FAILED_OVER] == 1);
+    CHECK(rig.engine.counters.events[JSONRPCC_BACK] == 0);
     finish();
 }
 

@@ -47,6 +47,11 @@ def test_on_event_tells_connected_lost_failed_over_back(serve, client_for):
     back = events.result()
     assert (back.kind, back.server) == ("back", best.address)
     assert events.threads == {"jsonrpcc"}
+    kinds = dict(client.stats().events)
+    assert kinds == {
+        "connected": 3, "lost": 1, "unreachable": 1, "suspect": 0, "trusted": 0,
+        "failed_over": 1, "back": 1, "rejected": 0,
+    }  # fmt: skip
 
 
 def test_on_event_tells_suspect_and_trusted(serve, client_for):

@@ -102,6 +102,9 @@ def test_numbers_are_those_that_the_server_counted(serve, client_for, registry):
     assert shown("jsonrpcc_server_connects_total", **here) == server.accepted
     assert shown("jsonrpcc_server_timeouts_total", **here) == 1
     assert shown("jsonrpcc_server_losses_total", **here) == 1
+    assert shown("jsonrpcc_events_total", kind="lost") == 1
+    assert shown("jsonrpcc_events_total", kind="connected") == server.accepted
+    assert shown("jsonrpcc_events_total", kind="failed_over") == 0
     assert shown("jsonrpcc_server_up", **here) == 1
     assert shown("jsonrpcc_server_priority", **here) == 1
     assert shown("jsonrpcc_clients") == 1
@@ -137,7 +140,7 @@ def test_prometheus_own_linter_is_content(serve, client_for, registry):
 
 LEFT_OUT = {
     *("requests", "notifications"),  # what the outcomes and in_flight add up to
-    *("turns", "wakeups", "latency"),  # how it works; and the histogram
+    *("turns", "wakeups", "latency", "events"),  # how it works; and below
     *("host", "port", "state", "since", "last_error"),  # labels, and words
 }
 
@@ -152,8 +155,10 @@ def test_every_number_is_in_a_metric_of_its_own():
     latency = Latency(tuple(range(128)), 7.5)
     server = ServerInfo(**server | {"host": "a", "state": "up"})
     numbers = Numbers()
-    numbers.add("c", Stats(**stats | {"latency": latency}), [server], is_gone=False)
-    assert sorted(numbers.values.values()) == sorted([*wanted, 1, 1])  # clients, up
+    stats |= {"latency": latency, "events": {"lost": 3, "back": 2}}
+    numbers.add("c", Stats(**stats), [server], is_gone=False)
+    more = [3, 2, 1, 1]  # events, clients, up
+    assert sorted(numbers.values.values()) == sorted([*wanted, *more])
     counts, seconds = numbers.durations["c"]
     assert (sum(counts), seconds) == (sum(range(128)), 7.5)
     names = {metric.name for metric, _ in numbers.values}
@@ -169,7 +174,7 @@ def test_buckets_are_those_of_the_client():
         counts[i] = 1
         numbers = Numbers()
         stats = dict.fromkeys(Stats.__dataclass_fields__, 0)
-        stats["latency"] = Latency(tuple(counts), 0)
+        stats |= {"latency": Latency(tuple(counts), 0), "events": {}}
         numbers.add("", Stats(**stats), [], is_gone=False)
         found = numbers.durations[""][0].index(1)
         assert bound <= BOUNDS[found]

@@ -141,7 +141,7 @@ def test_prometheus_gets_what_the_dashboard_and_the_rules_ask_for(example):
         until(has_come, what=f"an answer to {what}: {query}")
     assert prometheus.query('jsonrpcc_clients{client="users"}') == ["1"]
     groups = prometheus.get("rules")["groups"]
-    assert [rule["health"] for each in groups for rule in each["rules"]] == ["ok"] * 10
+    assert [rule["health"] for each in groups for rule in each["rules"]] == ["ok"] * 11
     assert prometheus.get("alerts")["alerts"] == []
 
     best.stop()

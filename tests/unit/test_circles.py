@@ -18,9 +18,10 @@ PACKAGE = Path(jsonrpcc.__file__).parent
 # types too.  `testing` is another program, and stands on nothing of this.
 TIERS = [
     {"_jsonrpcc", "_capsule"},
-    {"_errors", "_codec", "_host", "_proxy", "_stats", "_worker"},
+    {"_errors", "_codec", "_host", "_proxy", "_worker"},
     {"_options", "_records"},
-    {"_metrics", "_params"},
+    {"_params", "_stats"},
+    {"_metrics"},
     {"_speedups"},
     {"_log", "_session"},
     {"_base", "_delivery", "_map", "_submit"},

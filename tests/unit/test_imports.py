@@ -17,7 +17,7 @@ IMPORTS = {
     "_codec": set(),
     "_proxy": set(),
     "_options": {"_errors", "_jsonrpcc"},
-    "_stats": {"_jsonrpcc"},
+    "_stats": {"_jsonrpcc", "_records"},
     "_records": {"_errors", "_jsonrpcc"},
     "_log": {"_speedups"},
     "_worker": set(),
