@@ -15,6 +15,8 @@ from workers import UWSGI_MODES, WORKERS, get, gunicorn, uwsgi
 
 from jsonrpcc.testing import Error, Server
 
+SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 
 def fail():
     raise Error(-32000, "it failed")
@@ -114,12 +116,18 @@ def test_workers_forked_in_c_add_up(tmp_path, folder, mode):
         assert counted(server) == {key: found.get(key) for key in counted(server)}
 
 
-@pytest.mark.parametrize("children", [20, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("children", [20, pytest.param(500, marks=SLOW)])
 def test_forks_do_not_hang_and_add_up(folder, children):
     """Whatever the publisher's thread is doing, and holding, when it happens."""
     environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
     with Server(METHODS) as server:
-        ended = run_program("publishing.py", server.address, children, env=environment)
+        ended = run_program(
+            "publishing.py",
+            server.address,
+            children,
+            env=environment,
+            limit=30 + children,
+        )
         assert ended.report() == {"children": children}
         found = published(folder)
         assert counted(server) == {key: found.get(key) for key in counted(server)}
