@@ -111,7 +111,7 @@ def test_numbers_are_those_that_the_server_counted(serve, client_for, registry):
 
     answers = 7 + 2 + 1 + 1  # the invalid one, too
     assert shown("jsonrpcc_call_duration_seconds_count") == answers
-    assert 0.1 <= shown("jsonrpcc_call_duration_seconds_sum") < 1
+    assert 0.1 <= shown("jsonrpcc_call_duration_seconds_sum") < 5
     seconds = {
         float(dict(labels)["le"]): value
         for (name, labels), value in found.items()
@@ -290,7 +290,7 @@ def test_each_call_is_published_once(serve, client_for, name):
         client.call("slow")
     publisher.publish()
     assert shown("jsonrpcc_calls_total", outcome="remote_errors") == 1
-    assert 0.1 <= shown("jsonrpcc_call_duration_seconds_sum") < 1
+    assert 0.1 <= shown("jsonrpcc_call_duration_seconds_sum") < 5
     faster = shown("jsonrpcc_call_duration_seconds_bucket", le="0.065536")
     assert faster <= total
     asked = shown("jsonrpcc_attempts_total", server=server.address)
@@ -330,8 +330,7 @@ def test_what_a_forgotten_client_did_is_published(serve, name):
             return weakref.ref(client)
 
     gone = use()
-    gc.collect()
-    assert gone() is None
+    until(lambda: gc.collect() >= 0 and gone() is None)  # it may be being read
     until(lambda: shown("jsonrpcc_calls_total", outcome="ok") == 3)
     until(lambda: shown("jsonrpcc_clients") == 0)
 
