@@ -243,6 +243,18 @@ def test_a_forgotten_client_is_not_shown_and_not_kept(serve, client_for, registr
     assert {dict(labels).get("client") for _, labels in found} == {"keep", None}
 
 
+def test_a_server_that_is_down_is_not_up(serve, client_for, registry):
+    server, stopped = serve(), serve()
+    stopped.stop()
+    client = client_for(f"{server.address},2 {stopped.address},1", name="a")
+    Collector(client, registry=registry)
+    until(lambda: [each.state for each in client.servers()] == ["up", "down"])
+    shown = Shown("a", registry)
+    assert shown("jsonrpcc_server_up", server=server.address) == 1
+    assert shown("jsonrpcc_server_up", server=stopped.address) == 0
+    assert shown("jsonrpcc_server_priority", server=server.address) == 2
+
+
 def test_an_async_client_is_shown(serve, registry, run):
     server = serve()
 

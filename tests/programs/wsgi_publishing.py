@@ -7,8 +7,9 @@ from jsonrpcc import Client, RemoteError
 from jsonrpcc.prometheus import Publisher
 
 client = Client(os.environ["JSONRPC_SERVER"], timeout=10, name="app")
-Publisher(client, every=float(os.environ["EVERY"]))
+publisher = Publisher(client, every=float(os.environ["EVERY"]))
 assert client.call("first", [1]) == 1
+publisher.publish()  # so that there is something that workers must not take for theirs
 
 
 def application(environ, start_response):
