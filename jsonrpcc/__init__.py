@@ -52,3 +52,14 @@ __all__ = [
     "__version__",
     "get_include",
 ]
+
+# Tracebacks, logs and pickles name the public module, not the file of a class.  The
+# records keep theirs, where typing.get_type_hints() looks for what they are made of;
+# Call has it from C.
+for _name in __all__:
+    _class = globals()[_name]
+    if isinstance(_class, type) and not (
+        _class.__module__ == "jsonrpcc" or hasattr(_class, "__dataclass_fields__")
+    ):
+        _class.__module__ = "jsonrpcc"
+del _name, _class

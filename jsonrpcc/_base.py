@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
+from jsonrpcc._hints import did_you_mean, no_attribute
 from jsonrpcc._host import check_interpreter, check_threads
 from jsonrpcc._options import Options
 from jsonrpcc._records import Event, ServerInfo, read_servers
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jsonrpcc._options import OptionArgs
+
+
+_SHOWN = 3  # servers in a repr
 
 
 class Base:
@@ -39,8 +43,10 @@ class Base:
         check_threads()
         unknown = options.keys() - Options.__dataclass_fields__.keys()
         if unknown:
-            msg = f"{type(self).__name__}() got an unknown option {min(unknown)!r}"
-            raise TypeError(msg)
+            wrong = min(unknown)
+            msg = f"{type(self).__name__}() got an unknown option {wrong!r}"
+            known = [*Options.__dataclass_fields__, "codec", "name", "on_event"]
+            raise TypeError(msg + did_you_mean(wrong, known))
         self._session = Session(
             servers, Options(**options), codec=codec, on_event=on_event
         )
@@ -61,13 +67,22 @@ class Base:
         """Return the counters and the latency histogram; cheap."""
         return read_stats(self._session.handle)
 
+    if not TYPE_CHECKING:  # it would have checkers accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            """Say how a method of the server is called: that is what was meant."""
+            raise AttributeError(no_attribute(self, name), name=name, obj=self)
+
     def __repr__(self) -> str:
-        up = sum(server.state in ("up", "proving") for server in self.servers())
-        state = (
-            "closed" if self._closed else f"{up} of {len(self.servers())} servers up"
-        )
-        name = "" if self.name is None else f" {self.name!r}"
-        return f"<{type(self).__name__}{name} {state}>"
+        kind = type(self).__name__ + ("" if self.name is None else f" {self.name!r}")
+        if self._closed:
+            return f"<{kind} closed>"
+        servers = self.servers()
+        shown = ", ".join(f"{each.address} {each.state}" for each in servers[:_SHOWN])
+        if len(servers) > _SHOWN:
+            up = sum(each.state in ("up", "proving") for each in servers)
+            shown += f", ... ({up} of {len(servers)} up)"
+        return f"<{kind} {shown}>"
 
     def __reduce__(self) -> Any:
         msg = f"a {type(self).__name__} cannot be pickled: create one in each process"

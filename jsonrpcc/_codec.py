@@ -14,6 +14,8 @@ import json
 import math
 import sys
 from dataclasses import dataclass
+from functools import partial
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -149,7 +151,8 @@ def check_finite(value: Any) -> None:
         item = pending.pop()
         if isinstance(item, float):
             if not math.isfinite(item):
-                msg = f"params: {item} is not a JSON number"
+                place = _place_of(value, partial(is_, item)) or "params"
+                msg = f"{place}: {item} is not a JSON number"
                 raise ValueError(msg)
         elif isinstance(item, dict):
             pending.extend(item.values())
@@ -161,6 +164,47 @@ def check_finite(value: Any) -> None:
                 plain = msgspec.to_builtins(item)
                 if isinstance(plain, dict | list | float):
                     pending.append(plain)
+
+
+def encoding_fault(
+    params: Any, encode: Callable[[Any], bytes], error: Exception
+) -> Exception:
+    """Return what to raise where the codec raised *error*: it says where."""
+    if (fault := nesting_fault(params, error)) is not None:
+        return ValueError(fault)
+    if isinstance(error, RecursionError):
+        return error
+
+    def refused(item: Any) -> bool:
+        if isinstance(item, dict | list | tuple):
+            return False  # what is inside is asked for by itself
+        try:
+            encode([item])
+        except (TypeError, ValueError):
+            return True
+        return False
+
+    msg = f"{_place_of(params, refused) or 'params'}: {error}"
+    return TypeError(msg) if isinstance(error, TypeError) else ValueError(msg)
+
+
+def _place_of(params: Any, wanted: Callable[[Any], bool]) -> str | None:
+    """Return where in *params*, which do not contain themselves, an item is."""
+    levels = [_items(params)]
+    path: list[str] = []
+    while levels:
+        for step, item in levels[-1]:
+            if wanted(item):
+                return "params" + "".join([*path, step])
+            if isinstance(item, dict | list | tuple):
+                path.append(step)
+                levels.append(_items(item))
+                break
+        else:
+            levels.pop()
+            if path:
+                path.pop()
+    return None
 
 
 _DEEP = 200  # levels that any codec takes

@@ -145,7 +145,7 @@ def complain_of(error: jsonrpcc.JsonRpcError, *, as_json: bool) -> int:
     """Say on stderr how a call failed; return the exit code."""
     members: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
     if isinstance(error, jsonrpcc.RemoteError):
-        members |= {"code": error.code, "data": error.data}
+        members |= {"message": error.message, "code": error.code, "data": error.data}
     if as_json:
         members |= {
             name: getattr(error, name)

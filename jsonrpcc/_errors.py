@@ -73,7 +73,10 @@ def _rebuild(
 
 class RemoteError(JsonRpcError):
     """
-    The server answered with an error; ``str(error)`` is the server's message.
+    The server answered with an error.
+
+    ``str(error)`` names method and server, as logs need it: ``get_user at
+    10.0.0.7:9999: -32601 Method not found``; the server's own text is *message*.
 
     Attributes:
         code: The code as the server sent it: by JSON-RPC 2.0 §5.1 an integer, of
@@ -101,6 +104,14 @@ class RemoteError(JsonRpcError):
         self.code = code
         self.message = message
         self.data = data
+
+    def __str__(self) -> str:
+        said = "" if self.code is None else f"{self.code} "
+        said += self.message or "error"
+        if self.method is None:
+            return said
+        where = f" at {self.server}" if self.server else ""
+        return f"{self.method}{where}: {said}"
 
     def __repr__(self) -> str:
         # Not data: it is the peer's, may be secret, and is there to be asked for.

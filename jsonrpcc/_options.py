@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._errors import refused
+from jsonrpcc._hints import no_servers, servers_fault
 from jsonrpcc._jsonrpcc import ffi, lib
 
 if TYPE_CHECKING:
@@ -178,8 +179,7 @@ def open_client(servers: Any, options: Options) -> Any:
         MemoryError, OSError: The system refused memory, a descriptor or a thread.
     """
     if not isinstance(servers, str):
-        msg = f"servers must be a str, not {type(servers).__name__}"
-        raise TypeError(msg)
+        raise TypeError(no_servers(servers))
     if "\0" in servers:
         msg = f"servers: a NUL at offset {servers.index(chr(0))}"
         raise ValueError(msg)
@@ -214,7 +214,7 @@ def open_client(servers: Any, options: Options) -> Any:
     why = ffi.new("char[]", 256)
     status = lib.jsonrpcc_client_new(struct, result, why, len(why))
     if status == lib.JSONRPCC_EINVAL:
-        raise ValueError(ffi.string(why).decode())
+        raise ValueError(servers_fault(servers) or ffi.string(why).decode())
     if status != lib.JSONRPCC_OK:
         raise refused(max(0, status - lib.JSONRPCC_SYSTEM))
     return ffi.gc(result[0], lib.jsonrpcc_client_free)

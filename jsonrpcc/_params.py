@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jsonrpcc._codec import check_finite, nesting_fault
+from jsonrpcc._codec import check_finite, encoding_fault
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._options import milliseconds
 
@@ -113,10 +113,7 @@ class Texts:
             try:
                 text = self._encode(params)
             except (RecursionError, TypeError, ValueError) as error:
-                fault = nesting_fault(params, error)
-                if fault is None:
-                    raise
-                raise ValueError(fault) from error
+                raise encoding_fault(params, self._encode, error) from error
             if self._hides_nan and b"null" in text:
                 check_finite(params)
             return text, 0

@@ -179,15 +179,43 @@ def read_servers(client: Any) -> list[ServerInfo]:
     return servers
 
 
+_LOOK_AGAIN = 0.1  # seconds
+_NAMED = 8  # servers that a message names
+
+
+def _why_not(server: ServerInfo) -> str:
+    seconds = time.time() - server.since
+    ago = f"{seconds:.0f} s ago" if seconds >= 1 else "just now"
+    why = f"{server.last_error} ({ago})" if server.last_error else ""
+    return f"{server.address} {why or server.state}"
+
+
 class Outcomes:
     """Makes errors and events of the C core's records, for one client."""
 
     def __init__(self, client: Any, codec: Codec) -> None:
+        self._client = client
         self._addresses = [server.address for server in read_servers(client)]
         self._codec = codec
+        self._unreachable = (0.0, "")  # when it was put together, and the text
 
     def _address(self, index: int) -> str | None:
         return self._addresses[index] if index >= 0 else None
+
+    def unreachable(self) -> str:
+        """
+        Return each server with the reason why it cannot be reached.
+
+        Thousands of calls may fail together: one look serves them all.
+        """
+        now = time.monotonic()
+        if now - self._unreachable[0] > _LOOK_AGAIN:
+            servers = read_servers(self._client)
+            text = ", ".join(map(_why_not, servers[:_NAMED]))
+            if len(servers) > _NAMED:
+                text += f", and {len(servers) - _NAMED} more"
+            self._unreachable = (now, text)
+        return self._unreachable[1]
 
     def event(self, record: Any) -> Event:
         """Return the event of a record."""
@@ -249,14 +277,17 @@ class Outcomes:
                 return self.undecodable(method, cause, outcome)
             return _remote_error(value, method, server, elapsed)
         cls, what = _ERRORS[status]
+        servers = ""
         if status == lib.JSONRPCC_EINVALID:
             what = f"invalid response: {text.decode()}"
+        elif status == lib.JSONRPCC_EFAILURE:
+            servers = f": {self.unreachable()}"
         elif reason := reason_text(outcome.reason):
             what = f"{what}: {reason}"
         sent = " (not sent)" if fate == "not_sent" else ""
         where = f" at {server}" if server else ""
         return cls(
-            f"{what}: {method}{where} after {elapsed:.3f} s{sent}",
+            f"{what}: {method}{where} after {elapsed:.3f} s{sent}{servers}",
             method=method,
             server=server,
             elapsed=elapsed,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
-from unittest.mock import ANY
 
 import msgspec
 from msgspec.json import encode
@@ -30,7 +29,7 @@ LONGEST = 200  # of params in a message, in characters
 
 def shown(method: str, params: Any) -> str:
     """Return a request as messages show it."""
-    if params is ANY:
+    if params is ...:
         return method
     text = repr(params) if params is None else _json(params)
     return f"{method} {text if len(text) <= LONGEST else text[:LONGEST] + '…'}"
@@ -150,7 +149,7 @@ class Expectation:
         """Whether *request* is one of those, and there is an answer left."""
         return (
             self.method == request.method
-            and bool(self.params == request.params)
+            and (self.params is ... or bool(self.params == request.params))
             and any(step.open() for step in self._steps)
         )
 
@@ -249,9 +248,9 @@ class MockServer(Server):
         with self._stub.changed:
             return list(self._stub.unexpected)
 
-    def on(self, method: str, params: Any = ANY) -> Expectation:
+    def on(self, method: str, params: Any = ...) -> Expectation:
         """
-        Expect requests of *method*, with these *params* if any are given.
+        Expect requests of *method*, with these *params* unless they are ``...``.
 
         *params* are compared with ``==``: `unittest.mock.ANY` inside them matches
         anything.  None stands for requests without params.
@@ -274,7 +273,7 @@ class MockServer(Server):
     def assert_called(
         self,
         method: str,
-        params: Any = ANY,
+        params: Any = ...,
         *,
         times: int | None = None,
         timeout: float = 1.0,
@@ -293,7 +292,7 @@ class MockServer(Server):
 
         def made() -> int:
             return sum(
-                each.method == method and bool(wanted == each.params)
+                each.method == method and (wanted is ... or wanted == each.params)
                 for each in self.requests
             )
 
@@ -308,7 +307,7 @@ class MockServer(Server):
             f"{expected or ' at least once'}; requests so far:{seen or ' none'}"
         )
 
-    def assert_not_called(self, method: str, params: Any = ANY) -> None:
+    def assert_not_called(self, method: str, params: Any = ...) -> None:
         """
         Assert that *method* was not called (with these *params*) so far.
 

@@ -49,7 +49,11 @@ def test_errors_of_the_method(twisted, ask):
     with pytest.raises(RemoteError) as caught:
         ask(twisted, "fail", [-32001, "no such user", {"id": 7}])
     error = caught.value
-    assert (error.code, str(error), error.data) == (-32001, "no such user", {"id": 7})
+    assert (error.code, error.message, error.data) == (
+        -32001,
+        "no such user",
+        {"id": 7},
+    )
 
 
 @pytest.mark.parametrize(

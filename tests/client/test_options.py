@@ -86,7 +86,7 @@ def test_the_name_is_seen(cls, name, run):
         client.close()
     assert client.name == name
     what = cls.__name__ if name is None else f"{cls.__name__} 'the users'"
-    assert re.fullmatch(f"<{what} \\d of 1 servers up>", shown)
+    assert re.fullmatch(rf"<{what} 127.0.0.1:1 \w+>", shown)
     assert repr(client) == f"<{what} closed>"
 
 
@@ -126,7 +126,7 @@ def test_the_bounds_of_options_are_fine(options):
         ("h:99999999999999999999", "a port from 1 to 65535 is expected", 2),
         ("h:http", "a port from 1 to 65535 is expected", 2),
         ("h:1x", "',' or a space is expected", 3),
-        ("h:1;h:2", "',' or a space is expected", 3),
+        ("h:1;h:2", "a space is expected between two of them", 3),
         ("h:1,", "a priority (an integer) is expected", 4),
         ("h:1,x", "a priority (an integer) is expected", 4),
         ("h:1,1.5", "',' or a space is expected", 5),

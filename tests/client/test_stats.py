@@ -39,7 +39,7 @@ def test_servers_tell_what_is_known_of_each(serve, client_for):
     assert up.bytes_received > 0
     request = server.requests[0].raw
     assert up.bytes_sent > len(request)
-    assert repr(client) == "<Client 1 of 2 servers up>"
+    assert repr(client) == f"<Client {up.address} up, {down.address} down>"
 
 
 def test_every_call_is_counted_in_one_outcome(serve, client_for):

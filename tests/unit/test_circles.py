@@ -18,7 +18,7 @@ PACKAGE = Path(jsonrpcc.__file__).parent
 # types too.  `testing` is another program, and stands on nothing of this.
 TIERS = [
     {"_jsonrpcc", "_capsule"},
-    {"_errors", "_codec", "_host", "_proxy", "_worker"},
+    {"_errors", "_codec", "_hints", "_host", "_proxy", "_worker"},
     {"_options", "_records"},
     {"_params", "_stats"},
     {"_metrics"},

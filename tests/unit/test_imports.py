@@ -16,7 +16,8 @@ IMPORTS = {
     "_errors": set(),
     "_codec": set(),
     "_proxy": set(),
-    "_options": {"_errors", "_jsonrpcc"},
+    "_hints": set(),
+    "_options": {"_errors", "_hints", "_jsonrpcc"},
     "_stats": {"_jsonrpcc", "_records"},
     "_records": {"_errors", "_jsonrpcc"},
     "_log": {"_speedups"},
@@ -53,7 +54,8 @@ IMPORTS = {
 }  # fmt: skip
 CLIENT = {
     "_base", "_blocking", "_channel", "_codec", "_delivery", "_dispatcher", "_errors",
-    "_host", "_jsonrpcc", "_log", "_map", "_options", "_params", "_proxy", "_records",
+    "_hints", "_host", "_jsonrpcc", "_log", "_map", "_options", "_params", "_proxy",
+    "_records",
     "_session", "_speedups", "_stats", "_submit", "_worker",
 }  # fmt: skip
 SERVER = [name for name in IMPORTS if name.startswith("testing.")]

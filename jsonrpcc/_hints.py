@@ -1,0 +1,74 @@
+"""What a caller who made a mistake most likely meant; asked only then."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SERVERS = '"host1:port1,priority1 host2:port2,priority2"'
+
+_SCHEME = re.compile(r"[a-z+]+://", re.IGNORECASE)
+_LISTED = re.compile(r"[,;]\s*[^\s,;]*[^\s,;\d][^\s,;]*:\d")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'timeout'?``, or nothing if no known name is near."""
+    difflib = importlib.import_module("difflib")  # most programs never need it
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def no_attribute(client: Any, name: str) -> str:
+    """Say that a client has no such attribute, and how to call a server's method."""
+    kind = type(client).__name__
+    msg = f"{kind!r} object has no attribute {name!r}"
+    if name.startswith("_"):
+        return msg
+    wait = "await " if kind.startswith("Async") else ""
+    how = f'{wait}client.call("{name}", ...) or {wait}client.proxy.{name}(...)'
+    return f"{msg}; a method of the server is called by {how}"
+
+
+def no_servers(value: Any) -> str:
+    """Say how *value*, which is no str, is written as a servers string."""
+    msg = f"servers must be a str like {SERVERS}, not {type(value).__name__}"
+    pairs = [value] if _is_address(value) else value
+    if isinstance(pairs, list | tuple) and all(
+        isinstance(each, str) or _is_address(each) for each in pairs
+    ):
+        texts = [each if isinstance(each, str) else _joined(each) for each in pairs]
+        msg += f"; write {' '.join(texts)!r}"
+    return msg
+
+
+def _is_address(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2  # noqa: PLR2004
+        and isinstance(value[0], str)
+        and isinstance(value[1], int)
+    )
+
+
+def _joined(pair: Any) -> str:
+    host, port = pair
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def servers_fault(servers: str) -> str | None:
+    """Say what is wrong with a servers string that looks like another notation."""
+    if match := _SCHEME.search(servers):
+        at = match.start()
+        rest = servers[match.end() :].split(maxsplit=1)[0].rstrip("/")
+        return f"servers: no scheme is expected at offset {at}: write {rest!r}"
+    if match := _LISTED.search(servers):
+        at = match.start()
+        return (
+            f"servers: a space is expected between two of them, not {servers[at]!r}, "
+            f"at offset {at}: {servers[at : at + 32]!r}"
+        )
+    return None
