@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._records import EVENT_KINDS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jsonrpcc._records import EventKind
+from jsonrpcc._records import EVENT_KINDS, EventKind
 
 _BOUNDS_US = tuple(
     lib.jsonrpcc_latency_bound_us(i) for i in range(lib.JSONRPCC_LATENCY_BUCKETS)

@@ -1,5 +1,7 @@
 #include "api/completions.h"
 
+#include "wire/pages.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,12 +12,13 @@ bool jrc_completions_init(struct jrc_completions *completions, size_t capacity)
 {
     memset(completions, 0, sizeof *completions);
     completions->capacity = capacity;
-    /* calloc: pages that are never used are never touched. */
-    completions->tokens = calloc(capacity, sizeof *completions->tokens);
-    completions->starts = calloc(capacity, sizeof *completions->starts);
-    completions->lens = calloc(capacity, sizeof *completions->lens);
-    completions->origins = calloc(capacity, sizeof *completions->origins);
-    completions->failures = calloc(capacity, sizeof *completions->failures);
+    completions->tokens = jrc_pages_new(capacity, sizeof *completions->tokens);
+    completions->starts = jrc_pages_new(capacity, sizeof *completions->starts);
+    completions->lens = jrc_pages_new(capacity, sizeof *completions->lens);
+    completions->origins =
+        jrc_pages_new(capacity, sizeof *completions->origins);
+    completions->failures =
+        jrc_pages_new(capacity, sizeof *completions->failures);
     if (completions->tokens != NULL && completions->starts != NULL &&
         completions->lens != NULL && completions->origins != NULL &&
         completions->failures != NULL)
@@ -26,11 +29,16 @@ bool jrc_completions_init(struct jrc_completions *completions, size_t capacity)
 
 void jrc_completions_clear(struct jrc_completions *completions)
 {
-    free(completions->tokens);
-    free(completions->starts);
-    free(completions->lens);
-    free(completions->origins);
-    free(completions->failures);
+    jrc_pages_free(completions->tokens, completions->capacity,
+                   sizeof *completions->tokens);
+    jrc_pages_free(completions->starts, completions->capacity,
+                   sizeof *completions->starts);
+    jrc_pages_free(completions->lens, completions->capacity,
+                   sizeof *completions->lens);
+    jrc_pages_free(completions->origins, completions->capacity,
+                   sizeof *completions->origins);
+    jrc_pages_free(completions->failures, completions->capacity,
+                   sizeof *completions->failures);
     free(completions->text.bytes);
     free(completions->details.bytes);
     memset(completions, 0, sizeof *completions);

@@ -5,6 +5,7 @@
 #include "client/leadership.h"
 #include "client/line.h"
 #include "io/clock.h"
+#include "wire/pages.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -354,9 +355,8 @@ int jrc_host_new(struct jrc_core *core)
     host->publish.arg = core;
     host->deferred_last = &host->deferred;
     jrc_cond_init(&host->progress);
-    /* calloc: pages of slots never used are never touched. */
     host->outcomes =
-        calloc(core->submission.calls.capacity, sizeof *host->outcomes);
+        jrc_pages_new(core->submission.calls.capacity, sizeof *host->outcomes);
     host->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     core->listener.fn = on_event;
     core->listener.arg = core;
@@ -386,7 +386,8 @@ void jrc_host_free(struct jrc_core *core)
     drop(core, &host->brought);
     jrc_host_abandon(core);
     pthread_cond_destroy(&host->progress);
-    free(host->outcomes);
+    jrc_pages_free(host->outcomes, core->submission.calls.capacity,
+                   sizeof *host->outcomes);
     free(host);
 }
 

@@ -1,5 +1,7 @@
 #include "engine/call_table.h"
 
+#include "wire/pages.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +16,9 @@ bool jrc_calls_init(struct jrc_calls *calls, uint32_t count)
     while (capacity < count)
         capacity *= 2;
     memset(calls, 0, sizeof *calls);
-    /* calloc: pages of slots never used are never touched. */
-    calls->slots = calloc(capacity, sizeof *calls->slots);
-    calls->deadlines = calloc(capacity, sizeof *calls->deadlines);
+    calls->capacity = capacity;
+    calls->slots = jrc_pages_new(capacity, sizeof *calls->slots);
+    calls->deadlines = jrc_pages_new(capacity, sizeof *calls->deadlines);
     calls->blocks = calloc(capacity / JRC_BLOCK + 1, sizeof *calls->blocks);
     calls->groups = calloc(capacity / JRC_GROUP + 1, sizeof *calls->groups);
     if (calls->slots == NULL || calls->deadlines == NULL ||
@@ -24,7 +26,6 @@ bool jrc_calls_init(struct jrc_calls *calls, uint32_t count)
         jrc_calls_clear(calls);
         return false;
     }
-    calls->capacity = capacity;
     calls->free = JRC_NO_CALL;
     calls->ended = calls->ended_last = calls->cancels = JRC_NO_CALL;
     calls->soonest_us = UINT64_MAX;
@@ -46,8 +47,8 @@ void jrc_calls_clear(struct jrc_calls *calls)
 {
     for (uint32_t i = 0; i < calls->used; i++)
         free(calls->slots[i].copy);
-    free(calls->slots);
-    free(calls->deadlines);
+    jrc_pages_free(calls->slots, calls->capacity, sizeof *calls->slots);
+    jrc_pages_free(calls->deadlines, calls->capacity, sizeof *calls->deadlines);
     free(calls->blocks);
     free(calls->groups);
     memset(calls, 0, sizeof *calls);

@@ -14,7 +14,8 @@
 
 enum fault_kind {
     FAULT_NONE,
-    FAULT_MEMORY, /* malloc, calloc, realloc, reallocarray, strdup, strndup */
+    FAULT_MEMORY, /* malloc, calloc, realloc, reallocarray, strdup, strndup,
+                     mmap */
     FAULT_SOCKET,
     FAULT_CONNECT,
     FAULT_SEND,

@@ -186,6 +186,15 @@ SEEN void *calloc(size_t count, size_t size)
                                                             : next(count, size);
 }
 
+SEEN void *mmap(void *at, size_t size, int protection, int flags, int fd,
+                off_t offset)
+{
+    NEXT(mmap);
+    return fails(FAULT_MEMORY, __builtin_return_address(0))
+               ? MAP_FAILED
+               : next(at, size, protection, flags, fd, offset);
+}
+
 RAW static void *resize(void *old, size_t size)
 {
     NEXT(realloc);

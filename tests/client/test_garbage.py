@@ -9,8 +9,10 @@ import threading
 import weakref
 
 import pytest
+from children import run_program
 from helpers import descriptors, in_threads, rss, threads
 from history import LIMIT, METHODS, History, until, wait_for_state
+from time_limits import ASAN, TSAN
 
 from jsonrpcc import Client, ClientClosed, _client
 from jsonrpcc.testing import Drop, Server
@@ -251,3 +253,10 @@ def test_bulk_that_ends_with_its_last_result():
 
         in_threads(work, work, work, work)
         assert client.stats().ok == 1600
+
+
+@pytest.mark.skipif(ASAN or TSAN, reason="their heap keeps what was freed")
+def test_clients_after_others_take_no_more_memory():
+    """Whatever the heap is like, what a client never uses takes no memory."""
+    first, _, third = run_program("memory_of_clients.py").report()
+    assert third < first + 50
