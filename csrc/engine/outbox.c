@@ -191,16 +191,17 @@ void jrc_frames_purge(struct jrc_frames *frames,
 bool jrc_frames_split(struct jrc_frames *frames, struct jrc_frames *begun)
 {
     size_t written = frames->written, ahead = frames->ahead;
-    const char *bytes = frames->bytes + frames->start;
+    size_t at = frames->start;
     size_t count = jrc_frames_begun(frames);
 
     for (size_t n = 0; n < count; n++) {
         const struct jrc_frame *frame = &frames->list[frames->first + n];
-        if (!jrc_frames_append(begun, frame->id, bytes, frame->len)) {
+        if (!jrc_frames_append(begun, frame->id, frames->bytes + at,
+                               frame->len)) {
             jrc_frames_clear(begun);
             return false;
         }
-        bytes += frame->len;
+        at += frame->len;
     }
     begun->written = written;
     begun->ahead = ahead;

@@ -135,6 +135,8 @@ static void test_what_was_taken_ahead_has_begun_too(void)
 {
     struct jrc_frames f = {0}, taken = {0};
 
+    CHECK(jrc_frames_split(&f, &taken)); /* no memory, nothing to move */
+    CHECK(jrc_frames_empty(&f) && jrc_frames_empty(&taken));
     restart();
     for (uint64_t id = 1; id <= 5; id++)
         add(&f, id, 10);
