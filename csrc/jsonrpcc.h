@@ -1,36 +1,36 @@
 /* jsonrpcc: a JSON-RPC 2.0 client over TCP with netstring framing.
  *
  * Threads.  A client owns one background thread, the event thread.  All I/O,
- * all timers and all callbacks run on the thread that drives the client's
- * loop: the event thread, or a thread inside jsonrpcc_wait() that drives it
- * meanwhile; never two at a time.  Every function here may be called from any
- * thread and from callbacks, unless it says otherwise.
+ * timers and callbacks run on the thread that drives the client's loop: the
+ * event thread, or a thread inside jsonrpcc_wait() that drives it meanwhile,
+ * but never two at a time.  Every function here may be called from any thread
+ * and from callbacks, unless its comment says otherwise.
  *
  * Callbacks.  Do not block in a callback: nothing else of that client makes
  * progress meanwhile.  A callback of one thread's call may run inside another
- * thread's jsonrpcc_sync_call() or jsonrpcc_wait(): while you hold a lock that
- * one of your callbacks takes, call nothing that waits, or that thread waits
- * for itself.  A callback on the event thread has at least 1 MiB of stack,
- * which is enough for json-c at the largest max_depth; elsewhere it has what
- * the waiting thread has left.  A program with an event loop of its own can
- * have all callbacks on the thread of that loop: see jsonrpcc_host_poll().
+ * thread's jsonrpcc_sync_call() or jsonrpcc_wait().  So never wait while you
+ * hold a lock that one of your callbacks takes: the thread would deadlock with
+ * itself.  A callback on the event thread has at least 1 MiB of stack, which is
+ * enough for json-c at the largest max_depth; elsewhere it has whatever the
+ * waiting thread has left.  A program with an event loop of its own can have
+ * all callbacks run on the thread of that loop: see jsonrpcc_host_poll().
  *
- * Ownership.  Arguments are borrowed for the call.  What _new() gives is yours
- * until _free(); _free(NULL) does nothing.  Pointers passed to a callback are
- * borrowed until it returns.
+ * Ownership.  Arguments are borrowed for the call.  What _new() returns is
+ * yours until _free(); _free(NULL) does nothing.  Pointers passed to a callback
+ * are borrowed until it returns.
  *
  * Fork.  In a forked child the parent's calls and connections do not exist.  A
  * client opens anew at its next use there; queues, waiters and syncs belong to
- * the parent and refuse with EFOREIGN: free them and make new ones.  The parent
- * does not notice.  A callback may fork, and return in the child: the function
- * that ran it, jsonrpcc_wait() or another, returns EFOREIGN there and runs no
- * other callback; on the event thread, it ends that thread, with which the
- * child ends unless it has others.  All this holds for fork(), whoever calls
- * it; after vfork() or clone(), a child may only exec.
+ * the parent and are refused with EFOREIGN: free them and create new ones.  The
+ * parent is not affected.  A callback may fork and return in the child: the
+ * function that ran it, jsonrpcc_wait() or another, returns EFOREIGN there and
+ * runs no other callback.  If it ran on the event thread, that thread ends, and
+ * so does the child unless it has other threads.  All this holds for fork(),
+ * whoever calls it; after vfork() or clone(), a child may only exec.
  *
- * libevent.  A program that uses libevent itself and has its own log or fatal
- * callback sets it after its first client: the library sets both once, to keep
- * libevent from ending the process when no descriptors are left.
+ * libevent.  The library sets libevent's log and fatal callbacks once, with the
+ * first client, to keep libevent from ending the process when no descriptors
+ * are left.  A program that has its own sets them after its first client.
  *
  * Unloading.  A plugin that holds this library may be unloaded by dlclose()
  * once its clients are closed or freed.  The library itself stays mapped from
@@ -39,11 +39,11 @@
  *
  * Growth.  From the first release on, things are only added, and programs built
  * with an older header keep working.  A struct that you fill begins with its
- * size.  A struct that the library fills takes its size as a parameter.  A
- * struct that the library shows you by pointer gets new fields at its end; what
- * a newer header has there may be read if jsonrpcc_abi_version() is at least
- * that header's JSONRPCC_ABI_VERSION.  Any other struct says that it never
- * grows.  Enums get new values: expect some that you do not know.
+ * size.  A function that fills a struct of yours takes its size as a parameter.
+ * A struct that the library shows you by pointer gets new fields at its end;
+ * what a newer header has there may be read if jsonrpcc_abi_version() is at
+ * least that header's JSONRPCC_ABI_VERSION.  Any other struct says that it
+ * never grows.  Enums get new values: expect some that you do not know.
  *
  * Texts are UTF-8 with an explicit length and are not NUL-terminated, unless a
  * parameter has no length of its own.  Durations are milliseconds. */
@@ -64,14 +64,14 @@ extern "C" {
 
 /* cffi: begin */
 
-/* The version to compare with, two hexadecimal digits a part: 0.1.0. */
+/* The version as a number to compare, two hexadecimal digits for each part. */
 #define JSONRPCC_VERSION_NUMBER 0x000100
 
-/* What a program can rely on: one more for every release that adds something to
- * this header. */
+/* The version of the ABI: it grows by one with every release that adds
+ * something to this header. */
 #define JSONRPCC_ABI_VERSION 1
 
-/* The same of the library that runs, which may be newer than this header.  The
+/* The versions of the library in use, which may be newer than this header.  The
  * text is static. */
 const char *jsonrpcc_version(void);
 uint32_t jsonrpcc_abi_version(void);
@@ -90,15 +90,16 @@ typedef enum {
     JSONRPCC_EINVALID,  /* the response breaks JSON-RPC 2.0 or a limit */
     JSONRPCC_ECANCELLED,
     JSONRPCC_EPENDING, /* not yet: wait again */
-    JSONRPCC_EDEADLK,  /* waiting here would wait for oneself */
+    JSONRPCC_EDEADLK,  /* waiting on this thread would never end */
     JSONRPCC_EFOREIGN, /* made before fork(), by another process */
-    /* JSONRPCC_SYSTEM + an errno: the system refused a descriptor or a thread:
-     * EMFILE, ENFILE or EAGAIN, as a rule.  Never an outcome.  A call returns
-     * it only where it opens a client anew, after fork(). */
+    /* JSONRPCC_SYSTEM + an errno: the system refused a descriptor or a thread,
+     * usually with EMFILE, ENFILE or EAGAIN.  Never an outcome.  A function
+     * that starts a call returns it only where it opens a client anew, after
+     * fork(). */
     JSONRPCC_SYSTEM = 4096
 } jsonrpcc_status;
 
-/* What a status means, in a few words, for people; also of one that is unknown.
+/* What a status means, in a few words for people.  Works for unknown ones, too.
  * Static. */
 const char *jsonrpcc_status_text(jsonrpcc_status status);
 
@@ -106,17 +107,18 @@ const char *jsonrpcc_status_text(jsonrpcc_status status);
 
 typedef struct jsonrpcc_client jsonrpcc_client;
 
-/* Flags of a client, to be combined by |. */
+/* Flags of a client, combined with |. */
 typedef enum {
     JSONRPCC_HOST_CALLBACKS = 1 /* they wait for jsonrpcc_host_poll() */
 } jsonrpcc_client_flags;
 
-/* Zero means "the default" for every field but size and servers.  A field that
- * the caller knows and the library does not has to be zero, or is EINVAL. */
+/* Zero means "the default" for every field but size and servers.  If your
+ * header is newer than the library, a field that the library does not know has
+ * to be zero; anything else is EINVAL. */
 typedef struct {
     size_t size;         /* sizeof(jsonrpcc_options) */
     const char *servers; /* "host1:port1,priority1 [::1]:port2,priority2" */
-    int32_t timeout_ms;  /* of a call that names none; default 5000 */
+    int32_t timeout_ms;  /* of a call that sets none; default 5000 */
     int32_t connect_timeout_ms;   /* per address; default 1000 */
     int32_t reconnect_ms;         /* bound of the first backoff; 1000 */
     int32_t reconnect_max_ms;     /* bound of every backoff; 10000 */
@@ -125,57 +127,58 @@ typedef struct {
     uint32_t max_in_flight;       /* default 65536, <= 2^24 */
     size_t max_response;          /* bytes of a frame; default 16 MiB */
     size_t max_request;           /* bytes of a frame; default 16 MiB */
-    size_t max_queued_bytes;      /* accepted and not yet sent, or kept to be
-                                     sent again; default 64 MiB */
+    size_t max_queued_bytes;      /* accepted and not yet sent, or kept for
+                                     resending; default 64 MiB */
     size_t max_undelivered_bytes; /* received, not fetched; default 64 MiB */
     uint32_t flags;               /* jsonrpcc_client_flags; others are EINVAL */
 } jsonrpcc_options;
 
-/* Make a client and begin to connect to all its servers; does not wait.
+/* Create a client and begin to connect to all its servers; does not wait.
  *
- * EINVAL: an option is wrong.  ENOMEM, JSONRPCC_SYSTEM + an errno: there are no
- * memory, descriptors (it needs six, one for each server, and one more with
- * JSONRPCC_HOST_CALLBACKS) or threads for it; nothing is left behind.
- * why[0..why_size) says which option, where and how, or what is missing, as
- * NUL-terminated text (why may be NULL).  *client is set on OK only. */
+ * EINVAL: an option is wrong.  ENOMEM, JSONRPCC_SYSTEM + an errno: it got no
+ * memory, no thread or not enough descriptors (it needs six, one for each
+ * server, and one more with JSONRPCC_HOST_CALLBACKS); nothing is left behind.
+ * why[0..why_size), unless NULL, gets NUL-terminated text: which option is
+ * wrong, where and how, or what is missing.  *client is set on OK only. */
 jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
                                     jsonrpcc_client **client, char *why,
                                     size_t why_size);
 
-/* Stop: new calls are refused with ECLOSED, pending ones complete with it,
+/* Stop: new calls are refused with ECLOSED, pending ones complete with it, and
  * notifications still unsent get up to a second to be sent.  Waits up to
- * timeout_ms (-1: for as long as it takes) and returns whether all is done:
- * then no callback runs any more.  False: closing goes on in the background;
- * call again to wait for its end, or free the client.  A callback, of this
- * client or of another one, does not wait: clients may be closed in callbacks
- * of each other.  Idempotent; the client still has to be freed. */
+ * timeout_ms (-1: for as long as it takes).  True: all is done, and no callback
+ * will run any more.  False: closing goes on in the background; call again to
+ * wait for its end, or free the client.  In a callback, of this client or of
+ * another one, it does not wait, so clients may be closed in each other's
+ * callbacks.  Idempotent; the client still has to be freed. */
 bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms);
 
 /* Close the client if it is open, and free it.  Never blocks, so finalizers may
- * call it: callbacks may run until the event thread has ended; to know when
- * they are over, close it first.  No other call on the client may be going on
- * or come later. */
+ * call it; therefore callbacks may still run until the event thread has ended.
+ * To know when they are over, close the client first.  No other function may be
+ * using the client or use it later. */
 void jsonrpcc_client_free(jsonrpcc_client *client);
 
-/* Whether the client was inherited by fork() and has not been used since: then
- * nothing of it is open here. */
+/* Whether the client was inherited by fork() and has not been used since, so
+ * that nothing of it is open in this process. */
 bool jsonrpcc_client_is_foreign(const jsonrpcc_client *client);
 
-/* Whether servers is a well-formed list with no server twice; why as in
+/* Whether servers is a well-formed list without duplicates; why as in
  * jsonrpcc_client_new(). */
 bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size);
 
 /* ---- calls: with a callback each ---- */
 
-/* What may have happened to a request that has no answer. */
+/* What may have happened to a request. */
 typedef enum {
     JSONRPCC_NOT_SENT = 0, /* its last byte was never handed to the kernel */
     JSONRPCC_UNKNOWN = 1,  /* a server may have run it */
     JSONRPCC_ANSWERED = 2
 } jsonrpcc_fate;
 
-/* Why a server is not there: an errno if positive, else one of these.  Values
- * below JSONRPCC_RESOLVE are JSONRPCC_RESOLVE + a (negative) EAI_ code. */
+/* Why a server cannot be reached: an errno if positive, else one of these.
+ * Values below JSONRPCC_RESOLVE are JSONRPCC_RESOLVE + a (negative) EAI_ code.
+ */
 typedef enum {
     JSONRPCC_NO_REASON = 0,
     JSONRPCC_PEER_CLOSED = -1,
@@ -187,11 +190,11 @@ typedef enum {
     JSONRPCC_RESOLVE = -1000
 } jsonrpcc_reason;
 
-/* Say what a reason means, in text[0..size), NUL-terminated and cut if it must
- * be; nothing is written if size is 0. */
+/* Write what a reason means to text[0..size), NUL-terminated and truncated if
+ * necessary; nothing is written if size is 0. */
 void jsonrpcc_reason_text(int32_t reason, char *text, size_t size);
 
-/* Flags of a call, to be combined by |. */
+/* Flags of a call, combined with |. */
 typedef enum {
     JSONRPCC_NOTIFICATION = 1, /* no id, no response; OK once it is sent */
     JSONRPCC_IDEMPOTENT = 2,   /* may be sent again when a connection breaks */
@@ -208,7 +211,7 @@ typedef struct {
     jsonrpcc_fate fate;
     int32_t server;      /* index in the servers string, -1 none */
     int32_t reason;      /* of EFAILURE and ECONNLOST: see jsonrpcc_reason */
-    uint32_t sends;      /* how often it was handed to a connection whole */
+    uint32_t sends;      /* how often it was handed over completely */
     uint64_t elapsed_us; /* since the call was accepted */
     const char *json;    /* OK: the result; EREMOTE: the error; EINVALID: the
                             rule broken, as plain text; otherwise NULL */
@@ -220,81 +223,81 @@ typedef void (*jsonrpcc_done_fn)(void *arg, uint64_t token,
                                  const jsonrpcc_outcome *outcome);
 
 /* A call; zero is the default of every field but size, method and method_len.
- * What the caller knows and the library does not is as in jsonrpcc_options. */
+ * Fields that the library does not know are as in jsonrpcc_options. */
 typedef struct {
     size_t size; /* sizeof(jsonrpcc_call) */
     const char *method;
     size_t method_len;
     const char *params; /* JSON text of an array or object, NULL: left out */
     size_t params_len;
-    int32_t timeout_ms; /* from now on, all waiting included; 0: the client's,
-                           negative: EINVAL */
-    uint32_t flags;     /* jsonrpcc_call_flags; others are EINVAL */
-    jsonrpcc_done_fn done; /* NULL: nobody is told */
-    void *arg;             /* handed to done */
-    uint64_t token;        /* handed to done */
+    int32_t timeout_ms;    /* from now on, all waiting included; 0: the client's
+                              default; negative: EINVAL */
+    uint32_t flags;        /* jsonrpcc_call_flags; others are EINVAL */
+    jsonrpcc_done_fn done; /* NULL: the outcome is discarded */
+    void *arg;             /* passed to done */
+    uint64_t token;        /* passed to done */
 } jsonrpcc_call;
 
-/* Start a call.  *id (may be NULL) names it for jsonrpcc_cancel().
+/* Start a call.  *id (id may be NULL) identifies it for jsonrpcc_cancel().
  *
  * If it returns anything but OK, nothing was sent and done will never be
- * called: EINVAL (method or params: jsonrpcc_params_check() finds the place),
- * ETOOBIG, EFULL (wait for jsonrpcc_room(), then try again), ENOMEM, ECLOSED;
+ * called: EINVAL (if it is params, jsonrpcc_params_check() finds the place),
+ * ETOOBIG, EFULL (wait with jsonrpcc_room(), then try again), ENOMEM, ECLOSED;
  * JSONRPCC_SYSTEM + an errno at the first use in a forked child. */
 jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
                                  const jsonrpcc_call *call, uint64_t *id);
 
-/* Start calls as jsonrpcc_request() does, in their order, but take the lock
- * once for many.  Their sizes are all the same.  Returns how many were
- * accepted; *status is OK, or says why the one behind them was not. */
+/* Start calls as jsonrpcc_request() does, in order, but lock only once for many
+ * of them.  The size of all structs is the same.  Returns how many were
+ * accepted; *status is OK, or why the next one was not. */
 size_t jsonrpcc_request_many(jsonrpcc_client *client,
                              const jsonrpcc_call *calls, size_t count,
                              jsonrpcc_status *status);
 
 /* End a call with ECANCELLED, unless its outcome is already on its way: done is
- * called in either case.  The id of a call that has ended, or one that was
- * never given, is ignored. */
+ * called in either case.  The id of a call that has ended, or that never
+ * existed, is ignored. */
 void jsonrpcc_cancel(jsonrpcc_client *client, uint64_t id);
 
 /* Wake the loop for what was submitted with JSONRPCC_CORKED. */
 void jsonrpcc_flush(jsonrpcc_client *client);
 
 /* Wait until the call for which this thread last got EFULL could be accepted;
- * then try again, which may get EFULL once more.  False: not within timeout_ms.
- * True after close as well: the call will then say ECLOSED.  Not from a
- * callback.
+ * then try again, which may return EFULL once more.  False: not within
+ * timeout_ms.  True after close as well: trying again then returns ECLOSED.
+ * Not from a callback.
  *
  * Threads wait in line: no other thread can take what the first one needs, not
  * even one that does not wait.  A thread keeps its place if it submits, or
  * waits again, within 250 ms. */
 bool jsonrpcc_room(jsonrpcc_client *client, int32_t timeout_ms);
 
-/* Whether params would be accepted (flags: JSONRPCC_LENIENT or 0).  If not,
- * *at is the offset of the fault and *rule says the rule that it breaks. */
+/* Whether params would be accepted (flags: JSONRPCC_LENIENT or 0).  If not, *at
+ * is the offset of the fault and *rule names the rule that it breaks. */
 bool jsonrpcc_params_check(const char *params, size_t params_len,
                            uint32_t flags, size_t *at, const char **rule);
 
 /* ---- waiter: to wait for callbacks ---- */
 
-/* A signal; the thread that waits for it drives the loop meanwhile. */
+/* A signal to wait for; the waiting thread drives the loop meanwhile. */
 typedef struct jsonrpcc_waiter jsonrpcc_waiter;
 
-/* A waiter of a client; free it before the client.
+/* Create a waiter of a client; free it before the client.
  *
  * lazy: this waiter is in no hurry (a dispatcher); it does not take the loop
  * over from threads that wait for a single call.  NULL: errno says why. */
 jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy);
 
-/* Never blocks.  Nobody may be waiting on it, and no callback that signals it
- * may still be running or come later. */
+/* Never blocks.  No thread may be waiting on it, and no callback that signals
+ * it may still be running or run later. */
 void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter);
 
 /* Wait for a signal, and consume it.  EPENDING: none within timeout_ms (-1: no
- * limit; 0 looks once, and sees to it that what was submitted is sent); wait
- * again.  ECLOSED: none, and the client has stopped: none will come.  EDEADLK:
- * called from a callback, or on the thread of a host, see jsonrpcc_host_poll().
- * EINVAL: another thread waits on it; only one may.  EFOREIGN: it is a
- * parent's. */
+ * limit; 0: only look, and make sure that submitted calls get sent); wait
+ * again.  ECLOSED: none, and none will come, because the client has stopped.
+ * EDEADLK: called from a callback, or on the thread of a host, see
+ * jsonrpcc_host_poll().  EINVAL: another thread waits on it; only one may.
+ * EFOREIGN: it was inherited by fork(). */
 jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms);
 
 /* Signal: the waiting thread returns, or the next one to wait does at once.
@@ -305,31 +308,34 @@ void jsonrpcc_signal(jsonrpcc_waiter *waiter);
 
 typedef struct jsonrpcc_sync jsonrpcc_sync;
 
-/* For one blocking call after another.  NULL: errno says why.  One thread at a
- * time per sync: a second one gets EINVAL.  Free it before the client. */
+/* Create a sync, for one blocking call after another.  NULL: errno says why.
+ * One thread at a time may use it; a second one gets EINVAL.  Free it before
+ * the client. */
 jsonrpcc_sync *jsonrpcc_sync_new(jsonrpcc_client *client);
 
-/* Cancels a pending call, without waiting for its end.  Never blocks; the last
- * outcome is gone with it. */
+/* Cancels a pending call, without waiting for its end.  Never blocks.  The last
+ * outcome is freed, too. */
 void jsonrpcc_sync_free(jsonrpcc_sync *sync);
 
 /* Call and wait up to slice_ms (-1: no limit, 0: only start the call).
- * EPENDING: go on with jsonrpcc_sync_wait().  Otherwise the outcome's status,
- * or why the call was refused, and then there is no outcome.  EINVAL: also
- * while a call is pending.  EDEADLK: as for jsonrpcc_wait().  EFOREIGN: the
- * sync is a parent's, or a callback forked in the wait.  timeout_ms and flags
- * are those of a jsonrpcc_call; JSONRPCC_NOTIFICATION is ignored. */
+ * EPENDING: continue with jsonrpcc_sync_wait().  Otherwise the outcome's
+ * status, or why the call was refused, and then there is no outcome.  EINVAL:
+ * also while a call is pending.  EDEADLK: as for jsonrpcc_wait().  EFOREIGN:
+ * the sync was inherited by fork(), or a callback forked during the wait.
+ * timeout_ms and flags are those of a jsonrpcc_call; JSONRPCC_NOTIFICATION is
+ * ignored. */
 jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
                                    size_t method_len, const char *params,
                                    size_t params_len, int32_t timeout_ms,
                                    uint32_t flags, int32_t slice_ms);
 
-/* Wait for the pending call, up to slice_ms more (0: only look).  EINVAL: there
+/* Wait up to slice_ms more for the pending call (0: only look).  EINVAL: there
  * is none, or another thread waits for it. */
 jsonrpcc_status jsonrpcc_sync_wait(jsonrpcc_sync *sync, int32_t slice_ms);
 
-/* Have the pending call end with ECANCELLED, unless its outcome is on its way;
- * jsonrpcc_sync_wait() gives either.  By the sync's own thread only. */
+/* End the pending call with ECANCELLED, unless its outcome is already on its
+ * way; jsonrpcc_sync_wait() returns either.  Only from the thread that uses the
+ * sync. */
 void jsonrpcc_sync_cancel(jsonrpcc_sync *sync);
 
 /* The last outcome, NULL if there is none.  It and its text belong to the sync
@@ -346,8 +352,9 @@ typedef enum {
     JSONRPCC_TRUSTED,     /* a suspect server answered again */
     JSONRPCC_FAILED_OVER, /* calls now go to a lower priority; see server */
     JSONRPCC_BACK,        /* calls go to a higher priority again */
-    JSONRPCC_REJECTED     /* an error with id null: a request was unreadable,
-                             and which is unknown; now and then at most */
+    JSONRPCC_REJECTED     /* an error with id null: the server could not read a
+                             request, and it is unknown which; at most one per
+                             connection in reconnect_max_ms */
 } jsonrpcc_event_kind;
 
 typedef struct {
@@ -359,55 +366,56 @@ typedef struct {
 
 typedef void (*jsonrpcc_event_fn)(void *arg, const jsonrpcc_event *event);
 
-/* Have fn(arg, ...) told every event, past ones of this client included, from
- * the thread that drives the loop.  One listener at a time; fn NULL: none.
- * When this returns, the one before does not run any more. */
+/* Have fn(arg, ...) called with every event, past ones of this client included,
+ * on the thread that drives the loop.  There is one listener at a time; fn NULL
+ * removes it.  When this returns, the previous one does not run any more. */
 void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn,
                        void *arg);
 
-/* ---- host: callbacks in somebody else's event loop ---- */
+/* ---- host: callbacks in an event loop of the program's own ---- */
 
-/* The simplest way into an event loop: make the client with
- * JSONRPCC_HOST_CALLBACKS, watch jsonrpcc_host_fd(), and when it is readable
- * call jsonrpcc_host_poll().  See examples/c/loop_epoll.c and, beside it, the
- * same for libevent, libuv and GLib.
+/* The simplest way into an event loop: create the client with
+ * JSONRPCC_HOST_CALLBACKS, watch jsonrpcc_host_fd(), and call
+ * jsonrpcc_host_poll() when it is readable.  See examples/c/loop_epoll.c and,
+ * next to it, the same for libevent, libuv and GLib.
  *
- * Callbacks (done functions, the event listener and what jsonrpcc_defer() was
- * given) run inside jsonrpcc_host_poll() and nowhere else, except those of
- * calls with JSONRPCC_ANY_THREAD.  I/O and deadlines go on in the event thread,
- * however late the host is; what waits for it counts in max_in_flight and
- * max_undelivered_bytes.
+ * Callbacks (done functions, the event listener and functions passed to
+ * jsonrpcc_defer()) run inside jsonrpcc_host_poll() and nowhere else, except
+ * those of calls with JSONRPCC_ANY_THREAD.  I/O and deadlines go on in the
+ * event thread, however late the host is; outcomes that wait for it count in
+ * max_in_flight and max_undelivered_bytes.
  *
- * The host's thread is the one that polled last, or the one that made the
+ * The host's thread is the one that polled last, or the one that created the
  * client if none has.  It must never wait: functions that wait are refused
- * there, by EDEADLK or false (after EFULL, try again when a poll has made
- * room).  jsonrpcc_client_close() is not: on that thread it runs what is left,
- * and returns true when nothing is; on another thread it waits for the host to
- * do so; from a callback it returns false, and the rest comes in later polls.
- * After jsonrpcc_client_free() no callback runs.
+ * there with EDEADLK or false (after EFULL, try again when a poll has made
+ * room).  jsonrpcc_client_close() is the exception: on that thread it runs the
+ * remaining callbacks, and returns true when none are left; on another thread
+ * it waits for the host to run them; from a callback it returns false, and the
+ * rest run in later polls.  After jsonrpcc_client_free() no callback runs.
  *
- * Queues and syncs of other threads work as ever. */
+ * Queues and syncs of other threads work as usual. */
 
-/* Run the callbacks that are there, at most 256 done functions.  True: there
- * are more, and the descriptor stays readable.  Never blocks.  A callback may
- * poll, and may close or free the client; beside a poll, another thread gets
+/* Run the callbacks that are due, at most 256 done functions.  True: there are
+ * more, and the descriptor stays readable.  Never blocks.  A callback may poll,
+ * and may close or free the client; while one thread polls, another one gets
  * false. */
 bool jsonrpcc_host_poll(jsonrpcc_client *client);
 
-/* Readable while there is something to run.  -1 without
- * JSONRPCC_HOST_CALLBACKS.  Belongs to the client: take it out of the event
- * loop before you free that.  In a forked child it is another one. */
+/* Readable while there are callbacks to run.  -1 without
+ * JSONRPCC_HOST_CALLBACKS.  Belongs to the client: remove it from the event
+ * loop before you free the client.  In a forked child the descriptor is a
+ * different one. */
 int jsonrpcc_host_fd(jsonrpcc_client *client);
 
 /* ---- state: of servers, and counters ---- */
 
 typedef enum {
-    JSONRPCC_SERVER_DOWN = 0, /* waits for its next attempt, or gave up */
+    JSONRPCC_SERVER_DOWN = 0, /* until the next attempt, if there is one */
     JSONRPCC_SERVER_CONNECTING,
     JSONRPCC_SERVER_UP,
     JSONRPCC_SERVER_SUSPECT, /* connected, but out of rotation */
-    JSONRPCC_SERVER_PROVING  /* connected; has failed, and since then answered
-                                nothing: gets one call first */
+    JSONRPCC_SERVER_PROVING  /* connected after a failure, and has not answered
+                                since: gets one call first */
 } jsonrpcc_server_state;
 
 typedef struct {
@@ -420,7 +428,7 @@ typedef struct {
     uint64_t connects; /* established connections */
     uint64_t losses;   /* of established connections */
     uint64_t attempts_failed;
-    uint64_t sent;      /* calls handed over whole, notifications included */
+    uint64_t sent;      /* calls sent completely, notifications included */
     uint64_t responses; /* matched to a call */
     uint64_t timeouts;  /* calls that timed out while sent there */
     uint64_t bytes_sent;
@@ -440,7 +448,7 @@ bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
 #define JSONRPCC_LATENCY_BUCKETS 128
 #define JSONRPCC_EVENT_KINDS 16 /* more than there are */
 
-/* Every accepted call is counted in exactly one of the outcomes in the end. */
+/* In the end, every accepted call is counted in exactly one of the outcomes. */
 typedef struct {
     uint64_t requests;      /* accepted */
     uint64_t notifications; /* accepted */
@@ -456,37 +464,38 @@ typedef struct {
     uint64_t out_of_memory;
     uint64_t resent;            /* idempotent calls sent once more */
     uint64_t moved;             /* unsent calls moved to another server */
-    uint64_t unmatched;         /* responses whose id is nobody's (any more) */
-    uint64_t ignored;           /* well framed, but no response */
+    uint64_t unmatched;         /* responses whose id no pending call has */
+    uint64_t ignored;           /* framed correctly, but no response */
     uint64_t bad_frames;        /* connections ended for a broken frame */
-    uint64_t rejected;          /* errors with id null, and nobody's for sure */
-    uint64_t events_dropped;    /* nobody took them in time */
+    uint64_t rejected;          /* errors with id null, fitting no one call */
+    uint64_t events_dropped;    /* not taken in time */
     uint64_t turns;             /* of the loop */
     uint64_t wakeups;           /* of the loop by other threads */
     uint64_t in_flight;         /* now */
     uint64_t queued_bytes;      /* now: accepted and not yet sent */
-    uint64_t kept_bytes;        /* now: copies of idempotent calls, for being
-                                   sent again; with queued_bytes they count
-                                   in max_queued_bytes */
+    uint64_t kept_bytes;        /* now: copies of idempotent calls, for
+                                   resending; with queued_bytes they count in
+                                   max_queued_bytes */
     uint64_t undelivered_bytes; /* now: see jsonrpcc_undelivered() */
-    /* Time from acceptance to result or remote error.  Bucket i counts
-     * latencies below jsonrpcc_latency_bound_us(i), and not below that of
-     * i - 1. */
+    /* Time from acceptance to result or remote error.  Bucket i counts the
+     * latencies below jsonrpcc_latency_bound_us(i) that no bucket before it
+     * counts. */
     uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
     uint64_t latency_sum_us;               /* of all that the buckets count */
-    uint64_t events[JSONRPCC_EVENT_KINDS]; /* by kind, heard or not */
+    uint64_t events[JSONRPCC_EVENT_KINDS]; /* by kind, listener or not */
 } jsonrpcc_stats;
 
-/* Fill *stats with the counters as they are now; a closed client still has its
- * last ones.  Cheap, but each counter is read by itself: while calls go on they
- * need not add up.  size: sizeof(jsonrpcc_stats) as the caller knows it. */
+/* Fill *stats with the current counters; a closed client still has its last
+ * ones.  Cheap, but each counter is read separately: while calls are in
+ * progress they need not add up.  size: sizeof(jsonrpcc_stats) as the caller
+ * knows it. */
 void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
                            size_t size);
 
 /* The upper bound of a latency bucket; UINT64_MAX for the last. */
 uint64_t jsonrpcc_latency_bound_us(uint32_t bucket);
 
-/* ---- queue: outcomes for those who fetch ---- */
+/* ---- queue: outcomes to be fetched ---- */
 
 typedef struct jsonrpcc_queue jsonrpcc_queue;
 
@@ -501,7 +510,7 @@ typedef struct {
     uint64_t elapsed_us;
 } jsonrpcc_origin;
 
-/* What a fetch gives: at most 256 results or some 64 KiB of them, and all
+/* What a fetch returns: at most 256 results or some 64 KiB of them, and all
  * failures and events so far.  Everything in it is valid until the next fetch.
  * It never grows: records, which do, are read by functions. */
 typedef struct {
@@ -511,11 +520,11 @@ typedef struct {
     size_t results_len;     /* with its brackets */
     size_t failure_count;
     size_t event_count;
-    const void *source; /* the library's, for the functions below */
+    const void *source; /* private to the library */
 } jsonrpcc_completions;
 
-/* One of count, failure_count or event_count, from 0 on; NULL beyond.  *len is
- * the length of a result's text. */
+/* Record i, counted from 0 to count, failure_count or event_count; NULL beyond
+ * that.  *len gets the length of a result's text. */
 const char *jsonrpcc_completions_result(const jsonrpcc_completions *completions,
                                         size_t i, size_t *len);
 const jsonrpcc_origin *jsonrpcc_completions_origin(
@@ -525,22 +534,22 @@ const jsonrpcc_failure *jsonrpcc_completions_failure(
 const jsonrpcc_event *jsonrpcc_completions_event(
     const jsonrpcc_completions *completions, size_t i);
 
-/* Flags of a queue, to be combined by |. */
+/* Flags of a queue, combined with |. */
 typedef enum {
     JSONRPCC_QUEUE_FD = 1,     /* for poll(): see jsonrpcc_queue_fd() */
-    JSONRPCC_QUEUE_EVENTS = 2, /* the event listener, from its first fetch on;
+    JSONRPCC_QUEUE_EVENTS = 2, /* is the event listener from its first fetch on;
                                   not with JSONRPCC_HOST_CALLBACKS */
     JSONRPCC_QUEUE_EAGER = 4   /* its waiter is not lazy */
 } jsonrpcc_queue_flags;
 
-/* A queue, to which calls of any thread bring their outcomes.  NULL: errno says
- * why, ENOMEM, EMFILE, or EINVAL for an unknown flag.  One thread at a time
- * fetches.  Free it before the client. */
+/* Create a queue, to which calls of any thread deliver their outcomes.  NULL:
+ * errno says why: ENOMEM, EMFILE, or EINVAL for an unknown flag.  One thread at
+ * a time may fetch.  Free it before the client. */
 jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags);
 
-/* Calls still in flight end unseen, and what was fetched is gone.  Never
- * blocks, except with JSONRPCC_QUEUE_EVENTS for a listener that is running;
- * nobody may be using the queue. */
+/* The outcomes of calls still in flight are discarded, and fetched completions
+ * are no longer valid.  Never blocks, except with JSONRPCC_QUEUE_EVENTS, for a
+ * listener that is running.  No other thread may be using the queue. */
 void jsonrpcc_queue_free(jsonrpcc_queue *queue);
 
 /* As jsonrpcc_request(), with the queue as the receiver.  Returns the id of
@@ -550,11 +559,12 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
                                const char *params, size_t params_len,
                                int32_t timeout_ms, uint32_t flags);
 
-/* Submit up to count calls of one method, params being the elements of one
- * JSON array text, with tokens token, token + 1, ...  Returns how many were
- * accepted, or the negated status if none was; *at (in: where to go on, out:
- * where it stopped) is an offset in params, 0 to begin with.  The text is read
- * as it is submitted: what stands before a fault in it is accepted. */
+/* Submit up to count calls of one method with tokens token, token + 1, ...;
+ * params is the text of a JSON array whose elements are the params of one call
+ * each.  Returns how many were accepted, or the negated status if none was.
+ * *at is an offset in params, 0 to begin with (in: where to continue, out:
+ * where it stopped).  The text is read as it is submitted: the elements before
+ * a fault in it are accepted. */
 int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
                                     const char *method, size_t method_len,
                                     const char *params, size_t params_len,
@@ -564,106 +574,106 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
 /* As jsonrpcc_room(), for this queue's requests. */
 bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms);
 
-/* Fetch what is there, without waiting.  False: nothing is, so wait, by
- * jsonrpcc_queue_wait() or until jsonrpcc_queue_fd() is readable; or another
- * thread is fetching, to whom it belongs. */
+/* Fetch what has arrived, without waiting.  False: nothing has, so call
+ * jsonrpcc_queue_wait(), or wait until jsonrpcc_queue_fd() is readable; or
+ * another thread is fetching, and gets it. */
 bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue,
                           jsonrpcc_completions *completions);
 
 /* Wait for something to fetch, driving the loop meanwhile.  OK: *completions is
  * filled.  EPENDING: nothing within timeout_ms; wait again.  ECLOSED: the
- * client has stopped and all is fetched.  EDEADLK: as for jsonrpcc_wait().
- * EINVAL: another thread waits for it, or fetches.  EFOREIGN: it is a parent's.
- */
+ * client has stopped and everything has been fetched.  EDEADLK: as for
+ * jsonrpcc_wait().  EINVAL: another thread is waiting or fetching.  EFOREIGN:
+ * the queue was inherited by fork(). */
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
                                     jsonrpcc_completions *completions,
                                     int32_t timeout_ms);
 
-/* Readable when there is something to fetch, after a fetch that gave false.
+/* After a fetch that returned false, readable once there is something to fetch.
  * -1 without JSONRPCC_QUEUE_FD.  Belongs to the queue.
  *
- * All that an event loop needs that takes outcomes many at a time, without
+ * This is all that an event loop needs to take many outcomes at a time, without
  * callbacks: submit without JSONRPCC_CORKED, watch this descriptor alone, and
- * fetch until false when it is readable.  I/O and deadlines go on in the event
- * thread, however late the loop is.  See examples/c/loop_queue.c; with a
- * callback for each outcome jsonrpcc_host_poll() is simpler. */
+ * when it is readable, fetch until false.  I/O and deadlines go on in the event
+ * thread, however late the loop is.  See examples/c/loop_queue.c.  If you want
+ * a callback for each outcome, jsonrpcc_host_poll() is simpler. */
 int jsonrpcc_queue_fd(jsonrpcc_queue *queue);
 
-/* ---- bindings: what bindings to other languages need besides ---- */
+/* ---- bindings: what bindings to other languages need in addition ---- */
 
-/* The bound of calls in flight, as the client was made; it never changes. */
+/* The max_in_flight of the client's options, or the default; never changes. */
 uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client);
 
-/* Count a call that was refused for a bound of the caller's own, as
+/* Count a call that the binding refused because of a bound of its own, as
  * jsonrpcc_request() counts its own EFULL: see refused_full of the stats. */
 void jsonrpcc_refused(jsonrpcc_client *client);
 
-/* Whether functions that wait are refused on this thread: it is inside a
- * callback of the client, or it is the host's, see jsonrpcc_host_poll(). */
+/* Whether functions that wait are refused on this thread, because it is inside
+ * a callback of the client, or is the host's, see jsonrpcc_host_poll(). */
 bool jsonrpcc_in_callback(jsonrpcc_client *client);
 
-/* Say that you keep so many more (or fewer) bytes of what the client received.
- * While more than max_undelivered_bytes are kept, it stops reading from its
- * sockets; deadlines go on. */
+/* Report that you now keep so many bytes more (or, if negative, fewer) of what
+ * the client received.  While more than max_undelivered_bytes are kept, the
+ * client does not read from its sockets; deadlines go on. */
 void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes);
 
-/* What jsonrpcc_defer() is to run.  It never grows. */
+/* What jsonrpcc_defer() runs.  It never grows. */
 typedef struct jsonrpcc_deferred {
-    struct jsonrpcc_deferred *next; /* the library's */
+    struct jsonrpcc_deferred *next; /* private to the library */
     void (*fn)(void *arg);
     void *arg;
 } jsonrpcc_deferred;
 
-/* Run fn(arg) once, at the end of the loop's turn that is going on, or of the
- * jsonrpcc_host_poll(): the place to act once for all outcomes that it brought.
- * Only from a done callback; the struct must live until fn runs and is not
- * touched after. */
+/* Run fn(arg) once, at the end of the loop's current turn, or of the current
+ * jsonrpcc_host_poll(): the place to act once on all outcomes that it brought.
+ * Only from a done callback.  The struct must live until fn runs; it is not
+ * accessed after that. */
 void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred);
 
 /* For event loops that do the I/O themselves: drive the client's loop for one
- * turn that does what is to be done now and neither waits nor pauses.  Not from
- * a callback.
+ * turn, which does what is due and does not wait.  Not from a callback.
  *
  * Call it after submitting with JSONRPCC_CORKED, and when the descriptor of
- * jsonrpcc_poll_fd() is readable.  If the caller is late by some milliseconds
- * the event thread takes over, so callbacks may run on either; one that wants
- * them on its own thread takes JSONRPCC_HOST_CALLBACKS instead, or as well.
+ * jsonrpcc_poll_fd() is readable.  If the caller is late by some milliseconds,
+ * the event thread takes over, so callbacks may run on either.  To have them on
+ * one thread, use JSONRPCC_HOST_CALLBACKS instead, or as well.
  *
- * False: another thread drives, and was told of what was submitted; or the
- * client is closing.  Go on as after true: there is nothing to flush or repeat.
- * While that thread is in a long callback the descriptor may stay readable; a
- * loop that must not spin meanwhile uses jsonrpcc_host_fd() or
+ * False: another thread drives, and takes care of what was submitted; or the
+ * client is closing.  Continue as after true: there is nothing to flush or
+ * repeat.  While that thread is in a long callback, the descriptor may stay
+ * readable; a loop that must not spin meanwhile uses jsonrpcc_host_fd() or
  * jsonrpcc_queue_fd() alone. */
 bool jsonrpcc_poll(jsonrpcc_waiter *waiter);
 
-/* A descriptor to poll for reading, until the client is closed: it belongs to
- * the client.  -1: there is none; never call jsonrpcc_poll(), the event thread
+/* A descriptor to poll for reading, until the client is closed.  It belongs to
+ * the client.  -1: there is none; do not call jsonrpcc_poll(), the event thread
  * does everything. */
 int jsonrpcc_poll_fd(jsonrpcc_waiter *waiter);
 
-/* As jsonrpcc_poll() and jsonrpcc_poll_fd(), for the queue's waiter.  After it
- * returned true, fetch before you sleep: jsonrpcc_queue_fd() is not rung for
- * what it brought itself, but for all that comes later. */
+/* As jsonrpcc_poll() and jsonrpcc_poll_fd(), for the queue's waiter.  After the
+ * poll returned true, fetch before you sleep: jsonrpcc_queue_fd() does not
+ * become readable for what the poll itself brought, only for what comes later.
+ */
 bool jsonrpcc_queue_poll(jsonrpcc_queue *queue);
 int jsonrpcc_queue_poll_fd(jsonrpcc_queue *queue);
 
-/* Whether the waiter was inherited by fork(): then it is of no use, and freeing
- * it does nothing. */
+/* Whether the waiter was inherited by fork(): then it cannot be used, and
+ * freeing it does nothing. */
 bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);
 
-/* The same of a queue; freeing it closes this process's copy of its descriptor,
- * and does nothing else. */
+/* The same for a queue; freeing it only closes this process's copy of its
+ * descriptor. */
 bool jsonrpcc_queue_is_foreign(const jsonrpcc_queue *queue);
 
 /* cffi: end */
 
-/* ---- trees: results for those who use json-c ---- */
+/* ---- trees: results as json-c objects ---- */
 
-/* The result, or the error, of an outcome as a json-c tree: yours, to be given
- * back by json_object_put().  NULL is JSON's null, and also what comes of other
- * outcomes and of no memory.  json-c clamps integers beyond 64 bits and cuts
- * names at NUL; and where memory ends, json-c 0.16 may lose members, or crash:
- * where any of that matters, read the text. */
+/* The result, or the error, of an outcome as a json-c tree.  It is yours:
+ * release it with json_object_put().  NULL is JSON's null; it is also returned
+ * for other outcomes, and when out of memory.  json-c clamps integers beyond 64
+ * bits and cuts names at NUL, and json-c 0.16 may lose members or crash when
+ * out of memory; where any of that matters, read the text. */
 struct json_object;
 struct json_object *jsonrpcc_outcome_tree(const jsonrpcc_outcome *outcome);
 
