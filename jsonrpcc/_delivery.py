@@ -43,6 +43,8 @@ class Delivery:
         repeatable: It is no harm to finish a call twice, and it is finished before
             it is let go of.  So an exception from outside, that of a signal handler,
             loses no outcome.
+        held: What finish() is given, of a call that was let go of and cannot be
+            finished twice.  It sets this to None where it is past returning.
     """
 
     guarded: ClassVar[type[BaseException]]
@@ -56,6 +58,7 @@ class Delivery:
         self._completions = completions
         self._at = 0
         self._calls = calls
+        self.held: tuple[Any, Any, Any] | None = None
 
     # ---- for whom it is: a subclass tells -------------------------------------
 
@@ -112,13 +115,14 @@ class Delivery:
         result, error = (None, None) if entry is None else self._decoded(i, entry[-1])
         if entry is not None and self.repeatable:
             self.finish(entry, result, error)
+            entry = None
+        held = None if entry is None else (entry, result, error)
         is_last = following == completions.count
         self._at = following
         if is_last:
             completions.count = self._at = 0
+        self.held = held
         calls.discard(token)
-        if entry is not None and not self.repeatable:
-            self.finish(entry, result, error)
 
     def _deliver_failure(self) -> None:
         completions, calls, i = self._completions, self._calls, self._at
@@ -131,13 +135,14 @@ class Delivery:
             error = self.session.outcomes.error(failure.outcome, entry[-1])
             if self.repeatable:
                 self.finish(entry, None, error)
+                entry = None
+        held = None if entry is None else (entry, None, error)
         is_last = following == completions.failure_count
         self._at = following
         if is_last:
             completions.failure_count = self._at = 0
+        self.held = held
         calls.discard(token)
-        if entry is not None and not self.repeatable:
-            self.finish(entry, None, error)
 
     def _deliver_event(self) -> None:
         """Tell an event; one that there is no memory to tell is missed."""
@@ -159,7 +164,9 @@ class Delivery:
         """
         completions = self._completions
         while True:
-            if completions.count:
+            if self.held is not None:
+                self.finish(*self.held)
+            elif completions.count:
                 self._deliver_result()
             elif completions.failure_count:
                 self._deliver_failure()

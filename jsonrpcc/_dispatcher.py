@@ -68,10 +68,14 @@ class CallbackDelivery(Delivery):
         """Run one of the callbacks; without on_error, log the error."""
         on_result, on_error, method = entry
         try:
+            # Between letting go and the callback there is no step that could be
+            # interrupted: it runs once, whatever comes from outside.
             if error is None:
+                self.held = None
                 if on_result is not None:
                     on_result(result)
             elif on_error is not None:
+                self.held = None
                 on_error(error)
             elif not isinstance(error, Cancelled):
                 # str() of a remote error is the server's message and no more.
@@ -80,6 +84,7 @@ class CallbackDelivery(Delivery):
                 self.log.write(logging.ERROR, kind, "%s (no on_error was given)", what)
         except BaseException as raised:
             self.log.report(method, raised)
+        self.held = None
         if self._calls.is_foreign():
             raise SystemExit
 
@@ -141,7 +146,8 @@ class Dispatcher:
         self._log = DispatcherLog(session.name)
         self.worker = Worker()
         self.calls = callbacks_for(session, self.queue, self._log.report)
-        self._session = session
+        self._completions = ffi.new("jsonrpcc_completions *")
+        self._rest = CallbackDelivery(session, self._completions, self.calls, self._log)
         self._idle = Bell()
         self._delivering = False  # what has left `calls` may still run
         self._has_all = False  # there is nothing more to come
@@ -158,36 +164,42 @@ class Dispatcher:
         Raises:
             OSError: There are too many threads, EAGAIN.
         """
-        if self.worker.has_begun():
-            return
-        completions = ffi.new("jsonrpcc_completions *")
-        rest = CallbackDelivery(self._session, completions, self.calls, self._log)
         try:
-            self.worker.start(self._run, completions, rest)
+            self.worker.start(self._run)
         except RuntimeError as error:
             raise refused(errno.EAGAIN) from error
 
-    def _run(self, completions: Any, rest: Delivery) -> None:
-        """Fetch and deliver until the client is closed and all is delivered."""
+    def _keep_up(self) -> None:
+        """Start the thread if it is gone, and there were too many for another."""
+        with contextlib.suppress(OSError):
+            self.start()
+
+    def _run(self) -> None:
+        """
+        Fetch and deliver until the client is closed and all is delivered.
+
+        After an exception from outside it is called again, and goes on.
+        """
+        self.calls.adopt()
+        ident = get_ident()
+        _running[ident] = self
+        try:
+            self._serve()
+        except SystemExit:
+            if not self.is_foreign():
+                raise
+        finally:
+            _running.pop(ident, None)
+
+    def _serve(self) -> None:
+        completions = self._completions
         address = int(ffi.cast("uintptr_t", completions))
         queue, log, unsettled = self.queue, self._log, self.unsettled
         wait = lib.jsonrpcc_queue_wait
         deliver = self.calls.deliver
-        deliver_rest = rest.deliver
-        self.calls.adopt()
-        ident = get_ident()
-        _running[ident] = self
-        while (
-            status := wait(queue, completions, SOON_MS if unsettled else log.wait_ms)
-        ) in _GOES_ON:
-            if log.wait_ms > 0:
-                log.flush()
-            if status != OK and not unsettled:
-                continue
-            self._delivering = True
-            if unsettled:
-                self._settle()
-            done = status != OK or deliver(address)
+        deliver_rest = self._rest.deliver
+        status, done = OK, False  # there is a rest where it was interrupted
+        while status in _GOES_ON:
             # The outcomes of all calls come through this thread: nothing may end
             # it, and none of them may be lost.  Outside of the try there is
             # nothing that takes memory, not even an int above 256.
@@ -199,13 +211,21 @@ class Dispatcher:
             self._delivering = False
             if self._idle and not self.calls:
                 self._idle.ring()
+            status = wait(queue, completions, SOON_MS if unsettled else log.wait_ms)
+            if log.wait_ms > 0:
+                log.flush()
+            if status == OK or unsettled:
+                self._delivering = True
+                if unsettled:
+                    self._settle()
+                done = status != OK or deliver(address)
+        self._delivering = False
         self._has_all = True
         self._idle.ring()
         while unsettled:
             self._settle()
             time.sleep(SOON_MS / 1000)
         log.flush(everything=True)
-        _running.pop(ident, None)
 
     def _settle(self) -> None:
         """Try each once more."""
@@ -255,6 +275,7 @@ class Dispatcher:
             if left <= 0:
                 return False
             self._idle.wait(self._is_idle, min(left, SLICE_MS / 1000))
+            self._keep_up()
         return self._is_idle()
 
     def _is_idle(self) -> bool:
@@ -272,4 +293,5 @@ class Dispatcher:
                 break
             if time.monotonic() >= deadline:
                 return False
+            self._keep_up()
         return True

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import weakref
 from _thread import allocate_lock, get_ident, start_new_thread
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 NAME = "jsonrpcc"
 
@@ -53,14 +55,20 @@ class Bell:
 
 class Worker:
     """
-    A thread that runs a function once.
+    A thread that runs a function until that has returned.
 
     `threading.Thread.start` waits for the thread, with a lock held that the thread
     wants; this start() does not.
+
+    An exception from outside (PyThreadState_SetAsyncExc) may come between any two
+    steps, also before the first: until CPython 3.13 a thread that starts can get the
+    one that was meant for the thread that starts it.  Then the thread is gone, and
+    another one calls the function again.
     """
 
     def __init__(self) -> None:
-        self._begun = allocate_lock()
+        self._threads: list[weakref.ref[Any]] = []  # those that are started
+        self._turns: dict[int, weakref.ref[Any]] = {}  # who was the one to run, by turn
         self._ended = False
         self._end = Bell()
         self._ident = 0
@@ -75,28 +83,59 @@ class Worker:
         Raises:
             RuntimeError: There are too many threads, or the interpreter ends.
         """
-        if not self._begun.locked():
-            start_new_thread(self._begin, (run, args))
-
-    def _begin(self, run: Callable[..., None], args: tuple[Any, ...]) -> None:
-        if not self._begun.acquire(blocking=False):
+        if self.has_begun():
             return
+        mine: list[weakref.ref[Any]] = []
+        thread = self._begin(mine, run, args)
+        mine.append(weakref.ref(thread, partial(self._on_gone, run, args)))
+        self._threads.append(mine[0])
+        try:
+            # Its arguments go with it, whoever keeps a traceback of its frames.
+            start_new_thread(next, (thread, None))
+        except RuntimeError:
+            self._threads.remove(mine[0])
+            raise
+
+    def _on_gone(
+        self, run: Callable[..., None], args: tuple[Any, ...], thread: weakref.ref[Any]
+    ) -> None:
+        """Go on in another thread, if this one was started and has not done it all."""
+        if thread in self._threads:
+            self._threads.remove(thread)
+            with contextlib.suppress(RuntimeError):  # the next start() may succeed
+                self.start(run, *args)
+
+    def _begin(
+        self,
+        mine: list[weakref.ref[Any]],
+        run: Callable[..., None],
+        args: tuple[Any, ...],
+    ) -> Iterator[None]:
+        turn, me = 0, mine[0]
+        while (other := self._turns.setdefault(turn, me)) is not me:
+            if self._ended or other() is not None:
+                return
+            turn += 1
         self._ident = ident = get_ident()
         try:
             with contextlib.suppress(MemoryError):
-                self._dress()
+                self._dress(hooks=turn == 0)  # one that raises is not asked again
             run(*args)
+            self._ended = True
         finally:
             self._ident = 0
-            self._ended = True
-            self._end.ring()
             # Before Python 3.13 threading keeps a thread that it has not started.
             threading._active.pop(ident, None)  # type: ignore[attr-defined]  # noqa: SLF001
+            if self._ended:
+                self._end.ring()
+        yield  # a generator, of which a weak reference tells when the thread is gone
 
     @staticmethod
-    def _dress() -> None:
+    def _dress(*, hooks: bool) -> None:
         """Do as Thread does: debuggers, profilers and log lines rely on it."""
         threading.current_thread().name = NAME
+        if not hooks:
+            return
         if trace := threading.gettrace():
             sys.settrace(trace)
         if profile := threading.getprofile():
@@ -107,8 +146,11 @@ class Worker:
         return self._ident == get_ident()
 
     def has_begun(self) -> bool:
-        """Whether the function runs, or has run."""
-        return self._begun.locked()
+        """Whether the function runs, or has returned."""
+        if self._ended:
+            return True
+        last = list(self._turns.values())[-1:]
+        return bool(last) and last[0]() is not None
 
     def has_ended(self) -> bool:
         """Whether the function has returned."""

@@ -11,11 +11,16 @@ from jsonrpcc import Client
 from jsonrpcc.testing import Drop, NeverRead, Server
 
 
+def fail(*_):
+    raise ValueError
+
+
 @pytest.fixture
 def server():
     methods = {
         **METHODS,
         "silence": lambda: None,
+        "fail": fail,
         "first": lambda *params, n=None: params[0] if params else n,
         "stop_reading": lambda: server.misbehave(NeverRead()),
     }
@@ -108,6 +113,25 @@ def test_whatever_is_raised_no_call_gets_the_answer_of_another(server, style):
 @pytest.mark.parametrize("style", STYLES[:-1])
 def test_an_exception_set_from_another_thread_hurts_no_other_call(server, style):
     check_raising(server, "thread", style, "0.5")
+
+
+def check_killing(server, seconds):
+    report = run_program("killing.py", server.address, seconds).report()
+    assert report["hits"]["first step"] == report["clients"] > 3
+    assert report["hits"]["any step"] > 30
+    assert report["kinds"] == ["Outside"], "the hits did nothing, or something else"
+    assert report["wrong"] == []
+
+
+def test_no_exception_set_from_outside_ends_the_callbacks(server):
+    """Neither one before the first step of their thread, nor one between two calls."""
+    check_killing(server, "1")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_no_exception_set_from_outside_ends_the_callbacks_for_long(server):
+    check_killing(server, "30")
 
 
 @pytest.mark.slow

@@ -1,9 +1,13 @@
 """Threads and waiting without a lock that is held while Python code runs."""
 
+import sys
 import threading
+from _thread import get_ident
 
+import pytest
 from helpers import until
 
+from jsonrpcc import _worker
 from jsonrpcc._worker import NAME, Bell, Worker
 
 
@@ -31,6 +35,43 @@ def test_a_worker_runs_once_however_often_it_is_started():
     assert len(seen) == 1
     assert seen[0][1] == NAME
     until(lambda: NAME not in {thread.name for thread in threading.enumerate()})
+
+
+class Outside(BaseException):
+    """As from PyThreadState_SetAsyncExc()."""
+
+
+def test_a_worker_goes_on_after_an_exception(monkeypatch):
+    """Whoever keeps its traceback; and, without threads, when it is started again."""
+    kept, seen = [], []
+    monkeypatch.setattr(sys, "unraisablehook", kept.append)
+    start_new_thread = _worker.start_new_thread
+    refused = threading.Event()
+
+    def refuse(*_):
+        refused.set()
+        raise RuntimeError
+
+    def run():
+        seen.append(get_ident())
+        if len(seen) == 2:
+            monkeypatch.setattr(_worker, "start_new_thread", refuse)
+        if len(seen) < 3:
+            raise Outside
+
+    worker = Worker()
+    worker.start(run)
+    until(refused.is_set)
+    until(lambda: not worker.has_begun())
+    with pytest.raises(RuntimeError):
+        worker.start(run)
+    assert not worker.join(0.001)
+    monkeypatch.setattr(_worker, "start_new_thread", start_new_thread)
+    worker.start(run)
+    assert worker.join(5)
+    assert len(seen) == 3
+    until(lambda: not worker._threads)
+    assert [each.exc_type for each in kept] == [Outside] * 2
 
 
 def test_a_worker_is_watched_as_other_threads_are():
