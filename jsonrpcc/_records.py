@@ -328,10 +328,10 @@ def _remote_error(
     )
 
 
-# What becomes of calls that a parent made, nobody in the child knows.
+# A child cannot know what becomes of calls that its parent made.
 _CLOSED: dict[int, tuple[str, Fate]] = {
     lib.JSONRPCC_ECLOSED: ("client closed", "not_sent"),
-    lib.JSONRPCC_EFOREIGN: ("it belongs to another process, before fork()", "unknown"),
+    lib.JSONRPCC_EFOREIGN: ("made by another process, before fork()", "unknown"),
 }
 
 

@@ -32,9 +32,10 @@ const char *jsonrpcc_status_text(jsonrpcc_status status)
         [JSONRPCC_ECONNLOST] = "the connection was lost",
         [JSONRPCC_EINVALID] = "the response is not valid",
         [JSONRPCC_ECANCELLED] = "cancelled",
-        [JSONRPCC_EPENDING] = "not yet",
-        [JSONRPCC_EFOREIGN] = "it belongs to another process, before fork()",
-        [JSONRPCC_EDEADLK] = "a callback cannot wait for its own client",
+        [JSONRPCC_EPENDING] = "not finished yet",
+        [JSONRPCC_EFOREIGN] = "made by another process, before fork()",
+        [JSONRPCC_EDEADLK] =
+            "a callback or the host's thread cannot wait for its client",
     };
     size_t index = (size_t)status;
 
@@ -58,7 +59,7 @@ void jsonrpcc_reason_text(int32_t reason, char *text, size_t size)
         [-JSONRPCC_FRAME_TOO_BIG] = "response larger than max_response",
         [-JSONRPCC_CONNECT_TIMEOUT] = "connect timeout",
         [-JSONRPCC_UNRESPONSIVE] = "timeouts in a row and no response",
-        [-JSONRPCC_UNREADABLE] = "it could not read a request",
+        [-JSONRPCC_UNREADABLE] = "the server could not read a request",
     };
 
     if (size == 0)

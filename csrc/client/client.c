@@ -74,7 +74,8 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     /* An older caller's missing tail reads as zero: the defaults. */
     memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     if (!jrc_is_known(options, options->size, sizeof o)) {
-        snprintf(why, why_size, "an option is set that this version lacks");
+        snprintf(why, why_size,
+                 "an option is set that this version does not have");
         return JSONRPCC_EINVAL;
     }
     jrc_options_default(&o);

@@ -229,7 +229,7 @@ static bool check_repeats(struct reader *reader,
     if (first == servers->count)
         return true;
     reader->at = place_of(reader->text, first);
-    return complain(reader, "the same server twice");
+    return complain(reader, "duplicate server");
 }
 
 int jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,

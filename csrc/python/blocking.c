@@ -146,7 +146,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     int timeout_ms;
 
     if (self->make != NULL) {
-        PyErr_SetString(PyExc_TypeError, "made already");
+        PyErr_SetString(PyExc_TypeError, "already initialised");
         return -1;
     }
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!OOOOOi", names,

@@ -264,7 +264,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     int timeout_ms;
 
     if (self->call_type != NULL) {
-        PyErr_SetString(PyExc_TypeError, "made already");
+        PyErr_SetString(PyExc_TypeError, "already initialised");
         return -1;
     }
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!OOOOiOO", names,

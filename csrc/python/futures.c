@@ -289,7 +289,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     PyObject *rest, *loop, *when_room, *get_running_loop, *pending;
 
     if (self->loop.object != NULL) {
-        PyErr_SetString(PyExc_TypeError, "made already");
+        PyErr_SetString(PyExc_TypeError, "already initialised");
         return -1;
     }
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!O!OOOOOOOOO", names,

@@ -222,7 +222,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     while (size < window && size < (1ULL << 40))
         size *= 2;
     if (self->ring != NULL) {
-        PyErr_SetString(PyExc_TypeError, "made already");
+        PyErr_SetString(PyExc_TypeError, "already initialised");
         return -1;
     }
     if (!spd_codec_read(&self->codec, codec))

@@ -123,7 +123,7 @@ static PyObject *raise(PyObject *args)
     else if (PyExceptionClass_Check(type))
         PyErr_SetObject(type, value);
     else
-        PyErr_SetString(PyExc_TypeError, "what is thrown is no exception");
+        PyErr_SetString(PyExc_TypeError, "throw() takes an exception");
     return NULL;
 }
 

@@ -52,10 +52,10 @@ def test_methods_of_a_server_are_functions_by_name(methods, text):
 @pytest.mark.parametrize(
     ("servers", "text"),
     [
-        ("a:1 b:1 a:1", 'the same server twice at offset 8: "a:1"'),
-        ("a:1,2\ta:1,1", 'the same server twice at offset 6: "a:1,1"'),
-        ("Host:1 hOST:1", 'the same server twice at offset 7: "hOST:1"'),
-        ("[::1]:1 [::1]:1,3", 'the same server twice at offset 8: "[::1]:1,3"'),
+        ("a:1 b:1 a:1", 'duplicate server at offset 8: "a:1"'),
+        ("a:1,2\ta:1,1", 'duplicate server at offset 6: "a:1,1"'),
+        ("Host:1 hOST:1", 'duplicate server at offset 7: "hOST:1"'),
+        ("[::1]:1 [::1]:1,3", 'duplicate server at offset 8: "[::1]:1,3"'),
         (
             "a:1 bücher.example:80",
             "a host name must be ASCII, at offset 4: 'bücher.example'; as IDNA has",

@@ -15,7 +15,7 @@ def refuse(table, **calls):
     for name, arguments in calls.items():
         with pytest.raises(TypeError):
             getattr(table, name)(*arguments)
-    with pytest.raises(TypeError, match="made already"):
+    with pytest.raises(TypeError, match="already initialised"):
         table.__init__()
 
 
@@ -61,7 +61,7 @@ def test_ordered(serve, client_for):
     with pytest.raises(TypeError):
         results.deliver("x")
     again = {"more": print, "window": 1, "return_exceptions": False}
-    with pytest.raises(TypeError, match="made already"):
+    with pytest.raises(TypeError, match="already initialised"):
         results.__init__(codec=client._session.codec, **again)
     with pytest.raises(AttributeError):
         Ordered(codec=7, **again)
