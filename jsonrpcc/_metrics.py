@@ -58,47 +58,48 @@ OF_CLIENT = {  # by the fields of Stats
     ),
     "resent": Metric("jsonrpcc_resent", "Idempotent calls sent once more."),
     "moved": Metric("jsonrpcc_moved", "Unsent calls moved to another server."),
-    "unmatched": Metric(
-        "jsonrpcc_unmatched", "Responses to no call: late, repeated or foreign."
-    ),
-    "ignored": Metric("jsonrpcc_ignored", "Messages that are no responses."),
+    "unmatched": Metric("jsonrpcc_unmatched", "Responses that match no pending call."),
+    "ignored": Metric("jsonrpcc_ignored", "Messages that are not responses."),
     "bad_frames": Metric(
-        "jsonrpcc_bad_frames", "Connections ended for a broken or too large frame."
+        "jsonrpcc_bad_frames", "Connections ended by a broken or too large frame."
     ),
     "rejected": Metric(
         "jsonrpcc_rejected", "Errors with id null: a server could not read a request."
     ),
     "events_dropped": Metric(
-        "jsonrpcc_events_dropped", "Events that nobody took in time."
+        "jsonrpcc_events_dropped", "Events lost because they were not taken in time."
     ),
     "in_flight": Metric(
         "jsonrpcc_in_flight", "Calls that have no outcome yet.", "gauge"
     ),
     "queued_bytes": Metric(
-        "jsonrpcc_queued_bytes", "Bytes accepted and not sent.", "gauge"
+        "jsonrpcc_queued_bytes", "Bytes accepted but not sent.", "gauge"
     ),
-    "kept_bytes": Metric(
-        "jsonrpcc_kept_bytes", "Bytes kept to be sent again.", "gauge"
-    ),
+    "kept_bytes": Metric("jsonrpcc_kept_bytes", "Bytes kept for resending.", "gauge"),
     "undelivered_bytes": Metric(
-        "jsonrpcc_undelivered_bytes", "Bytes received and not fetched.", "gauge"
+        "jsonrpcc_undelivered_bytes", "Bytes received but not delivered.", "gauge"
     ),
 }
 
 _SERVER = ("client", "server")
-UP = Metric("jsonrpcc_server_up", "Clients that may call it.", "gauge", _SERVER)
+UP = Metric(
+    "jsonrpcc_server_up",
+    "Clients that are connected to it and do not suspect it.",
+    "gauge",
+    _SERVER,
+)
 OF_SERVER = {  # by the fields of ServerInfo
     "priority": Metric(
         "jsonrpcc_server_priority", "Larger ones are called first.", "fact", _SERVER
     ),
     "in_flight": Metric(
-        "jsonrpcc_server_in_flight", "Calls sent and not answered.", "gauge", _SERVER
+        "jsonrpcc_server_in_flight", "Calls sent but not answered.", "gauge", _SERVER
     ),
     "sent": Metric(
-        "jsonrpcc_attempts", "Calls sent, repeated ones each time.", labels=_SERVER
+        "jsonrpcc_attempts", "Calls sent; resent ones count each time.", labels=_SERVER
     ),
     "responses": Metric(
-        "jsonrpcc_server_responses", "Responses that were for a call.", labels=_SERVER
+        "jsonrpcc_server_responses", "Responses that matched a call.", labels=_SERVER
     ),
     "timeouts": Metric(
         "jsonrpcc_server_timeouts", "Calls that timed out there.", labels=_SERVER

@@ -1,5 +1,5 @@
 """
-Directives that ask the package, so that the pages can not say otherwise.
+Directives that ask the package, so that the pages cannot say otherwise.
 
 ``{option-table}`` is every option with its default and range; ``{cli-help} call``
 is the text that ``jsonrpcc call --help`` prints.

@@ -10,7 +10,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 CHANGES = [
     line.strip("| ").split("|")
     for line in TEXT.partition("### Where do I put")[2]
-    .partition("\n\nThe option")[0]
+    .partition("\n\nThe row for")[0]
     .splitlines()
     if re.match(r"\| (?!…|--)", line) and "(" in line
 ]
@@ -36,7 +36,7 @@ def test_a_change_touches_these_files(row):
 
 
 def test_files_of_our_own_exist():
-    table = TEXT.partition("### What is our own")[2].partition("\n\nA new file")[0]
+    table = TEXT.partition("### What we write")[2].partition("\n\nA new file")[0]
     names = re.findall(r"`([a-z]+/[\w/]+\.\w+)`", table)
     assert len(names) >= 5
     assert all((ROOT / name).is_file() for name in names)
