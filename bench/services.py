@@ -116,7 +116,7 @@ def redis_server(core: int | None = None) -> Iterator[list[int]]:
 
 
 def _start_redis(program: str) -> tuple[subprocess.Popen[str], int]:
-    """Redis can not take port 0: so try free ones until it gets one."""
+    """Redis cannot take port 0: so try free ones until it gets one."""
     for _ in range(10):
         with socket.create_server((HOST, 0)) as free:
             port = free.getsockname()[1]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
-# By id.  Not a WeakSet: that can not be copied while other threads add to it.
+# By id.  Not a WeakSet: that cannot be copied while other threads add to it.
 _clients: weakref.WeakValueDictionary[int, Client] = weakref.WeakValueDictionary()
 
 at_end: list[Callable[[], object]] = []

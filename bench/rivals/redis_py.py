@@ -1,7 +1,7 @@
 """
 redis-py with hiredis against redis-server: another protocol, a C parser.
 
-It has no callbacks and can not share a connection between tasks: many calls at
+It has no callbacks and cannot share a connection between tasks: many calls at
 once are a pipeline, many tasks a pool.  The values are the JSON texts that our
 server gives, and are decoded and checked just the same.
 """

@@ -41,7 +41,7 @@ struct peer {
 };
 
 /* exempt(true) is called first of all on the peer's thread, unless NULL.  It
- * returns when that thread waits for connections.  Aborts when it can not
+ * returns when that thread waits for connections.  Aborts when it cannot
  * start. */
 void peer_start(struct peer *peer, void (*exempt)(bool));
 void peer_stop(struct peer *peer);

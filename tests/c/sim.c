@@ -144,7 +144,7 @@ void sim_on_event(void *arg, const jsonrpcc_event *event)
 {
     struct sim *sim = arg;
 
-    /* Who does not listen can not call others silent. */
+    /* Who does not listen cannot call others silent. */
     if (sim->paused && event->reason == JSONRPCC_UNRESPONSIVE)
         sim_break(sim, "a server is blamed for our own silence");
 }

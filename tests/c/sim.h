@@ -33,7 +33,7 @@ enum sim_fault {
     SIM_CHATTER,
     SIM_CLOCK, /* a step forward */
     SIM_CANCELLED,
-    SIM_UNREADABLE, /* a server can not read a request: an error with id null */
+    SIM_UNREADABLE, /* a server cannot read a request: an error with id null */
     SIM_PAUSED,     /* we stop receiving for a while */
     SIM_CLOSING,    /* a server accepts, and closes without an answer */
     SIM_REENTRANT,  /* an outcome makes its receiver submit another call */

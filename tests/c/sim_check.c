@@ -143,7 +143,7 @@ static const char *check_failure(const struct checker *c,
     case JSONRPCC_ENOMEM:
         return NULL;
     default:
-        return "an outcome that can not be";
+        return "an outcome that cannot be";
     }
 }
 

@@ -1,4 +1,4 @@
-/* The loop on real sockets, as far as the engine can not show it. */
+/* The loop on real sockets, as far as the engine cannot show it. */
 
 #include "check.h"
 #include "io/clock.h"

@@ -1,4 +1,4 @@
-/* An error with id null: the server could not read a request, and so it can not
+/* An error with id null: the server could not read a request, and so it cannot
  * say which.  It is a sign of life; a call gets it only if nothing else can be
  * meant. */
 #include "rig_check.h"
@@ -35,7 +35,7 @@ static void test_the_only_call_is_told(void)
     finish();
 }
 
-/* A server need not wait for the end of a request that it can not read. */
+/* A server need not wait for the end of a request that it cannot read. */
 static void test_a_call_of_which_a_part_was_sent_is_told(void)
 {
     rig_start(&rig, "a:1");

@@ -306,7 +306,7 @@ static void test_a_handshake_that_fails_fails_the_attempt(void)
 }
 
 /* What was encrypted goes out, whatever becomes of its call: the peer could not
- * read on if it did not.  What a peer can not read yet is not sent. */
+ * read on if it did not.  What a peer cannot read yet is not sent. */
 static void test_what_has_begun_goes_out_whole(void)
 {
     uint64_t ids[4];

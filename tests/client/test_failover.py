@@ -327,7 +327,7 @@ def test_a_frame_partly_written_with_nowhere_to_go_says_not_sent(servers):
 
 
 def test_a_server_that_never_reads_holds_up_nobody(servers):
-    """Calls that can not be written go to the server that takes them."""
+    """Calls that cannot be written go to the server that takes them."""
     stuck, healthy = servers(2)
     stuck.misbehave(NeverRead())
     history = History()

@@ -188,7 +188,7 @@ def test_max_in_flight_counts_what_was_not_delivered(serve, client_for):
 
 
 def test_a_callback_may_exceed_max_in_flight(serve, client_for):
-    """It can not wait for itself, and a chain must not break under load."""
+    """It cannot wait for itself, and a chain must not break under load."""
     client = client_for(serve(), max_in_flight=2)
     told = Told()
 
@@ -287,7 +287,7 @@ def test_a_server_that_does_not_read_bounds_memory(serve, client_for):
     server = serve(NeverRead())
     client = client_for(server, max_queued_bytes=2**20, timeout=60)
     before = rss()
-    with pytest.raises(QueueFull):  # noqa: PT012  (what the kernel takes, we can not know)
+    with pytest.raises(QueueFull):  # noqa: PT012  (what the kernel takes, we cannot know)
         for _ in range(10_000):
             client.request("m", ["x" * 10_000], block=False)
     assert client.stats().queued_bytes <= 2**20

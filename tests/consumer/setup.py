@@ -1,4 +1,4 @@
-"""What pyproject.toml can not say: where jsonrpcc keeps its headers."""
+"""What pyproject.toml cannot say: where jsonrpcc keeps its headers."""
 
 from setuptools import Extension, setup
 

@@ -225,7 +225,7 @@ def test_shared_library_exports_all_that_the_header_declares(installed):
 
 
 def test_static_library_shows_only_its_own_names(installed):
-    """What is inside can not clash with what others call jrc_."""
+    """What is inside cannot clash with what others call jrc_."""
     names = exported(
         "-g", "--defined-only", installed / "opt/jsonrpcc/lib/libjsonrpcc.a"
     )

@@ -66,6 +66,6 @@ def why_no_namespace():
 
 @functools.cache
 def why_no_packet_filter():
-    """Why nft can not be used in a namespace of ours; "" if it can."""
+    """Why nft cannot be used in a namespace of ours; "" if it can."""
     code, text = run(*in_namespace("nft", "add", "table", "inet", "fire"))
     return why_no_namespace() or ("" if code == 0 else f"no nft here: {text}")
