@@ -8,23 +8,22 @@
 
 enum { JRC_SOME_CALLS = 32 };
 
-/* Some of them, to be submitted together. */
+/* Some of these calls, to be submitted together. */
 struct jrc_some {
     jsonrpcc_call calls[JRC_SOME_CALLS];
-    const char *ends[JRC_SOME_CALLS]; /* where what follows each begins */
+    const char *ends[JRC_SOME_CALLS]; /* where the text after each begins */
     size_t count;
     jsonrpcc_status fault; /* of what follows */
 };
 
-/* Read the elements, each an array or object, from p on, which is behind the
- * bracket that opens or behind an element and its comma, as far as there are
- * and count lets us.  The calls are like that one, with tokens that count on
- * from its. */
+/* Read up to count elements, each an array or object.  p is after the opening
+ * bracket, or after an element and its comma.  The calls are copies of like,
+ * with tokens that count up from its token. */
 void jrc_some_read(struct jrc_some *some, const char *p, const char *end,
                    size_t count, const jsonrpcc_call *like);
 
-/* jsonrpcc_request_many() of the first count of them, whose params have just
- * been scanned and need no second look.  The client's, in client.c. */
+/* jsonrpcc_request_many() for the first count of them, whose params have just
+ * been scanned and need no second scan.  Defined in client/client.c. */
 size_t jrc_some_submit(const struct jrc_some *some, size_t count,
                        jsonrpcc_client *client, jsonrpcc_status *status);
 

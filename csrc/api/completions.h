@@ -1,8 +1,9 @@
-/* Outcomes on their way to one who fetches: results as one JSON array text,
- * failures and events as records.
+/* Outcomes on their way to the thread that fetches: results as one JSON array
+ * text, failures and events as records.
  *
- * Room for every record stands from the start; only the texts allocate, and
- * without memory for its text a call's outcome becomes ENOMEM: none is lost. */
+ * Room for every record is allocated at the start; only the texts allocate
+ * later, and if there is no memory for its text, a call's outcome becomes
+ * ENOMEM: none is lost. */
 
 #ifndef JRC_COMPLETIONS_H
 #define JRC_COMPLETIONS_H
@@ -14,8 +15,8 @@ struct jrc_text {
     size_t len, room;
 };
 
-/* A slice ends after so many results or bytes: larger ones make Python's
- * garbage collector work, and much memory at once. */
+/* A slice ends after so many results or bytes: larger ones would keep Python's
+ * garbage collector busy, and need much memory at once. */
 enum {
     JRC_COMPLETIONS_EVENTS = 4096,
     JRC_COMPLETIONS_RESULTS = 256,
@@ -64,7 +65,7 @@ static inline size_t jrc_completions_bytes(
     return completions->text.len + completions->details.len;
 }
 
-/* Those of them that no slice has shown yet. */
+/* How many of these bytes no slice has shown yet. */
 static inline size_t jrc_completions_left(
     const struct jrc_completions *completions)
 {
@@ -76,12 +77,12 @@ static inline size_t jrc_completions_left(
     return left;
 }
 
-/* The next results, and all failures and events, as their taker sees them.
- * False: there is nothing more. */
+/* The next results, and all failures and events, in the public form.  False:
+ * there is nothing more. */
 bool jrc_completions_slice(struct jrc_completions *completions,
                            jsonrpcc_completions *slice);
 
-/* Empty it; large buffers are given back. */
+/* Empty it, and release large buffers. */
 void jrc_completions_reset(struct jrc_completions *completions);
 
 #endif

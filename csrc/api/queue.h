@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* As in the client: what callbacks may submit beyond the bound. */
+/* As in the client: how many calls callbacks may submit beyond the bound. */
 enum { JRC_QUEUE_RESERVE = 256 };
 
 struct jsonrpcc_queue {
@@ -30,17 +30,17 @@ struct jsonrpcc_queue {
 
     pthread_mutex_t lock;
     struct jrc_completions *ready;
-    uint64_t published; /* outcomes that went through the driver's hands */
+    uint64_t published; /* outcomes that the driver has dealt with */
     bool armed;         /* fd: the fetcher found nothing and polls */
-    bool rung;          /* fd: it was written to, and not read since */
+    bool rung;          /* fd: it was written to and has not been read since */
     bool freed;
     unsigned room_waiters;
     pthread_cond_t room;
 
     /* The fetcher's. */
-    atomic_flag used; /* there is one: a second would spoil its completions */
+    atomic_flag used; /* by a fetcher: a second would spoil its completions */
     struct jrc_completions *draining;
-    size_t in_hand; /* bytes that it was given last */
+    size_t in_hand; /* bytes that it got from its last fetch */
     bool listens;   /* to events */
     bool is_known;  /* to the event thread, see introduce() */
 

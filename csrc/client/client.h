@@ -5,12 +5,12 @@
 
 #include "client/core.h"
 
-/* The running core; a new one in a forked child.  NULL: errno says why there is
- * none. */
+/* The running core; in a forked child, a new one.  NULL: errno says why there
+ * is none. */
 struct jrc_core *jrc_client_core(jsonrpcc_client *client);
 
-/* A queue may outlive the caller's interest in the client: calls still in
- * flight end there. */
+/* References.  Each waiter holds one: a freed queue keeps its waiter until its
+ * calls in flight have ended. */
 void jrc_client_ref(jsonrpcc_client *client);
 void jrc_client_unref(jsonrpcc_client *client);
 

@@ -1,4 +1,4 @@
-/* Whether those who take what was received keep up: if not, reading stops. */
+/* Whether the consumer of what was received keeps up: if not, reading stops. */
 
 #ifndef JRC_CONSUMER_H
 #define JRC_CONSUMER_H
@@ -17,7 +17,8 @@ static inline bool jrc_consumer_keeps_up(const struct jrc_core *core)
 }
 
 /* By a leader that does not read and is about to sleep: whether the consumer
- * has caught up since it looked.  It wakes nobody who is not asleep yet. */
+ * has caught up since the leader looked.  The consumer does not wake a leader
+ * that is not asleep yet. */
 bool jrc_consumer_has_caught_up(const struct jrc_core *core);
 
 #endif

@@ -1,11 +1,11 @@
-/* One running client: its state, by owner.  What is done with each part is in
- * the files that are named after it.
+/* One running client: its state, grouped by owner.  The files named after each
+ * part contain the functions that work on it.
  *
- * The rules of threads.  `lock` guards everything under "submission",
- * "leadership" and "life", and what the others say is; it is held for a few
+ * Rules for threads.  `lock` guards everything in "submission", "leadership"
+ * and "life", and what other comments say it guards.  It is held for a few
  * memory accesses, never across a callback or a system call that may block.
- * `turn` belongs to the thread that leads, which is one at a time.  No thread
- * holds two of our locks, except around fork(), and at the beginning of a
+ * `turn` belongs to the leading thread, of which there is one at a time.  No
+ * thread holds two of our locks, except around fork() and at the beginning of a
  * close: see lifecycle.c and fork.c for the order. */
 
 #ifndef JRC_CORE_H
@@ -27,20 +27,20 @@
 enum {
     JRC_RESERVE = 256, /* calls beyond max_in_flight for callbacks */
     JRC_EVENTS = 4096, /* past events kept for a listener */
-    JRC_REFUSALS = 64  /* whose sizes are remembered */
+    JRC_REFUSALS = 64  /* how many are remembered, with their sizes */
 };
 
-/* A thread's place in the line for room.  Who waits in slices keeps it between
- * two of them. */
+/* A thread's place in the line for room.  A thread that waits in slices keeps
+ * its place between two of them. */
 struct jrc_place {
     pthread_t thread;
     size_t size;  /* of the frame that was refused */
-    bool waiting; /* in jrc_line_wait(); else the place is kept */
+    bool waiting; /* in jrc_line_wait(); otherwise the place is reserved */
     uint64_t until_us;
     struct jrc_place *next;
 };
 
-/* Calls that found no room, and those who wait for it. */
+/* Calls that found no room, and the threads that wait for it. */
 struct jrc_line {
     struct jrc_place *first;
     pthread_cond_t moved; /* or there is room for the first */
@@ -55,8 +55,8 @@ struct jrc_line {
 struct jrc_submission {
     struct jrc_calls calls;
     struct jrc_frames pending; /* for the leader to take */
-    size_t held_bytes;         /* in the engine, as of its last turn, and
-                                  the copies that are kept */
+    size_t held_bytes;         /* in the engine as of its last turn, plus
+                                  the copies kept for resending */
     uint64_t requests, notifications, refused_full;
     struct jrc_line line;
 };
@@ -68,39 +68,40 @@ struct jrc_submission {
  *                 +--------> CALLER ------------+
  *                jrc_lead()          step_down()
  *
- * A larger one may ask a smaller one to step down: a thread that waits for a
- * single call (CALLER) leads before one that comes for outcomes now and then
- * (DISPATCHER), and that before the event thread (WATCHDOG). */
+ * A larger role may ask a smaller one to step down: a thread that waits for a
+ * single call (CALLER) has precedence over one that fetches outcomes now and
+ * then (DISPATCHER), and that one over the event thread (WATCHDOG). */
 enum jrc_leader { JRC_NO_LEADER, JRC_WATCHDOG, JRC_DISPATCHER, JRC_CALLER };
 
 /* A thread that waits for a signal, and may lead meanwhile. */
 struct jrc_follower {
     enum jrc_leader role; /* when it leads */
     bool signalled;
-    bool following; /* is in the list: waits, and does not lead */
+    bool following; /* in the list: it waits and does not lead */
     pthread_cond_t cond;
     struct jrc_follower *next, *prev;
 };
 
-/* Who leads, and who waits to.  Under the lock. */
+/* Which thread leads, and which wait to lead.  Under the lock. */
 struct jrc_leadership {
     enum jrc_leader leader; /* assigned by jrc_set_leader() alone */
     pthread_t thread;       /* of the leader, if there is one */
     struct jrc_follower *followers;
-    uint64_t left_us;    /* when there was a leader last */
-    uint64_t alarm_us;   /* when the watchdog looks at the leader */
-    int alarm_fd;        /* its timerfd */
-    bool wake_requested; /* it shall lead, if nobody does then */
-    bool poller_wants;   /* an event loop of others' wants to lead */
-    bool poll_skipped;   /* it only sent, the last time */
+    uint64_t left_us;  /* when the last leader stepped down */
+    uint64_t alarm_us; /* when the watchdog checks on the leader */
+    int alarm_fd;      /* its timerfd */
+    bool
+        wake_requested; /* the watchdog is to lead unless another thread does */
+    bool poller_wants;  /* a foreign event loop wants to lead */
+    bool poll_skipped;  /* the last time, that loop only sent */
     bool has_dispatcher;
-    pthread_t dispatcher;    /* who led last with a lazy waiter */
+    pthread_t dispatcher;    /* the last to lead with a lazy waiter */
     unsigned watchdog_turns; /* with no sign of the dispatcher */
     unsigned short_sleeps;   /* in a row; the leader's own */
     uint64_t turns;          /* of all leaders */
 };
 
-/* Who is told events, and those there were. */
+/* The receiver of events, and past events. */
 struct jrc_listener {
     /* Under the lock: */
     jsonrpcc_event_fn fn;
@@ -114,7 +115,7 @@ struct jrc_listener {
     _Atomic uint64_t dropped;
 };
 
-/* What the leader does.  Its own. */
+/* The state of a turn.  The leader's. */
 struct jrc_turn {
     jmp_buf *way_out;        /* see jrc_stay_in_parent() */
     struct jrc_frames taken; /* from the submission */
@@ -124,16 +125,16 @@ struct jrc_turn {
     bool reading;    /* from the sockets, as of then */
 };
 
-/* Who takes what was received.  Any thread's. */
+/* How far the consumer of what was received is behind.  Any thread's. */
 struct jrc_consumer {
     _Atomic int64_t undelivered_bytes;
-    atomic_bool moved; /* took some, since the event thread looked */
+    atomic_bool moved; /* it took some since the event thread last looked */
 };
 
 /* Under the lock. */
 struct jrc_life {
     bool closing; /* close has begun */
-    bool closed;  /* and ended: no callback runs any more */
+    bool closed;  /* close has ended: no callback runs any more */
     pthread_cond_t ended;
 };
 
@@ -157,12 +158,13 @@ struct jrc_core {
     struct jrc_consumer consumer;
 };
 
-/* Whether this process made it.  One inherited by fork() is stale: its
- * threads are not here, and its memory is left alone. */
+/* Whether this process created it.  A core inherited by fork() is stale: its
+ * threads do not exist here, and its memory is left alone. */
 bool jrc_core_is_ours(const struct jrc_core *core);
 
-/* By the leader, after each callback: it may have forked, and this be the
- * child.  Then the turn ends where it stands, and jrc_take_turns() returns. */
+/* By the leader, after each callback: the callback may have forked, and this
+ * may be the child.  If so, the turn ends at once, and jrc_take_turns()
+ * returns. */
 void jrc_stay_in_parent(struct jrc_core *core);
 
 void jrc_core_ref(struct jrc_core *core); /* see jrc_core_unref() */

@@ -1,24 +1,25 @@
 /* fork(): which process this is, and what a child does with what it inherits.
- * By libc's own handlers, so that no fork() goes unseen, whoever calls it. */
+ * It uses libc's own handlers, so that no fork() goes unnoticed, regardless of
+ * the caller. */
 
 #ifndef JRC_FORK_H
 #define JRC_FORK_H
 
 #include <stdbool.h>
 
-/* Counts the forks between the first process and this one: what was made under
- * another number is another process's. */
+/* Counts the forks between the first process and this one: what was created
+ * under another number belongs to another process. */
 unsigned jrc_fork_generation(void);
 
 /* What something with locks and descriptors does around each fork(). */
 struct jrc_fork_hooks {
-    void (*lock)(void *arg);    /* before: let nothing be half done */
+    void (*lock)(void *arg);    /* before it: leave nothing half done */
     void (*unlock)(void *arg);  /* after it, in both processes */
     void (*abandon)(void *arg); /* in the child, locked: close what is open,
                                    and touch nothing else */
 };
 
-/* A member of whatever that is. */
+/* To be embedded in the watched struct. */
 struct jrc_fork_watch {
     const struct jrc_fork_hooks *hooks;
     void *arg;
@@ -31,13 +32,13 @@ void jrc_fork_watch(struct jrc_fork_watch *watch,
                     const struct jrc_fork_hooks *hooks, void *arg);
 void jrc_fork_unwatch(struct jrc_fork_watch *watch);
 
-/* Whether is(arg) is true of any that is watched.  It may take the locks that
- * their hooks take. */
+/* Whether is(arg) holds for anything that is watched.  is() may take the locks
+ * that the hooks take. */
 bool jrc_fork_any(bool (*is)(void *arg));
 
-/* Around the opening of something that is to be watched.  Held across fork(),
- * so that no child has descriptors that it does not know of, or finds another
- * process's thread in here. */
+/* Call these around the opening of something that is to be watched.  The lock
+ * is held across fork(), so that no child has descriptors that it does not know
+ * of, or inherits the lock from a thread that does not exist there. */
 void jrc_fork_lock_opening(void);
 void jrc_fork_unlock_opening(void);
 

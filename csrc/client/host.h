@@ -1,10 +1,10 @@
 /* Callbacks that wait for the thread of a host, see JSONRPCC_HOST_CALLBACKS.
  *
- * A call ends in the leader's turn, as any other, but its slot is held: with
- * the done function, its argument and the token in it, and the outcome beside
- * it, until the host polls.  So a host that is late finds max_in_flight as its
- * bound, and what waits here needs no memory but for the texts, which count as
- * undelivered. */
+ * A call ends in the leader's turn, as any other, but its slot is held until
+ * the host polls; it contains the done function, its argument and the token,
+ * and the outcome lies beside it.  So max_in_flight bounds what a late host can
+ * accumulate, and waiting outcomes need no memory except for their texts, which
+ * count as undelivered. */
 
 #ifndef JRC_HOST_H
 #define JRC_HOST_H
@@ -13,7 +13,7 @@
 
 enum {
     JRC_HOST_TURN = 256, /* callbacks that one poll runs at most */
-    JRC_HOST_SOME = 32   /* that are taken by one lock */
+    JRC_HOST_SOME = 32   /* callbacks taken while locked once */
 };
 
 /* Ended calls, oldest first: slots, chained by next. */
@@ -22,7 +22,7 @@ struct jrc_ended {
 };
 
 struct jrc_host {
-    jsonrpcc_outcome *outcomes; /* by slot; their texts are ours */
+    jsonrpcc_outcome *outcomes; /* by slot; we own their texts */
 
     /* The leader's: what this turn brought. */
     struct jrc_ended brought;
@@ -33,11 +33,11 @@ struct jrc_host {
     int fd;                 /* an eventfd; -1 once abandoned */
     bool rung;              /* it is readable */
     pthread_t thread;       /* the host's */
-    unsigned polls;         /* that are going on there, in each other */
+    unsigned polls;         /* in progress on that thread, nested */
     struct jrc_ended ready; /* for the next poll */
     jsonrpcc_event_fn listener;
     void *listener_arg;
-    unsigned tells; /* it is being told so many, in polls inside of polls */
+    unsigned tells; /* calls of it in progress, in nested polls */
     uint64_t event_count, told;
     jsonrpcc_event events[JRC_EVENTS];            /* a ring */
     jsonrpcc_deferred *deferred, **deferred_last; /* by its callbacks */
@@ -45,15 +45,15 @@ struct jrc_host {
     atomic_bool abandoned; /* read without the lock as well */
 };
 
-/* For a core whose call table stands.  0 or an errno; what there is by then
- * jrc_host_free() takes away. */
+/* For a core that has its call table.  0 or an errno; in either case
+ * jrc_host_free() releases what exists by then. */
 int jrc_host_new(struct jrc_core *core);
 
-/* Nobody uses the core any more: what waits is dropped. */
+/* The core is no longer in use: waiting outcomes are dropped. */
 void jrc_host_free(struct jrc_core *core);
 
-/* Under the lock: no callback runs any more, as the client is freed, or this is
- * a child of fork().  Nothing if the core has no host. */
+/* Under the lock: no callback runs any more, because the client was freed or
+ * this is a forked child.  Does nothing if the core has no host. */
 void jrc_host_abandon(struct jrc_core *core);
 
 /* Under the lock: whether this is the host's thread, where nothing may wait. */
@@ -69,23 +69,23 @@ static inline bool jrc_host_polls_here(const struct jrc_core *core)
     return jrc_host_is_here(core) && core->host->polls > 0;
 }
 
-/* The leader's sink for the engine, in the place of jrc_turn_outcome(). */
+/* The leader's sink for the engine, instead of jrc_turn_outcome(). */
 void jrc_host_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome);
 
-/* As jrc_listener_set(), for such a core. */
+/* As jrc_listener_set(), for a core with a host. */
 void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg);
 
-/* As jsonrpcc_defer(), from any callback of such a core. */
+/* As jsonrpcc_defer(), from any callback of a core with a host. */
 void jrc_host_defer(struct jrc_core *core, jsonrpcc_deferred *deferred);
 
-/* As jsonrpcc_host_poll().  Callbacks may free the client: the caller holds a
- * reference, which is nobody's any more if one of them forked. */
+/* As jsonrpcc_host_poll().  Callbacks may free the client, so the caller holds
+ * a reference; in a child that a callback forked, it is not to be released. */
 bool jrc_host_poll(struct jrc_core *core);
 
-/* When the core is closed: see that what is left is run, by this thread if it
- * is the host's, else by that.  Whether it was, by until_us; 0, in a callback:
- * only look. */
+/* When the core is closed: run the remaining callbacks if this is the host's
+ * thread, otherwise wait for that thread to run them.  Returns whether all ran
+ * by until_us; 0, in a callback: only look. */
 bool jrc_host_finish(struct jrc_core *core, uint64_t until_us);
 
 #endif

@@ -5,24 +5,25 @@
 
 #include "client/core.h"
 
-/* Under the lock, which is given up meanwhile.  Take turns until may_stay says
- * no, or until_us has passed.  False: a callback forked, and this is the child.
+/* Under the lock, which is released meanwhile.  Take turns until may_stay
+ * returns false, or until_us has passed.  False: a callback forked, and this is
+ * the child.
  *
  * A turn takes what was submitted, lets the engine work, waits for events until
  * until_us, and emits outcomes and events.  may_stay is asked under the lock,
  * before a turn and before its wait.
  *
  * A turn is bounded: it takes what was submitted before it began, and a leader
- * that may not stay leaves after that.  And each one polls: what callbacks and
- * other threads submit meanwhile waits for the next turn, and for the sockets
- * and deadlines before it. */
+ * that may not stay leaves after that.  Each turn also polls, so that what
+ * callbacks and other threads submit meanwhile cannot delay the sockets and
+ * deadlines: it waits for the next turn. */
 bool jrc_take_turns(struct jrc_core *core,
                     bool (*may_stay)(const struct jrc_core *core,
                                      const void *arg),
                     const void *arg, uint64_t until_us);
 
-/* Under the lock, by the leader: whether something was left for the next turn
- * by those who found nobody asleep, and have woken nobody. */
+/* Under the lock, by the leader: whether there is work for the next turn for
+ * which it was not woken, because it was not asleep. */
 bool jrc_has_work(const struct jrc_core *core);
 
 /* The leader's sink for the engine; arg is the core. */

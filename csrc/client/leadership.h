@@ -1,5 +1,5 @@
-/* Who leads, and who wants to: see the diagram in core.h.  Nothing here leads.
- */
+/* Which thread leads, and which want to: see the diagram in core.h.  Leading
+ * itself is in leader.c. */
 
 #ifndef JRC_LEADERSHIP_H
 #define JRC_LEADERSHIP_H
@@ -7,42 +7,41 @@
 #include "client/core.h"
 
 enum {
-    JRC_UNATTENDED_US = 2000 /* there may be no leader for so long */
+    JRC_UNATTENDED_US = 2000 /* how long there may be no leader */
 };
 
-/* All of these under the lock. */
+/* Call all of these under the lock. */
 
-/* The only assignment to the leader: this thread, or nobody. */
+/* The only assignment to the leader: this thread, or none. */
 void jrc_set_leader(struct jrc_leadership *leadership, enum jrc_leader to);
 
 /* Whether this thread leads: it is inside a callback. */
 bool jrc_is_leader(const struct jrc_core *core);
 
-/* The highest role among the followers that still wait for a signal; and have
- * one of that role lead. */
+/* The highest role among the followers that still wait for a signal; and make a
+ * follower of that role the leader. */
 enum jrc_leader jrc_leader_wanted(const struct jrc_core *core);
 void jrc_promote(struct jrc_core *core, enum jrc_leader role);
 
-/* See that somebody takes notice of what was submitted.  Returns whether
- * jrc_loop_wake() has to be called, best unlocked. */
+/* Make sure that some thread handles what was submitted.  Returns whether
+ * jrc_loop_wake() has to be called, preferably unlocked. */
 bool jrc_wake_leader(struct jrc_core *core);
 
-/* A follower goes away.  It may have been promoted just then, and nobody else
- * would lead. */
+/* A follower leaves.  If it has just been promoted, another one has to lead. */
 void jrc_pass_on(struct jrc_core *core);
 
-/* This thread comes to see what there is, and will again. */
+/* This thread looks for outcomes, and will do so again. */
 void jrc_note_dispatcher(struct jrc_core *core);
 
-/* All followers look again at what there is. */
+/* Have all followers look again at what has arrived. */
 void jrc_signal_followers(struct jrc_core *core);
 
 /* The watchdog's alarm.  Opened before there is a lock to take; false: errno
- * says why.  Closed for good, as often as one likes. */
+ * says why.  Closed for good; closing it again does nothing. */
 bool jrc_alarm_open(struct jrc_core *core);
 void jrc_alarm_close(struct jrc_core *core);
 
-/* Have the watchdog look at the leader delay_us from now. */
+/* Have the watchdog check on the leader delay_us from now. */
 void jrc_alarm_set(struct jrc_core *core, uint64_t now_us, uint64_t delay_us);
 
 #endif

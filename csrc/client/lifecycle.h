@@ -1,4 +1,4 @@
-/* A core from its making to its end. */
+/* A core from its creation to its end. */
 
 #ifndef JRC_LIFECYCLE_H
 #define JRC_LIFECYCLE_H

@@ -8,13 +8,13 @@
 /* As jsonrpcc_room(). */
 bool jrc_line_wait(struct jrc_core *core, int32_t timeout_ms);
 
-/* jrc_line_lets_in() where the answer is not plain. */
+/* jrc_line_lets_in() where the answer is not obvious. */
 bool jrc_line_lets_pass(struct jrc_core *core, uint32_t live, uint32_t flags,
                         size_t size);
 
-/* Under the lock: whether this thread may take room for a frame of so many
- * bytes, beside so many live calls: there is that room, and nobody that waits
- * is passed over. */
+/* Under the lock: whether this thread may take room for a frame of size bytes
+ * when there are live calls in flight: there is room, and it passes over no
+ * waiting thread. */
 static inline bool jrc_line_lets_in(struct jrc_core *core, uint32_t live,
                                     uint32_t flags, size_t size)
 {

@@ -1,4 +1,4 @@
-/* Events, for who wants to be told. */
+/* Events and their listener. */
 
 #ifndef JRC_LISTENER_H
 #define JRC_LISTENER_H
@@ -11,8 +11,8 @@ void jrc_listener_set(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg);
 /* The leader's sink for the engine; arg is the core. */
 void jrc_listener_add(void *arg, const jsonrpcc_event *event);
 
-/* By the leader: tell what has not been told, as far as it is still known; all
- * of it, to a listener that wants a replay. */
+/* By the leader: report the events that have not been reported, as far as they
+ * are still kept; all kept ones, to a listener that wants a replay. */
 void jrc_listener_emit(struct jrc_core *core, bool replay);
 
 #endif

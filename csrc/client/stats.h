@@ -5,7 +5,7 @@
 
 #include "client/core.h"
 
-/* As they are now; see jsonrpcc_client_stats(). */
+/* Their current values; see jsonrpcc_client_stats(). */
 void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats);
 
 #endif

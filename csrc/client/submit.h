@@ -8,8 +8,8 @@
 jsonrpcc_status jrc_core_submit(struct jrc_core *core,
                                 const jsonrpcc_call *call, uint64_t *id);
 
-/* Submit calls that lie stride bytes apart, until one is refused; how many were
- * not.  scanned: their params are given and JRC_SCANNED. */
+/* Submit calls that lie stride bytes apart, until one is refused; returns how
+ * many were accepted.  scanned: their params are not NULL and JRC_SCANNED. */
 size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
                             size_t stride, size_t count, bool scanned,
                             jsonrpcc_status *status);

@@ -1,15 +1,15 @@
 /* The calls in flight: a fixed table of slots.
  *
- * A call is a slot.  Its state says who owns it; whoever takes it out finishes
- * it, and that is why it has exactly one outcome.  All memory of a call stands
- * before it is accepted, so a failure never allocates.
+ * A call is a slot.  Its state says who owns it.  The owner that takes it out
+ * finishes it, which is why it has exactly one outcome.  All memory of a call
+ * is allocated before it is accepted, so a failure never allocates.
  *
  * An id is generation * capacity + index: below 2^53, and new at every use of
- * the slot, so that a late response finds nobody.
+ * the slot, so that a late response finds no call.
  *
  * Two parties share the table.  Submitters hold the client's lock for
- * jrc_calls_new() and jrc_calls_reclaim(); all else belongs to the engine's
- * thread, which hands ended slots back in one chain. */
+ * jrc_calls_new() and jrc_calls_reclaim(); everything else belongs to the
+ * engine's thread, which hands back ended slots in one chain. */
 
 #ifndef JRC_CALL_TABLE_H
 #define JRC_CALL_TABLE_H
@@ -34,7 +34,7 @@ enum jrc_call_state {
 
 /* What a call is to its connection: bits of its role. */
 enum {
-    JRC_TRIAL = 1, /* whether the server answers it decides about the server */
+    JRC_TRIAL = 1, /* its response, or silence, decides about the server */
     JRC_ELDER = 2  /* sent before the server became a suspect */
 };
 
@@ -42,7 +42,7 @@ enum {
  * jrc_calls_watch() to jrc_calls_take(). */
 struct jrc_call {
     uint64_t id;     /* never 0; of this use, or of the last one */
-    uint64_t active; /* the engine's: id while it owns the call, else 0 */
+    uint64_t active; /* the engine's: id while it owns the call, otherwise 0 */
     jsonrpcc_done_fn done;
     void *arg;
     uint64_t token;
@@ -53,11 +53,11 @@ struct jrc_call {
     uint32_t next, prev;  /* its neighbours in its connection's list of sent
                              calls; next also chains free slots */
     uint32_t cancel_next; /* chains the slots to cancel; under the lock */
-    uint64_t cancel_id;   /* whom to cancel, 0: not in the chain; likewise */
-    int32_t server;       /* QUEUED, SENT: on whose connection */
+    uint64_t cancel_id; /* the call to cancel, 0: not in the chain; likewise */
+    int32_t server;     /* QUEUED, SENT: on whose connection */
     uint8_t state;
     uint8_t flags; /* JSONRPCC_NOTIFICATION ... */
-    uint8_t sends; /* times it was sent whole */
+    uint8_t sends; /* how often it was sent completely */
     uint8_t role;  /* JRC_TRIAL ... */
 };
 
@@ -69,9 +69,9 @@ struct jrc_call_list {
 
 struct jrc_calls {
     struct jrc_call *slots;
-    uint64_t *deadlines; /* us; UINT64_MAX: none.  Apart, to be swept fast */
-    /* No deadline of a block of slots, and none of a group of blocks, is before
-     * these: so a sweep need not look at slots that only a burst has used. */
+    uint64_t *deadlines; /* us; UINT64_MAX: none.  Separate, for fast sweeps */
+    /* Lower bounds for the deadlines of each block of slots, and of each group
+     * of blocks: a sweep can skip slots that only a burst has used. */
     uint64_t *blocks, *groups;
     uint32_t capacity; /* a power of two */
     uint32_t used;     /* slots [0..used) have been in use */
@@ -92,7 +92,7 @@ struct jrc_calls {
 bool jrc_calls_init(struct jrc_calls *calls, uint32_t count);
 
 /* Before the first call: begin with ids above all that another table of the
- * same capacity has given. */
+ * same capacity has assigned. */
 void jrc_calls_begin_after(struct jrc_calls *calls,
                            const struct jrc_calls *before);
 void jrc_calls_clear(struct jrc_calls *calls);
@@ -104,7 +104,7 @@ struct jrc_call *jrc_calls_new(struct jrc_calls *calls);
  * and counted.  False: out of memory. */
 bool jrc_calls_keep(struct jrc_calls *calls, struct jrc_call *call, size_t len);
 
-/* Under the lock: give a slot back that was not submitted, or was held. */
+/* Under the lock: give back a slot that was not submitted, or was held. */
 void jrc_calls_undo(struct jrc_calls *calls, struct jrc_call *call);
 
 /* Under the lock, by the engine's thread: make ended slots free. */
@@ -141,16 +141,17 @@ static inline uint32_t jrc_calls_index(const struct jrc_calls *calls,
 /* The engine becomes the owner, and watches the deadline. */
 void jrc_calls_watch(struct jrc_calls *calls, struct jrc_call *call);
 
-/* Move the deadline of a call of the engine's. */
+/* Move the deadline of a call that the engine owns. */
 void jrc_calls_set_deadline(struct jrc_calls *calls, struct jrc_call *call,
                             uint64_t deadline_us);
 
-/* Take a call out: the caller finishes it, nobody else will find it.  The
- * struct stays readable until the next jrc_calls_reclaim(). */
+/* Take a call out: the caller finishes it, and it cannot be found any more.
+ * The struct stays readable until the next jrc_calls_reclaim(). */
 void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call);
 
-/* By the sink, for the call that was taken last: its slot stays, and keeps its
- * id, until jrc_calls_undo(); next is free for a list of who holds it. */
+/* By the sink, for the call that was taken last: its slot stays in use, and
+ * keeps its id, until jrc_calls_undo(); next is free for a list of the
+ * holder's. */
 void jrc_calls_hold(struct jrc_calls *calls, const struct jrc_call *call);
 
 /* The next call, from index *at on, whose deadline has passed; NULL when there

@@ -1,8 +1,8 @@
-/* One connection: that it comes up or goes down, the bytes that it is to send,
- * what of them went, and what it received.
+/* One connection: when it comes up or goes down, the bytes to send and those
+ * sent, and the bytes received.
  *
- * The I/O side tells the engine of these.  Connection i belongs to server i of
- * the list.  Times are monotonic microseconds. */
+ * The I/O side reports these to the engine.  Connection i belongs to server i
+ * of the list.  Times are monotonic microseconds. */
 
 #ifndef JRC_CONNECTION_H
 #define JRC_CONNECTION_H
@@ -23,18 +23,18 @@ void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
                          uint64_t now_us);
 
 /* The bytes to send, *len may be 0; and that n of them (0: the socket is full)
- * went. */
+ * were sent. */
 const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
                               size_t *len);
 void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
                      uint64_t now_us);
 
-/* How many bytes behind those that went cannot be held back any more, though
- * the peer cannot read them yet: they are encrypted.  0 at first. */
+/* How many bytes after those that were sent can no longer be held back, though
+ * the peer cannot read them yet, because they are encrypted.  0 at first. */
 void jrc_engine_begun(struct jrc_engine *engine, uint32_t i, size_t n);
 
-/* The state of its server has changed, and the connection is gone: what that
- * means for the calls.  The engine's own, and of jrc_engine_lost(). */
+/* The state of its server has changed, and the connection is gone: handle the
+ * calls on it.  Internal to the engine; part of jrc_engine_lost(). */
 void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
                               bool was_up, int32_t reason, uint64_t now_us);
 

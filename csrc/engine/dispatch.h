@@ -1,21 +1,22 @@
-/* The way of a call through the engine: to a server's output, to wait for one,
- * or to its end.  The engine's own; times are monotonic microseconds. */
+/* The way of a call through the engine: to a server's output, to waiting for a
+ * server, or to its end.  Internal to the engine; times are monotonic
+ * microseconds. */
 
 #ifndef JRC_DISPATCH_H
 #define JRC_DISPATCH_H
 
 #include "engine/state.h"
 
-/* Calls find every server down: have them tried soon. */
+/* Calls find every server down: have the servers tried soon. */
 void jrc_dispatch_ask(struct jrc_engine *engine, uint64_t now_us);
 
 /* Give a call's frame to a server, or let it wait for one, or end it. */
 void jrc_dispatch_call(struct jrc_engine *engine, struct jrc_call *call,
                        const char *bytes, size_t len, uint64_t now_us);
 
-/* Give the frames of new calls to a server, all at once, if there is but one to
- * give them to and it has nothing to send: no byte is copied.  False: do it one
- * by one. */
+/* Give the frames of new calls to a server, all at once and without copying, if
+ * there is only one to choose and it has nothing to send.  False: dispatch them
+ * one by one. */
 bool jrc_dispatch_block(struct jrc_engine *engine, struct jrc_frames *frames,
                         uint64_t now_us);
 
@@ -27,19 +28,19 @@ void jrc_dispatch_recycle_put(struct jrc_engine *engine,
 /* Let waiting calls go on when what they wait for has changed. */
 void jrc_dispatch_flush_waiting(struct jrc_engine *engine, uint64_t now_us);
 
-/* Move what has not begun to leave away from a server that is no good. */
+/* Move frames that have not begun to leave away from a server in doubt. */
 void jrc_dispatch_reroute_unsent(struct jrc_engine *engine, uint32_t i,
                                  uint64_t now_us);
 
-/* Whether the frame of a queued call has begun to leave: then it cannot be
- * held back any more. */
+/* Whether the frame of a queued call has begun to leave, so that it can no
+ * longer be held back. */
 bool jrc_dispatch_has_begun(const struct jrc_engine *engine,
                             const struct jrc_call *call);
 
-/* Leave the frames of ended calls out of a queue. */
+/* Remove the frames of ended calls from a queue. */
 void jrc_dispatch_purge(struct jrc_engine *engine, struct jrc_frames *frames);
 
-/* Take the call from whoever owns it and tell its outcome: the only way a call
+/* Take the call from its owner and report its outcome: the only way a call
  * ends.  Fills in what the call itself knows. */
 void jrc_dispatch_finish(struct jrc_engine *engine, struct jrc_call *call,
                          jsonrpcc_outcome *outcome, uint64_t now_us);

@@ -3,7 +3,7 @@
  * Sans-I/O.  Bytes and the time come in; what is to be done comes out as
  * actions (jrc_engine_next) and as calls of the sink.  No socket, no thread,
  * no clock, no lock: one thread at a time uses an engine, except for the parts
- * of the call table that calls.h gives to submitters.
+ * of the call table that call_table.h gives to submitters.
  *
  * Connection i belongs to server i of the list.  Times are monotonic
  * microseconds. */
@@ -25,14 +25,14 @@ void jrc_engine_clear(struct jrc_engine *engine);
 void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
                        uint64_t now_us);
 
-/* Whether what servers send is being received.  While it is not, the silence
- * is ours: no server is blamed for a call that is or was in flight then. */
+/* Whether what servers send is being received.  While it is not, we cause the
+ * silence: no server is blamed for a call that is or was in flight then. */
 void jrc_engine_set_reading(struct jrc_engine *engine, bool reading,
                             uint64_t now_us);
 
 void jrc_engine_cancel(struct jrc_engine *engine, uint64_t id, uint64_t now_us);
 
-/* Do what is due; and when it wants to be called again (JRC_NEVER: not). */
+/* Do what is due; and the time of the next call (JRC_NEVER: none is needed). */
 void jrc_engine_tick(struct jrc_engine *engine, uint64_t now_us);
 uint64_t jrc_engine_next_us(const struct jrc_engine *engine);
 

@@ -1,9 +1,9 @@
 /* The receive side of a connection: bytes in, payloads out.
  *
- * Bytes arrive in a buffer that all connections share; only what is left of an
- * unfinished frame moves to a buffer of the connection's own.  So idle
- * connections cost nothing, and memory follows the bytes received, at most
- * twice over, never the length announced. */
+ * Bytes arrive in a buffer that all connections share; only the beginning of an
+ * unfinished frame moves to the connection's own buffer.  So idle connections
+ * cost nothing, and memory is at most twice the bytes received, whatever length
+ * was announced. */
 
 #ifndef JRC_INBOX_H
 #define JRC_INBOX_H
@@ -24,7 +24,7 @@ struct jrc_shared_input {
     const struct jrc_framing *framing;
     char *bytes;
     size_t start, end, room;
-    size_t prefix; /* left over from before; the next bytes come behind it */
+    size_t prefix; /* left over from before; the next bytes follow it */
 };
 
 /* Where the next bytes are to be received; *room gets the size.  NULL: out of

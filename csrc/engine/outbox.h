@@ -1,12 +1,12 @@
 /* A queue of finished frames on their way to a socket.
  *
- * The bytes lie contiguous, so that many frames go out by one send.  A frame
+ * The bytes are contiguous, so that many frames go out in one send.  A frame
  * that has begun to leave stays whole until its last byte is gone: until then
- * it can still be sent elsewhere.  More than one has if the transport had to
- * take bytes ahead, to encrypt them.  A frame whose call has ended meanwhile is
- * dead, and is left out unless it has begun to leave.
+ * it can still be sent elsewhere.  Several have begun to leave if the transport
+ * had to take bytes ahead, to encrypt them.  A frame whose call has ended in
+ * the meantime is dead, and is left out unless it has begun to leave.
  *
- * Not thread-safe; whoever owns the queue guards it. */
+ * Not thread-safe; the owner of the queue guards it. */
 
 #ifndef JRC_OUTBOX_H
 #define JRC_OUTBOX_H
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Beside twice its contents a queue has no more room than this, in bytes and in
+/* A queue has at most this much room beyond twice its contents, in bytes and in
  * frames. */
 enum { JRC_IDLE_ROOM = 262144, JRC_IDLE_LIST = 4096 };
 
@@ -29,7 +29,7 @@ struct jrc_frames {
     char *bytes; /* of the queued frames: bytes[start..end) */
     size_t start, end, room;
     size_t written;         /* bytes of the first frame that have left */
-    size_t ahead;           /* bytes behind them that are as good as that */
+    size_t ahead;           /* bytes after them that cannot be held back */
     struct jrc_frame *list; /* list[first..last) */
     size_t first, last, list_room;
     size_t dead; /* bytes of frames whose calls have ended */
@@ -59,8 +59,8 @@ bool jrc_frames_append(struct jrc_frames *frames, uint64_t id,
 /* How many frames have begun to leave. */
 size_t jrc_frames_begun(const struct jrc_frames *frames);
 
-/* Move those to another queue, which is empty.  False: out of memory, and
- * nothing has changed. */
+/* Move the frames that have begun to leave to another queue, which is empty.
+ * False: out of memory, and nothing has changed. */
 bool jrc_frames_split(struct jrc_frames *frames, struct jrc_frames *begun);
 
 /* The first frame, and its removal. */
@@ -71,7 +71,7 @@ static inline const struct jrc_frame *jrc_frames_first(
     return &frames->list[frames->first];
 }
 
-/* Give back memory that a queue has no use for any more. */
+/* Release memory that a queue no longer needs. */
 void jrc_frames_give_back(struct jrc_frames *frames);
 
 static inline void jrc_frames_drop_first(struct jrc_frames *frames)
@@ -83,7 +83,7 @@ static inline void jrc_frames_drop_first(struct jrc_frames *frames)
         jrc_frames_give_back(frames);
 }
 
-/* Leave out the frames for which is_dead(arg, id) holds. */
+/* Remove the frames for which is_dead(arg, id) holds. */
 void jrc_frames_purge(struct jrc_frames *frames,
                       bool (*is_dead)(const void *arg, uint64_t id),
                       const void *arg);

@@ -20,14 +20,14 @@
  *   |                                                    +-----------------+
  *   +-- down() from all of them
  *
- * Who has not failed since its last response comes up as UP at once; what
- * renew() has sent from SUSPECT to DOWN comes up as a SUSPECT.  Who is PROVING
- * or a SUSPECT is on trial: it gets single calls, unless nobody is UP.  A
- * transport's handshake is a part of CONNECTING, since an attempt has one
- * deadline.  The values are those of jsonrpcc_server_state.
+ * A server that has not failed since its last response comes up as UP at once;
+ * one that renew() moved from SUSPECT to DOWN comes up as SUSPECT.  A server
+ * that is PROVING or SUSPECT is on trial: it gets single calls, unless no
+ * server is UP.  A transport's handshake is part of CONNECTING, since an
+ * attempt has one deadline.  The values are those of jsonrpcc_server_state.
  *
- * It is assigned by set_state() in servers.c and nowhere else, and only moves
- * that jrc_server_may_move() knows are made. */
+ * Only set_state() in servers.c assigns it, and makes only the moves that
+ * jrc_server_may_move() allows. */
 enum jrc_server_state {
     JRC_SERVER_DOWN = 0,
     JRC_SERVER_CONNECTING = 1,
@@ -47,7 +47,7 @@ enum {
     /* How long calls of a new client wait for a better server whose first
      * attempt is under way, when a worse one is up already. */
     JRC_FIRST_CHOICE_US = 50000,
-    /* Calls that find every server down have each tried so often. */
+    /* Calls that find every server down have each one tried this often. */
     JRC_ASKED_US = 2000000
 };
 
@@ -60,10 +60,10 @@ struct jrc_server {
     uint32_t group; /* index of its priority group, best first */
     _Atomic(enum jrc_server_state) state; /* any thread may read it */
     _Atomic uint64_t since_us;            /* of its last change; likewise */
-    bool tried;        /* its first attempt has ended; and to renew, that */
+    bool tried;        /* its first attempt has ended; or that to renew */
     bool renewing;     /* comes up as a suspect, until it is down again */
     uint32_t failures; /* in a row; reset by a response only */
-    uint32_t timeouts; /* in a row, without a response between */
+    uint32_t timeouts; /* in a row, with no response in between */
     uint64_t next_us;  /* DOWN: the next attempt */
     uint64_t asked_us; /* the last attempt that calls asked for; 0: none */
     uint64_t trial_us; /* SUSPECT, PROVING: the next trial */
@@ -75,16 +75,16 @@ struct jrc_servers {
     uint32_t group_count;
     uint32_t *ready; /* the servers in rotation, all of one group */
     size_t ready_count;
-    size_t cursor;        /* in ready: who is next */
-    uint32_t ready_group; /* whose servers ready holds, if any */
+    size_t cursor;        /* in ready: the next one */
+    uint32_t ready_group; /* the group of the servers in ready, if any */
     size_t doubted;       /* servers that are SUSPECT or PROVING */
     uint64_t trial_us;    /* the soonest trial of one of those */
-    uint64_t choice_us;   /* until then a first choice is waited for */
+    uint64_t choice_us;   /* how long to wait for a better first choice */
     uint64_t base_us, cap_us;
     int32_t max_attempts; /* to reconnect in a row; -1: no bound */
 };
 
-/* Whether the state of a server may change so; to stay is no move. */
+/* Whether the state of a server may change like this; staying is not a move. */
 bool jrc_server_may_move(enum jrc_server_state from, enum jrc_server_state to);
 
 /* Whether it has a connection that bytes can go over. */
@@ -104,28 +104,29 @@ void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
                        uint64_t cap_us, int32_t max_attempts, uint64_t now_us);
 
 /* Index of the server for the next call, which ends at end_us at the latest, or
- * JRC_NO_SERVER or JRC_SERVER_PENDING.  *trial: a server is tried; do not read
- * more into it.  trial is NULL: this call shall try none. */
+ * JRC_NO_SERVER or JRC_SERVER_PENDING.  *trial: whether a server is tried.
+ * trial is NULL: the call must not be one. */
 int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
                          uint64_t end_us, bool *trial);
 
-/* As pick would say, but a server index stands for any, and nothing moves. */
+/* What pick would return, but a server index stands for any server, and nothing
+ * changes. */
 int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us);
 
 /* Whether some pick at now_us may be a trial. */
 bool jrc_servers_trial_due(const struct jrc_servers *servers, uint64_t now_us);
 
-/* The server that every pick at now_us gives, or one of the above: also
+/* The server that every pick at now_us returns, or one of the above: also
  * JRC_NO_SERVER if there are several. */
 int32_t jrc_servers_sole(const struct jrc_servers *servers, uint64_t now_us);
 
-/* Whether a call that finds no server should wait for one all the same. */
+/* Whether a call that finds no server should still wait for one. */
 bool jrc_servers_hopeful(const struct jrc_servers *servers);
 
 /* A call found every server down: have this one tried again soon, at a random
- * moment, so that many clients that ask at once do not come at once.  However
- * many ask, it is tried for that once in JRC_ASKED_US at the most.  Returns
- * when its next attempt is (JRC_NEVER: none is waited for). */
+ * moment, so that many clients do not connect at once.  However many calls ask,
+ * they cause at most one attempt in JRC_ASKED_US.  Returns the time of the next
+ * attempt (JRC_NEVER: none is planned). */
 uint64_t jrc_servers_ask(struct jrc_servers *servers, size_t i, uint64_t now_us,
                          uint32_t dice);
 
@@ -135,17 +136,17 @@ void jrc_servers_attempt(struct jrc_servers *servers, size_t i,
 void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us);
 void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
                       uint32_t dice);
-/* A suspect's connection is given up for a new one, at once.  False: no attempt
- * is left for that, and nothing has changed. */
+/* Replace a suspect's connection with a new one, at once.  False: no attempt is
+ * left for that, and nothing has changed. */
 bool jrc_servers_renew(struct jrc_servers *servers, size_t i, uint64_t now_us);
-/* A trial has ended without a response, whatever else came of its call. */
+/* A trial has ended without a response, whatever the outcome of its call. */
 void jrc_servers_tried(struct jrc_servers *servers, size_t i, uint64_t now_us);
 /* There was a response, or the connection has proved itself otherwise.  True:
  * it was on trial, and is up now. */
 bool jrc_servers_answered(struct jrc_servers *servers, size_t i,
                           uint64_t now_us);
-/* A call timed out, which was a trial or not.  True: it has just become a
- * suspect. */
+/* A call timed out; trial says whether it was one.  True: the server has just
+ * become a suspect. */
 bool jrc_servers_timed_out(struct jrc_servers *servers, size_t i,
                            uint64_t now_us, bool trial, uint32_t dice);
 

@@ -1,5 +1,5 @@
-/* What the parts of the engine share: its struct, and the small change that all
- * of them deal in.  Times are monotonic microseconds. */
+/* What the parts of the engine share: its struct, and small functions that they
+ * all use.  Times are monotonic microseconds. */
 
 #ifndef JRC_STATE_H
 #define JRC_STATE_H
@@ -14,16 +14,16 @@
 enum jrc_todo {
     JRC_OPEN = 1,         /* begin an attempt: its first address */
     JRC_NEXT_ADDRESS = 2, /* the address took too long: try the next one */
-    JRC_SHUT = 4,         /* close the socket; say nothing */
+    JRC_SHUT = 4,         /* close the socket, and do not report it */
     JRC_WRITE = 8         /* there is output */
 };
 
-/* What calls that find no server may expect. */
+/* What calls that find no server can expect. */
 enum jrc_outlook {
     JRC_OUTLOOK_READY,
     JRC_OUTLOOK_PENDING, /* a first attempt is under way */
     JRC_OUTLOOK_DOWN,    /* all are known to be down */
-    JRC_OUTLOOK_HOPELESS /* ... and no attempt will be made any more */
+    JRC_OUTLOOK_HOPELESS /* ... and no further attempt will be made */
 };
 
 struct jrc_action {
@@ -31,8 +31,8 @@ struct jrc_action {
     uint32_t todo; /* one of enum jrc_todo */
 };
 
-/* What the engine tells its owner while it works.  The sink must not call the
- * engine back. */
+/* How the engine reports to its owner while it works.  The sink must not call
+ * the engine. */
 struct jrc_sink {
     void *arg;
     void (*outcome)(void *arg, const struct jrc_call *call,
@@ -42,8 +42,8 @@ struct jrc_sink {
 
 enum { JRC_ORPHANS = 8 };
 
-/* What went out on a connection and belongs to no call any more, though it may
- * still be answered: an error without an id may mean it. */
+/* What was sent on a connection and no longer belongs to a call, though it may
+ * still be answered: an error without an id may be about it. */
 struct jrc_orphans {
     uint64_t ids[JRC_ORPHANS]; /* of calls that timed out or were cancelled */
     uint8_t count;
@@ -56,9 +56,9 @@ struct jrc_conn {
     struct jrc_call_list sent;
     struct jrc_orphans orphans;
     uint64_t deadline_us; /* of the address being tried, or of a trial */
-    uint64_t rejected_us; /* when an error without an id was last told */
-    bool blocked;         /* the socket did not take all that was there */
-    bool unreachable;     /* the last attempt failed, and that was told */
+    uint64_t rejected_us; /* when an error without an id was last reported */
+    bool blocked;         /* the socket did not take all of the output */
+    bool unreachable;     /* the last attempt failed, which was reported */
     uint32_t todo;        /* actions not fetched yet */
     uint32_t todo_next;   /* chains connections that have some */
     /* Read by other threads: */
@@ -80,7 +80,7 @@ struct jrc_engine {
     struct jrc_frames spare;   /* empty: memory for the next output */
     struct jrc_shared_input shared;
     uint32_t todo_first; /* chain of connections with actions */
-    uint32_t last_group; /* that a call went to */
+    uint32_t last_group; /* of the last call that went to a server */
     uint64_t conns_us;   /* the soonest that a connection needs attention */
     uint64_t random;
     uint64_t reading_us; /* since when sockets are read; JRC_NEVER: they are
@@ -91,17 +91,17 @@ struct jrc_engine {
     bool closing;
 };
 
-/* Have jrc_engine_next() tell that todo is to be done for connection i. */
+/* Have jrc_engine_next() return that todo is to be done for connection i. */
 void jrc_engine_want(struct jrc_engine *engine, uint32_t i, uint32_t todo);
 
-/* The soonest time at which a connection needs attention may be now. */
+/* A connection needs attention at at_us, which may be sooner than others do. */
 void jrc_engine_attend(struct jrc_engine *engine, uint64_t at_us);
 
-/* Tell the owner of an event. */
+/* Report an event to the owner. */
 void jrc_engine_emit(struct jrc_engine *engine, jsonrpcc_event_kind kind,
                      uint32_t i, int32_t reason, uint64_t now_us);
 
-/* Dice: they only spread attempts, and guard nothing. */
+/* Dice: they only spread attempts, and are not for secrets. */
 uint32_t jrc_engine_roll(struct jrc_engine *engine);
 
 #endif

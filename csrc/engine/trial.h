@@ -1,27 +1,27 @@
-/* Trials of servers in doubt: which call is one, and what its end means.  The
- * engine's own; times are monotonic microseconds. */
+/* Trials of servers in doubt: which call is one, and what its end means.
+ * Internal to the engine; times are monotonic microseconds. */
 
 #ifndef JRC_TRIAL_H
 #define JRC_TRIAL_H
 
 #include "engine/state.h"
 
-/* If servers are to be tried, choose who of the new calls may do that: the one
- * that loses least if it fails. */
+/* If servers are to be tried, choose which of the new calls may be the trial:
+ * the one that loses least if it fails. */
 void jrc_trial_choose(struct jrc_engine *engine,
                       const struct jrc_frames *frames, uint64_t now_us);
 
 /* The silence on connection i counts from now on, if it did not before. */
 void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
 
-/* A call that was a trial of server i has ended without a response.  That of a
- * notification cannot have one: to it a connection has proved itself that took
- * it and goes on to live. */
+/* A call that was a trial of server i has ended without a response.  A
+ * notification cannot have one: a connection that takes it, and stays up, has
+ * proved itself. */
 void jrc_trial_end(struct jrc_engine *engine, uint32_t i,
                    const struct jrc_call *call, uint64_t now_us);
 
-/* What was sent to a server before it became a suspect may be what it is busy
- * with. */
+/* Mark what was sent to a server before it became a suspect: the server may be
+ * busy with that. */
 void jrc_trial_mark_elders(struct jrc_engine *engine, uint32_t i);
 
 #endif

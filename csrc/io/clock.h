@@ -1,4 +1,4 @@
-/* The time, which the engine is told and never asks for. */
+/* The time, which is passed to the engine: it never reads a clock. */
 
 #ifndef JRC_CLOCK_H
 #define JRC_CLOCK_H

@@ -1,5 +1,5 @@
 /* Where a connection goes to, and how that is written: the address of a TCP
- * port.  Nothing outside knows what the system calls use. */
+ * port.  Only this file and transports know what the system calls use. */
 
 #ifndef JRC_ENDPOINT_H
 #define JRC_ENDPOINT_H
@@ -14,19 +14,21 @@ struct jrc_endpoint {
     socklen_t size;
 };
 
-/* Ask the system, by getaddrinfo(), for all endpoints of a host, in the order
- * in which they are to be tried.  It may hang for minutes.  0 and a list, the
- * caller's; or an EAI_ code, which is negative, or an errno. */
+/* Ask the system, with getaddrinfo(), for all endpoints of a host, in the order
+ * in which they are to be tried.  It may hang for minutes.  Returns 0 and a
+ * list, which the caller owns; or an EAI_ code, which is negative; or an errno.
+ */
 int jrc_endpoints_find(const char *host, uint16_t port,
                        struct jrc_endpoint **list);
 
-/* The same for a host that needs no look-up, at once.  NULL: it needs one. */
+/* The same for a numeric host, at once.  NULL: the host needs a look-up. */
 struct jrc_endpoint *jrc_endpoints_numeric(const char *host, uint16_t port);
 
-/* All of a list; NULL will do. */
+/* Free all of a list; NULL is ignored. */
 void jrc_endpoints_free(struct jrc_endpoint *list);
 
-/* As users write it, in text[0..size), NUL-terminated and cut if it must be. */
+/* As users write it, in text[0..size), NUL-terminated, truncated if necessary.
+ */
 void jrc_endpoint_print(const struct jrc_endpoint *endpoint, char *text,
                         size_t size);
 

@@ -1,4 +1,4 @@
-/* libevent's base, made without a risk for the process that it is made in. */
+/* libevent's base, created without a risk for the process. */
 
 #ifndef JRC_EVENT_BASE_H
 #define JRC_EVENT_BASE_H
@@ -8,12 +8,12 @@
 /* NULL: errno says why, and no descriptor is left. */
 struct event_base *jrc_event_base_new(void);
 
-/* libevent tells nobody its epoll descriptor: the one that watches fd, for
- * which an event for reading, and nothing else, has been added to a base.  -1:
- * there is none. */
+/* libevent does not reveal its epoll descriptor.  This finds the one that
+ * watches fd, for which an event for reading, and nothing else, has been added
+ * to a base.  -1: there is none. */
 int jrc_event_base_fd(int fd);
 
-/* As event_add() without a timeout, and quiet.  0 or an errno. */
+/* As event_add() without a timeout, but logs nothing.  0 or an errno. */
 int jrc_event_add(struct event *event);
 
 #endif

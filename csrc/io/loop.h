@@ -15,9 +15,8 @@
 
 struct jrc_loop;
 
-/* The loop borrows the engine, servers for hosts and ports, and the transport
- * by which it reaches them.  NULL: errno says why, and nothing is left behind.
- */
+/* The loop borrows the engine, the servers for their hosts and ports, and the
+ * transport.  NULL: errno says why, and nothing is left behind. */
 struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
                               const struct jrc_servers *servers,
                               const struct jrc_transport *transport);
@@ -26,26 +25,27 @@ void jrc_loop_free(struct jrc_loop *loop);
 /* Close all descriptors, for good.  jrc_loop_wake() still may be called. */
 void jrc_loop_close(struct jrc_loop *loop);
 
-/* Do all that the engine wants done. */
+/* Do everything that the engine asks for. */
 void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us);
 
-/* Wait for something to happen, until until_us at the latest (a time passed:
- * only look), and tell the engine.  True: jrc_loop_wake() ended it. */
+/* Wait for something to happen, until until_us at the latest (if that has
+ * passed: only look), and report it to the engine.  True: jrc_loop_wake() ended
+ * the wait. */
 bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us);
 
 /* A descriptor that is readable when a poll would find something; -1: there is
  * none. */
 int jrc_loop_fd(const struct jrc_loop *loop);
 
-/* Say, before a poll, that other threads have to wake it from now on.  It
- * takes this back by itself when it wakes, before any callback. */
+/* Before a poll: from now on, other threads have to wake it.  The poll resets
+ * this when it wakes, before any callback. */
 void jrc_loop_set_asleep(struct jrc_loop *loop);
 
 /* Any thread: make jrc_loop_poll() return, if it is asleep. */
 void jrc_loop_wake(struct jrc_loop *loop);
 uint64_t jrc_loop_wakeups(const struct jrc_loop *loop); /* so far */
 
-/* Read from the sockets, or do not. */
+/* Whether to read from the sockets. */
 void jrc_loop_set_reading(struct jrc_loop *loop, bool reading);
 
 /* Around fork(): no descriptor opens or closes while locked. */

@@ -1,4 +1,4 @@
-/* Names to endpoints, on threads of its own: the look-up honours the host's
+/* Names to endpoints, on threads of its own: the look-up follows the system's
  * configuration, and it may hang.
  *
  * At most JRC_RESOLVER_THREADS look-ups go on at once; others queue.  A
@@ -16,14 +16,14 @@ enum { JRC_RESOLVER_THREADS = 16 };
 
 struct jrc_resolver;
 
-/* wake_fd, an eventfd, is written whenever an answer has come.  NULL: out of
- * memory. */
+/* wake_fd, an eventfd, is written to whenever an answer has arrived.  NULL: out
+ * of memory. */
 struct jrc_resolver *jrc_resolver_new(int wake_fd);
 
 /* Never blocks: threads that are still at work clean up after themselves. */
 void jrc_resolver_free(struct jrc_resolver *resolver);
 
-/* Look host up for tag.  0, or an errno: no memory or no thread for it. */
+/* Look up host for tag.  0, or an errno: no memory or no thread for it. */
 int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
                      const char *host, uint16_t port);
 

@@ -1,4 +1,4 @@
-/* The sockets of a loop, one a connection. */
+/* The sockets of a loop, one for each connection. */
 
 #ifndef JRC_SOCKET_H
 #define JRC_SOCKET_H
@@ -15,8 +15,8 @@
 
 struct jrc_sockets;
 
-/* The socket of one connection, and its attempts.  Whether it is connected says
- * the state of its server. */
+/* The socket of one connection, and its attempts.  The state of its server says
+ * whether it is connected. */
 struct jrc_socket {
     struct jrc_sockets *all;
     uint32_t conn;
@@ -24,7 +24,7 @@ struct jrc_socket {
     bool writing;             /* write_event is pending */
     bool resolving;           /* a look-up was asked for and not answered */
     struct jrc_endpoint *endpoints; /* of the attempt */
-    struct jrc_endpoint *next;      /* which of them comes next */
+    struct jrc_endpoint *next;      /* the one to try next */
     struct event read_event, write_event;
 };
 
@@ -37,22 +37,22 @@ struct jrc_sockets {
     struct jrc_resolver *resolver;
     struct event_base *base;
     pthread_mutex_t fd_lock;
-    atomic_bool asleep; /* a write is needed to wake the loop, and will do */
+    atomic_bool asleep; /* the loop has to be woken, by a write */
     bool reading;
-    struct jrc_socket *last; /* that data came from */
-    struct jrc_socket *hot;  /* the same, if the data before came from it too */
-    unsigned looks;          /* at it, since the last real poll */
+    struct jrc_socket *last; /* the last that data came from */
+    struct jrc_socket *hot; /* the same, if the data before also came from it */
+    unsigned looks;         /* at it, since the last real poll */
 };
 
-/* Nobody needs to wake the loop any more: first thing in every event callback.
- */
+/* The loop no longer needs to be woken: the first thing in every event
+ * callback. */
 static inline void jrc_stay_awake(struct jrc_sockets *sockets)
 {
     atomic_store_explicit(&sockets->asleep, false, memory_order_relaxed);
 }
 
-/* Whether bytes can go over it.  The engine may have ended the connection, and
- * the socket be about to be shut. */
+/* Whether it can carry bytes.  It cannot, for example, if the engine has ended
+ * the connection and the socket is about to be shut. */
 bool jrc_socket_is_connected(const struct jrc_socket *s);
 
 /* Begin an attempt to connect, go on to the next endpoint of one, or end it and
@@ -61,7 +61,7 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us);
 void jrc_socket_try_next(struct jrc_socket *s, int32_t reason);
 void jrc_socket_shut(struct jrc_socket *s);
 
-/* The connection, or the whole attempt, is over: tell the engine. */
+/* The connection, or the whole attempt, is over: report it to the engine. */
 void jrc_socket_lost(struct jrc_socket *s, int32_t reason);
 
 /* Send what the engine has for it, once. */

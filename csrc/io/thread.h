@@ -1,4 +1,4 @@
-/* Threads of ours: detached, deaf to signals, and never without their code. */
+/* Our threads: detached, with all signals blocked, and safe from dlclose(). */
 
 #ifndef JRC_THREAD_H
 #define JRC_THREAD_H
@@ -6,11 +6,11 @@
 #include <stddef.h>
 
 /* Run fn(arg) on a new thread with at least stack bytes for what fn calls; 0:
- * as many as the system gives.  0 or an errno: EAGAIN, when there may be no
- * more threads, or ENOMEM.
+ * the system's default.  Returns 0 or an errno: EAGAIN, when no more threads
+ * are allowed, or ENOMEM.
  *
- * All signals stay with the host's threads.  From the first thread on dlclose()
- * does not unmap the object that this code is in. */
+ * All signals stay with the program's threads.  From the first thread on,
+ * dlclose() does not unmap the object that contains this code. */
 int jrc_thread_start(void *(*fn)(void *arg), void *arg, size_t stack);
 
 #endif
