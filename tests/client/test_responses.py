@@ -160,7 +160,8 @@ def test_an_error_of_any_shape_is_the_servers(
         ask(server.address, "m", None)
     got = caught.value
     assert (got.code, got.message, got.data) == (code, message, data)
-    assert str(got) == message
+    said = "" if code is None else f"{code} "
+    assert str(got) == f"m at {server.address}: {said}{message or 'error'}"
     assert (got.method, got.server, got.fate) == ("m", server.address, "answered")
 
 

@@ -50,8 +50,8 @@ def changed(tmp_path):
     ("pattern", "replacement"),
     [
         (
-            r"JSONRPCC_EDEADLK(.*?)(size_t max_undelivered_bytes;.*?\n)",
-            r"JSONRPCC_EDEADLK, JSONRPCC_ENEW\1\2    uint32_t another;\n",
+            r"JSONRPCC_EFOREIGN(.*?)(size_t max_undelivered_bytes;.*?\n)",
+            r"JSONRPCC_EFOREIGN, JSONRPCC_ENEW\1\2    uint32_t another;\n",
         ),
         (r"\} jsonrpcc_outcome;", "    uint32_t another;\n} jsonrpcc_outcome;"),
     ],
@@ -66,7 +66,7 @@ def test_an_appended_field_and_status_are_compatible(changed, pattern, replaceme
 @pytest.mark.parametrize(
     ("pattern", "replacement"),
     [
-        (r"int32_t timeout_ms; /\* from now", "int64_t timeout_ms; /* from now"),
+        (r"int32_t timeout_ms;( +/\* from now)", r"int64_t timeout_ms;\1"),
         (r"    const char \*method;", "    void *extra;\n    const char *method;"),
         (r"JSONRPCC_UNKNOWN = 1", "JSONRPCC_UNKNOWN = 7"),
     ],
