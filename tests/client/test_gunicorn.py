@@ -4,9 +4,8 @@ import os
 import signal
 
 import pytest
-from children import NO_GUNICORN
 from history import until
-from workers import WORKERS, all_workers, gunicorn
+from workers import NO_GUNICORN, WORKERS, all_workers, gunicorn
 
 from jsonrpcc.testing import Server
 

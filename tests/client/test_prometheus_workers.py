@@ -6,12 +6,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from children import NO_GUNICORN, run_program
+from children import run_program
 from history import until
 from peers import needs_module
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
-from workers import UWSGI_MODES, WORKERS, get, gunicorn, uwsgi
+from workers import NO_GUNICORN, UWSGI_MODES, WORKERS, get, gunicorn, uwsgi
 
 from jsonrpcc.testing import Error, Server
 

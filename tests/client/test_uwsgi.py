@@ -4,10 +4,9 @@ import os
 import signal
 
 import pytest
-from children import NO_GUNICORN
 from history import until
 from peers import needs_module
-from workers import UWSGI_MODES, all_workers, uwsgi
+from workers import NO_GUNICORN, UWSGI_MODES, all_workers, uwsgi
 
 from jsonrpcc.testing import Server
 

@@ -13,7 +13,6 @@ import urllib.request
 from typing import get_args, get_type_hints
 
 import pytest
-from children import NO_GUNICORN
 from helpers import LIMIT, until
 from snippets import (
     NEEDS_CC,
@@ -26,6 +25,7 @@ from snippets import (
     read,
     run,
 )
+from workers import NO_GUNICORN
 
 import jsonrpcc
 from jsonrpcc import _metrics, _records, prometheus, testing

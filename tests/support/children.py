@@ -10,23 +10,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from history import until
-from time_limits import ASAN, PATIENCE, TSAN
+from time_limits import PATIENCE
 
 SUPPORT = Path(__file__).parent
 PROGRAMS = SUPPORT.parent / "programs"
 CHILD_LIMIT = 30.0 * PATIENCE
 FORGOTTEN = "ignore:unclosed <Client:ResourceWarning"  # many are, on purpose
-
-# TSan puts a signal off until its thread does what TSan knows to block.  ASan's
-# malloc() keeps a lock that another thread held at a fork: the child waits for ever.
-NO_GUNICORN = pytest.mark.skipif(
-    ASAN or TSAN,
-    reason="gunicorn's workers do not see SIGTERM under TSan, client or not"
-    if TSAN
-    else "a worker may hang in ASan's malloc(), whose locks are not made for fork()",
-)
 
 
 @dataclass
