@@ -246,6 +246,28 @@ static void test_a_silent_newcomer_is_a_suspect(void)
     finish();
 }
 
+/* Calls that went there while nobody else was up are no trials: fewer timeouts
+ * than make a suspect say nothing, also when others are up again. */
+static void test_only_a_trial_condemns_a_newcomer(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    jrc_engine_lost(&rig.engine, 1, 104, rig.now_us);
+    reconnect(0);
+    rig_call(&rig, 1, 0, 60000); /* the trial */
+    rig_call(&rig, 2, 0, 1000);
+    CHECK(rig_send(&rig, 0, ALL) == 2 * FRAME);
+    jrc_servers_attempt(&rig.servers, 1, rig.now_us);
+    jrc_engine_opened(&rig.engine, 1, rig.now_us);
+    uint64_t id = rig_call(&rig, 3, 0, 1000);
+    CHECK(rig_send(&rig, 1, ALL) == FRAME);
+    answer(1, id);
+    CHECK(state(1) == JRC_SERVER_UP);
+    rig_wait(&rig, S);
+    IS(2, ETIMEDOUT, UNKNOWN);
+    CHECK(state(0) == JRC_SERVER_PROVING);
+    finish();
+}
+
 /* Nothing answers a notification: who takes one and lives has proved itself to
  * those who send nothing else. */
 static void test_notifications_come_back_as_well(void)
@@ -354,6 +376,7 @@ int main(void)
     test_alone_it_is_used_in_full();
     test_who_loses_least_is_the_trial();
     test_a_silent_newcomer_is_a_suspect();
+    test_only_a_trial_condemns_a_newcomer();
     test_notifications_come_back_as_well();
     test_no_blame_while_we_do_not_read();
     test_no_renewal_while_we_do_not_read();
