@@ -65,6 +65,7 @@ TESTS = {
     "test_engine_output": [],
     "test_engine_servers": [],
     "test_suspect": [],
+    "test_trials": [],
     "fuzz_netstring": ["4000"],
     "fuzz_json_scan": ["20000"],
     "fuzz_servers": ["20000"],
@@ -72,7 +73,13 @@ TESTS = {
     "fuzz_engine": ["500"],
     "test_simulator": ["400"],
 }
-ENGINE = ["test_engine", "test_engine_output", "test_engine_servers", "test_suspect"]
+ENGINE = [
+    "test_engine",
+    "test_engine_output",
+    "test_engine_servers",
+    "test_suspect",
+    "test_trials",
+]
 FIRST = {
     "json_plain": ["test_json_scan", "test_request"],
     "json_string": ["test_json_scan", "fuzz_json_scan"],

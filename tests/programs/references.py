@@ -82,6 +82,9 @@ class Bench:
         await client.close()
 
     def at_rest(self):
+        # Clients, whose threads end then.  Not once before: collect() does nothing
+        # while another thread collects, and one may be busy with a warning.
+        gc.collect()
         return (
             self.client.stats().in_flight == 0
             and self.awaiting.stats().in_flight == 0
@@ -95,7 +98,6 @@ class Bench:
 
     def settle(self):
         assert self.client.drain(LIMIT)
-        gc.collect()  # clients, whose threads end then
         until(self.at_rest, what=f"rest from {threads()} to {self.threads} threads")
         self.run(self.fetch())
 
