@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import jsonrpcc
 from jsonrpcc import capi
@@ -261,10 +261,10 @@ def run(argv: Sequence[str] | None) -> int:
     return code
 
 
-def give_up_stdout() -> None:
+def discard(stream: TextIO | None) -> None:
     """Discard what is left to be written; Python would complain at exit."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -278,12 +278,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        give_up_stdout()  # the reader has seen enough
+        discard(sys.stdout)  # the reader has seen enough
         return OK
     except OutputLostError as error:
-        give_up_stdout()
+        discard(sys.stdout)
         complain(f"cannot write the output: {error}")
         return LOCAL
+    finally:
+        if sys.stderr is not None:
+            try:
+                sys.stderr.flush()
+            except OSError:  # full: what it lacks must not change the exit code
+                discard(sys.stderr)
 
 
 if __name__ == "__main__":

@@ -34,8 +34,13 @@ def server():
         yield server
 
 
+# With it nothing is left in a buffer for the exit to complain of.
+BUFFERED = {name: at for name, at in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 def run(*args, **options):
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": BUFFERED}
+    options = pipes | options
     return subprocess.run([*JSONRPCC, *args], timeout=LIMIT, check=False, **options)
 
 
