@@ -78,7 +78,9 @@ def test_metadata_is_complete(info):
     assert data["Requires-Python"] == ">=3.11"
     assert data.get_all("Project-URL")
     assert data["Description-Content-Type"] == "text/markdown"
-    assert sorted(data.get_all("Requires-Dist")) == ["cffi>=2.0", "msgspec>=0.19"]
+    needed = [each for each in data.get_all("Requires-Dist") if "extra ==" not in each]
+    assert sorted(needed) == ["cffi>=2.0", "msgspec>=0.19"]
+    assert data.get_all("Provides-Extra") == ["prometheus"]
 
 
 def test_the_bill_of_materials_is_true(unpacked, info):
