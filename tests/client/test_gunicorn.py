@@ -23,7 +23,12 @@ def server():
 @NO_GUNICORN
 @pytest.mark.parametrize(
     ("options", "load"),
-    [((), ""), ((), "yes"), (("--threads=4",), ""), (("--threads=4",), "yes")],
+    [
+        ((), ""),
+        ((), "threads"),
+        (("--threads=4",), ""),
+        (("--threads=4",), "threads"),
+    ],
     ids=["sync", "sync, under load", "threads", "threads, under load"],
 )
 def test_workers_share_a_preloaded_client(server, tmp_path, options, load):

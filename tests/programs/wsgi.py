@@ -17,12 +17,14 @@ def load():
             client.call("first", [0])
 
 
-if os.environ.get("LOAD") == "threads":
+LOAD = os.environ.get("LOAD", "")
+assert LOAD in {"", "threads", "flood"}, LOAD
+if LOAD == "threads":
     threading.Thread(target=load, daemon=True).start()
 assert client.call("first", [1]) == 1
 # Bound before fork(), as many a host keeps them.
 ask, tell = client.request, client.notification
-if os.environ.get("LOAD") == "flood":
+if LOAD == "flood":
     for _ in range(20_000):  # the event thread sends them while uWSGI forks
         tell("first", [0])
 
