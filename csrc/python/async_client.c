@@ -6,6 +6,7 @@
 
 #include "python/futures.h"
 #include "python/method.h"
+#include "python/object.h"
 
 struct async_client {
     PyObject_HEAD PyObject *futures; /* NULL: not used yet */
@@ -59,16 +60,9 @@ static int clear(PyObject *object)
     return 0;
 }
 
-/* As dealloc() in client.c. */
 static void dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
-    PyObject_GC_UnTrack(object);
-    clear(object);
-    release(object);
-    Py_DECREF(type);
+    spd_dealloc_base(object, clear);
 }
 
 /* _method(function, types.MethodType): its call() */

@@ -159,17 +159,9 @@ static int clear(PyObject *object)
     return 0;
 }
 
-/* Not spd_dealloc(): the type of the object is a class of Python's, and what
- * that adds is cleared already. */
 static void dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
-    PyObject_GC_UnTrack(object);
-    clear(object);
-    release(object);
-    Py_DECREF(type);
+    spd_dealloc_base(object, clear);
 }
 
 static PyMethodDef methods[] = {

@@ -14,14 +14,19 @@ void spd_clear_owned(void *self, const size_t *owned, size_t count)
         Py_CLEAR(*(PyObject **)((char *)self + owned[i]));
 }
 
-void spd_dealloc(PyObject *object)
+void spd_dealloc_base(PyObject *object, inquiry clear)
 {
     PyTypeObject *type = Py_TYPE(object);
-    inquiry clear = (inquiry)PyType_GetSlot(type, Py_tp_clear);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 
     PyObject_GC_UnTrack(object);
     clear(object);
     release(object);
     Py_DECREF(type);
+}
+
+void spd_dealloc(PyObject *object)
+{
+    spd_dealloc_base(object,
+                     (inquiry)PyType_GetSlot(Py_TYPE(object), Py_tp_clear));
 }

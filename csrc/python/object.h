@@ -19,4 +19,8 @@ void spd_clear_owned(void *self, const size_t *owned, size_t count);
 /* tp_dealloc of objects that their tp_clear leaves nothing in. */
 void spd_dealloc(PyObject *object);
 
+/* The same for a base class of Python's classes, with the base's own tp_clear:
+ * what a class has added is cleared already. */
+void spd_dealloc_base(PyObject *object, inquiry clear);
+
 #endif
