@@ -10,7 +10,7 @@ the test runs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Self
 
 import msgspec
@@ -42,6 +42,22 @@ def _json(params: Any) -> str:
         return repr(params)
 
 
+class _Pattern:
+    """Requests of one method, with these params; ``...`` for any."""
+
+    def __init__(self, method: str, params: Any) -> None:
+        self.method = method
+        self.params = list(params) if isinstance(params, tuple) else params
+
+    def __str__(self) -> str:
+        return shown(self.method, self.params)
+
+    def fits(self, request: Request) -> bool:
+        return request.method == self.method and (
+            self.params is ... or bool(self.params == request.params)
+        )
+
+
 class _Step:
     """One reply of an expectation, and how often it is given."""
 
@@ -67,15 +83,14 @@ class Expectation:
     """
 
     def __init__(self, stub: Stub, method: str, params: Any) -> None:
-        self.method = method
-        self.params = list(params) if isinstance(params, tuple) else params
+        self._pattern = _Pattern(method, params)
         self._stub = stub
         self._steps = [_Step()]
         self._optional = False
 
     def __repr__(self) -> str:
         used = " + ".join(f"{step.used}/{step.times or 'any'}" for step in self._steps)
-        return f"<Expectation {shown(self.method, self.params)}: {used}>"
+        return f"<Expectation {self._pattern}: {used}>"
 
     def returns(self, result: Any) -> Self:
         """
@@ -147,11 +162,7 @@ class Expectation:
 
     def fits(self, request: Request) -> bool:
         """Whether *request* is one of those, and there is an answer left."""
-        return (
-            self.method == request.method
-            and (self.params is ... or bool(self.params == request.params))
-            and any(step.open() for step in self._steps)
-        )
+        return self._pattern.fits(request) and any(step.open() for step in self._steps)
 
     def take(self) -> _Step:
         """Return the next answer and count it."""
@@ -165,7 +176,7 @@ class Expectation:
             return None
         used = sum(step.used for step in self._steps if step.times is not None)
         wanted = sum(step.times or 0 for step in self._steps)
-        return f"{shown(self.method, self.params)} ({used} of {wanted})"
+        return f"{self._pattern} ({used} of {wanted})"
 
 
 class Stub:
@@ -193,7 +204,7 @@ class Stub:
         else:  # a notification, or one of a batch
             step = self._choose(request)
         if step is None:
-            text = f"unexpected request: {shown(request.method, request.params)}"
+            text = f"unexpected request: {_shown(request)}"
             return Error(-32601, text).outcome()
         return step.outcome(request)
 
@@ -288,22 +299,19 @@ class MockServer(Server):
             AssertionError: It was not; says what was called.
         """
         __tracebackhide__ = True
-        wanted = list(params) if isinstance(params, tuple) else params
+        pattern = _Pattern(method, params)
 
         def made() -> int:
-            return sum(
-                each.method == method and (wanted is ... or wanted == each.params)
-                for each in self.requests
-            )
+            return sum(map(pattern.fits, self.requests))
 
         self._until(lambda: made() >= (1 if times is None else times), timeout)
         count = made()
         if count >= 1 if times is None else count == times:
             return
         expected = "" if times is None else f" {times} times"
-        seen = _lines([shown(each.method, each.params) for each in self.requests])
+        seen = _lines(map(_shown, self.requests))
         raise AssertionError(
-            f"{shown(method, wanted)} was called {count} times, expected"
+            f"{pattern} was called {count} times, expected"
             f"{expected or ' at least once'}; requests so far:{seen or ' none'}"
         )
 
@@ -346,7 +354,7 @@ class MockServer(Server):
         missing = [] if unused_ok else self._stub.missing()
         parts = []
         if surplus:
-            lines = _lines([shown(each.method, each.params) for each in surplus])
+            lines = _lines(map(_shown, surplus))
             parts.append(f"requests that were not expected:{lines}")
         if missing:
             parts.append(f"expected and not made:{_lines(missing)}")
@@ -359,5 +367,9 @@ class MockServer(Server):
                 seen.changed.wait_for(done, timeout)
 
 
-def _lines(texts: list[str]) -> str:
+def _shown(request: Request) -> str:
+    return shown(request.method, request.params)
+
+
+def _lines(texts: Iterable[str]) -> str:
     return "".join(f"\n- {text}" for text in texts)
