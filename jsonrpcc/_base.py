@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from jsonrpcc._hints import did_you_mean, no_attribute
 from jsonrpcc._host import check_interpreter, check_threads
 from jsonrpcc._options import Options
-from jsonrpcc._records import Event, ServerInfo, read_servers
+from jsonrpcc._records import IN_USE, Event, ServerInfo, read_servers
 from jsonrpcc._session import Session
 from jsonrpcc._stats import Stats, read_stats
 
@@ -80,7 +80,7 @@ class Base:
         servers = self.servers()
         shown = ", ".join(f"{each.address} {each.state}" for each in servers[:_SHOWN])
         if len(servers) > _SHOWN:
-            up = sum(each.state in ("up", "proving") for each in servers)
+            up = sum(each.state in IN_USE for each in servers)
             shown += f", ... ({up} of {len(servers)} up)"
         return f"<{kind} {shown}>"
 

@@ -6,6 +6,8 @@ import importlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from jsonrpcc._records import address_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -40,7 +42,7 @@ def no_servers(value: Any) -> str:
     if isinstance(pairs, list | tuple) and all(
         isinstance(each, str) or _is_address(each) for each in pairs
     ):
-        texts = [each if isinstance(each, str) else _joined(each) for each in pairs]
+        texts = [each if isinstance(each, str) else address_of(*each) for each in pairs]
         msg += f"; write {' '.join(texts)!r}"
     return msg
 
@@ -52,11 +54,6 @@ def _is_address(value: Any) -> bool:
         and isinstance(value[0], str)
         and isinstance(value[1], int)
     )
-
-
-def _joined(pair: Any) -> str:
-    host, port = pair
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def servers_fault(servers: str) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
+from jsonrpcc._records import IN_USE
 from jsonrpcc._stats import Latency
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Numbers:
             self._add((metric, (client,)), getattr(stats, field), is_open=is_open)
         for server in servers:
             labels = client, server.address
-            is_up = server.state in {"up", "proving"}
+            is_up = server.state in IN_USE
             self._add((UP, labels), is_up, is_open=is_open)
             for field, metric in OF_SERVER.items():
                 self._add((metric, labels), getattr(server, field), is_open=is_open)

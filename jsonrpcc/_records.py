@@ -50,6 +50,9 @@ EVENT_KINDS: dict[int, EventKind] = {
 
 ServerState = Literal["down", "connecting", "up", "suspect", "proving", "closed"]
 
+IN_USE: frozenset[ServerState] = frozenset({"up", "proving"})
+"""The states in which a server gets calls that are no trials of a suspect."""
+
 _STATES: dict[int, ServerState] = {
     lib.JSONRPCC_SERVER_DOWN: "down",
     lib.JSONRPCC_SERVER_CONNECTING: "connecting",

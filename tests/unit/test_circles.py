@@ -18,9 +18,11 @@ PACKAGE = Path(jsonrpcc.__file__).parent
 # types too.  `testing` is another program, and stands on nothing of this.
 TIERS = [
     {"_jsonrpcc", "_capsule"},
-    {"_errors", "_codec", "_hints", "_host", "_proxy", "_worker"},
-    {"_options", "_records"},
-    {"_params", "_stats"},
+    {"_errors", "_codec", "_host", "_proxy", "_worker"},
+    {"_records"},
+    {"_hints", "_stats"},
+    {"_options"},
+    {"_params"},
     {"_metrics"},
     {"_speedups"},
     {"_log", "_session"},

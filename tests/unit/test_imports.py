@@ -16,7 +16,7 @@ IMPORTS = {
     "_errors": set(),
     "_codec": set(),
     "_proxy": set(),
-    "_hints": set(),
+    "_hints": {"_records"},
     "_options": {"_errors", "_hints", "_jsonrpcc"},
     "_stats": {"_jsonrpcc", "_records"},
     "_records": {"_errors", "_jsonrpcc"},
@@ -76,7 +76,7 @@ IMPORTS |= dict.fromkeys(
     CLIENT,
 )
 IMPORTS["_delivery"] = {"_jsonrpcc", "_session"}
-IMPORTS["_metrics"] = {"_stats"}
+IMPORTS["_metrics"] = {"_records", "_stats"}
 IMPORTS["prometheus"] = {
     "_base", "_client", "_jsonrpcc", "_log", "_metrics", "_options", "_records",
     "_stats",
