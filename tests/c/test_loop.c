@@ -5,10 +5,9 @@
 #include "io/loop.h"
 #include "io/socket.h"
 #include "io/transport_tcp.h"
+#include "listener.h"
 #include "rig.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,22 +20,6 @@ enum { SECOND_US = 1000000, MIB = 1 << 20 };
 static const struct jrc_sockets *sockets_of(const struct jrc_loop *loop)
 {
     return (const void *)loop;
-}
-
-/* A listener on a free port, and the servers string for it. */
-static int listen_somewhere(char *servers, size_t size)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 ||
-        listen(fd, 1) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &len) != 0)
-        abort();
-    snprintf(servers, size, "127.0.0.1:%u", ntohs(address.sin_port));
-    return fd;
 }
 
 static struct jrc_loop *new_loop(struct rig *rig)

@@ -8,13 +8,12 @@
 #include "io/clock.h"
 #include "io/loop.h"
 #include "io/transport_tcp.h"
+#include "listener.h"
 #include "rig.h"
 #include "wire/netstring.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -171,21 +170,6 @@ static int listener, peer;
 
 static char raw[4096], received[4096]; /* by the peer; of whole records */
 static size_t raw_len, received_len;
-
-static int listen_somewhere(char *servers, size_t size)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 ||
-        listen(fd, 1) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &len) != 0)
-        abort();
-    snprintf(servers, size, "127.0.0.1:%u", ntohs(address.sin_port));
-    return fd;
-}
 
 static void turn(void)
 {
