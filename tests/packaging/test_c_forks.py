@@ -1,21 +1,9 @@
 """C programs that fork at any moment, without sanitizers, which do not stand it."""
 
-import os
-import shutil
-
 import pytest
-from compiling import CC, run
+from compiling import BUILDS_C, CC, run
 
-pytestmark = [
-    pytest.mark.skipif(
-        not all(map(shutil.which, ("make", "pkg-config", CC))),
-        reason="make, pkg-config or a C compiler is missing",
-    ),
-    pytest.mark.skipif(
-        "JSONRPCC_SAN" in os.environ, reason="children would inherit the LD_PRELOAD"
-    ),
-    pytest.mark.timeout(180),
-]
+pytestmark = BUILDS_C
 NAMES = ["test_fork", "test_fork_callback"]
 
 

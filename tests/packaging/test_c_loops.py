@@ -1,12 +1,10 @@
 """Programs with event loops of their own: examples/c/loop_*.c, built and run."""
 
 import asyncio
-import os
-import shutil
 
 import peers
 import pytest
-from compiling import CC, ROOT, run
+from compiling import BUILDS_C, CC, ROOT, run
 
 from jsonrpcc.testing import Server
 
@@ -20,16 +18,7 @@ LOOPS = {
 }
 OUTCOMES = "100 results, 1 timeouts, 0 others"
 
-pytestmark = [
-    pytest.mark.skipif(
-        not all(map(shutil.which, ("make", "pkg-config", CC))),
-        reason="make, pkg-config or a C compiler is missing",
-    ),
-    pytest.mark.skipif(
-        "JSONRPCC_SAN" in os.environ, reason="children would inherit the LD_PRELOAD"
-    ),
-    pytest.mark.timeout(180),
-]
+pytestmark = BUILDS_C
 
 
 @pytest.fixture(scope="module")

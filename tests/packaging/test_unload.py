@@ -1,11 +1,9 @@
 """The library inside of plugins: unloaded, and beside another copy of itself."""
 
-import os
-import shutil
 import sys
 
 import pytest
-from compiling import CC, ROOT, run
+from compiling import BUILDS_C, CC, ROOT, run
 
 import jsonrpcc
 from jsonrpcc import _jsonrpcc
@@ -13,16 +11,7 @@ from jsonrpcc.testing import Server
 
 WARN = ["-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 
-pytestmark = [
-    pytest.mark.skipif(
-        not all(map(shutil.which, ("make", "pkg-config", CC))),
-        reason="make, pkg-config or a C compiler is missing",
-    ),
-    pytest.mark.skipif(
-        "JSONRPCC_SAN" in os.environ, reason="children would inherit the LD_PRELOAD"
-    ),
-    pytest.mark.timeout(180),
-]
+pytestmark = BUILDS_C
 
 
 @pytest.fixture(scope="module")

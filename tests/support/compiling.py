@@ -1,12 +1,25 @@
 """Compilers and make, and the programs that they have built."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 50.0  # seconds for a build or a run
 CC = os.environ.get("CC", "cc")
+BUILDS_C = [
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("make", "pkg-config", CC))),
+        reason="make, pkg-config or a C compiler is missing",
+    ),
+    pytest.mark.skipif(
+        "JSONRPCC_SAN" in os.environ, reason="children would inherit the LD_PRELOAD"
+    ),
+    pytest.mark.timeout(180),
+]
 
 
 def run(*command, env=None, cwd=ROOT):

@@ -49,23 +49,19 @@ def listens(path):
 
 
 @contextlib.contextmanager
-def gunicorn(server, path, log, *options, app="wsgi", **environment):
+def master_of(command, server, path, log, environment, *, limit=LIMIT):
     """The master process; it ends with TERM, within the limit and without a word."""
     environment = {
         **os.environ, "PYTHONPATH": str(PROGRAMS), "JSONRPC_SERVER": server.address,
         "HOME": str(path.parent), **environment,
     }  # fmt: skip
     with log.open("w") as file:
-        master = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", f"--workers={WORKERS}",
-             f"--bind=unix:{path}", f"--graceful-timeout={LIMIT:.0f}", *options, app],
-            env=environment, stderr=file, stdout=file,
-        )  # fmt: skip
+        master = subprocess.Popen(command, env=environment, stderr=file, stdout=file)
         try:
-            until(lambda: listens(path), what="gunicorn")
+            until(lambda: listens(path), what="the master")
             yield master
             master.send_signal(signal.SIGTERM)
-            assert master.wait(2 * LIMIT) == 0
+            assert master.wait(limit) == 0
         finally:
             if master.poll() is None:
                 master.kill()
@@ -73,7 +69,16 @@ def gunicorn(server, path, log, *options, app="wsgi", **environment):
     text = log.read_text()
     assert "Traceback" not in text, text
     assert "WORKER TIMEOUT" not in text, text
-    assert "SIGKILL" not in text, text  # nobody had to be killed
+    assert "KILL" not in text, text  # nobody had to be killed
+
+
+def gunicorn(server, path, log, *options, app="wsgi", **environment):
+    """The master process of gunicorn, see `master_of`."""
+    command = [
+        sys.executable, "-m", "gunicorn", f"--workers={WORKERS}",
+        f"--bind=unix:{path}", f"--graceful-timeout={LIMIT:.0f}", *options, app,
+    ]  # fmt: skip
+    return master_of(command, server, path, log, environment, limit=2 * LIMIT)
 
 
 UWSGI = "import sys, pyuwsgi; pyuwsgi.run(sys.argv[1:])"
@@ -85,32 +90,14 @@ UWSGI_MODES = {
 }
 
 
-@contextlib.contextmanager
 def uwsgi(server, path, log, mode, *, app="wsgi", **environment):
-    """The master process; it ends with TERM, within the limit and without a word."""
-    environment = {
-        **os.environ, "PYTHONPATH": str(PROGRAMS), "JSONRPC_SERVER": server.address,
-        "HOME": str(path.parent), **environment,
-    }  # fmt: skip
-    with log.open("w") as file:
-        master = subprocess.Popen(
-            [sys.executable, "-c", UWSGI, "--http-socket", path, "--master",
-             "--processes", "2", "--need-app", "--die-on-term",
-             "--worker-reload-mercy", "5", "--module", app, *UWSGI_MODES[mode]],
-            env=environment, stderr=file, stdout=file,
-        )  # fmt: skip
-        try:
-            until(lambda: listens(path), what="uWSGI")
-            yield master
-            master.send_signal(signal.SIGTERM)
-            assert master.wait(LIMIT) == 0
-        finally:
-            if master.poll() is None:
-                master.kill()
-                master.wait()
-    text = log.read_text()
-    assert "Traceback" not in text, text
-    assert "KILL" not in text, text  # nobody had to be killed
+    """The master process of uWSGI, see `master_of`."""
+    command = [
+        sys.executable, "-c", UWSGI, "--http-socket", path, "--master",
+        "--processes", "2", "--need-app", "--die-on-term",
+        "--worker-reload-mercy", "5", "--module", app, *UWSGI_MODES[mode],
+    ]  # fmt: skip
+    return master_of(command, server, path, log, environment)
 
 
 def get(path):
