@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from children import FORGOTTEN
 from installing import ROOT, WHEEL, Venv, find_python, needs_wheel, run
 
 pytestmark = [
@@ -35,8 +34,7 @@ def install_consumer(venv, wheel, folder, *requirements, **env):
 
 
 def consume(venv, folder, **env):
-    strict = ("-W", "error", "-W", FORGOTTEN)
-    said = venv.run(*strict, folder / "consuming.py", str(CALLS), **env)
+    said = venv.run("-W", "error", folder / "consuming.py", str(CALLS), **env)
     assert said.split() == ["own", "shared", "kept_alive", "foreign"], said
 
 

@@ -6,6 +6,7 @@ Prints one line a step.  Run on an installed jsonrpcc and an installed consumer.
 import gc
 import sys
 import threading
+import warnings
 import weakref
 
 import consumer
@@ -68,8 +69,10 @@ def kept_alive(server):
     gc.collect()
     assert gone() is not None
     assert adder.add(10) == (55, 10, 0)
-    del adder
-    gc.collect()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "unclosed <Client", ResourceWarning)
+        del adder
+        gc.collect()
     assert gone() is None
 
 
