@@ -32,6 +32,12 @@ def pending_calls(client):
     return [asyncio.create_task(client.call("never", timeout=60)) for _ in range(3)]
 
 
+async def sent_calls(client, server):
+    tasks = pending_calls(client)
+    await until_then(lambda: len(server.requests) == 3)
+    return tasks
+
+
 @pytest.mark.parametrize("steps", range(4))
 def test_close_cancelled_at_each_await(serve, run, steps):
     """Driven by hand; after so many steps it is cancelled, and nobody comes back."""
@@ -40,8 +46,7 @@ def test_close_cancelled_at_each_await(serve, run, steps):
     async def main():
         before = threads(), descriptors()
         client = AsyncClient(server.address)
-        tasks = pending_calls(client)
-        await until_then(lambda: len(server.requests) == 3)
+        tasks = await sent_calls(client, server)
         closing = client.close()
         with contextlib.suppress(StopIteration, asyncio.CancelledError):
             for _ in range(steps):
@@ -90,8 +95,7 @@ def test_several_tasks_close_at_once(serve, run):
 
     async def main():
         client = AsyncClient(server.address)
-        tasks = pending_calls(client)
-        await until_then(lambda: len(server.requests) == 3)
+        tasks = await sent_calls(client, server)
         await asyncio.gather(*(client.close() for _ in range(10)))
         assert all(isinstance(task.exception(), ClientClosed) for task in tasks)
         await client.close()
@@ -104,8 +108,7 @@ def test_close_in_a_timeout_that_is_over(serve, run):
 
     async def main():
         client = AsyncClient(server.address)
-        tasks = pending_calls(client)
-        await until_then(lambda: len(server.requests) == 3)
+        tasks = await sent_calls(client, server)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.0001):
                 await client.close()
@@ -166,8 +169,7 @@ def test_close_after_the_loop_has_ended(serve, run, with_loop):
 
     async def use():
         client = AsyncClient(server.address)
-        tasks = pending_calls(client)
-        await until_then(lambda: len(server.requests) == 3)
+        tasks = await sent_calls(client, server)
         for task in tasks:
             task.cancel()
         return client
