@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ids stay below 2^53, so that a server in any language keeps them exact. */
+/* Ids stay below 2^53, so that servers in any language keep them exact. */
 #define ID_LIMIT (1ULL << 53)
 
 bool jrc_calls_init(struct jrc_calls *calls, uint32_t count)
@@ -112,7 +112,7 @@ void jrc_calls_cancel(struct jrc_calls *calls, uint64_t id)
 
     if (index >= calls->used || call->id != id)
         return;
-    /* The slot may be in the chain for an id that has ended since. */
+    /* The slot may still be in the chain, for an id that has since ended. */
     if (call->cancel_id == 0) {
         call->cancel_next = calls->cancels;
         calls->cancels = index;
@@ -141,7 +141,7 @@ static void set_deadline(struct jrc_calls *calls, uint32_t index,
                          uint64_t deadline_us)
 {
     calls->deadlines[index] = deadline_us;
-    /* What is not below one bound is not below the wider ones. */
+    /* A deadline that does not lower this bound lowers no wider one. */
     if (deadline_us >= calls->blocks[index / JRC_BLOCK])
         return;
     calls->blocks[index / JRC_BLOCK] = deadline_us;
@@ -155,7 +155,7 @@ void jrc_calls_set_deadline(struct jrc_calls *calls, struct jrc_call *call,
     set_deadline(calls, jrc_calls_index(calls, call), deadline_us);
 }
 
-/* Slots up to that one are in use for the first time. */
+/* Start using the slots up to index, for the first time. */
 __attribute__((noinline)) static void raise_high(struct jrc_calls *calls,
                                                  uint32_t index)
 {
@@ -227,7 +227,7 @@ struct jrc_call *jrc_calls_expired(struct jrc_calls *calls, uint64_t now_us,
                 i += JRC_GROUP;
                 continue;
             }
-            *group = UINT64_MAX; /* it is made exact on the way */
+            *group = UINT64_MAX; /* made exact below */
         }
         if (i % JRC_BLOCK == 0) {
             if (*block > now_us) {

@@ -42,7 +42,7 @@ enum {
  * jrc_calls_watch() to jrc_calls_take(). */
 struct jrc_call {
     uint64_t id;     /* never 0; of this use, or of the last one */
-    uint64_t active; /* the engine's: id while it owns the call, otherwise 0 */
+    uint64_t active; /* id while the engine owns the call, otherwise 0 */
     jsonrpcc_done_fn done;
     void *arg;
     uint64_t token;
@@ -53,8 +53,9 @@ struct jrc_call {
     uint32_t next, prev;  /* its neighbours in its connection's list of sent
                              calls; next also chains free slots */
     uint32_t cancel_next; /* chains the slots to cancel; under the lock */
-    uint64_t cancel_id; /* the call to cancel, 0: not in the chain; likewise */
-    int32_t server;     /* QUEUED, SENT: on whose connection */
+    uint64_t cancel_id;   /* under the lock: the call to cancel, or 0 if not in
+                             the chain */
+    int32_t server;       /* QUEUED, SENT: on whose connection */
     uint8_t state;
     uint8_t flags; /* JSONRPCC_NOTIFICATION ... */
     uint8_t sends; /* how often it was sent completely */
@@ -100,8 +101,8 @@ void jrc_calls_clear(struct jrc_calls *calls);
 /* Under the lock: take a slot, with its id set.  NULL: none is free. */
 struct jrc_call *jrc_calls_new(struct jrc_calls *calls);
 
-/* Under the lock: room for a copy of the call's frame, kept until its outcome
- * and counted.  False: out of memory. */
+/* Under the lock: allocate room for a copy of the call's frame.  It is kept,
+ * and counted, until the outcome.  False: out of memory. */
 bool jrc_calls_keep(struct jrc_calls *calls, struct jrc_call *call, size_t len);
 
 /* Under the lock: give back a slot that was not submitted, or was held. */
@@ -110,20 +111,21 @@ void jrc_calls_undo(struct jrc_calls *calls, struct jrc_call *call);
 /* Under the lock, by the engine's thread: make ended slots free. */
 void jrc_calls_reclaim(struct jrc_calls *calls);
 
-/* Under the lock: remember that id is to be cancelled.  Needs no memory. */
+/* Under the lock: note that id is to be cancelled.  Does not allocate. */
 void jrc_calls_cancel(struct jrc_calls *calls, uint64_t id);
 
 /* Under the lock: an id to cancel, or 0.  Its call may have ended. */
 uint64_t jrc_calls_cancelled(struct jrc_calls *calls);
 
-/* The slot that a call of that id has, or had. */
+/* The slot that the call with that id has, or had. */
 static inline struct jrc_call *jrc_calls_slot(const struct jrc_calls *calls,
                                               uint64_t id)
 {
     return &calls->slots[id & (calls->capacity - 1)];
 }
 
-/* The engine's call of that id, or NULL when it has ended or never was. */
+/* The call with that id if the engine owns it; NULL if it has ended or never
+ * existed. */
 static inline struct jrc_call *jrc_calls_find(const struct jrc_calls *calls,
                                               uint64_t id)
 {
@@ -138,24 +140,23 @@ static inline uint32_t jrc_calls_index(const struct jrc_calls *calls,
     return (uint32_t)(call - calls->slots);
 }
 
-/* The engine becomes the owner, and watches the deadline. */
+/* Make the engine the owner, and watch the deadline. */
 void jrc_calls_watch(struct jrc_calls *calls, struct jrc_call *call);
 
 /* Move the deadline of a call that the engine owns. */
 void jrc_calls_set_deadline(struct jrc_calls *calls, struct jrc_call *call,
                             uint64_t deadline_us);
 
-/* Take a call out: the caller finishes it, and it cannot be found any more.
- * The struct stays readable until the next jrc_calls_reclaim(). */
+/* Take a call out: the caller finishes it, and it can no longer be found.  The
+ * struct stays readable until the next jrc_calls_reclaim(). */
 void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call);
 
-/* By the sink, for the call that was taken last: its slot stays in use, and
- * keeps its id, until jrc_calls_undo(); next is free for a list of the
- * holder's. */
+/* For the sink, about the call taken last: the slot stays in use and keeps its
+ * id until jrc_calls_undo(). Its next may chain a list of the holder's. */
 void jrc_calls_hold(struct jrc_calls *calls, const struct jrc_call *call);
 
-/* The next call, from index *at on, whose deadline has passed; NULL when there
- * is none left, and then soonest_us is exact.  Begin with *at = 0. */
+/* The next call, from index *at on, whose deadline has passed.  Begin with *at
+ * = 0. NULL: there is none left, and soonest_us is now exact. */
 struct jrc_call *jrc_calls_expired(struct jrc_calls *calls, uint64_t now_us,
                                    uint32_t *at);
 

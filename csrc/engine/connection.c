@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-/* An idempotent call is sent at most so often: a request that kills servers
+/* How often an idempotent call is sent at most: a request that kills servers
  * must not kill them all. */
 #define MAX_SENDS 3
 
@@ -32,7 +32,7 @@ void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     jrc_dispatch_flush_waiting(engine, now_us);
 }
 
-/* A sent call whose connection is gone: once more if that is allowed. */
+/* The connection of a sent call is gone: resend the call if that is allowed. */
 static void fail_or_resend(struct jrc_engine *engine, struct jrc_call *call,
                            int32_t reason, uint64_t now_us)
 {
@@ -47,7 +47,7 @@ static void fail_or_resend(struct jrc_engine *engine, struct jrc_call *call,
     jrc_dispatch_call(engine, call, call->copy, call->frame_len, now_us);
 }
 
-/* After the state of its server has changed: what that means for the calls. */
+/* Handle the calls of a lost connection, whose server has changed state. */
 void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
                               bool was_up, int32_t reason, uint64_t now_us)
 {
@@ -68,7 +68,8 @@ void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
         fail_or_resend(engine, &engine->calls->slots[conn->sent.first], reason,
                        now_us);
     atomic_store_explicit(&conn->in_flight, 0, memory_order_relaxed);
-    /* A frame that had begun to leave never arrives whole: it may move too. */
+    /* A frame that has only begun to leave never arrives whole, so it may move
+     * too. */
     conn->out.written = conn->out.ahead = 0;
     conn->blocked = false;
     jrc_dispatch_reroute_unsent(engine, i, now_us);
@@ -82,7 +83,7 @@ void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
 
     jrc_servers_down(engine->servers, i, now_us, jrc_engine_roll(engine));
     jrc_engine_on_disconnect(engine, i, was_up, reason, now_us);
-    /* Who waits all the time for a server asks again each time. */
+    /* Calls that keep waiting for a server ask again each time. */
     if (engine->outlook == JRC_OUTLOOK_DOWN &&
         !jrc_frames_empty(&engine->waiting))
         jrc_dispatch_ask(engine, now_us);
@@ -90,7 +91,7 @@ void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
 
 /* ---- bytes ---- */
 
-/* The call that a response of connection i is for, or NULL. */
+/* The call that a response on connection i is for, or NULL. */
 static struct jrc_call *match(const struct jrc_engine *engine, uint32_t i,
                               uint64_t id)
 {
@@ -99,13 +100,14 @@ static struct jrc_call *match(const struct jrc_engine *engine, uint32_t i,
     if (call == NULL || call->server != (int32_t)i ||
         (call->flags & JSONRPCC_NOTIFICATION) != 0)
         return NULL;
-    /* A server may answer before the frame's last byte, say to refuse it. */
+    /* A server may respond before the frame's last byte, say to refuse it. */
     return call->state == JRC_CALL_SENT || jrc_dispatch_has_begun(engine, call)
                ? call
                : NULL;
 }
 
-/* A response is a sign of life, whatever it says and whosever it is. */
+/* Any response is a sign of life, whatever it says and whichever call it is
+ * for. */
 static void answered(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     bool suspect = engine->servers->list[i].state == JRC_SERVER_SUSPECT;
@@ -117,8 +119,8 @@ static void answered(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
         jrc_engine_emit(engine, JSONRPCC_TRUSTED, i, 0, now_us);
 }
 
-/* The only call that a response of connection i without an id can be about;
- * NULL if it can be about another one, or about what is no call any more. */
+/* The only call that a response without an id on connection i can be about.
+ * NULL: it can be about another one, or about one that has ended. */
 static struct jrc_call *only_call(const struct jrc_engine *engine, uint32_t i)
 {
     const struct jrc_conn *conn = &engine->conns[i];
@@ -135,7 +137,7 @@ static struct jrc_call *only_call(const struct jrc_engine *engine, uint32_t i)
                                                                       : NULL;
 }
 
-/* The server could not read a request, and so it does not say which. */
+/* The server could not read a request, so it cannot say which one. */
 static struct jrc_call *match_rejected(struct jrc_engine *engine, uint32_t i,
                                        uint64_t now_us)
 {
@@ -154,7 +156,7 @@ static struct jrc_call *match_rejected(struct jrc_engine *engine, uint32_t i,
     return NULL;
 }
 
-/* A response that nobody waits for: a late one settles its call. */
+/* No call waits for this response: it is late, and settles its orphan. */
 static void settle(struct jrc_orphans *orphans, uint64_t id)
 {
     for (uint8_t n = 0; n < orphans->count; n++) {
@@ -203,7 +205,7 @@ static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
     jrc_dispatch_finish(engine, call, &outcome, now_us);
 }
 
-/* End a connection on our side. */
+/* Close a connection from our side. */
 static void drop(struct jrc_engine *engine, uint32_t i, int32_t reason,
                  uint64_t now_us)
 {
@@ -253,13 +255,13 @@ const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
         jrc_dispatch_purge(engine, out);
     *len = jrc_frames_size(out) - out->written;
     if (*len == 0) {
-        engine->conns[i].blocked = false; /* what blocked it has ended */
+        engine->conns[i].blocked = false; /* nothing blocks it any more */
         return NULL;
     }
     return out->bytes + out->start + out->written;
 }
 
-/* The frame's last byte went: from now on a server may have run it. */
+/* The frame's last byte has left: from now on a server may have run it. */
 static void commit(struct jrc_engine *engine, uint32_t i, uint64_t id,
                    uint64_t now_us)
 {

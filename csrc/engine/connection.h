@@ -17,24 +17,25 @@ void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
 void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
                      uint64_t now_us);
 
-/* Where to receive, and that n bytes were received.  NULL: out of memory. */
+/* Where to put received bytes, and a report that n of them arrived.  NULL: out
+ * of memory. */
 char *jrc_engine_space(struct jrc_engine *engine, uint32_t i, size_t *room);
 void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
                          uint64_t now_us);
 
-/* The bytes to send, *len may be 0; and that n of them (0: the socket is full)
- * were sent. */
+/* The bytes to send (*len may be 0), and a report that n of them were sent.  0:
+ * the socket is full. */
 const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,
                               size_t *len);
 void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
                      uint64_t now_us);
 
-/* How many bytes after those that were sent can no longer be held back, though
+/* How many bytes, after those already sent, can no longer be held back although
  * the peer cannot read them yet, because they are encrypted.  0 at first. */
 void jrc_engine_begun(struct jrc_engine *engine, uint32_t i, size_t n);
 
-/* The state of its server has changed, and the connection is gone: handle the
- * calls on it.  Internal to the engine; part of jrc_engine_lost(). */
+/* The connection is gone, and its server has changed state: handle the calls on
+ * it.  Internal to the engine; part of jrc_engine_lost(). */
 void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
                               bool was_up, int32_t reason, uint64_t now_us);
 

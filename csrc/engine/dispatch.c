@@ -32,8 +32,8 @@ void jrc_dispatch_purge(struct jrc_engine *engine, struct jrc_frames *frames)
     engine->held_bytes -= before - jrc_frames_size(frames);
 }
 
-/* The frame of a call that ended stays behind in a queue: sweep before half
- * of the bytes are such.  They are held against the bound of queued bytes. */
+/* The frame of a call that has ended stays in its queue.  Sweep before half of
+ * the bytes are dead, since they count towards the limit of queued bytes. */
 static void count_dead(struct jrc_engine *engine, struct jrc_frames *frames,
                        size_t len)
 {
@@ -42,7 +42,7 @@ static void count_dead(struct jrc_engine *engine, struct jrc_frames *frames,
         jrc_dispatch_purge(engine, frames);
 }
 
-/* It was sent, and nobody waits for its response any more. */
+/* The call was sent, and no longer waits for its response. */
 static void orphan(struct jrc_orphans *orphans, uint64_t id)
 {
     if (orphans->count < JRC_ORPHANS)
@@ -98,7 +98,7 @@ void jrc_dispatch_fail(struct jrc_engine *engine, struct jrc_call *call,
 
 /* ---- the way of a call ---- */
 
-/* Why no server could be reached: the best server's last trouble. */
+/* Why no server could be reached: what last went wrong with the best one. */
 static int32_t worst_reason(const struct jrc_engine *engine)
 {
     uint32_t best = UINT32_MAX;
@@ -144,9 +144,9 @@ void jrc_dispatch_ask(struct jrc_engine *engine, uint64_t now_us)
                                                   jrc_engine_roll(engine)));
 }
 
-/* Round robin, but a server that does not take what it was given already has
- * its turn passed on, as long as another one does.  And it is not tried: the
- * call would wait for nothing but its deadline. */
+/* Round robin, but a server that does not take what it already has is passed
+ * over while another one does take it.  Nor is it tried: the call would only
+ * wait for its deadline. */
 static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
                     uint64_t now_us, bool *trial)
 {
@@ -157,7 +157,7 @@ static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
         jrc_servers_pick(servers, now_us, end_us, may_try ? trial : NULL);
 
     while (*trial) {
-        /* From its first trial on a suspect's connection is on trial, too. */
+        /* From its first trial on, a suspect's connection is on trial, too. */
         if (servers->list[picked].state == JRC_SERVER_SUSPECT)
             jrc_trial_begin(engine, (uint32_t)picked, now_us);
         if (!engine->conns[picked].blocked)
@@ -186,8 +186,8 @@ static void recycle_take(struct jrc_engine *engine, struct jrc_frames *out)
     memset(&engine->spare, 0, sizeof engine->spare);
 }
 
-/* Tell of it when calls go to another group.  The way back has been found with
- * the first response, and not before. */
+/* Report that calls now go to another group.  The way back counts only from the
+ * first response on. */
 static void note_group(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     const struct jrc_server *server = &engine->servers->list[i];
@@ -267,7 +267,7 @@ bool jrc_dispatch_block(struct jrc_engine *engine, struct jrc_frames *frames,
     return true;
 }
 
-/* Route every live frame of a queue that was taken out of the engine; returns
+/* Route every live frame of a queue that was taken out of the engine.  Returns
  * how many found a server. */
 static size_t route_all(struct jrc_engine *engine, struct jrc_frames *frames,
                         uint64_t now_us)
@@ -311,7 +311,7 @@ void jrc_dispatch_reroute_unsent(struct jrc_engine *engine, uint32_t i,
         jrc_servers_peek(engine->servers, now_us) == (int32_t)i)
         return; /* there is no other */
     if (!jrc_frames_split(out, &begun))
-        return; /* they stay; no harm but the delay */
+        return; /* they stay, and are only delayed */
     struct jrc_frames rest = *out;
     *out = begun;
     engine->held_bytes -= jrc_frames_size(&rest);

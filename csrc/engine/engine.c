@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one reception may bring in: the bound of the work between two looks at
- * other connections and at the deadlines. */
+/* The most that one reception may bring in, which bounds the work before other
+ * connections and the deadlines are looked at again. */
 #define SHARED_ROOM 262144
 
 #define NO_CONN UINT32_MAX
@@ -74,7 +74,8 @@ bool jrc_engine_next(struct jrc_engine *engine, struct jrc_action *action)
 void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
                        uint64_t now_us)
 {
-    /* Who waits until now goes first: the time for that may have come. */
+    /* Calls that are already waiting go first: a server may be ready for
+     * them. */
     if (!jrc_frames_empty(&engine->waiting))
         jrc_dispatch_flush_waiting(engine, now_us);
     if (!engine->closing && jrc_dispatch_block(engine, frames, now_us))
@@ -105,7 +106,7 @@ void jrc_engine_set_reading(struct jrc_engine *engine, bool reading,
     engine->reading_us = reading ? now_us : JRC_NEVER;
     if (!reading)
         return;
-    /* Trials begin anew: their answers may be about to be read. */
+    /* Trials start over: their responses may be about to be read. */
     for (uint32_t i = 0; i < engine->servers->count; i++) {
         struct jrc_conn *conn = &engine->conns[i];
         if (engine->servers->list[i].state == JRC_SERVER_CONNECTING ||
@@ -141,7 +142,7 @@ static void expire(struct jrc_engine *engine, struct jrc_call *call,
         return;
     jrc_add(&engine->conns[i].timeouts, 1);
     if (call->start_us < engine->reading_us)
-        return; /* its answer may lie in our own buffer */
+        return; /* its response may lie in our own buffer */
     if (jrc_servers_timed_out(engine->servers, i, now_us, trial,
                               jrc_engine_roll(engine))) {
         engine->conns[i].deadline_us = JRC_NEVER;
@@ -154,10 +155,10 @@ static void expire(struct jrc_engine *engine, struct jrc_call *call,
     }
 }
 
-/* Nobody has answered on a suspect's connection since its trial.  The server
- * may be well, and the connection be dead without a word, as one is whose
- * middle has forgotten it: try another.  What was sent before the suspicion and
- * is still waited for may be slow instead, and is left in peace. */
+/* A suspect's connection has brought no response since its trial.  The server
+ * may be well and the connection dead without notice, for example because a
+ * router has forgotten it: try a new one.  Calls that were sent before the
+ * suspicion and still wait may just be slow, and are left alone. */
 static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];
@@ -175,20 +176,20 @@ static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     jrc_engine_on_disconnect(engine, i, true, JSONRPCC_UNRESPONSIVE, now_us);
 }
 
-/* The time of a connection's trial is over. */
+/* The time for a connection's trial is up. */
 static void end_time(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     if (engine->servers->list[i].state == JRC_SERVER_SUSPECT) {
         renew(engine, i, now_us);
         return;
     }
-    /* It took a notification, and has lived since then. */
+    /* It took a notification, and has stayed up since. */
     engine->conns[i].deadline_us = JRC_NEVER;
     jrc_servers_answered(engine->servers, i, now_us);
 }
 
 /* Start attempts that are due, stop addresses that take too long, and renew
- * connections whose trial was in vain. */
+ * connections whose trial failed. */
 static void tick_conns(struct jrc_engine *engine, uint64_t now_us)
 {
     uint64_t soonest = JRC_NEVER;
@@ -234,7 +235,7 @@ void jrc_engine_tick(struct jrc_engine *engine, uint64_t now_us)
                 expire(engine, call, now_us);
         } while (call != NULL);
     }
-    /* Closing too: what lingers may still be waiting for a first attempt. */
+    /* Even while closing: what lingers may be waiting for a first attempt. */
     if (now_us >= engine->conns_us)
         tick_conns(engine, now_us);
     jrc_dispatch_flush_waiting(engine, now_us);

@@ -25,24 +25,25 @@ void jrc_engine_clear(struct jrc_engine *engine);
 void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
                        uint64_t now_us);
 
-/* Whether what servers send is being received.  While it is not, we cause the
- * silence: no server is blamed for a call that is or was in flight then. */
+/* Say whether we are receiving.  While we are not, the silence is our own
+ * doing: no server is blamed for a call that is in flight at such a time. */
 void jrc_engine_set_reading(struct jrc_engine *engine, bool reading,
                             uint64_t now_us);
 
 void jrc_engine_cancel(struct jrc_engine *engine, uint64_t id, uint64_t now_us);
 
-/* Do what is due; and the time of the next call (JRC_NEVER: none is needed). */
+/* Do what is due, and say when to do so again (JRC_NEVER: not needed). */
 void jrc_engine_tick(struct jrc_engine *engine, uint64_t now_us);
 uint64_t jrc_engine_next_us(const struct jrc_engine *engine);
 
-/* The next thing to do.  False: nothing is left. */
+/* Fetch the next action.  False: there is none. */
 bool jrc_engine_next(struct jrc_engine *engine, struct jrc_action *action);
 
-/* Fail all requests with ECLOSED; unsent notifications get linger_us. */
+/* Fail all requests with ECLOSED; give unsent notifications linger_us to
+ * leave. */
 void jrc_engine_close(struct jrc_engine *engine, uint64_t now_us,
                       uint64_t linger_us);
-/* Whether, after close, nothing is left to wait for. */
+/* After close: whether there is nothing left to wait for. */
 bool jrc_engine_finished(const struct jrc_engine *engine);
 
 #endif

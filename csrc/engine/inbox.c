@@ -3,12 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Free room that makes a recv() worth its system call. */
+/* How much free room makes a recv() worth its system call. */
 #define LEAST_SPACE 4096
 
 /* The size of a buffer for a frame of which used bytes have arrived and need
- * are announced: twice what has arrived and a bit, for frames are a bit larger
- * than a power of two; the whole frame if that is less. */
+ * are announced: twice what has arrived, and a bit more because frames are
+ * often slightly larger than a power of two; or the whole frame if that is
+ * less. */
 static size_t buffer_size(const struct jrc_framing *framing, size_t used,
                           size_t need, size_t max_payload)
 {
@@ -30,8 +31,8 @@ char *jrc_input_space(struct jrc_input *input, struct jrc_shared_input *shared,
         return shared->bytes;
     }
     size_t need = shared->framing->need(input->bytes + input->start, used);
-    /* The beginning of a small frame is put in front of what comes next: the
-     * frames behind it can then be received in one go as well. */
+    /* Put the beginning of a small frame in front of what comes next, so that
+     * one recv() can bring the frames after it as well. */
     if (used <= shared->room / 2 && need <= shared->room / 2) {
         memcpy(shared->bytes, input->bytes + input->start, used);
         shared->prefix = used;
@@ -95,7 +96,7 @@ int jrc_input_keep(struct jrc_input *input, struct jrc_shared_input *shared,
     size_t left = shared->end - shared->start;
 
     if (left > 0) {
-        /* The buffer of a large frame goes with it. */
+        /* A large frame's buffer is released with it. */
         if (input->room < left || input->room / 2 > left + LEAST_SPACE) {
             const struct jrc_framing *framing = shared->framing;
             size_t size = buffer_size(framing, left, framing->need(bytes, left),

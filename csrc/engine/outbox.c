@@ -11,7 +11,7 @@ void jrc_frames_clear(struct jrc_frames *frames)
 }
 
 /* The size of a buffer for need bytes or frames: half as much again, so that
- * each moves a few times at most.  0: no such size. */
+ * each is moved only a few times.  0: there is no such size. */
 static size_t roomy(size_t need, size_t least)
 {
     size_t size;
@@ -66,7 +66,8 @@ static bool resize_list(struct jrc_frames *frames, size_t room)
     return true;
 }
 
-/* What was freed at the front may do, if it is enough to pay for the move. */
+/* The room that was freed at the front is reused if it is enough to pay for the
+ * move. */
 static bool make_byte_room(struct jrc_frames *frames, size_t len)
 {
     size_t used = jrc_frames_size(frames);
@@ -90,8 +91,8 @@ static bool make_list_room(struct jrc_frames *frames)
     return true;
 }
 
-/* A queue that was long gives back what it does not need any more.  Without
- * memory for that it stays as it is. */
+/* Shrink a queue that used to be long.  If there is no memory for that, it
+ * stays as it is. */
 __attribute__((noinline)) static void trim(struct jrc_frames *frames)
 {
     size_t bytes = jrc_frames_size(frames);

@@ -1,10 +1,10 @@
 /* A queue of finished frames on their way to a socket.
  *
  * The bytes are contiguous, so that many frames go out in one send.  A frame
- * that has begun to leave stays whole until its last byte is gone: until then
- * it can still be sent elsewhere.  Several have begun to leave if the transport
- * had to take bytes ahead, to encrypt them.  A frame whose call has ended in
- * the meantime is dead, and is left out unless it has begun to leave.
+ * that has begun to leave stays whole until its last byte is gone, since until
+ * then it can still be sent elsewhere.  Several frames have begun to leave if
+ * the transport had to take bytes ahead, to encrypt them.  If its call ends in
+ * the meantime, a frame is dead: it is skipped unless it has begun to leave.
  *
  * Not thread-safe; the owner of the queue guards it. */
 
@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A queue has at most this much room beyond twice its contents, in bytes and in
- * frames. */
+/* The most room, in bytes and in frames, that a queue keeps beyond twice its
+ * contents. */
 enum { JRC_IDLE_ROOM = 262144, JRC_IDLE_LIST = 4096 };
 
 struct jrc_frame {
@@ -24,7 +24,7 @@ struct jrc_frame {
     size_t len;
 };
 
-/* All zero is an empty queue. */
+/* All zero: an empty queue. */
 struct jrc_frames {
     char *bytes; /* of the queued frames: bytes[start..end) */
     size_t start, end, room;
@@ -47,8 +47,8 @@ static inline size_t jrc_frames_size(const struct jrc_frames *frames)
     return frames->end - frames->start;
 }
 
-/* Room for one more frame of len bytes: where to write it, or NULL when out of
- * memory.  It joins the queue with jrc_frames_added(). */
+/* Make room for one more frame of len bytes.  Returns where to write it, or
+ * NULL if out of memory.  It joins the queue with jrc_frames_added(). */
 char *jrc_frames_space(struct jrc_frames *frames, size_t len);
 void jrc_frames_added(struct jrc_frames *frames, uint64_t id, size_t len);
 

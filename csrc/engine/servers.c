@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fill ready with the servers in that state of the best group that has any. */
+/* Fill ready with the servers in that state from the best group that has
+ * any. */
 static bool take_rotation(struct jrc_servers *servers,
                           enum jrc_server_state state)
 {
@@ -33,8 +34,8 @@ static bool is_doubted(const struct jrc_server *server)
            server->state == JRC_SERVER_PROVING;
 }
 
-/* Work out anew what pick() goes by.  Costs a pass over all servers, but only
- * when one of them changes its state. */
+/* Work out again what pick() relies on.  This takes a pass over all servers,
+ * but only when one of them changes state. */
 static void rebuild(struct jrc_servers *servers)
 {
     servers->doubted = 0;
@@ -47,7 +48,7 @@ static void rebuild(struct jrc_servers *servers)
         if (server->trial_us < servers->trial_us)
             servers->trial_us = server->trial_us;
     }
-    /* The doubted are better than nobody: the last server is never ejected. */
+    /* A server in doubt is better than none: the last one is never ejected. */
     if (!take_rotation(servers, JRC_SERVER_UP) &&
         !take_rotation(servers, JRC_SERVER_PROVING))
         take_rotation(servers, JRC_SERVER_SUSPECT);
@@ -126,8 +127,8 @@ static bool is_somebody_up(const struct jrc_servers *servers)
            servers->list[servers->ready[0]].state == JRC_SERVER_UP;
 }
 
-/* The server whose trial is due, if it would be preferred when healthy; with
- * nobody up, any would be. */
+/* The server whose trial is due, if it would be preferred when healthy.  If no
+ * server is up, any is. */
 static int32_t pick_trial(struct jrc_servers *servers, uint64_t now_us,
                           uint64_t end_us)
 {
@@ -137,9 +138,9 @@ static int32_t pick_trial(struct jrc_servers *servers, uint64_t now_us,
         struct jrc_server *server = &servers->list[i];
         if (!is_doubted(server) || server->trial_us > now_us)
             continue;
-        /* A trial that fails costs that call.  After it there is a cap's time
-         * for others, or who calls one by one would try again forever.  But
-         * the trial of a call without an end is over after a cap's time. */
+        /* A failed trial costs its call.  Other calls then get cap_us, or else
+         * a thread that makes one call at a time would make only trials.  The
+         * trial of a call without a deadline counts as over after cap_us. */
         if (end_us > now_us + servers->cap_us)
             end_us = now_us + servers->cap_us;
         server->trial_us =
@@ -226,8 +227,8 @@ void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us)
     }
 }
 
-/* A random share of bound, in two parts: the product with a bound of weeks
- * overflows. */
+/* A random share of bound.  Computed in two parts, because the product would
+ * overflow for a bound of weeks. */
 static uint64_t share(uint64_t bound, uint32_t dice)
 {
     return bound / UINT32_MAX * dice + bound % UINT32_MAX * dice / UINT32_MAX;
@@ -254,8 +255,9 @@ uint64_t jrc_servers_ask(struct jrc_servers *servers, size_t i, uint64_t now_us,
 
     if (server->state != JRC_SERVER_DOWN || server->next_us == JRC_NEVER)
         return JRC_NEVER;
-    /* Who keeps asking is served at even intervals: the first throw has spread
-     * the clients, and another one would let some wait twice as long. */
+    /* If calls keep asking, attempts come at even intervals: the first throw
+     * has spread the clients, and another one would make some wait twice as
+     * long. */
     if (server->asked_us <= now_us) {
         bool lately =
             server->asked_us > 0 && now_us - server->asked_us < JRC_ASKED_US;
@@ -324,7 +326,7 @@ bool jrc_servers_timed_out(struct jrc_servers *servers, size_t i,
                            uint64_t now_us, bool trial, uint32_t dice)
 {
     struct jrc_server *server = &servers->list[i];
-    /* Only trials go there: it would take many to reach the number. */
+    /* A suspect gets only trials: it would take many to reach the number. */
     bool failed =
         trial && server->state == JRC_SERVER_PROVING && is_somebody_up(servers);
 

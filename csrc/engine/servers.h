@@ -20,11 +20,11 @@
  *   |                                                    +-----------------+
  *   +-- down() from all of them
  *
- * A server that has not failed since its last response comes up as UP at once;
- * one that renew() moved from SUSPECT to DOWN comes up as SUSPECT.  A server
- * that is PROVING or SUSPECT is on trial: it gets single calls, unless no
- * server is UP.  A transport's handshake is part of CONNECTING, since an
- * attempt has one deadline.  The values are those of jsonrpcc_server_state.
+ * A server that has not failed since its last response goes straight to UP; if
+ * renew() moved it from SUSPECT to DOWN, it comes back as SUSPECT. While
+ * PROVING or SUSPECT, it is on trial: it gets single calls, unless no server is
+ * UP. A transport's handshake is part of CONNECTING, since an attempt has one
+ * deadline.  The values are those of jsonrpcc_server_state.
  *
  * Only set_state() in servers.c assigns it, and makes only the moves that
  * jrc_server_may_move() allows. */
@@ -33,21 +33,21 @@ enum jrc_server_state {
     JRC_SERVER_CONNECTING = 1,
     JRC_SERVER_UP = 2,
     JRC_SERVER_SUSPECT = 3, /* connected, but out of rotation */
-    JRC_SERVER_PROVING = 4  /* connected; the first response is waited for */
+    JRC_SERVER_PROVING = 4  /* connected, but has not responded yet */
 };
 
 enum { JRC_SERVER_STATES = JRC_SERVER_PROVING + 1 };
 
 enum {
     JRC_NO_SERVER = -1,      /* all are known to be down */
-    JRC_SERVER_PENDING = -2, /* wait: a first attempt is still under way, or
-                                one to renew a connection */
-    /* Timeouts in a row, without a single response, that make a suspect. */
+    JRC_SERVER_PENDING = -2, /* wait: a first attempt, or one that renews a
+                                connection, is under way */
+    /* This many timeouts in a row, without any response, make a suspect. */
     JRC_SUSPECT_AFTER = 5,
     /* How long calls of a new client wait for a better server whose first
-     * attempt is under way, when a worse one is up already. */
+     * attempt is under way, although a worse one is already up. */
     JRC_FIRST_CHOICE_US = 50000,
-    /* Calls that find every server down have each one tried this often. */
+    /* While calls find every server down, each one is tried this often. */
     JRC_ASKED_US = 2000000
 };
 
@@ -58,9 +58,10 @@ struct jrc_server {
     uint16_t port;
     int32_t priority;
     uint32_t group; /* index of its priority group, best first */
-    _Atomic(enum jrc_server_state) state; /* any thread may read it */
-    _Atomic uint64_t since_us;            /* of its last change; likewise */
-    bool tried;        /* its first attempt has ended; or that to renew */
+    _Atomic(enum jrc_server_state) state; /* read by any thread */
+    _Atomic uint64_t since_us;            /* when it last changed; read by
+                                             any thread */
+    bool tried;        /* its first attempt, or the one to renew, is over */
     bool renewing;     /* comes up as a suspect, until it is down again */
     uint32_t failures; /* in a row; reset by a response only */
     uint32_t timeouts; /* in a row, with no response in between */
@@ -84,10 +85,11 @@ struct jrc_servers {
     int32_t max_attempts; /* to reconnect in a row; -1: no bound */
 };
 
-/* Whether the state of a server may change like this; staying is not a move. */
+/* Whether the state of a server may change like this.  Staying is not a
+ * move. */
 bool jrc_server_may_move(enum jrc_server_state from, enum jrc_server_state to);
 
-/* Whether it has a connection that bytes can go over. */
+/* Whether it has a connection that can carry bytes. */
 static inline bool jrc_server_is_connected(const struct jrc_server *server)
 {
     enum jrc_server_state state =
@@ -99,34 +101,34 @@ static inline bool jrc_server_is_connected(const struct jrc_server *server)
 /* Release what the list owns. */
 void jrc_servers_clear(struct jrc_servers *servers);
 
-/* Set the policy's numbers and let the first attempts begin. */
+/* Set the policy's numbers and allow the first attempts. */
 void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
                        uint64_t cap_us, int32_t max_attempts, uint64_t now_us);
 
 /* Index of the server for the next call, which ends at end_us at the latest, or
- * JRC_NO_SERVER or JRC_SERVER_PENDING.  *trial: whether a server is tried.
- * trial is NULL: the call must not be one. */
+ * JRC_NO_SERVER or JRC_SERVER_PENDING. Sets *trial if the call is a trial; with
+ * trial NULL, it must not be one. */
 int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
                          uint64_t end_us, bool *trial);
 
-/* What pick would return, but a server index stands for any server, and nothing
- * changes. */
+/* What pick would return, without changing anything.  An index stands for any
+ * server. */
 int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us);
 
 /* Whether some pick at now_us may be a trial. */
 bool jrc_servers_trial_due(const struct jrc_servers *servers, uint64_t now_us);
 
-/* The server that every pick at now_us returns, or one of the above: also
- * JRC_NO_SERVER if there are several. */
+/* The server that every pick at now_us would return, or one of the values
+ * above: JRC_NO_SERVER also if there are several. */
 int32_t jrc_servers_sole(const struct jrc_servers *servers, uint64_t now_us);
 
-/* Whether a call that finds no server should still wait for one. */
+/* Whether a call that finds no server should still wait. */
 bool jrc_servers_hopeful(const struct jrc_servers *servers);
 
 /* A call found every server down: have this one tried again soon, at a random
  * moment, so that many clients do not connect at once.  However many calls ask,
- * they cause at most one attempt in JRC_ASKED_US.  Returns the time of the next
- * attempt (JRC_NEVER: none is planned). */
+ * there is at most one such attempt in JRC_ASKED_US. Returns the time of the
+ * next attempt (JRC_NEVER: none is planned). */
 uint64_t jrc_servers_ask(struct jrc_servers *servers, size_t i, uint64_t now_us,
                          uint32_t dice);
 
@@ -136,13 +138,13 @@ void jrc_servers_attempt(struct jrc_servers *servers, size_t i,
 void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us);
 void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
                       uint32_t dice);
-/* Replace a suspect's connection with a new one, at once.  False: no attempt is
- * left for that, and nothing has changed. */
+/* Replace a suspect's connection at once.  False: no attempts are left for
+ * that, and nothing has changed. */
 bool jrc_servers_renew(struct jrc_servers *servers, size_t i, uint64_t now_us);
 /* A trial has ended without a response, whatever the outcome of its call. */
 void jrc_servers_tried(struct jrc_servers *servers, size_t i, uint64_t now_us);
-/* There was a response, or the connection has proved itself otherwise.  True:
- * it was on trial, and is up now. */
+/* A response has arrived, or the connection has proved itself in another way.
+ * True: the server was on trial, and is now up. */
 bool jrc_servers_answered(struct jrc_servers *servers, size_t i,
                           uint64_t now_us);
 /* A call timed out; trial says whether it was one.  True: the server has just

@@ -17,7 +17,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Letters, digits, and what names and addresses have besides. */
+/* Letters, digits, and the other characters of names and addresses. */
 static bool is_host_char(char c, bool bracketed)
 {
     bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -27,7 +27,7 @@ static bool is_host_char(char c, bool bracketed)
     return bracketed && (c == ':' || c == '%');
 }
 
-/* Where parsing stands, and where complaints go. */
+/* Where parsing stands, and where to report errors. */
 struct reader {
     const char *text;
     const char *at;
@@ -134,7 +134,7 @@ static int larger_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* Number the priorities from the best one, and make room for ready. */
+/* Number the priorities, best first, and make room for ready. */
 static bool make_groups(struct jrc_servers *servers)
 {
     int32_t *priorities = calloc(servers->count, sizeof *priorities);
@@ -166,8 +166,7 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* By host, without regard to case but for the name of an interface, and by
- * port. */
+/* By host, ignoring case except in the name of an interface, then by port. */
 static int compare_addresses(const struct jrc_server *a,
                              const struct jrc_server *b)
 {
@@ -184,7 +183,7 @@ static int compare_addresses(const struct jrc_server *a,
     return order != 0 ? order : a->port - b->port;
 }
 
-/* Equal addresses in the order of the text. */
+/* Sorts equal addresses in the order of the text. */
 static int by_address(const void *a, const void *b)
 {
     const struct jrc_server *x = *(const struct jrc_server *const *)a;
@@ -207,12 +206,12 @@ static const char *place_of(const char *text, size_t index)
     }
 }
 
-/* False: a server is there twice, which cannot be meant and would get twice the
- * traffic; or there is no memory to look. */
+/* False: a server is listed twice, which must be a mistake and would double its
+ * traffic; or there is no memory to check. */
 static bool check_repeats(struct reader *reader,
                           const struct jrc_servers *servers)
 {
-    size_t first = servers->count; /* of those that stand there already */
+    size_t first = servers->count; /* the first one that repeats another */
     const struct jrc_server **sorted =
         reallocarray(NULL, servers->count, sizeof *sorted);
 

@@ -42,8 +42,8 @@ struct jrc_sink {
 
 enum { JRC_ORPHANS = 8 };
 
-/* What was sent on a connection and no longer belongs to a call, though it may
- * still be answered: an error without an id may be about it. */
+/* What was sent on a connection and no longer belongs to a call, but may still
+ * be answered: an error without an id may be about it. */
 struct jrc_orphans {
     uint64_t ids[JRC_ORPHANS]; /* of calls that timed out or were cancelled */
     uint8_t count;
@@ -58,7 +58,7 @@ struct jrc_conn {
     uint64_t deadline_us; /* of the address being tried, or of a trial */
     uint64_t rejected_us; /* when an error without an id was last reported */
     bool blocked;         /* the socket did not take all of the output */
-    bool unreachable;     /* the last attempt failed, which was reported */
+    bool unreachable;     /* the last attempt failed, and that was reported */
     uint32_t todo;        /* actions not fetched yet */
     uint32_t todo_next;   /* chains connections that have some */
     /* Read by other threads: */
@@ -81,27 +81,27 @@ struct jrc_engine {
     struct jrc_shared_input shared;
     uint32_t todo_first; /* chain of connections with actions */
     uint32_t last_group; /* of the last call that went to a server */
-    uint64_t conns_us;   /* the soonest that a connection needs attention */
+    uint64_t conns_us;   /* when the next connection needs attention */
     uint64_t random;
     uint64_t reading_us; /* since when sockets are read; JRC_NEVER: they are
-                            not, as the consumer is behind */
+                            not, because the consumer has fallen behind */
     uint64_t chosen;     /* the only call that may be a trial; 0: any */
     size_t held_bytes;   /* in waiting and in all outputs */
     enum jrc_outlook outlook; /* of waiting calls */
     bool closing;
 };
 
-/* Have jrc_engine_next() return that todo is to be done for connection i. */
+/* Have jrc_engine_next() return todo for connection i. */
 void jrc_engine_want(struct jrc_engine *engine, uint32_t i, uint32_t todo);
 
-/* A connection needs attention at at_us, which may be sooner than others do. */
+/* Note that a connection needs attention at at_us. */
 void jrc_engine_attend(struct jrc_engine *engine, uint64_t at_us);
 
 /* Report an event to the owner. */
 void jrc_engine_emit(struct jrc_engine *engine, jsonrpcc_event_kind kind,
                      uint32_t i, int32_t reason, uint64_t now_us);
 
-/* Dice: they only spread attempts, and are not for secrets. */
+/* A random number to spread attempts; not fit for secrets. */
 uint32_t jrc_engine_roll(struct jrc_engine *engine);
 
 #endif

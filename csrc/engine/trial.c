@@ -28,7 +28,7 @@ void jrc_trial_choose(struct jrc_engine *engine,
         uint64_t id = frames->list[n].id;
         unsigned flags = jrc_calls_slot(engine->calls, id)->flags;
         if ((flags & JSONRPCC_NOTIFICATION) != 0)
-            continue; /* it proves little */
+            continue; /* such a trial would prove little */
         if (engine->chosen == 0)
             engine->chosen = id;
         if ((flags & JSONRPCC_IDEMPOTENT) == 0)
