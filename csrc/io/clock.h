@@ -1,4 +1,4 @@
-/* The time, which is passed to the engine: it never reads a clock. */
+/* The time for the engine, which never reads a clock itself. */
 
 #ifndef JRC_CLOCK_H
 #define JRC_CLOCK_H

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 0 or ENOMEM, and then there is no list. */
+/* 0, or ENOMEM, and then there is no list. */
 static int copy(const struct addrinfo *found, struct jrc_endpoint **list)
 {
     struct jrc_endpoint **last = list;

@@ -1,14 +1,14 @@
-/* libevent exit()s when it gets no descriptors for a new base, and says so on
- * stderr.  The process is not ours to end, so what libevent is going to open is
- * opened before, to see whether it can be.
+/* If libevent gets no descriptors for a new base, it prints a message and calls
+ * exit(). The process is not ours to end, so we first open what libevent is
+ * about to open, to see whether that works.
  *
- * Between that and libevent's own turn another thread may take what was there.
- * The fatal callback then leaves libevent by longjmp(), at the price of some
- * hundred bytes and of one descriptor.  That callback and the one for the log
- * are the process's, and nobody can ask for those that are set: a program that
- * uses the same libevent and wants its own sets them after its first client.
- * For all threads that are not in here ours do what libevent does without any.
- */
+ * Before libevent's own attempt, another thread may take what was available.
+ * The fatal callback then leaves libevent by longjmp(), at the price of a few
+ * hundred bytes and a descriptor.  The fatal and log callbacks belong to the
+ * process, and there is no way to ask which ones are set: a program that uses
+ * the same libevent and wants its own sets them after it has created its first
+ * client.  For threads that are not in here, ours do what libevent does without
+ * callbacks. */
 
 #include "io/event_base.h"
 
@@ -24,12 +24,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* No process has more, unless its administrator says so. */
+/* No process has more unless its administrator says so. */
 enum { MOST_FDS = 1 << 20 };
 
 static _Thread_local bool is_quiet;
 static _Thread_local jmp_buf *way_out;
-/* The number that an epoll got here last: most likely libevent's has it now. */
+/* The number that an epoll descriptor last got here: libevent's most likely has
+ * it now. */
 static _Thread_local int likely_fd;
 
 static void on_log(int severity, const char *text)
@@ -41,8 +42,8 @@ static void on_log(int severity, const char *text)
                 severity >= 0 && severity < 4 ? names[severity] : "???", text);
 }
 
-/* libevent exits when this returns, which is what another thread's libevent
- * would have done without us. */
+/* libevent exits when this returns: another thread's libevent would have done
+ * so without us, too. */
 static void on_fatal(int status)
 {
     (void)status;
@@ -56,8 +57,8 @@ static void set_callbacks(void)
     event_set_fatal_callback(on_fatal);
 }
 
-/* 0, or the errno with which libevent would fail: an epoll and a pipe are what
- * it opens. */
+/* 0, or the errno with which libevent would fail: it opens an epoll descriptor
+ * and a pipe. */
 static int probe(void)
 {
     int ends[2];
@@ -77,8 +78,8 @@ static int probe(void)
     return 0;
 }
 
-/* The ways that libevent falls back to need a scan of all descriptors, and
- * there is none without epoll where there are eventfds. */
+/* libevent's other methods scan all descriptors, and a system with eventfds
+ * always has epoll. */
 static bool configure(struct event_config *config)
 {
     return event_config_avoid_method(config, "poll") == 0 &&
@@ -119,16 +120,16 @@ struct event_base *jrc_event_base_new(void)
         event_config_free(config);
     is_quiet = false;
     if (base == NULL) {
-        error = probe(); /* descriptors, if there are none now; or memory */
+        error = probe(); /* out of descriptors now, or else out of memory */
         errno = error != 0 ? error : ENOMEM;
     }
     return base;
 }
 
-/* Whether this number is that of an epoll that watches fd.  What libevent has
- * asked for is asked for once more: that changes nothing there, and is an error
- * everywhere else.  Without the C library: a number that may be another
- * thread's descriptor is no race of ours, which TSan would take it for. */
+/* Whether this number belongs to an epoll descriptor that watches fd.  It
+ * repeats what libevent asked for, which changes nothing there and is an error
+ * anywhere else.  It bypasses the C library: if the number is another thread's
+ * descriptor, that is no race of ours, but TSan would report one. */
 static bool watches(int number, int fd)
 {
     struct epoll_event same = {.events = EPOLLIN, .data.fd = fd};

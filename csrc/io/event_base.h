@@ -9,11 +9,11 @@
 struct event_base *jrc_event_base_new(void);
 
 /* libevent does not reveal its epoll descriptor.  This finds the one that
- * watches fd, for which an event for reading, and nothing else, has been added
- * to a base.  -1: there is none. */
+ * watches fd, if only an event for reading fd has been added to a base.  -1:
+ * there is none. */
 int jrc_event_base_fd(int fd);
 
-/* As event_add() without a timeout, but logs nothing.  0 or an errno. */
+/* Like event_add() without a timeout, but logs nothing.  0 or an errno. */
 int jrc_event_add(struct event *event);
 
 #endif

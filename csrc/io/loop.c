@@ -22,7 +22,8 @@ struct jrc_loop {
     int epoll_fd; /* libevent's, or -1 */
     _Atomic uint64_t wakeups;
     atomic_uint wakers; /* threads that may write to wake_fd */
-    bool woken;         /* the eventfd was read: there may be an answer */
+    bool woken;         /* the eventfd was read: the resolver may have
+                           answered */
     struct jrc_socket list[];
 };
 
@@ -56,7 +57,7 @@ static int watch(struct jrc_loop *loop, struct event *event, int fd,
     return jrc_event_add(event);
 }
 
-/* 0 or an errno; what there is by then jrc_loop_free() takes away. */
+/* 0 or an errno; jrc_loop_free() removes whatever exists by then. */
 static int start(struct jrc_loop *loop)
 {
     int error;
@@ -77,8 +78,8 @@ static int start(struct jrc_loop *loop)
     if ((error = watch(loop, &loop->timer, loop->timer_fd, on_timer)) != 0 ||
         (error = watch(loop, &loop->wake_event, loop->wake_fd, on_wake)) != 0)
         return error;
-    /* A forked child should close its copy.  Not found, it stays open there,
-     * and idle, until exec or exit. */
+    /* A forked child should close its copy.  If it is not found, it stays open
+     * there, idle, until exec or exit. */
     loop->epoll_fd = jrc_event_base_fd(loop->wake_fd);
     return 0;
 }
@@ -114,8 +115,8 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
     return NULL;
 }
 
-/* Nobody writes to wake_fd any more when this returns, and who comes later
- * finds the loop awake. */
+/* Once this returns, no thread writes to wake_fd any more: later ones find the
+ * loop awake. */
 static void await_wakers(struct jrc_loop *loop)
 {
     struct timespec moment = {.tv_nsec = 20000};
@@ -178,21 +179,22 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
         case JRC_SHUT:
             jrc_socket_shut(s);
             break;
-        default: /* JRC_WRITE; while writing the event does it */
+        default: /* JRC_WRITE; an event that is pending will do it */
             if (jrc_socket_is_connected(s) && !s->writing)
                 jrc_socket_flush(s, now_us);
         }
     }
 }
 
-/* A timer may go off so much too early. */
+/* The timer may go off this much too early. */
 enum { EARLY_US = 100000 };
 
-/* Have the next wait end at until_us at the latest.  False: it is past.
+/* Have the next wait end at until_us at the latest.  False: that has passed.
  *
- * A timer that goes off a bit earlier is left alone: at worst we look once too
- * early.  So a thread that calls and waits, again and again, sets it now and
- * then and not for every wait, which is why it is no timeout of the poll's. */
+ * A timer that goes off slightly early is left alone, since the worst case is
+ * one look too many.  So a thread that calls and waits in a loop sets it
+ * occasionally, not for every wait, which is why it is not a timeout of the
+ * poll. */
 static bool set_timer(struct jrc_loop *loop, uint64_t until_us)
 {
     if (until_us >= loop->timer_us && until_us - loop->timer_us < EARLY_US)
@@ -214,11 +216,12 @@ bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
     int flags = EVLOOP_ONCE;
     bool woken;
 
-    /* One system call in place of two, and a poll is the dearer one. */
+    /* One system call instead of two, and a poll is the more expensive one. */
     if (until_us == 0 && jrc_sockets_look(&loop->sockets))
         return false;
     if (until_us != JRC_NEVER && !set_timer(loop, until_us))
-        flags |= EVLOOP_NONBLOCK; /* alone it goes on while there is more */
+        flags |= EVLOOP_NONBLOCK; /* EVLOOP_NONBLOCK alone would continue
+                                     while there is more */
     event_base_loop(loop->sockets.base, flags);
     jrc_stay_awake(&loop->sockets);
     woken = loop->woken;
@@ -243,7 +246,7 @@ void jrc_loop_wake(struct jrc_loop *loop)
     if (!atomic_load_explicit(&loop->sockets.asleep, memory_order_relaxed))
         return;
     atomic_fetch_add(&loop->wakers, 1);
-    /* Whoever turns it off writes: one write wakes for all. */
+    /* The thread that clears it writes: one write wakes the loop for all. */
     if (atomic_exchange(&loop->sockets.asleep, false)) {
         atomic_fetch_add_explicit(&loop->wakeups, 1, memory_order_relaxed);
         (void)!write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));

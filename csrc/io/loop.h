@@ -15,30 +15,29 @@
 
 struct jrc_loop;
 
-/* The loop borrows the engine, the servers for their hosts and ports, and the
+/* The loop borrows the engine, the servers (for their hosts and ports) and the
  * transport.  NULL: errno says why, and nothing is left behind. */
 struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
                               const struct jrc_servers *servers,
                               const struct jrc_transport *transport);
 void jrc_loop_free(struct jrc_loop *loop);
 
-/* Close all descriptors, for good.  jrc_loop_wake() still may be called. */
+/* Close all descriptors for good.  jrc_loop_wake() may still be called. */
 void jrc_loop_close(struct jrc_loop *loop);
 
-/* Do everything that the engine asks for. */
+/* Do everything the engine asks for. */
 void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us);
 
-/* Wait for something to happen, until until_us at the latest (if that has
- * passed: only look), and report it to the engine.  True: jrc_loop_wake() ended
- * the wait. */
+/* Wait until something happens, or until until_us (if that has passed, only
+ * look), and report it to the engine.  True: jrc_loop_wake() ended the wait. */
 bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us);
 
-/* A descriptor that is readable when a poll would find something; -1: there is
- * none. */
+/* A descriptor that is readable when a poll would find something; -1 if there
+ * is none. */
 int jrc_loop_fd(const struct jrc_loop *loop);
 
-/* Before a poll: from now on, other threads have to wake it.  The poll resets
- * this when it wakes, before any callback. */
+/* Before a poll: from now on, other threads have to wake the loop.  The poll
+ * resets this when it wakes, before any callback. */
 void jrc_loop_set_asleep(struct jrc_loop *loop);
 
 /* Any thread: make jrc_loop_poll() return, if it is asleep. */
@@ -52,8 +51,9 @@ void jrc_loop_set_reading(struct jrc_loop *loop, bool reading);
 void jrc_loop_lock_fds(struct jrc_loop *loop);
 void jrc_loop_unlock_fds(struct jrc_loop *loop);
 
-/* In a forked child, locked: close our copies of the descriptors, and nothing
- * else: libevent would unregister the parent's from the shared epoll. */
+/* In a forked child, locked: close our copies of the descriptors and touch
+ * nothing else, since libevent would remove the parent's from the shared
+ * epoll. */
 void jrc_loop_abandon(struct jrc_loop *loop);
 
 #endif

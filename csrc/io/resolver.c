@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* First in the queue of look-ups, then with a thread, then in the queue of
+/* Is first in the queue of lookups, then held by a thread, then in the queue of
  * answers. */
 struct lookup {
     struct lookup *next;
@@ -25,7 +25,7 @@ struct lookups {
 
 struct jrc_resolver {
     pthread_mutex_t lock;
-    unsigned threads; /* each one, and the owner, keep the struct alive */
+    unsigned threads; /* each of them, and the owner, keeps the struct alive */
     bool closed;
     int wake_fd;
     struct lookups asked, answered;
@@ -69,7 +69,7 @@ struct jrc_resolver *jrc_resolver_new(int wake_fd)
     return resolver;
 }
 
-/* The last one to leave turns off the light. */
+/* The last one to leave frees the struct. */
 static void leave(struct jrc_resolver *resolver)
 {
     bool last = resolver->closed && resolver->threads == 0;
@@ -107,7 +107,8 @@ static void *resolver_thread(void *arg)
             jrc_endpoints_find(lookup->host, lookup->port, &lookup->list);
         pthread_mutex_lock(&resolver->lock);
         append(&resolver->answered, lookup);
-        /* Under the lock: once closed, the descriptor may be another's. */
+        /* Under the lock: once closed, the descriptor may belong to something
+         * else. */
         if (!resolver->closed)
             (void)!write(resolver->wake_fd, &(uint64_t){1}, 8);
     }
@@ -116,7 +117,7 @@ static void *resolver_thread(void *arg)
     return NULL;
 }
 
-/* Under the lock.  A failure only matters when no thread is there at all. */
+/* Under the lock.  A failure matters only if there is no thread at all. */
 static int start_thread(struct jrc_resolver *resolver)
 {
     int error = jrc_thread_start(resolver_thread, resolver, 0);

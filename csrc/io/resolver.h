@@ -1,8 +1,8 @@
-/* Names to endpoints, on threads of its own: the look-up follows the system's
- * configuration, and it may hang.
+/* Turns names into endpoints on threads of its own, because a lookup follows
+ * the system's configuration and may hang.
  *
- * At most JRC_RESOLVER_THREADS look-ups go on at once; others queue.  A
- * look-up that hangs keeps its thread, and nothing else. */
+ * At most JRC_RESOLVER_THREADS lookups run at once; others queue.  A lookup
+ * that hangs blocks its thread and nothing else. */
 
 #ifndef JRC_RESOLVER_H
 #define JRC_RESOLVER_H
@@ -16,19 +16,20 @@ enum { JRC_RESOLVER_THREADS = 16 };
 
 struct jrc_resolver;
 
-/* wake_fd, an eventfd, is written to whenever an answer has arrived.  NULL: out
- * of memory. */
+/* Writes to wake_fd, an eventfd, whenever an answer has arrived.  NULL: out of
+ * memory. */
 struct jrc_resolver *jrc_resolver_new(int wake_fd);
 
-/* Never blocks: threads that are still at work clean up after themselves. */
+/* Never blocks: threads that are still working clean up after themselves. */
 void jrc_resolver_free(struct jrc_resolver *resolver);
 
-/* Look up host for tag.  0, or an errno: no memory or no thread for it. */
+/* Look up host for tag.  0, or an errno if there is no memory or thread for
+ * it. */
 int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
                      const char *host, uint16_t port);
 
-/* Take an answer.  False: there is none.  *list is yours, to be freed by
- * jrc_endpoints_free(), or NULL, and then *error is an EAI_ code, which is
+/* Take an answer.  False: there is none.  *list is yours, to be freed with
+ * jrc_endpoints_free(); if it is NULL, *error is an EAI_ code, which is
  * negative, or an errno. */
 bool jrc_resolver_take(struct jrc_resolver *resolver, uint32_t *tag,
                        struct jrc_endpoint **list, int *error);

@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What is read at most from a socket that is being given up. */
+/* The most reads from a socket that is being abandoned. */
 enum { LAST_READS = 64 };
 
-/* So many times in a row a look at one socket stands for a poll of all. */
+/* How many times in a row a look at one socket may replace a poll of all. */
 enum { MOST_LOOKS = 15 };
 
 static const struct jrc_server *server_of(const struct jrc_socket *s)
@@ -34,7 +34,7 @@ static void set_fd(struct jrc_socket *s, int fd)
     pthread_mutex_unlock(&s->all->fd_lock);
 }
 
-/* A socket that fork() cannot catch half-opened. */
+/* Open a socket that fork() cannot catch half open. */
 static int open_fd(struct jrc_socket *s, int family)
 {
     pthread_mutex_lock(&s->all->fd_lock);
@@ -68,7 +68,7 @@ void jrc_socket_shut(struct jrc_socket *s)
     forget_endpoints(s);
 }
 
-/* 0, or an errno: nobody would tell when the socket can be written to. */
+/* 0, or an errno: nothing would report that the socket can be written to. */
 static int set_writing(struct jrc_socket *s, bool writing)
 {
     int error = 0;
@@ -92,8 +92,8 @@ void jrc_socket_lost(struct jrc_socket *s, int32_t reason)
 
 /* ---- established connections ---- */
 
-/* Receive once.  1; 0: there was nothing; -1: the connection is over, or out of
- * memory. */
+/* Receive once.  1; 0: there was nothing; -1: the connection is over, or there
+ * is no memory. */
 static int receive(struct jrc_socket *s, int32_t *reason)
 {
     struct jrc_engine *engine = s->all->engine;
@@ -113,8 +113,8 @@ static int receive(struct jrc_socket *s, int32_t *reason)
     return 1;
 }
 
-/* Receive what one look finds, and what the transport holds back beside it: a
- * poll would not find that. */
+/* Receive what one look finds, and what the transport still holds back, which a
+ * poll would not find. */
 static void receive_all(struct jrc_socket *s)
 {
     const struct jrc_transport *transport = s->stream.transport;
@@ -148,7 +148,7 @@ bool jrc_sockets_look(struct jrc_sockets *sockets)
     return sockets->hot == s || !jrc_socket_is_connected(s);
 }
 
-/* A send failed: responses that came before are still in the kernel. */
+/* A send failed: responses that arrived before that are still in the kernel. */
 static void lose_after_reading(struct jrc_socket *s, int32_t reason)
 {
     int32_t ignored;
@@ -207,7 +207,7 @@ void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading)
 
 /* ---- attempts ---- */
 
-/* Have the transport go on when its descriptor is ready.  0 or an errno. */
+/* Have the transport continue when its descriptor is ready.  0 or an errno. */
 static int wait_for(struct jrc_socket *s, short want)
 {
     int error = set_writing(s, (want & EV_WRITE) != 0);
@@ -261,7 +261,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
         jrc_socket_flush(s, jrc_now_us());
 }
 
-/* Begin to connect.  Returns why that failed, and then the socket is shut. */
+/* Begin to connect.  0; or why that failed, and then the socket is shut. */
 static int32_t begin(struct jrc_socket *s, const struct jrc_endpoint *endpoint)
 {
     struct jrc_sockets *sockets = s->all;
@@ -288,8 +288,8 @@ static int32_t begin(struct jrc_socket *s, const struct jrc_endpoint *endpoint)
     return reason;
 }
 
-/* Try the endpoints that are left, one after the other; reason says what was
- * wrong with the one before. */
+/* Try the remaining endpoints in turn; reason says what was wrong with the
+ * previous one. */
 void jrc_socket_try_next(struct jrc_socket *s, int32_t reason)
 {
     shut(s);
@@ -329,7 +329,7 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
     }
     jrc_engine_connecting(sockets->engine, s->conn, now_us);
     if (s->resolving)
-        return; /* the answer to the attempt before will do */
+        return; /* the previous attempt's lookup will do */
     int error = jrc_resolver_ask(sockets->resolver, s->conn, server->host,
                                  server->port);
     s->resolving = error == 0;
@@ -337,7 +337,7 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
         jrc_socket_lost(s, error);
 }
 
-/* Why a look-up has no endpoints. */
+/* Why a lookup found no endpoints. */
 static int32_t reason_of(int error)
 {
     if (error > 0)

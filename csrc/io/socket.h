@@ -39,9 +39,9 @@ struct jrc_sockets {
     pthread_mutex_t fd_lock;
     atomic_bool asleep; /* the loop has to be woken, by a write */
     bool reading;
-    struct jrc_socket *last; /* the last that data came from */
-    struct jrc_socket *hot; /* the same, if the data before also came from it */
-    unsigned looks;         /* at it, since the last real poll */
+    struct jrc_socket *last; /* the last one that brought data */
+    struct jrc_socket *hot;  /* the same, if it brought the data before, too */
+    unsigned looks;          /* at hot, since the last real poll */
 };
 
 /* The loop no longer needs to be woken: the first thing in every event
@@ -55,8 +55,8 @@ static inline void jrc_stay_awake(struct jrc_sockets *sockets)
  * the connection and the socket is about to be shut. */
 bool jrc_socket_is_connected(const struct jrc_socket *s);
 
-/* Begin an attempt to connect, go on to the next endpoint of one, or end it and
- * the connection. */
+/* Begin an attempt to connect; move on to its next endpoint; or end the attempt
+ * and the connection. */
 void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us);
 void jrc_socket_try_next(struct jrc_socket *s, int32_t reason);
 void jrc_socket_shut(struct jrc_socket *s);
@@ -64,17 +64,17 @@ void jrc_socket_shut(struct jrc_socket *s);
 /* The connection, or the whole attempt, is over: report it to the engine. */
 void jrc_socket_lost(struct jrc_socket *s, int32_t reason);
 
-/* Send what the engine has for it, once. */
+/* Send once what the engine has for it. */
 void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us);
 
 /* Receive where data is likely.  False: there was none, or it is time to poll
- * the others. */
+ * all sockets. */
 bool jrc_sockets_look(struct jrc_sockets *sockets);
 
-/* Take what the resolver has found. */
+/* Take the resolver's answers. */
 void jrc_sockets_take_answers(struct jrc_sockets *sockets);
 
-/* Read from all of them, or from none. */
+/* Start or stop reading from all of them. */
 void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading);
 
 #endif

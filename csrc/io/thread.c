@@ -1,10 +1,10 @@
-/* Nobody can wait for all of our threads: free() never blocks, close() may come
- * from one of them, and a look-up may hang in getaddrinfo() for minutes.  So a
- * thread may outlive the dlclose() of the object, library or plugin, that holds
- * its code.  That object therefore stays mapped from the first thread on, as
- * that of other libraries with threads does.  To give it up with the last
- * thread was tried, by a dlclose() that libc calls where our code is left for
- * good: but then it is unmapped at any time, under a fork() that runs our
+/* It is not possible to wait for all of our threads: free() never blocks, one
+ * of them may call close(), and a lookup may hang in getaddrinfo() for minutes.
+ * So a thread may outlive the dlclose() of the object (library or plugin) that
+ * holds its code, and that object stays mapped from the first thread on, as in
+ * other libraries with threads.  We tried to let go of it when the last thread
+ * ends, through a dlclose() that libc calls after our code has returned: but
+ * then it can be unmapped at any time, even under a fork() that runs our
  * handlers. */
 
 #ifndef _GNU_SOURCE
@@ -23,8 +23,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 0, or ENOMEM.  The program itself is never unmapped, and under musl nothing
- * is. */
+/* 0 or ENOMEM. The program itself is never unmapped, and musl unmaps
+ * nothing. */
 static int keep_mapped(void)
 {
 #ifdef __GLIBC__
@@ -44,9 +44,9 @@ static int keep_mapped(void)
     return 0;
 }
 
-/* glibc takes the program's thread-local storage from each thread's stack, and
- * has a function that says how much; but it is private, and whoever links it is
- * bound to one version of glibc. */
+/* glibc takes the program's thread-local storage from each thread's stack.  A
+ * function says how much that is, but it is private, and linking it would tie
+ * us to one version of glibc. */
 static size_t stack_size(const pthread_attr_t *attr, size_t wanted)
 {
     size_t (*least_stack)(const pthread_attr_t *) = NULL;

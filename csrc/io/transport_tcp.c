@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* A peer that is gone without a word is found out after 10 + 3 * 5 seconds
- * when idle, and when it leaves data unacknowledged for 15. */
+/* A peer that vanishes is noticed after 10 + 3 * 5 seconds when idle, and when
+ * data stays unacknowledged for 15. */
 enum { KEEPALIVE_IDLE_S = 10, KEEPALIVE_INTERVAL_S = 5, KEEPALIVE_COUNT = 3 };
 enum { USER_TIMEOUT_MS = 15000 };
 
-/* A kernel that lacks an option is no reason not to connect. */
+/* If a kernel lacks an option, that is no reason not to connect. */
 static void tune(int fd)
 {
     static const struct {
@@ -57,7 +57,7 @@ static bool is_self(int fd)
            here_len == there_len && memcmp(&here, &there, here_len) == 0;
 }
 
-/* There is none: the attempt is decided. */
+/* TCP has no handshake of its own: the attempt is already decided. */
 static int32_t tcp_handshake(struct jrc_stream *stream, short *want)
 {
     int error = 0;
@@ -102,7 +102,7 @@ static void tcp_set_patient(struct jrc_stream *stream, bool patient)
     setsockopt(stream->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
 }
 
-/* All that was taken is the kernel's. */
+/* Whatever was taken is in the kernel. */
 static bool has_nothing(const struct jrc_stream *stream)
 {
     (void)stream;

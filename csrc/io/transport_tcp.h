@@ -1,4 +1,4 @@
-/* TCP: the kernel does it all. */
+/* TCP: the kernel does everything. */
 
 #ifndef JRC_TRANSPORT_TCP_H
 #define JRC_TRANSPORT_TCP_H
