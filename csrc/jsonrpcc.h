@@ -211,11 +211,17 @@ typedef struct {
     jsonrpcc_fate fate;
     int32_t server;      /* index in the servers string, -1 none */
     int32_t reason;      /* of EFAILURE and ECONNLOST: see jsonrpcc_reason */
-    uint32_t sends;      /* how often it was handed over completely */
+    uint32_t attempts;   /* how often the whole of it was sent */
     uint64_t elapsed_us; /* since the call was accepted */
     const char *json;    /* OK: the result; EREMOTE: the error; EINVALID: the
                             rule broken, as plain text; otherwise NULL */
     size_t json_len;
+    int64_t code; /* EREMOTE: the error's code; 0 if it is no such integer */
+    /* Where the time went, by the last attempt.  Their sum is at most
+     * elapsed_us; what is left is time in vain after the request was sent. */
+    uint64_t waited_us;   /* until it was sent; elapsed_us if it was not */
+    uint64_t answered_us; /* from then to the answer; 0 if there is none, or if
+                             it came before all of the request was sent */
 } jsonrpcc_outcome;
 
 /* Receives the outcome of one call, exactly once. */
@@ -362,6 +368,11 @@ typedef struct {
     int32_t server;
     int32_t reason;
     uint64_t time_us; /* CLOCK_MONOTONIC */
+    /* What else there is to say; NULL if there is nothing. */
+    const char *text; /* for people */
+    size_t text_len;
+    const char *details; /* for programs: the text of a JSON object */
+    size_t details_len;
 } jsonrpcc_event;
 
 typedef void (*jsonrpcc_event_fn)(void *arg, const jsonrpcc_event *event);

@@ -47,6 +47,7 @@ struct jrc_call {
     void *arg;
     uint64_t token;
     uint64_t start_us;
+    uint64_t sent_us;   /* SENT: when its last byte was handed to the kernel */
     char *copy;         /* the frame of an idempotent call, owned; else NULL */
     uint32_t frame_len; /* of the frame, and of the copy */
     int32_t timeout_ms;

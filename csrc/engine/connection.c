@@ -201,6 +201,7 @@ static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
         .fate = JSONRPCC_ANSWERED,
         .json = response.json,
         .json_len = response.json_len,
+        .code = response.code,
     };
     jrc_dispatch_finish(engine, call, &outcome, now_us);
 }
@@ -282,6 +283,7 @@ static void commit(struct jrc_engine *engine, uint32_t i, uint64_t id,
         return;
     }
     call->state = JRC_CALL_SENT;
+    call->sent_us = now_us;
     jrc_call_list_append(engine->calls, &conn->sent, call);
 }
 

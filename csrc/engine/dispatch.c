@@ -51,6 +51,19 @@ static void orphan(struct jrc_orphans *orphans, uint64_t id)
         orphans->more = true;
 }
 
+/* A call that was sent, and is to be sent again, waits once more. */
+static void note_times(jsonrpcc_outcome *outcome, const struct jrc_call *call,
+                       uint64_t now_us)
+{
+    uint64_t end_us = now_us > call->start_us ? now_us : call->start_us;
+    uint64_t sent_us = call->state == JRC_CALL_SENT ? call->sent_us : end_us;
+
+    outcome->elapsed_us = end_us - call->start_us;
+    outcome->waited_us = sent_us - call->start_us;
+    outcome->answered_us =
+        outcome->fate == JSONRPCC_ANSWERED ? end_us - sent_us : 0;
+}
+
 void jrc_dispatch_finish(struct jrc_engine *engine, struct jrc_call *call,
                          jsonrpcc_outcome *outcome, uint64_t now_us)
 {
@@ -58,8 +71,8 @@ void jrc_dispatch_finish(struct jrc_engine *engine, struct jrc_call *call,
     int32_t server = call->server;
 
     outcome->server = server;
-    outcome->sends = call->sends;
-    outcome->elapsed_us = now_us > call->start_us ? now_us - call->start_us : 0;
+    outcome->attempts = call->sends;
+    note_times(outcome, call, now_us);
     if (state == JRC_CALL_SENT) {
         struct jrc_conn *conn = &engine->conns[server];
         jrc_call_list_remove(engine->calls, &conn->sent, call);

@@ -20,7 +20,12 @@ void jrc_engine_attend(struct jrc_engine *engine, uint64_t at_us)
 void jrc_engine_emit(struct jrc_engine *engine, jsonrpcc_event_kind kind,
                      uint32_t i, int32_t reason, uint64_t now_us)
 {
-    jsonrpcc_event event = {kind, (int32_t)i, reason, now_us};
+    jsonrpcc_event event = {
+        .kind = kind,
+        .server = (int32_t)i,
+        .reason = reason,
+        .time_us = now_us,
+    };
 
     jrc_add(&engine->counters.events[kind], 1);
     engine->sink.event(engine->sink.arg, &event);

@@ -85,6 +85,37 @@ static void set_value(struct jrc_response *response,
     response->json_len = value->len;
 }
 
+/* An integer that fits; 0: anything else. */
+static int64_t read_integer(const char *text, size_t len)
+{
+    bool negative = len > 0 && *text == '-';
+    int64_t number = 0;
+
+    for (size_t i = negative; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9' ||
+            __builtin_mul_overflow(number, 10, &number) ||
+            __builtin_sub_overflow(number, text[i] - '0', &number))
+            return 0;
+    }
+    /* It was made below zero, where there is one number more. */
+    if (!negative && __builtin_sub_overflow(0, number, &number))
+        return 0;
+    return number;
+}
+
+static int64_t read_code(const struct jrc_json_member *error,
+                         unsigned max_depth)
+{
+    struct jrc_json_member code = {.name = "code", .name_len = 4};
+    struct jrc_json_report report;
+
+    if (error->type != JRC_JSON_OBJECT ||
+        !jrc_json_scan(error->text, error->len, max_depth, &code, 1, &report) ||
+        code.type != JRC_JSON_NUMBER || code.count > 1)
+        return 0;
+    return read_integer(code.text, code.len);
+}
+
 /* ---- the way of nearly all ---- */
 
 static bool begins(const char *p, const char *end, const char *text, size_t len)
@@ -200,4 +231,7 @@ void jrc_response_read(const char *payload, size_t len, unsigned max_depth,
         set_value(response, JRC_RESPONSE_RESULT, result);
     else
         invalid(response, "neither result nor error is present");
+    if (response->kind == JRC_RESPONSE_ERROR ||
+        response->kind == JRC_RESPONSE_REJECTED)
+        response->code = read_code(error, max_depth);
 }

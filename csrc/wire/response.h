@@ -20,6 +20,7 @@ struct jrc_response {
     uint64_t id; /* RESULT, ERROR, INVALID */
     const char *json;
     size_t json_len;
+    int64_t code; /* ERROR, REJECTED: its code, 0 if that is no such integer */
 };
 
 /* Read a payload.  The spans in response point into it. */

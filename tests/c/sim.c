@@ -131,9 +131,11 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
                       .status = (uint8_t)outcome->status,
                       .fate = (uint8_t)outcome->fate,
                       .server = (int16_t)outcome->server,
-                      .sends = (uint16_t)outcome->sends,
+                      .sends = (uint16_t)outcome->attempts,
                       .token = call->token,
                       .value = value,
+                      .waited_us = outcome->waited_us,
+                      .answered_us = outcome->answered_us,
                   });
     if (!sim->closing && sim->last_token < 2 * sim->world.calls &&
         sim_strikes(sim, SIM_REENTRANT))

@@ -34,7 +34,12 @@ uint64_t sim_history_hash(const struct sim_history *history)
             r->kind | (uint64_t)r->flags << 8 | (uint64_t)r->status << 16 |
                 (uint64_t)r->fate << 24 | (uint64_t)(uint16_t)r->server << 32 |
                 (uint64_t)r->sends << 48,
-            r->link, r->token, r->time_us, r->value};
+            r->link,
+            r->token,
+            r->time_us,
+            r->value,
+            r->waited_us,
+            r->answered_us};
         for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++)
             hash = (hash ^ parts[k]) * 0x100000001b3 ^ hash >> 29;
     }
@@ -54,7 +59,7 @@ struct call {
     bool accepted, cancelled, ended, begun;
     uint8_t flags, fate;
     unsigned given;
-    uint64_t deadline_us, begun_us, ended_us;
+    uint64_t start_us, deadline_us, given_us, ended_us;
     uint32_t links[LINKS]; /* that got at least its first byte */
     unsigned link_count;
     struct {
@@ -147,6 +152,27 @@ static const char *check_failure(const struct checker *c,
     }
 }
 
+/* Where the time went: until it was sent, then until the answer. */
+static const char *check_times(const struct call *call,
+                               const struct sim_record *r)
+{
+    uint64_t elapsed_us = r->time_us - call->start_us;
+
+    if (r->waited_us + r->answered_us > elapsed_us)
+        return "waited and answered are more than the whole time";
+    if (call->given == 0 && r->waited_us != elapsed_us)
+        return "not sent, and it did not wait all the time";
+    if (r->answered_us == 0)
+        return NULL;
+    if (call->given == 0 || !is_answer(r->status))
+        return "a time to the answer, and there is none";
+    if (call->start_us + r->waited_us != call->given_us)
+        return "waited is not until it was sent";
+    return r->waited_us + r->answered_us == elapsed_us
+               ? NULL
+               : "waited and answered are less than the whole time";
+}
+
 static const char *check_outcome(struct checker *c, struct call *call,
                                  const struct sim_record *r)
 {
@@ -163,6 +189,9 @@ static const char *check_outcome(struct checker *c, struct call *call,
     call->fate = r->fate;
     if (r->sends != call->given)
         return "sends is wrong";
+    const char *wrong = check_times(call, r);
+    if (wrong != NULL)
+        return wrong;
     if (r->fate == JSONRPCC_NOT_SENT && call->given > 0)
         return "not_sent, and it was";
     if (r->fate == JSONRPCC_UNKNOWN && !call->begun)
@@ -190,6 +219,7 @@ static const char *check_given(struct call *call, const struct sim_record *r)
         return "the end of a frame without its beginning";
     if (++call->given > most)
         return "sent whole too often";
+    call->given_us = r->time_us;
     if (call->ended && call->fate == JSONRPCC_NOT_SENT)
         return "not_sent, and it was sent later";
     return NULL;
@@ -231,6 +261,7 @@ static const char *check_submit(struct checker *c, struct call *call,
         return "accepted after close";
     call->accepted = true;
     call->flags = r->flags;
+    call->start_us = r->time_us;
     call->deadline_us = r->value;
     c->live[c->live_count++] = r->token;
     return NULL;

@@ -20,8 +20,8 @@ enum sim_kind {
     SIM_BEGUN,   /* its first byte was handed to the kernel: server, link */
     SIM_GIVEN,   /* its last byte: server, link */
     SIM_REPLY,   /* a server wrote a reply: status, server, link, value */
-    SIM_OUTCOME, /* status, fate, server, sends; value: of the result, or for
-                    EFAILURE whether a server was up */
+    SIM_OUTCOME, /* status, fate, server, sends, times; value: of the result, or
+                    for EFAILURE whether a server was up */
     SIM_LOST,    /* link is gone */
     SIM_TICK,    /* the engine had the chance to end what is due */
     SIM_CLOSE,   /* close was asked for; value: when all must have ended */
@@ -36,6 +36,7 @@ struct sim_record {
     uint64_t token;
     uint64_t time_us;
     uint64_t value;
+    uint64_t waited_us, answered_us; /* OUTCOME */
 };
 
 struct sim_history {

@@ -162,6 +162,48 @@ static bool miscount_sends(struct sim_history *h)
     return i < h->count;
 }
 
+static bool wait_too_long(struct sim_history *h)
+{
+    size_t i = find(h, 0, SIM_OUTCOME, -1);
+
+    if (i < h->count)
+        h->list[i].waited_us += 3600000000;
+    return i < h->count;
+}
+
+static bool wait_too_short(struct sim_history *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->list[i].kind == SIM_OUTCOME && h->list[i].sends == 0 &&
+            h->list[i].waited_us > 0) {
+            h->list[i].waited_us--;
+            return true;
+        }
+    return false;
+}
+
+static bool answer_unsent(struct sim_history *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->list[i].kind == SIM_OUTCOME && h->list[i].sends == 0 &&
+            h->list[i].waited_us > 0) {
+            h->list[i].answered_us = h->list[i].waited_us;
+            h->list[i].waited_us = 0;
+            return true;
+        }
+    return false;
+}
+
+static bool answer_too_soon(struct sim_history *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->list[i].kind == SIM_OUTCOME && h->list[i].answered_us > 1) {
+            h->list[i].answered_us--;
+            return true;
+        }
+    return false;
+}
+
 static bool time_out_early(struct sim_history *h)
 {
     size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_ETIMEDOUT);
@@ -309,6 +351,10 @@ const struct sim_mutant sim_mutants[] = {
     {"not_sent, and sent later", send_later},
     {"sent twice", send_twice},
     {"sends wrong", miscount_sends},
+    {"waited too long", wait_too_long},
+    {"waited too short", wait_too_short},
+    {"answered, and not sent", answer_unsent},
+    {"answered too soon", answer_too_soon},
     {"timed out early", time_out_early},
     {"timed out late", time_out_late},
     {"refused, and told", refused_and_told},

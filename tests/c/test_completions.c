@@ -110,7 +110,8 @@ static void test_failures_and_events(void)
 {
     struct jrc_completions completions;
     jsonrpcc_completions slice;
-    jsonrpcc_event event = {JSONRPCC_LOST, 3, 5, 7};
+    jsonrpcc_event event = {
+        .kind = JSONRPCC_LOST, .server = 3, .reason = 5, .time_us = 7};
 
     jrc_completions_init(&completions, 10);
     fail(&completions, 1, JSONRPCC_EREMOTE, "{\"code\":1}");
@@ -144,7 +145,7 @@ static void test_append(void)
 {
     struct jrc_completions ready, filling;
     jsonrpcc_completions slice;
-    jsonrpcc_event event = {JSONRPCC_CONNECTED, 0, 0, 1};
+    jsonrpcc_event event = {.kind = JSONRPCC_CONNECTED, .time_us = 1};
     uint64_t token = 0;
 
     jrc_completions_init(&ready, 1000);

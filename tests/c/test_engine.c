@@ -2,6 +2,7 @@
  * Rules 7, 9 and 13 of DESIGN §3. */
 #include "rig_check.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* ---- 9: deadlines -------------------------------------------------------- */
@@ -27,6 +28,63 @@ static void test_deadlines_cover_everything(void)
     rig_wait(&rig, 1);
     IS(3, ETIMEDOUT, UNKNOWN);
     CHECK(rig.engine.conns[0].timeouts == 2);
+    finish();
+}
+
+/* ---- where the time of a call went ----------------------------------------
+ */
+
+static bool took(uint64_t token, uint64_t waited_us, uint64_t answered_us,
+                 uint64_t elapsed_us)
+{
+    const jsonrpcc_outcome *outcome = rig_outcome(&rig, token);
+
+    return outcome != NULL && outcome->waited_us == waited_us &&
+           outcome->answered_us == answered_us &&
+           outcome->elapsed_us == elapsed_us;
+}
+
+static void test_times_of_a_call(void)
+{
+    rig_start_down(&rig, "a:1", -1);
+    unsigned long long one = rig_call(&rig, 1, 0, 100);
+    rig_call(&rig, 2, 0, 10); /* is never sent */
+    rig_call(&rig, 3, 0, 100);
+    rig_call(&rig, 4, JSONRPCC_NOTIFICATION, 100);
+    rig_wait(&rig, 10000);
+    CHECK(took(2, 10000, 0, 10000) && rig_outcome(&rig, 2)->attempts == 0);
+    jrc_engine_opened(&rig.engine, 0, rig.now_us);
+    rig_wait(&rig, 5000); /* the socket is full */
+    rig_send(&rig, 0, ALL);
+    CHECK(took(4, 15000, 0, 15000)); /* all that a notification does */
+    rig_wait(&rig, 7000);
+    rig_reply(&rig, 0, "{\"id\":%llu,\"error\":{\"code\":-5}}", one);
+    CHECK(took(1, 15000, 7000, 22000));
+    CHECK(rig_outcome(&rig, 1)->code == -5 &&
+          rig_outcome(&rig, 1)->attempts == 1);
+    rig_wait(&rig, 78000);
+    CHECK(took(3, 15000, 0, 100000)); /* sent, and 85 ms in vain */
+    finish();
+}
+
+/* It is the last attempt that counts. */
+static void test_times_of_a_call_that_was_sent_again(void)
+{
+    rig_start(&rig, "a:1 b:1");
+    unsigned long long one = rig_call(&rig, 1, JSONRPCC_IDEMPOTENT, 100);
+    rig_call(&rig, 2, JSONRPCC_IDEMPOTENT, 100); /* to b, and not sent */
+    rig_send(&rig, 0, ALL);
+    rig_wait(&rig, 20000);
+    jrc_engine_lost(&rig.engine, 0, ECONNRESET, rig.now_us); /* to b */
+    rig_wait(&rig, 10000);
+    rig_send(&rig, 1, ALL);
+    rig_wait(&rig, 1000);
+    rig_reply(&rig, 1, "{\"id\":%llu,\"result\":0}", one);
+    CHECK(took(1, 30000, 1000, 31000));
+    CHECK(rig_outcome(&rig, 1)->attempts == 2);
+    jrc_engine_lost(&rig.engine, 1, ECONNRESET, rig.now_us);
+    rig_wait(&rig, 69000); /* it waits again, with nothing to wait for */
+    CHECK(rig_outcome(&rig, 2)->waited_us == rig_outcome(&rig, 2)->elapsed_us);
     finish();
 }
 
@@ -195,6 +253,8 @@ static void test_what_is_counted(void)
 int main(void)
 {
     test_deadlines_cover_everything();
+    test_times_of_a_call();
+    test_times_of_a_call_that_was_sent_again();
     test_responses_find_their_call();
     test_answer_before_the_last_byte();
     test_bad_payload_hurts_its_call_only();

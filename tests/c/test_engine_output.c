@@ -53,7 +53,7 @@ static void test_notification_ends_with_its_last_byte(void)
     CHECK(rig.outcome_count == 0);
     rig_send(&rig, 0, 1);
     IS(1, OK, UNKNOWN);
-    CHECK(rig_outcome(&rig, 1)->sends == 1);
+    CHECK(rig_outcome(&rig, 1)->attempts == 1);
     finish();
 }
 

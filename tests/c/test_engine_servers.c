@@ -43,7 +43,7 @@ static void test_idempotent_is_sent_three_times_at_most(void)
         jrc_engine_lost(&rig.engine, (uint32_t)at, 104, rig.now_us);
     }
     IS(1, ECONNLOST, UNKNOWN);
-    CHECK(rig_outcome(&rig, 1)->sends == 3);
+    CHECK(rig_outcome(&rig, 1)->attempts == 3);
     finish();
 
     rig_start(&rig,

@@ -119,6 +119,46 @@ static const struct {
     {"{\"id\" : 7 \t\r\n,\"result\":NaN}", INVALID, 7, NULL},
 };
 
+static const struct {
+    const char *error;
+    int64_t code;
+} errors[] = {
+    {"{\"code\":1}", 1},
+    {"{\"message\":\"\",\"code\": -32601 ,\"data\":{\"code\":2}}", -32601},
+    {"{\"c\\u006fde\":7}", 7},
+    {"{\"code\":9223372036854775807}", INT64_MAX},
+    {"{\"code\":-9223372036854775808}", INT64_MIN},
+    {"{\"code\":-0}", 0},
+    /* none, or none that fits */
+    {"{\"code\":9223372036854775808}", 0},
+    {"{\"code\":-9223372036854775809}", 0},
+    {"{\"code\":92233720368547758070}", 0},
+    {"{\"code\":1.0}", 0},
+    {"{\"code\":1e3}", 0},
+    {"{\"code\":\"1\"}", 0},
+    {"{\"code\":null}", 0},
+    {"{\"code\":1,\"code\":1}", 0},
+    {"{\"data\":{\"code\":2}}", 0},
+    {"[{\"code\":2}]", 0},
+    {"\"code\"", 0},
+    {"5", 0},
+};
+
+static void test_codes(void)
+{
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        char payload[128];
+        struct jrc_response got;
+        int len = snprintf(payload, sizeof payload, "{\"id\":%s,\"error\":%s}",
+                           i % 2 == 0 ? "7" : "null", errors[i].error);
+        jrc_response_read(payload, (size_t)len, 8, &got);
+        CHECK(got.kind ==
+              (i % 2 == 0 ? JRC_RESPONSE_ERROR : JRC_RESPONSE_REJECTED));
+        if (!CHECK(got.code == errors[i].code))
+            printf("%s: %lld\n", errors[i].error, (long long)got.code);
+    }
+}
+
 static void test_responses(void)
 {
     for (size_t i = 0; i < sizeof responses / sizeof responses[0]; i++) {
@@ -235,6 +275,7 @@ static void test_the_short_cut_says_what_the_full_reader_says(void)
 int main(void)
 {
     test_responses();
+    test_codes();
     test_no_member_occurs_twice();
     test_the_short_cut_says_what_the_full_reader_says();
     return check_done();
