@@ -25,11 +25,11 @@ struct jsonrpcc_client {
     jsonrpcc_options options; /* complete; servers is ours */
     char *servers;
     struct jrc_core *_Atomic core;
-    atomic_uint refs;   /* the caller's, and one of each waiter */
-    atomic_bool closed; /* outlives fork(), as the core does not */
+    atomic_uint refs;   /* the caller's, and one per waiter */
+    atomic_bool closed; /* outlives fork(), unlike the core */
 };
 
-/* The status of an errno that something here was refused with. */
+/* The status for an errno. */
 static jsonrpcc_status status_of(int error)
 {
     switch (error) {
@@ -71,7 +71,8 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
         why_size = sizeof unused;
     }
     why[0] = '\0';
-    /* An older caller's missing tail reads as zero: the defaults. */
+    /* If an older caller's struct ends early, the rest reads as zero: the
+     * defaults. */
     memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     if (!jrc_is_known(options, options->size, sizeof o)) {
         snprintf(why, why_size,
@@ -107,8 +108,8 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     return JSONRPCC_OK;
 }
 
-/* In a forked child: a new core for the same options.  Several threads may come
- * here, and the first one makes it: another one would connect, too. */
+/* In a forked child: a new core for the same options.  If several threads get
+ * here, only the first creates one: a second core would connect, too. */
 static struct jrc_core *reopen(jsonrpcc_client *client)
 {
     char why[1];
@@ -120,7 +121,7 @@ static struct jrc_core *reopen(jsonrpcc_client *client)
         const struct jrc_core *stale = core;
         error = jrc_core_new(&client->options, &core, why, sizeof why);
         if (error == 0) {
-            /* To cancel an inherited call must cancel none of ours. */
+            /* Cancelling an inherited call must not cancel one of ours. */
             jrc_calls_begin_after(&core->submission.calls,
                                   &stale->submission.calls);
             atomic_store(&client->core, core);
@@ -131,8 +132,8 @@ static struct jrc_core *reopen(jsonrpcc_client *client)
         errno = error;
         return NULL;
     }
-    /* Only when others can see the core: who closes says so before it looks for
-     * it. */
+    /* Check only now that others can see the core: jsonrpcc_client_close() sets
+     * closed before it looks for the core. */
     if (atomic_load(&client->closed))
         jrc_core_close(core, 0);
     return core;
@@ -286,7 +287,7 @@ bool jsonrpcc_room(jsonrpcc_client *client, int32_t timeout_ms)
     if (core == NULL)
         return true;
     if (core->host != NULL && jsonrpcc_in_callback(client))
-        return false; /* only a poll of this thread could make it */
+        return false; /* only a poll of this thread could make room */
     return jrc_line_wait(core, timeout_ms);
 }
 
@@ -315,7 +316,7 @@ void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred)
     struct jrc_core *core = atomic_load(&client->core);
 
     if (!jrc_core_is_ours(core))
-        return; /* the callback forked: its turn ends with it */
+        return; /* the callback forked, which ended its turn */
     if (core->host != NULL)
         jrc_host_defer(core, deferred);
     else
@@ -380,7 +381,8 @@ bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size)
 
 /* ---- what is going on ---- */
 
-/* Fill a struct of the caller's, who may know less, or more: that is zero. */
+/* Fill a caller's struct.  If it is smaller than ours, it gets the fields that
+ * it knows; if it is larger, the rest is zero. */
 static void give(void *to, size_t size, const void *from, size_t known)
 {
     memcpy(to, from, size < known ? size : known);

@@ -5,12 +5,12 @@
 
 #include "client/core.h"
 
-/* The running core; in a forked child, a new one.  NULL: errno says why there
- * is none. */
+/* The running core; in a forked child, a new one.  NULL: there is none, and
+ * errno says why. */
 struct jrc_core *jrc_client_core(jsonrpcc_client *client);
 
-/* References.  Each waiter holds one: a freed queue keeps its waiter until its
- * calls in flight have ended. */
+/* References.  Each waiter holds one: after the client is freed, a queue keeps
+ * its waiter until its calls in flight have ended. */
 void jrc_client_ref(jsonrpcc_client *client);
 void jrc_client_unref(jsonrpcc_client *client);
 

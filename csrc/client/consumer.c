@@ -9,11 +9,12 @@ void jrc_consumer_keeps(struct jrc_core *core, int64_t bytes)
     if (bytes < 0)
         atomic_store_explicit(&core->consumer.moved, true,
                               memory_order_relaxed);
-    /* Only the way down needs a wake: the way up happens in a turn. */
+    /* A wake-up is needed only on the way down: the way up happens in a
+     * turn. */
     if (before <= most || before + bytes > most)
         return;
-    /* Either we see the leader asleep, or it sees our bytes before it sleeps.
-     */
+    /* Either we see the leader asleep, or it sees our bytes before it
+     * sleeps. */
     atomic_thread_fence(memory_order_seq_cst);
     jrc_loop_wake(core->loop);
 }

@@ -1,4 +1,5 @@
-/* Whether the consumer of what was received keeps up: if not, reading stops. */
+/* Whether the consumer keeps up with what was received: if not, reading
+ * stops. */
 
 #ifndef JRC_CONSUMER_H
 #define JRC_CONSUMER_H
@@ -8,7 +9,7 @@
 /* As jsonrpcc_undelivered(). */
 void jrc_consumer_keeps(struct jrc_core *core, int64_t bytes);
 
-/* Whether no more is kept than max_undelivered_bytes. */
+/* Whether the consumer keeps at most max_undelivered_bytes. */
 static inline bool jrc_consumer_keeps_up(const struct jrc_core *core)
 {
     return atomic_load_explicit(&core->consumer.undelivered_bytes,
@@ -16,9 +17,9 @@ static inline bool jrc_consumer_keeps_up(const struct jrc_core *core)
            (int64_t)core->options.max_undelivered_bytes;
 }
 
-/* By a leader that does not read and is about to sleep: whether the consumer
- * has caught up since the leader looked.  The consumer does not wake a leader
- * that is not asleep yet. */
+/* For a leader that does not read and is about to sleep: whether the consumer
+ * has caught up since the leader last looked.  Until the leader sleeps, the
+ * consumer does not wake it. */
 bool jrc_consumer_has_caught_up(const struct jrc_core *core);
 
 #endif

@@ -2,11 +2,11 @@
  * part contain the functions that work on it.
  *
  * Rules for threads.  `lock` guards everything in "submission", "leadership"
- * and "life", and what other comments say it guards.  It is held for a few
+ * and "life", and whatever other comments say it guards.  It is held for a few
  * memory accesses, never across a callback or a system call that may block.
  * `turn` belongs to the leading thread, of which there is one at a time.  No
  * thread holds two of our locks, except around fork() and at the beginning of a
- * close: see lifecycle.c and fork.c for the order. */
+ * close: lifecycle.c and fork.c state the order. */
 
 #ifndef JRC_CORE_H
 #define JRC_CORE_H
@@ -27,15 +27,15 @@
 enum {
     JRC_RESERVE = 256, /* calls beyond max_in_flight for callbacks */
     JRC_EVENTS = 4096, /* past events kept for a listener */
-    JRC_REFUSALS = 64  /* how many are remembered, with their sizes */
+    JRC_REFUSALS = 64  /* refusals remembered, with their sizes */
 };
 
 /* A thread's place in the line for room.  A thread that waits in slices keeps
- * its place between two of them. */
+ * its place between them. */
 struct jrc_place {
     pthread_t thread;
     size_t size;  /* of the frame that was refused */
-    bool waiting; /* in jrc_line_wait(); otherwise the place is reserved */
+    bool waiting; /* in jrc_line_wait(); otherwise the place is only reserved */
     uint64_t until_us;
     struct jrc_place *next;
 };
@@ -43,7 +43,7 @@ struct jrc_place {
 /* Calls that found no room, and the threads that wait for it. */
 struct jrc_line {
     struct jrc_place *first;
-    pthread_cond_t moved; /* or there is room for the first */
+    pthread_cond_t moved; /* the line, or there is room for the first */
     struct {
         pthread_t thread;
         size_t size;
@@ -68,12 +68,13 @@ struct jrc_submission {
  *                 +--------> CALLER ------------+
  *                jrc_lead()          step_down()
  *
- * A larger role may ask a smaller one to step down: a thread that waits for a
- * single call (CALLER) has precedence over one that fetches outcomes now and
- * then (DISPATCHER), and that one over the event thread (WATCHDOG). */
+ * A larger role may ask a smaller one to step down.  A thread that waits for
+ * a single call (CALLER) has precedence over one that fetches outcomes from
+ * time to time (DISPATCHER), which has precedence over the event thread
+ * (WATCHDOG). */
 enum jrc_leader { JRC_NO_LEADER, JRC_WATCHDOG, JRC_DISPATCHER, JRC_CALLER };
 
-/* A thread that waits for a signal, and may lead meanwhile. */
+/* A thread that waits for a signal and may lead meanwhile. */
 struct jrc_follower {
     enum jrc_leader role; /* when it leads */
     bool signalled;
@@ -87,15 +88,14 @@ struct jrc_leadership {
     enum jrc_leader leader; /* assigned by jrc_set_leader() alone */
     pthread_t thread;       /* of the leader, if there is one */
     struct jrc_follower *followers;
-    uint64_t left_us;  /* when the last leader stepped down */
-    uint64_t alarm_us; /* when the watchdog checks on the leader */
-    int alarm_fd;      /* its timerfd */
-    bool
-        wake_requested; /* the watchdog is to lead unless another thread does */
-    bool poller_wants;  /* a foreign event loop wants to lead */
-    bool poll_skipped;  /* the last time, that loop only sent */
+    uint64_t left_us;    /* when the last leader stepped down */
+    uint64_t alarm_us;   /* when the watchdog checks on the leader */
+    int alarm_fd;        /* its timerfd */
+    bool wake_requested; /* the watchdog leads unless another thread does */
+    bool poller_wants;   /* a foreign event loop wants to lead */
+    bool poll_skipped;   /* last time, that loop only sent */
     bool has_dispatcher;
-    pthread_t dispatcher;    /* the last to lead with a lazy waiter */
+    pthread_t dispatcher;    /* the last thread to lead with a lazy waiter */
     unsigned watchdog_turns; /* with no sign of the dispatcher */
     unsigned short_sleeps;   /* in a row; the leader's own */
     uint64_t turns;          /* of all leaders */
@@ -121,14 +121,15 @@ struct jrc_turn {
     struct jrc_frames taken; /* from the submission */
     jsonrpcc_deferred *deferred, **deferred_last;
     bool close_begun;
-    uint64_t now_us; /* when it began */
-    bool reading;    /* from the sockets, as of then */
+    uint64_t now_us; /* when the turn began */
+    bool reading;    /* whether sockets are read, as of then */
 };
 
-/* How far the consumer of what was received is behind.  Any thread's. */
+/* How far the consumer of what was received lags.  For any thread. */
 struct jrc_consumer {
     _Atomic int64_t undelivered_bytes;
-    atomic_bool moved; /* it took some since the event thread last looked */
+    atomic_bool moved; /* it took something since the event thread last
+                          looked */
 };
 
 /* Under the lock. */
@@ -145,7 +146,7 @@ struct jrc_core {
     struct jrc_engine engine;
     struct jrc_loop *loop;
     struct jrc_host *host; /* NULL without JSONRPCC_HOST_CALLBACKS */
-    unsigned generation;   /* of the process that made it */
+    unsigned generation;   /* of the process that created it */
     struct jrc_fork_watch fork_watch;
 
     atomic_uint refs;
@@ -162,7 +163,7 @@ struct jrc_core {
  * threads do not exist here, and its memory is left alone. */
 bool jrc_core_is_ours(const struct jrc_core *core);
 
-/* By the leader, after each callback: the callback may have forked, and this
+/* For the leader, after each callback: the callback may have forked, and this
  * may be the child.  If so, the turn ends at once, and jrc_take_turns()
  * returns. */
 void jrc_stay_in_parent(struct jrc_core *core);

@@ -1,8 +1,8 @@
-/* What a child inherits it must neither use nor disturb.
+/* A child must neither use nor disturb what it inherits.
  *
- * Locks are taken in this order: the one around opening, the list, then what
- * the hooks of each take; a preparing thread takes them all.  So no descriptor
- * is half-open and no lock is held by a thread that the child does not have. */
+ * Locks are taken in this order: the one around opening, the list's, then those
+ * of each hook; the thread that forks takes them all.  So no descriptor is half
+ * open, and no lock is held by a thread that the child does not have. */
 
 #include "client/fork.h"
 
@@ -16,7 +16,7 @@ static unsigned generation;
 
 unsigned jrc_fork_generation(void)
 {
-    return generation; /* changes only in a child that has one thread yet */
+    return generation; /* changes only in a child that still has one thread */
 }
 
 void jrc_fork_lock_opening(void)
@@ -54,8 +54,9 @@ static void start_child(void)
     list = NULL;
 }
 
-/* When the library is loaded: a fork() that is under way by the time runs none
- * of these in its child, which must not find a lock taken for it. */
+/* Runs when the library is loaded.  If a fork() is under way at that moment,
+ * its child runs none of these handlers, so it must not find a lock taken for
+ * it. */
 __attribute__((constructor)) static void register_handlers(void)
 {
     pthread_atfork(prepare, resume, start_child);

@@ -1,17 +1,16 @@
 /* fork(): which process this is, and what a child does with what it inherits.
- * It uses libc's own handlers, so that no fork() goes unnoticed, regardless of
- * the caller. */
+ * libc's own handlers report every fork(), whichever code calls it. */
 
 #ifndef JRC_FORK_H
 #define JRC_FORK_H
 
 #include <stdbool.h>
 
-/* Counts the forks between the first process and this one: what was created
- * under another number belongs to another process. */
+/* The number of forks between the first process and this one.  Whatever was
+ * created under another number belongs to another process. */
 unsigned jrc_fork_generation(void);
 
-/* What something with locks and descriptors does around each fork(). */
+/* What the owner of locks and descriptors does around each fork(). */
 struct jrc_fork_hooks {
     void (*lock)(void *arg);    /* before it: leave nothing half done */
     void (*unlock)(void *arg);  /* after it, in both processes */
@@ -26,8 +25,8 @@ struct jrc_fork_watch {
     struct jrc_fork_watch *next, *prev;
 };
 
-/* Have the hooks run around each fork() until unwatched.  A child starts
- * without any. */
+/* Run the hooks around each fork(), until unwatched.  A child starts without
+ * any. */
 void jrc_fork_watch(struct jrc_fork_watch *watch,
                     const struct jrc_fork_hooks *hooks, void *arg);
 void jrc_fork_unwatch(struct jrc_fork_watch *watch);
@@ -36,9 +35,9 @@ void jrc_fork_unwatch(struct jrc_fork_watch *watch);
  * that the hooks take. */
 bool jrc_fork_any(bool (*is)(void *arg));
 
-/* Call these around the opening of something that is to be watched.  The lock
- * is held across fork(), so that no child has descriptors that it does not know
- * of, or inherits the lock from a thread that does not exist there. */
+/* Call these around opening something that will be watched.  The lock is held
+ * across fork(), so that no child has descriptors that it does not know of, or
+ * inherits the lock from a thread that does not exist there. */
 void jrc_fork_lock_opening(void);
 void jrc_fork_unlock_opening(void);
 

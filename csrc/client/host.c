@@ -17,7 +17,7 @@
 
 static const struct jrc_ended nothing = {JRC_NO_CALL, JRC_NO_CALL};
 
-/* Put the calls of from behind those of to. */
+/* Append the calls of from to those of to. */
 static void append(struct jrc_calls *calls, struct jrc_ended *to,
                    struct jrc_ended from)
 {
@@ -30,7 +30,7 @@ static void append(struct jrc_calls *calls, struct jrc_ended *to,
     to->last = from.last;
 }
 
-/* The first of them, which there is. */
+/* Take the first one; the list is not empty. */
 static struct jrc_call *shift(struct jrc_calls *calls, struct jrc_ended *list)
 {
     struct jrc_call *call = &calls->slots[list->first];
@@ -59,7 +59,7 @@ static void ring(struct jrc_host *host)
     (void)!write(host->fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
-/* At the end of a turn: hand over what it brought. */
+/* At the end of a turn: hand over what it produced. */
 static void publish(void *arg)
 {
     struct jrc_core *core = arg;
@@ -74,14 +74,15 @@ static void publish(void *arg)
     host->brought_bytes = 0;
 }
 
-/* A copy of the outcome with its text; without memory for that, ENOMEM. */
+/* A copy of the outcome with its text, or ENOMEM if there is no memory for
+ * that. */
 static jsonrpcc_outcome keep(const jsonrpcc_outcome *outcome)
 {
     jsonrpcc_outcome kept = *outcome;
 
     if (outcome->json == NULL)
         return kept;
-    char *text = malloc(outcome->json_len + 1); /* never of no bytes */
+    char *text = malloc(outcome->json_len + 1); /* never of 0 bytes */
     kept.json = text;
     if (text != NULL) {
         memcpy(text, outcome->json, outcome->json_len);
@@ -112,7 +113,7 @@ void jrc_host_outcome(void *arg, const struct jrc_call *call,
            (struct jrc_ended){index, index});
 }
 
-/* The core's listener: keeps events for the host's. */
+/* The core's listener: stores events for the host's. */
 static void on_event(void *arg, const jsonrpcc_event *event)
 {
     struct jrc_core *core = arg;
@@ -135,8 +136,9 @@ struct told {
     jsonrpcc_outcome outcome; /* with a text of its own */
 };
 
-/* Take the next callbacks, and give their slots back first: who knows an
- * outcome finds its slot free.  How many there were. */
+/* Take the next callbacks.  Their slots are given back first, so that a
+ * program that has seen an outcome finds its slot free.  Returns how many
+ * there were. */
 static size_t take(struct jrc_core *core, struct told some[JRC_HOST_SOME],
                    size_t most)
 {
@@ -157,8 +159,8 @@ static size_t take(struct jrc_core *core, struct told some[JRC_HOST_SOME],
     return count;
 }
 
-/* Whether a poll goes on: no callback has freed the client, and this is no
- * child that one of them forked. */
+/* Whether the poll continues: no callback has freed the client, and this is not
+ * a child that one has forked. */
 static bool goes_on(const struct jrc_core *core)
 {
     return jrc_core_is_ours(core) && !atomic_load(&core->host->abandoned);
@@ -186,14 +188,14 @@ static void run_outcomes(struct jrc_core *core)
     }
 }
 
-/* Under the lock: whether the listener has not heard of something. */
+/* Under the lock: whether there are events that the listener has not seen. */
 static bool has_events(const struct jrc_host *host)
 {
     return host->listener != NULL && host->told < host->event_count &&
            !atomic_load(&host->abandoned);
 }
 
-/* Under the lock, and there is one: the next event that is still known. */
+/* Under the lock, if there is one: the next event that is still kept. */
 static jsonrpcc_event next_event(struct jrc_core *core)
 {
     struct jrc_host *host = core->host;
@@ -227,7 +229,7 @@ static void run_events(struct jrc_core *core)
     pthread_mutex_unlock(&core->lock);
 }
 
-/* What these defer in their turn is the next poll's. */
+/* Whatever these defer in turn is left to the next poll. */
 static void run_deferred(struct jrc_core *core)
 {
     struct jrc_host *host = core->host;
@@ -251,7 +253,7 @@ static bool has_work(const struct jrc_host *host)
            host->deferred != NULL;
 }
 
-/* Under the lock: the descriptor is readable while there is something. */
+/* Under the lock: keep the descriptor readable while there is work. */
 static void settle(struct jrc_host *host)
 {
     uint64_t rings;
@@ -264,8 +266,8 @@ static void settle(struct jrc_host *host)
     }
 }
 
-/* A poll may go on inside of another, where a callback runs the host's loop;
- * but not beside one. */
+/* A poll may run inside another, when a callback runs the host's loop, but not
+ * beside another. */
 static bool enter(struct jrc_core *core)
 {
     struct jrc_host *host = core->host;
@@ -281,7 +283,7 @@ static bool enter(struct jrc_core *core)
     return alone;
 }
 
-/* Whether there is more. */
+/* Returns whether there is more to do. */
 static bool leave(struct jrc_core *core)
 {
     struct jrc_host *host = core->host;
@@ -319,7 +321,8 @@ void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg)
     host->told = 0;
     if (has_events(host))
         ring(host);
-    /* The one before must not run once this returns: its arg may go. */
+    /* The previous listener must not run once this returns: its arg may be
+     * freed. */
     while (host->tells > 0 && !jrc_host_is_here(core))
         pthread_cond_wait(&host->progress, &core->lock);
     pthread_mutex_unlock(&core->lock);
@@ -330,7 +333,7 @@ void jrc_host_defer(struct jrc_core *core, jsonrpcc_deferred *deferred)
     struct jrc_host *host = core->host;
 
     pthread_mutex_lock(&core->lock);
-    if (jrc_is_leader(core)) { /* the done of a call with ANY_THREAD */
+    if (jrc_is_leader(core)) { /* done of a call with ANY_THREAD */
         jrc_turn_defer(core, deferred);
     } else {
         deferred->next = NULL;
@@ -391,7 +394,7 @@ void jrc_host_free(struct jrc_core *core)
     free(host);
 }
 
-/* Run what is left, here.  Whether that was all. */
+/* Run what is left on this thread.  Returns whether that was all. */
 static bool run_rest(struct jrc_core *core, uint64_t until_us)
 {
     bool more;
@@ -402,7 +405,7 @@ static bool run_rest(struct jrc_core *core, uint64_t until_us)
     return !more;
 }
 
-/* Wait until the host's thread has run what is left.  Whether it has. */
+/* Wait for the host's thread to run what is left.  Returns whether it did. */
 static bool await_rest(struct jrc_core *core, uint64_t until_us)
 {
     struct jrc_host *host = core->host;

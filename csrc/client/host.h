@@ -1,10 +1,10 @@
-/* Callbacks that wait for the thread of a host, see JSONRPCC_HOST_CALLBACKS.
+/* Callbacks that wait for the host's thread; see JSONRPCC_HOST_CALLBACKS.
  *
- * A call ends in the leader's turn, as any other, but its slot is held until
- * the host polls; it contains the done function, its argument and the token,
- * and the outcome lies beside it.  So max_in_flight bounds what a late host can
- * accumulate, and waiting outcomes need no memory except for their texts, which
- * count as undelivered. */
+ * A call ends in the leader's turn, like any other, but its slot is held until
+ * the host polls.  The slot contains the done function, its argument and the
+ * token; the outcome is stored beside it.  So max_in_flight bounds what a slow
+ * host can accumulate, and waiting outcomes need no memory except for their
+ * texts, which count as undelivered. */
 
 #ifndef JRC_HOST_H
 #define JRC_HOST_H
@@ -12,8 +12,8 @@
 #include "client/core.h"
 
 enum {
-    JRC_HOST_TURN = 256, /* callbacks that one poll runs at most */
-    JRC_HOST_SOME = 32   /* callbacks taken while locked once */
+    JRC_HOST_TURN = 256, /* the most callbacks that one poll runs */
+    JRC_HOST_SOME = 32   /* the most callbacks taken under one lock */
 };
 
 /* Ended calls, oldest first: slots, chained by next. */
@@ -24,7 +24,7 @@ struct jrc_ended {
 struct jrc_host {
     jsonrpcc_outcome *outcomes; /* by slot; we own their texts */
 
-    /* The leader's: what this turn brought. */
+    /* The leader's: what this turn produced. */
     struct jrc_ended brought;
     int64_t brought_bytes;
     jsonrpcc_deferred publish;
@@ -37,26 +37,26 @@ struct jrc_host {
     struct jrc_ended ready; /* for the next poll */
     jsonrpcc_event_fn listener;
     void *listener_arg;
-    unsigned tells; /* calls of it in progress, in nested polls */
+    unsigned tells; /* listener calls in progress, in nested polls */
     uint64_t event_count, told;
     jsonrpcc_event events[JRC_EVENTS];            /* a ring */
     jsonrpcc_deferred *deferred, **deferred_last; /* by its callbacks */
     pthread_cond_t progress;                      /* of a poll */
-    atomic_bool abandoned; /* read without the lock as well */
+    atomic_bool abandoned; /* also read without the lock */
 };
 
-/* For a core that has its call table.  0 or an errno; in either case
- * jrc_host_free() releases what exists by then. */
+/* For a core that has its call table.  0 or an errno; either way,
+ * jrc_host_free() releases whatever exists by then. */
 int jrc_host_new(struct jrc_core *core);
 
-/* The core is no longer in use: waiting outcomes are dropped. */
+/* The core is no longer in use: drop waiting outcomes. */
 void jrc_host_free(struct jrc_core *core);
 
-/* Under the lock: no callback runs any more, because the client was freed or
- * this is a forked child.  Does nothing if the core has no host. */
+/* Under the lock: the client was freed, or this is a forked child, so no more
+ * callbacks run.  Does nothing if the core has no host. */
 void jrc_host_abandon(struct jrc_core *core);
 
-/* Under the lock: whether this is the host's thread, where nothing may wait. */
+/* Under the lock: whether this is the host's thread, which must not block. */
 static inline bool jrc_host_is_here(const struct jrc_core *core)
 {
     return core->host != NULL &&
@@ -73,19 +73,20 @@ static inline bool jrc_host_polls_here(const struct jrc_core *core)
 void jrc_host_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome);
 
-/* As jrc_listener_set(), for a core with a host. */
+/* Like jrc_listener_set(), for a core with a host. */
 void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg);
 
-/* As jsonrpcc_defer(), from any callback of a core with a host. */
+/* Like jsonrpcc_defer(), from any callback of a core with a host. */
 void jrc_host_defer(struct jrc_core *core, jsonrpcc_deferred *deferred);
 
-/* As jsonrpcc_host_poll().  Callbacks may free the client, so the caller holds
- * a reference; in a child that a callback forked, it is not to be released. */
+/* Like jsonrpcc_host_poll().  Callbacks may free the client, so the caller
+ * holds a reference, which it must not release in a child that a callback
+ * forked. */
 bool jrc_host_poll(struct jrc_core *core);
 
-/* When the core is closed: run the remaining callbacks if this is the host's
- * thread, otherwise wait for that thread to run them.  Returns whether all ran
- * by until_us; 0, in a callback: only look. */
+/* After close: run the remaining callbacks if this is the host's thread,
+ * otherwise wait for that thread to run them.  Returns whether all ran by
+ * until_us (0, in a callback: only look). */
 bool jrc_host_finish(struct jrc_core *core, uint64_t until_us);
 
 #endif

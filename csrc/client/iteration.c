@@ -10,9 +10,9 @@
 
 enum {
     LINGER_US = 1000000, /* for unsent notifications at close */
-    SHORT_SLEEP_US = 8,  /* who submits call after call wakes a leader */
-    SHORT_SLEEPS = 3,    /* so soon, and after so many times in a row */
-    PAUSE_US = 50        /* it pauses for this long */
+    SHORT_SLEEP_US = 8,  /* a leader that is woken this soon, */
+    SHORT_SLEEPS = 3,    /* and this many times in a row */
+    PAUSE_US = 50        /* pauses for this long */
 };
 
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
@@ -24,7 +24,7 @@ void jrc_turn_outcome(void *arg, const struct jrc_call *call,
     jrc_stay_in_parent(arg);
 }
 
-/* What these defer in their turn is the next turn's. */
+/* Whatever these defer in turn is left to the next turn. */
 static void run_deferred(struct jrc_core *core)
 {
     jsonrpcc_deferred *deferred = core->turn.deferred;
@@ -55,7 +55,8 @@ static void take_in(struct jrc_core *core, struct intake *intake)
     core->leadership.turns++;
     core->turn.taken = core->submission.pending;
     core->submission.pending = empty;
-    /* On their way to the engine they are held as well: give_back() knows. */
+    /* They count as held on their way to the engine, too; give_back() corrects
+     * it. */
     core->submission.held_bytes += jrc_frames_size(&core->turn.taken);
     intake->cancel_count = 0;
     while (intake->cancel_count < 32) {
@@ -68,7 +69,7 @@ static void take_in(struct jrc_core *core, struct intake *intake)
     intake->replay = core->listener.wants_replay;
 }
 
-/* Under the lock: give back what ended. */
+/* Under the lock: make the slots and bytes of ended calls available again. */
 static void give_back(struct jrc_core *core)
 {
     jrc_calls_reclaim(&core->submission.calls);
@@ -86,7 +87,7 @@ bool jrc_has_work(const struct jrc_core *core)
            (core->life.closing && !core->turn.close_begun);
 }
 
-/* Let the engine have it, and do what it wants. */
+/* Pass it all to the engine, and do what the engine asks for. */
 static void work(struct jrc_core *core, const struct intake *intake)
 {
     uint64_t now_us = core->turn.now_us = jrc_now_us();
@@ -113,7 +114,8 @@ static void emit(struct jrc_core *core, bool replay)
     run_deferred(core);
 }
 
-/* Somebody submits call after call, and no one waits for a single one. */
+/* Calls are submitted one after another, and no thread waits for a single
+ * one. */
 static bool is_coalescing(const struct jrc_core *core)
 {
     return core->leadership.short_sleeps >= SHORT_SLEEPS &&
@@ -121,9 +123,9 @@ static bool is_coalescing(const struct jrc_core *core)
            jrc_leader_wanted(core) != JRC_CALLER;
 }
 
-/* Waking a sleeper costs the submitter more than its call.  While somebody
- * submits call after call, sleep for a fixed time instead, in which nobody
- * needs to wake us, and see what has gathered. */
+/* Waking a sleeper costs the submitter more than its call.  So while calls are
+ * submitted one after another, sleep for a fixed time, during which no wake-up
+ * is needed, and then take all that have gathered. */
 static void coalesce_pause(struct jrc_core *core)
 {
     struct timespec time = {.tv_nsec = PAUSE_US * 1000};
@@ -136,8 +138,8 @@ static void coalesce_pause(struct jrc_core *core)
     jrc_loop_poll(core->loop, 0);
 }
 
-/* Sleep until something happens, and see how soon somebody wakes it; for a
- * caller that does not matter, see is_coalescing(). */
+/* Sleep until something happens, and measure how soon another thread wakes us.
+ * For a caller that does not matter, see is_coalescing(). */
 static void sleep_until(struct jrc_core *core, uint64_t until_us)
 {
     bool counts = core->leadership.leader != JRC_CALLER;
@@ -153,8 +155,8 @@ static void sleep_until(struct jrc_core *core, uint64_t until_us)
         core->leadership.short_sleeps = 0;
 }
 
-/* Under the lock, which it gives up meanwhile: take what was submitted until
- * now, and no more. */
+/* Under the lock, which is released meanwhile: take what has been submitted so
+ * far, and no more. */
 static void drain(struct jrc_core *core)
 {
     struct intake intake;
@@ -167,7 +169,7 @@ static void drain(struct jrc_core *core)
     give_back(core);
 }
 
-/* Under the lock, which it gives up meanwhile: poll, and wait if there is
+/* Under the lock, which is released meanwhile: poll, and wait if there is
  * nothing else to do. */
 static void await_events(struct jrc_core *core, uint64_t until_us)
 {
@@ -184,7 +186,8 @@ static void await_events(struct jrc_core *core, uint64_t until_us)
         jrc_loop_poll(core->loop, 0);
     else
         sleep_until(core, until_us);
-    /* First free, then emit: who knows an outcome finds its slot free. */
+    /* First free, then emit: a program that sees an outcome finds its slot
+     * free. */
     pthread_mutex_lock(&core->lock);
     give_back(core);
     pthread_mutex_unlock(&core->lock);
@@ -192,7 +195,7 @@ static void await_events(struct jrc_core *core, uint64_t until_us)
     pthread_mutex_lock(&core->lock);
 }
 
-/* Under the lock; false: may_stay said no. */
+/* Under the lock.  False: may_stay returned false. */
 static bool turn(struct jrc_core *core,
                  bool (*may_stay)(const struct jrc_core *core, const void *arg),
                  const void *arg, uint64_t until_us)
@@ -207,10 +210,10 @@ static bool turn(struct jrc_core *core,
     return true;
 }
 
-/* Outcomes are told deep inside of libevent and the engine.  After a fork there
- * these would go on with the parent's other messages, and with descriptors that
- * are closed here, or are others' by now.  So the way out is a jump over them,
- * and nothing they know is used again. */
+/* Callbacks run deep inside libevent and the engine.  In a child that a
+ * callback forked, those would continue with the parent's other messages, and
+ * with descriptors that are closed here or reused by now.  So we leave by a
+ * jump over them, and use nothing of theirs again. */
 bool jrc_take_turns(struct jrc_core *core,
                     bool (*may_stay)(const struct jrc_core *core,
                                      const void *arg),
@@ -221,8 +224,8 @@ bool jrc_take_turns(struct jrc_core *core,
     if (setjmp(way_out) != 0)
         return false;
     core->turn.way_out = &way_out;
-    /* When its time comes during a turn it leaves after the next one, which
-     * waits for nothing. */
+    /* If until_us passes during a turn, there is one more turn, which does not
+     * wait. */
     while (turn(core, may_stay, arg, until_us) && core->turn.now_us < until_us)
         continue;
     return true;

@@ -1,36 +1,36 @@
-/* What the leader does: one turn after the other. */
+/* What the leader does: one turn after another. */
 
 #ifndef JRC_ITERATION_H
 #define JRC_ITERATION_H
 
 #include "client/core.h"
 
-/* Under the lock, which is released meanwhile.  Take turns until may_stay
- * returns false, or until_us has passed.  False: a callback forked, and this is
+/* Under the lock, which is released meanwhile: take turns until may_stay
+ * returns false or until_us has passed.  False: a callback forked, and this is
  * the child.
  *
  * A turn takes what was submitted, lets the engine work, waits for events until
- * until_us, and emits outcomes and events.  may_stay is asked under the lock,
+ * until_us, and emits outcomes and events.  may_stay is called under the lock,
  * before a turn and before its wait.
  *
  * A turn is bounded: it takes what was submitted before it began, and a leader
- * that may not stay leaves after that.  Each turn also polls, so that what
- * callbacks and other threads submit meanwhile cannot delay the sockets and
- * deadlines: it waits for the next turn. */
+ * that may not stay leaves after that.  Each turn also polls, so that a stream
+ * of calls from callbacks and other threads cannot delay sockets and deadlines:
+ * those calls wait for the next turn. */
 bool jrc_take_turns(struct jrc_core *core,
                     bool (*may_stay)(const struct jrc_core *core,
                                      const void *arg),
                     const void *arg, uint64_t until_us);
 
-/* Under the lock, by the leader: whether there is work for the next turn for
- * which it was not woken, because it was not asleep. */
+/* Under the lock, by the leader: whether the next turn has work of which no
+ * thread told the leader, because it was not asleep. */
 bool jrc_has_work(const struct jrc_core *core);
 
 /* The leader's sink for the engine; arg is the core. */
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome);
 
-/* By the leader, in a callback: as jsonrpcc_defer(). */
+/* By the leader, in a callback: like jsonrpcc_defer(). */
 static inline void jrc_turn_defer(struct jrc_core *core,
                                   jsonrpcc_deferred *deferred)
 {

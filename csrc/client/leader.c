@@ -1,15 +1,16 @@
-/* Who leads, which is to run the loop: see the diagram in core.h.
+/* Leading, that is, running the loop: see the diagram in core.h.
  *
- * A thread that waits for an outcome leads at once if nobody does: that saves
- * waking it later, which costs more than the whole call.  When it has what it
- * waited for it steps down, and nobody is woken to replace it: most likely it,
- * or the next one, is back in some microseconds.  The event thread is the
- * watchdog: its alarm, a timerfd, goes off JRC_UNATTENDED_US after the last
- * leader stepped down, and if nobody leads then, it does, until one with a
- * larger role wants to.
+ * A thread that waits for an outcome leads at once if there is no leader.  That
+ * avoids waking it later, which costs more than the whole call.  When it has
+ * its outcome it steps down without waking a successor: most likely it, or a
+ * similar thread, is back within microseconds.  The event thread is the
+ * watchdog.  Its alarm, a timerfd, goes off JRC_UNATTENDED_US after the last
+ * leader stepped down; if there is no leader by then, it leads until a thread
+ * with a larger role wants to.
  *
  * So the loop is never unattended for longer than that, however long Python
- * stays in a callback; and in an idle or a busy process the watchdog sleeps. */
+ * stays in a callback, and the watchdog sleeps both in an idle process and in a
+ * busy one. */
 
 #include "client/leader.h"
 
@@ -22,7 +23,7 @@
 
 enum { WATCHDOG_TURNS = 20 }; /* with no sign of the dispatcher: it is gone */
 
-/* Under the lock: lead no more, and see who will. */
+/* Under the lock: stop leading, and see which thread will. */
 static void step_down(struct jrc_core *core)
 {
     struct jrc_leadership *leadership = &core->leadership;
@@ -54,8 +55,8 @@ bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
     return true;
 }
 
-/* What was submitted is sent, and then there can be no answer yet: the poll is
- * left out, but not twice in a row. */
+/* If this turn sends what was submitted, there can be no response yet, so it
+ * does not poll; but not twice in a row. */
 static bool poller_may_stay(const struct jrc_core *core, const void *arg)
 {
     const bool *sends = arg;
@@ -78,7 +79,8 @@ bool jrc_lead_once(struct jrc_core *core)
         leadership->poll_skipped = sends;
         leads = jrc_lead(core, JRC_DISPATCHER, poller_may_stay, &sends, 0);
     } else if (!core->life.closing) {
-        /* The watchdog steps down, and the next look finds nobody there. */
+        /* The watchdog steps down, and the next call of this finds no
+         * leader. */
         leadership->poller_wants |= leadership->leader == JRC_WATCHDOG;
         wake = sends || leadership->poller_wants;
     }
@@ -95,7 +97,7 @@ static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
     (void)arg;
     if (core->life.closing)
         return !core->turn.close_begun || !jrc_engine_finished(&core->engine);
-    /* Or it has been heard of, see look_at_leader(). */
+    /* Or it has taken something, see look_at_leader(). */
     bool is_back =
         core->leadership.has_dispatcher &&
         atomic_load_explicit(&core->consumer.moved, memory_order_relaxed);
@@ -103,12 +105,12 @@ static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
            !core->leadership.poller_wants && !is_back;
 }
 
-/* Under the lock.  How long until the leader needs another look. */
+/* Under the lock.  Returns how long until the leader needs another look. */
 static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
 {
     if (core->leadership.leader != JRC_NO_LEADER) {
         /* A leader that made no turn since the last look sleeps in its poll;
-         * it sets the alarm itself when it steps down. */
+         * when it steps down, it sets the alarm itself. */
         if (core->leadership.turns == *seen_turns && !core->life.closing)
             return JRC_NEVER;
         *seen_turns = core->leadership.turns;
@@ -125,10 +127,10 @@ static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
         now_us < due_us)
         return due_us - now_us;
     core->leadership.poller_wants = false; /* it did not come */
-    /* A dispatcher that is merely long in its callbacks will be back, or comes
-     * for more of what is there already: one turn, without waiting, is enough
-     * until then.  Turns of many threads' making are small, and small turns are
-     * dear. */
+    /* If the dispatcher is only busy with long callbacks, it will be back, or
+     * will come for more of what is already here.  Until then, one turn that
+     * does not wait is enough: many threads taking turns make small ones, which
+     * are expensive. */
     if (atomic_exchange_explicit(&core->consumer.moved, false,
                                  memory_order_relaxed))
         core->leadership.watchdog_turns = 0;
@@ -164,7 +166,7 @@ bool jrc_watchdog_run(struct jrc_core *core)
         pthread_mutex_lock(&core->lock);
         core->leadership.alarm_us = JRC_NEVER;
     }
-    jrc_set_leader(&core->leadership, JRC_WATCHDOG); /* the last one */
+    jrc_set_leader(&core->leadership, JRC_WATCHDOG); /* the last leader */
     pthread_mutex_unlock(&core->lock);
     return true;
 }

@@ -1,24 +1,25 @@
-/* Leading, which is running the loop. */
+/* Leading, that is, running the loop. */
 
 #ifndef JRC_LEADER_H
 #define JRC_LEADER_H
 
 #include "client/core.h"
 
-/* Under the lock, when there is no leader: lead while may_stay returns true,
- * until until_us at the latest, and step down.  Unlocks meanwhile.  False: a
- * callback forked, this is the child, and the core belongs to its parent. */
+/* Under the lock, which is released meanwhile, and when there is no leader:
+ * lead while may_stay returns true, at most until until_us, and step down.
+ * False: a callback forked, this is the child, and the core belongs to its
+ * parent. */
 bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
               bool (*may_stay)(const struct jrc_core *core, const void *arg),
               const void *arg, uint64_t until_us);
 
-/* Lead for one turn that does not wait.  False: another thread leads, and will
- * take care of what was submitted; or the client is closing. */
+/* Lead for one turn that does not wait.  False: another thread leads and will
+ * take care of what was submitted, or the client is closing. */
 bool jrc_lead_once(struct jrc_core *core);
 
-/* The event thread: lead when no other thread does, until the client is closing
- * and every outcome is delivered; then remain as the last leader.  False: a
- * callback forked, and this is the child's copy of the thread. */
+/* The event thread: lead whenever no other thread does, until the client is
+ * closing and every outcome is delivered; then remain the last leader.  False:
+ * a callback forked, and this is the child's copy of the thread. */
 bool jrc_watchdog_run(struct jrc_core *core);
 
 #endif

@@ -20,7 +20,7 @@ void jrc_set_leader(struct jrc_leadership *leadership, enum jrc_leader to)
     };
 
     assert(legal[leadership->leader][to]);
-    (void)legal; /* with NDEBUG */
+    (void)legal; /* unused with NDEBUG */
     leadership->leader = to;
     if (to == JRC_NO_LEADER)
         leadership->left_us = jrc_now_us();

@@ -1,5 +1,5 @@
-/* Which thread leads, and which want to: see the diagram in core.h.  Leading
- * itself is in leader.c. */
+/* Which thread leads, and which ones want to: see the diagram in core.h.
+ * Leading itself is in leader.c. */
 
 #ifndef JRC_LEADERSHIP_H
 #define JRC_LEADERSHIP_H
@@ -15,7 +15,7 @@ enum {
 /* The only assignment to the leader: this thread, or none. */
 void jrc_set_leader(struct jrc_leadership *leadership, enum jrc_leader to);
 
-/* Whether this thread leads: it is inside a callback. */
+/* Whether this thread leads, which means it is inside a callback. */
 bool jrc_is_leader(const struct jrc_core *core);
 
 /* The highest role among the followers that still wait for a signal; and make a
@@ -23,21 +23,21 @@ bool jrc_is_leader(const struct jrc_core *core);
 enum jrc_leader jrc_leader_wanted(const struct jrc_core *core);
 void jrc_promote(struct jrc_core *core, enum jrc_leader role);
 
-/* Make sure that some thread handles what was submitted.  Returns whether
- * jrc_loop_wake() has to be called, preferably unlocked. */
+/* Make sure that a thread handles what was submitted.  Returns whether to call
+ * jrc_loop_wake(), preferably unlocked. */
 bool jrc_wake_leader(struct jrc_core *core);
 
-/* A follower leaves.  If it has just been promoted, another one has to lead. */
+/* A follower leaves.  If it was just promoted, another one has to lead. */
 void jrc_pass_on(struct jrc_core *core);
 
-/* This thread looks for outcomes, and will do so again. */
+/* This thread fetches outcomes, and will come again. */
 void jrc_note_dispatcher(struct jrc_core *core);
 
-/* Have all followers look again at what has arrived. */
+/* Have all followers check again what has arrived. */
 void jrc_signal_followers(struct jrc_core *core);
 
-/* The watchdog's alarm.  Opened before there is a lock to take; false: errno
- * says why.  Closed for good; closing it again does nothing. */
+/* The watchdog's alarm.  Open it before the lock exists (false: errno says
+ * why).  Closing is final; closing it again does nothing. */
 bool jrc_alarm_open(struct jrc_core *core);
 void jrc_alarm_close(struct jrc_core *core);
 

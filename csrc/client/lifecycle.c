@@ -1,4 +1,4 @@
-/* A core from its making to its end. */
+/* A core, from its creation to its end. */
 
 #include "client/lifecycle.h"
 
@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 /* jsonrpcc.h promises 1 MiB to callbacks; the rest is for what calls them.
- * Pages that nobody touches cost nothing.  Not more than this: a stack of whole
- * 2 MiB can come as a huge page, and then it costs all of that. */
+ * Pages that are never touched cost nothing.  A larger stack would: the kernel
+ * may back one of 2 MiB with a huge page, all of which counts. */
 enum { EVENT_STACK = 1024 * 1024 + 128 * 1024 };
 
 /* ---- around fork(): first the lock, then the loop's ---- */
@@ -88,12 +88,13 @@ void jrc_core_unref(struct jrc_core *core)
 
 /* ---- the event thread ---- */
 
-/* Under the lock: all is told; tell those who wait for it.  The core may stay
- * for long, with a client that nobody frees: no descriptor does. */
+/* Under the lock: everything has been delivered, so release the threads that
+ * wait for that.  The core may live on with a client that is never freed;
+ * descriptors do not. */
 static void finish_close(struct jrc_core *core)
 {
     core->life.closed = true;
-    /* Another thread may get the name of this one, which ends. */
+    /* This thread ends, and another one may get its pthread_t. */
     jrc_set_leader(&core->leadership, JRC_NO_LEADER);
     jrc_alarm_close(core);
     pthread_cond_broadcast(&core->life.ended);
@@ -106,7 +107,7 @@ static void *event_thread(void *arg)
     struct jrc_core *core = arg;
 
     if (!jrc_watchdog_run(core))
-        return NULL; /* as any thread's function in a child would */
+        return NULL; /* like any function of a thread in a forked child */
     jrc_loop_close(core->loop);
     pthread_mutex_lock(&core->lock);
     finish_close(core);
@@ -132,14 +133,14 @@ static bool start_event_thread(struct jrc_core *core)
 
 /* ---- opening ---- */
 
-/* Spreads reconnects over processes; guards nothing. */
+/* Spreads the reconnects of different processes; not fit for secrets. */
 static uint64_t seed(const struct jrc_core *core)
 {
     return jrc_now_us() * 0x9e3779b97f4a7c15ULL ^ (uint64_t)getpid() << 32 ^
            (uintptr_t)core;
 }
 
-/* 0 or an errno; what there is by then destroy() takes away. */
+/* 0 or an errno; destroy() removes whatever exists by then. */
 static int set_up(struct jrc_core *core, const char *servers, char *why,
                   size_t why_size)
 {
@@ -204,7 +205,7 @@ int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **result,
     return 0;
 }
 
-/* Under the lock: whether it is closed within that time. */
+/* Under the lock.  Returns whether the core closed in time. */
 static bool await_close(struct jrc_core *core, uint64_t until_us)
 {
     struct timespec until = jrc_timespec(until_us);
@@ -218,8 +219,8 @@ static bool await_close(struct jrc_core *core, uint64_t until_us)
     return core->life.closed;
 }
 
-/* Whether this thread is inside a callback of the core, whose end waits for
- * this thread then. */
+/* Whether this thread is inside a callback of the core.  If so, the core's end
+ * waits for this thread. */
 static bool is_in_callback(void *arg)
 {
     struct jrc_core *core = arg;
@@ -232,7 +233,7 @@ static bool is_in_callback(void *arg)
 
 bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
 {
-    /* Callbacks of two clients may close each other's. */
+    /* Callbacks of two clients may close each other's client. */
     bool inside =
         (timeout_ms != 0 || core->host != NULL) && jrc_fork_any(is_in_callback);
     uint64_t until_us = inside ? 0

@@ -5,15 +5,15 @@
 
 #include "client/core.h"
 
-/* options: complete.  Starts the event thread.  0; or an errno, and neither a
- * thread nor a descriptor is left: EINVAL with why, ENOMEM, or what the system
- * said when it refused one. */
+/* Takes complete options.  Starts the event thread.  Returns 0; or an errno,
+ * and then leaves neither a thread nor a descriptor: EINVAL with why, ENOMEM,
+ * or what the system said when it refused one. */
 int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **core,
                  char *why, size_t why_size);
 
 void jrc_core_unref(struct jrc_core *core);
 
-/* As jsonrpcc_client_close(). */
+/* Like jsonrpcc_client_close(). */
 bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms);
 
 #endif

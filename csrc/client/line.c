@@ -1,9 +1,9 @@
-/* The wait for room: first come, first served.
+/* Waiting for room: first come, first served.
  *
- * Frames differ in size, so a large one would be passed over forever by small
- * ones that fit into whatever room there is.  A thread that waits gets a place
- * in a line, and nobody takes the room that the first in line needs; who leaves
- * it enough may pass. */
+ * Frames differ in size, so small frames that fit into any gap could keep a
+ * large one waiting forever.  A thread that waits therefore gets a place in a
+ * line, and no call takes the room that the first in line needs.  A call that
+ * leaves enough may pass. */
 
 #include "client/line.h"
 
@@ -12,9 +12,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PLACE_US = 250000 }; /* who waits for room may be away so long */
+/* How long a thread keeps its place while it is away. */
+enum { PLACE_US = 250000 };
 
-/* A single frame above the bound is let through when it is alone. */
+/* A single frame above the bound is accepted if there is no other. */
 static bool has_room(const struct jrc_core *core, uint32_t live, uint32_t flags,
                      size_t size)
 {
@@ -28,7 +29,7 @@ static bool has_room(const struct jrc_core *core, uint32_t live, uint32_t flags,
             (queued == 0 || queued + size <= core->options.max_queued_bytes));
 }
 
-/* Whether the first in line could come next to such a frame. */
+/* Whether the first in line would still fit after such a frame. */
 static bool leaves_enough(const struct jrc_core *core, uint32_t live,
                           size_t size)
 {
@@ -49,7 +50,7 @@ static void drop_first(struct jrc_line *line)
     pthread_cond_broadcast(&line->moved);
 }
 
-/* Places whose threads did not come back. */
+/* Drop the places of threads that did not come back. */
 static void drop_lapsed(struct jrc_line *line, uint64_t now_us)
 {
     while (line->first != NULL && !line->first->waiting &&
@@ -66,7 +67,7 @@ __attribute__((noinline)) bool jrc_line_lets_pass(struct jrc_core *core,
 
     if (!has_room(core, live, flags, size))
         return false;
-    /* Who uses the reserve is in a callback, and cannot wait. */
+    /* The reserve is for callbacks, which cannot wait. */
     if (line->first == NULL || (flags & JSONRPCC_RESERVE) != 0 ||
         pthread_equal(line->first->thread, pthread_self()))
         return true;
@@ -118,7 +119,7 @@ void jrc_line_clear(struct jrc_core *core)
         drop_first(&core->submission.line);
 }
 
-/* The size that this thread was refused last; 0 if that is long ago. */
+/* The size of this thread's last refused frame; 0 if that was long ago. */
 static size_t refused_size(const struct jrc_line *line)
 {
     uint64_t known =
@@ -132,7 +133,7 @@ static size_t refused_size(const struct jrc_line *line)
     return 0;
 }
 
-/* This thread's place, the last one if it has none; NULL: out of memory. */
+/* This thread's place, or a new one at the end.  NULL: out of memory. */
 static struct jrc_place *take_place(struct jrc_line *line)
 {
     struct jrc_place **at = &line->first;
@@ -177,7 +178,7 @@ bool jrc_line_wait(struct jrc_core *core, int32_t timeout_ms)
         if (room || now_us >= until_us)
             break;
         if (place == NULL)
-            place = take_place(line); /* without memory it has none */
+            place = take_place(line); /* no memory: wait without a place */
         stand(core, until_us);
         now_us = jrc_now_us();
     }

@@ -1,20 +1,20 @@
-/* The wait for room: first come, first served. */
+/* Waiting for room: first come, first served. */
 
 #ifndef JRC_LINE_H
 #define JRC_LINE_H
 
 #include "client/core.h"
 
-/* As jsonrpcc_room(). */
+/* Like jsonrpcc_room(). */
 bool jrc_line_wait(struct jrc_core *core, int32_t timeout_ms);
 
-/* jrc_line_lets_in() where the answer is not obvious. */
+/* jrc_line_lets_in() when the answer is not obvious. */
 bool jrc_line_lets_pass(struct jrc_core *core, uint32_t live, uint32_t flags,
                         size_t size);
 
-/* Under the lock: whether this thread may take room for a frame of size bytes
- * when there are live calls in flight: there is room, and it passes over no
- * waiting thread. */
+/* Under the lock: whether this thread may take room for a frame of size bytes,
+ * with live calls in flight.  It may if there is room and it does not jump the
+ * line. */
 static inline bool jrc_line_lets_in(struct jrc_core *core, uint32_t live,
                                     uint32_t flags, size_t size)
 {

@@ -9,7 +9,8 @@ void jrc_listener_set(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg)
     core->listener.arg = arg;
     core->listener.wants_replay = true;
     bool wake = !core->life.closing && jrc_wake_leader(core);
-    /* The one before must not run once this returns: its arg may go. */
+    /* The previous listener must not run once this returns: its arg may be
+     * freed. */
     while (core->listener.runs && !jrc_is_leader(core))
         pthread_cond_wait(&core->listener.returned, &core->lock);
     pthread_mutex_unlock(&core->lock);
@@ -24,7 +25,7 @@ void jrc_listener_add(void *arg, const jsonrpcc_event *event)
     core->listener.events[core->listener.event_count++ % JRC_EVENTS] = *event;
 }
 
-/* Rare: so the lock is taken only when there is something to emit. */
+/* Events are rare, so the lock is taken only if there is something to emit. */
 void jrc_listener_emit(struct jrc_core *core, bool replay)
 {
     if (core->listener.emitted == core->listener.event_count && !replay)

@@ -5,14 +5,14 @@
 
 #include "client/core.h"
 
-/* As jsonrpcc_on_event(). */
+/* Like jsonrpcc_on_event(). */
 void jrc_listener_set(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg);
 
 /* The leader's sink for the engine; arg is the core. */
 void jrc_listener_add(void *arg, const jsonrpcc_event *event);
 
-/* By the leader: report the events that have not been reported, as far as they
- * are still kept; all kept ones, to a listener that wants a replay. */
+/* By the leader: report the events not reported yet, as far as they are kept;
+ * or all that are kept, to a listener that wants a replay. */
 void jrc_listener_emit(struct jrc_core *core, bool replay);
 
 #endif

@@ -5,19 +5,19 @@
 
 #include "jsonrpcc.h"
 
-/* Whether a newer caller's struct of size bytes asks for nothing beyond the
- * known bytes: fields that this version does not have are zero. */
+/* Whether a struct of size bytes, perhaps a newer caller's, asks for nothing
+ * beyond the known bytes: fields that this version does not have are zero. */
 bool jrc_is_known(const void *data, size_t size, size_t known);
 
-/* Every field that is 0 gets its default; servers has none. */
+/* Give every field that is 0 its default; servers has none. */
 void jrc_options_default(jsonrpcc_options *o);
 
-/* False: why says which option is out of range, and what the range is.  servers
- * is not checked. */
+/* Check all options but servers.  False: why says which one is out of range,
+ * and what the range is. */
 bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size);
 
 /* How many attempts to reconnect are made in a row, as in servers.h: -1 means
- * forever.  In the options that is 0, the default, and -1 means none. */
+ * forever.  In the options, that is 0, the default, and -1 means none. */
 int32_t jrc_options_attempts(const jsonrpcc_options *o);
 
 #endif

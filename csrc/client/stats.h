@@ -1,4 +1,4 @@
-/* The counters of a core, together. */
+/* All counters of a core. */
 
 #ifndef JRC_STATS_H
 #define JRC_STATS_H

@@ -1,4 +1,4 @@
-/* The submission queue: calls from any thread, for the leader. */
+/* The submission queue: calls from any thread to the leader. */
 
 #include "client/submit.h"
 
@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SOME = 32 }; /* calls that are submitted by one lock */
+enum { SOME = 32 }; /* calls submitted under one lock */
 
-/* What this version knows; others may mean something to a newer one. */
+/* The flags this version knows; others may mean something to a newer one. */
 #define CALL_FLAGS                                                             \
     ((uint32_t)(JSONRPCC_NOTIFICATION | JSONRPCC_IDEMPOTENT |                  \
                 JSONRPCC_WAIT_FOR_READY | JSONRPCC_LENIENT | JSONRPCC_CORKED | \
@@ -35,7 +35,7 @@ static void fill(struct jrc_call *slot, const jsonrpcc_call *call,
 }
 
 /* Under the lock: put the call's frame into the queue.  All memory that the
- * call may ever need is taken here. */
+ * call may ever need is allocated here. */
 static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
                                const struct jrc_message *message,
                                uint64_t now_us, uint64_t *id)
@@ -53,7 +53,7 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
     uint64_t wire_id = notification ? 0 : slot->id;
     size_t size = jrc_message_frame_size(message, framing, wire_id);
     bool keeps = !notification && (call->flags & JSONRPCC_IDEMPOTENT) != 0;
-    size_t cost = keeps ? 2 * size : size; /* a copy is kept beside it */
+    size_t cost = keeps ? 2 * size : size; /* a copy is kept, too */
     jsonrpcc_status status = JSONRPCC_OK;
     char *space = NULL;
     if (size > core->options.max_request) {
@@ -130,7 +130,7 @@ jsonrpcc_status jrc_core_submit(struct jrc_core *core,
     return status;
 }
 
-/* Submit a few: all texts are read before the lock is taken. */
+/* Submit a few calls: all texts are read before the lock is taken. */
 static size_t submit_some(struct jrc_core *core, const char *calls,
                           size_t stride, size_t count, bool scanned,
                           jsonrpcc_status *status)

@@ -1,4 +1,4 @@
-/* The submission queue: calls from any thread, for the leader. */
+/* The submission queue: calls from any thread to the leader. */
 
 #ifndef JRC_SUBMIT_H
 #define JRC_SUBMIT_H
@@ -8,7 +8,7 @@
 jsonrpcc_status jrc_core_submit(struct jrc_core *core,
                                 const jsonrpcc_call *call, uint64_t *id);
 
-/* Submit calls that lie stride bytes apart, until one is refused; returns how
+/* Submit calls that are stride bytes apart, until one is refused.  Returns how
  * many were accepted.  scanned: their params are not NULL and JRC_SCANNED. */
 size_t jrc_core_submit_many(struct jrc_core *core, const void *calls,
                             size_t stride, size_t count, bool scanned,

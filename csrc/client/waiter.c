@@ -38,7 +38,7 @@ void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter)
         return;
     struct jrc_core *core = waiter->core;
     if (!jrc_core_is_ours(core))
-        return; /* its condition may have waiters in the parent */
+        return; /* the parent may have threads that wait on the condition */
     pthread_cond_destroy(&waiter->follower.cond);
     jrc_client_unref(waiter->client);
     free(waiter);
@@ -62,7 +62,7 @@ void jsonrpcc_signal(jsonrpcc_waiter *waiter)
         pthread_cond_signal(&waiter->follower.cond);
     else if (core->leadership.leader == waiter->follower.role &&
              !core->life.closed)
-        jrc_loop_wake(core->loop); /* it may lead, and be asleep */
+        jrc_loop_wake(core->loop); /* it may be the leader, asleep */
     pthread_mutex_unlock(&core->lock);
 }
 
@@ -74,7 +74,7 @@ static bool waiter_may_stay(const struct jrc_core *core, const void *arg)
            jrc_leader_wanted(core) <= waiter->follower.role;
 }
 
-/* Under the lock: wait in line until something may have changed. */
+/* Under the lock: wait as a follower until something may have changed. */
 static void follow(struct jrc_core *core, struct jrc_follower *me,
                    uint64_t until_us)
 {
@@ -84,8 +84,8 @@ static void follow(struct jrc_core *core, struct jrc_follower *me,
         me->next->prev = me;
     core->leadership.followers = me;
     me->following = true;
-    /* A leader of a smaller role steps down; one of the same has to be woken
-     * for what this thread may have submitted. */
+    /* Wake the leader: one of a smaller role steps down, and one of the same
+     * role may have to send what this thread submitted. */
     if (core->leadership.leader != JRC_NO_LEADER && !core->life.closed &&
         (core->leadership.leader < me->role ||
          !jrc_frames_empty(&core->submission.pending)))
@@ -105,14 +105,14 @@ static void follow(struct jrc_core *core, struct jrc_follower *me,
         me->next->prev = me->prev;
 }
 
-/* Under the lock.  Who waits for no time looks once as well: what it submitted
- * with JSONRPCC_CORKED has to be seen by somebody. */
+/* Under the lock.  Even with no time to wait, this looks once: a thread has to
+ * handle what was submitted with JSONRPCC_CORKED. */
 static jsonrpcc_status wait_until(struct jrc_core *core,
                                   jsonrpcc_waiter *waiter, uint64_t until_us)
 {
     jsonrpcc_status status = JSONRPCC_OK;
     bool looked = false;
-    bool followed = false; /* and has not led since */
+    bool followed = false; /* since it last led */
 
     while (status == JSONRPCC_OK && !waiter->follower.signalled) {
         if (core->life.closed)
@@ -150,8 +150,8 @@ jsonrpcc_status jsonrpcc_wait(jsonrpcc_waiter *waiter, int32_t timeout_ms)
     pthread_mutex_lock(&core->lock);
     if (jrc_is_leader(core) || jrc_host_is_here(core)) {
         status = JSONRPCC_EDEADLK;
-    } else if (!waiter->waited_on) { /* a second one would end as a cycle of
-                                        followers */
+    } else if (!waiter->waited_on) { /* a second one would make the list of
+                                        followers a cycle */
         waiter->waited_on = true;
         status = wait_until(core, waiter, until_us);
         waiter->waited_on = false;

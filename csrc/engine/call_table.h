@@ -153,11 +153,11 @@ void jrc_calls_set_deadline(struct jrc_calls *calls, struct jrc_call *call,
 void jrc_calls_take(struct jrc_calls *calls, struct jrc_call *call);
 
 /* For the sink, about the call taken last: the slot stays in use and keeps its
- * id until jrc_calls_undo(). Its next may chain a list of the holder's. */
+ * id until jrc_calls_undo().  Its next may chain a list of the holder's. */
 void jrc_calls_hold(struct jrc_calls *calls, const struct jrc_call *call);
 
 /* The next call, from index *at on, whose deadline has passed.  Begin with *at
- * = 0. NULL: there is none left, and soonest_us is now exact. */
+ * = 0.  NULL: there is none left, and soonest_us is now exact. */
 struct jrc_call *jrc_calls_expired(struct jrc_calls *calls, uint64_t now_us,
                                    uint32_t *at);
 

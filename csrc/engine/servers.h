@@ -21,9 +21,9 @@
  *   +-- down() from all of them
  *
  * A server that has not failed since its last response goes straight to UP; if
- * renew() moved it from SUSPECT to DOWN, it comes back as SUSPECT. While
+ * renew() moved it from SUSPECT to DOWN, it comes back as SUSPECT.  While
  * PROVING or SUSPECT, it is on trial: it gets single calls, unless no server is
- * UP. A transport's handshake is part of CONNECTING, since an attempt has one
+ * UP.  A transport's handshake is part of CONNECTING, since an attempt has one
  * deadline.  The values are those of jsonrpcc_server_state.
  *
  * Only set_state() in servers.c assigns it, and makes only the moves that
@@ -106,8 +106,8 @@ void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
                        uint64_t cap_us, int32_t max_attempts, uint64_t now_us);
 
 /* Index of the server for the next call, which ends at end_us at the latest, or
- * JRC_NO_SERVER or JRC_SERVER_PENDING. Sets *trial if the call is a trial; with
- * trial NULL, it must not be one. */
+ * JRC_NO_SERVER or JRC_SERVER_PENDING.  Sets *trial if the call is a trial;
+ * with trial NULL, it must not be one. */
 int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
                          uint64_t end_us, bool *trial);
 
@@ -127,7 +127,7 @@ bool jrc_servers_hopeful(const struct jrc_servers *servers);
 
 /* A call found every server down: have this one tried again soon, at a random
  * moment, so that many clients do not connect at once.  However many calls ask,
- * there is at most one such attempt in JRC_ASKED_US. Returns the time of the
+ * there is at most one such attempt in JRC_ASKED_US.  Returns the time of the
  * next attempt (JRC_NEVER: none is planned). */
 uint64_t jrc_servers_ask(struct jrc_servers *servers, size_t i, uint64_t now_us,
                          uint32_t dice);

@@ -1,5 +1,5 @@
 /* If libevent gets no descriptors for a new base, it prints a message and calls
- * exit(). The process is not ours to end, so we first open what libevent is
+ * exit().  The process is not ours to end, so we first open what libevent is
  * about to open, to see whether that works.
  *
  * Before libevent's own attempt, another thread may take what was available.

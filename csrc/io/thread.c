@@ -23,7 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 0 or ENOMEM. The program itself is never unmapped, and musl unmaps
+/* 0 or ENOMEM.  The program itself is never unmapped, and musl unmaps
  * nothing. */
 static int keep_mapped(void)
 {

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /* Run fn(arg) on a new thread with at least stack bytes for what fn calls (0:
- * the system's default). Returns 0 or an errno: EAGAIN if no more threads are
+ * the system's default).  Returns 0 or an errno: EAGAIN if no more threads are
  * allowed, or ENOMEM.
  *
  * All signals stay with the program's threads.  From the first thread on,
