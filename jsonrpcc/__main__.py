@@ -24,11 +24,11 @@ from jsonrpcc._commands import (
     call,
     complain,
     notify,
-    serve,
     servers,
     visible,
     write,
 )
+from jsonrpcc._serve import serve
 
 SERVERS_HELP = (
     "host:port,priority of each server, separated by spaces; larger priorities "
@@ -207,7 +207,8 @@ def make_parser() -> argparse.ArgumentParser:
         "  sleep(seconds)              returns after that time\n"
         "  time()                      returns the seconds since 1970\n"
         "  fail(code, message, data)   answers with that error",
-        "  jsonrpcc serve\n  jsonrpcc serve --port 0 --methods mypackage.methods\n",
+        "  jsonrpcc serve\n  jsonrpcc serve --port 0 --methods mypackage.methods\n"
+        "  jsonrpcc serve --tls --cert server.pem --key server.key\n",
     )
     command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
     command.add_argument(
@@ -217,6 +218,18 @@ def make_parser() -> argparse.ArgumentParser:
         "--methods",
         metavar="MODULE",
         help="serve the public functions of this module instead",
+    )
+    command.add_argument(
+        "--tls",
+        action="store_true",
+        help="serve by TLS, with a certificate made for this if no --cert is given",
+    )
+    command.add_argument("--cert", metavar="FILE", help="certificate and chain, PEM")
+    command.add_argument("--key", metavar="FILE", help="its key, PEM")
+    command.add_argument(
+        "--client-ca",
+        metavar="FILE",
+        help="clients need a certificate signed by this authority",
     )
     return parser
 

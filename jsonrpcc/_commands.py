@@ -7,25 +7,21 @@ Each takes the parsed arguments and returns the exit code.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import dataclasses
 import errno
-import importlib
-import inspect
 import json
 import os
 import queue
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 import jsonrpcc
-from jsonrpcc.testing import Error, Server
 
 OK, REMOTE, USAGE, TIMEOUT, FAILURE, INVALID, LOCAL = 0, 1, 2, 3, 4, 5, 6
 INTERRUPTED = 130
@@ -254,87 +250,3 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     for row in rows:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         write(visible("  ".join(cells).rstrip()) + "\n")
-
-
-# --- serve -------------------------------------------------------------------------
-
-
-def echo(*positional: Any, **named: Any) -> Any:
-    """Return the params."""
-    return named or list(positional)
-
-
-def add(a: Any, b: Any) -> Any:
-    """Return a + b."""
-    return a + b
-
-
-async def sleep(seconds: float) -> float:
-    """Answer after *seconds*."""
-    await asyncio.sleep(seconds)
-    return seconds
-
-
-def now() -> float:
-    """Return the seconds since 1970."""
-    return time.time()
-
-
-def fail(code: int = -32000, message: str = "failed", data: Any = None) -> NoReturn:
-    """Answer with that error."""
-    raise Error(code, message, data)
-
-
-METHODS: dict[str, Callable[..., Any]] = {
-    "echo": echo,
-    "add": add,
-    "sleep": sleep,
-    "time": now,
-    "fail": fail,
-}
-
-
-def functions_of(name: str) -> dict[str, Callable[..., Any]]:
-    """
-    Return the public functions of a module: those it defines, or its __all__.
-
-    Raises:
-        ImportError: It cannot be imported.
-        ValueError: It has none.
-    """
-    sys.path.insert(0, "")  # the script jsonrpcc does not look where one stands
-    module = importlib.import_module(name)
-    names = getattr(module, "__all__", None)
-    found = {
-        each: function
-        for each, function in inspect.getmembers(module, callable)
-        if (
-            each in names
-            if names is not None
-            else inspect.isfunction(function)
-            and function.__module__ == name
-            and not each.startswith("_")
-        )
-    }
-    if not found:
-        raise ValueError(f"{name} has no public functions")
-    return found
-
-
-def serve(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C or SIGTERM."""
-    try:
-        methods = functions_of(args.methods) if args.methods else METHODS
-    except ImportError as error:
-        raise ValueError(f"--methods: {error}") from error
-    server = Server(methods, host=args.host, port=args.port, keep=0)
-
-    def ready(server: Server) -> None:
-        write(f"{server.address}\n")
-
-    try:
-        server.serve_forever(ready)
-    except OSError as error:
-        complain(f"cannot listen at {server.address}: {error.strerror or error}")
-        return USAGE
-    return OK

@@ -11,6 +11,7 @@ Faults say how it misbehaves.  They can be combined, and apply to all requests, 
 one method, n times, by a function of the request, or at random with `Chaos`.
 """
 
+from jsonrpcc.testing._certificates import ServerTls
 from jsonrpcc.testing._connection_faults import (
     Banner,
     Close,
@@ -77,6 +78,7 @@ __all__ = [
     "Request",
     "Reset",
     "Server",
+    "ServerTls",
     "SlowRead",
     "Split",
     "WrongId",

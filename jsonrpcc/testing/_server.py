@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+from jsonrpcc.testing._certificates import ServerTls, checked
 from jsonrpcc.testing._faults import FaultLike, Request
 from jsonrpcc.testing._loop_thread import CALL_LIMIT, Home, LoopThread
 from jsonrpcc.testing._methods import check_methods
@@ -39,10 +41,16 @@ class Server:
     `misbehave`.  *keep* is how many of the latest requests are remembered; None
     means all.
 
+    *tls* is True, a `ServerTls` or an `ssl.SSLContext`.  Faults and numbers are then
+    about what is inside TLS; a connection is accepted when its handshake is over,
+    one way or another.
+
     All methods may be called from any thread.
 
     Raises:
-        TypeError: *methods* is not a dict of functions, or a fault is not one.
+        TypeError: *methods* is not a dict of functions, a fault is not one, or
+            *tls* is none of those.
+        ImportError, ssl.SSLError: As `ServerTls`.
         OSError: When it is started: the port is in use, or the host is not local.
     """
 
@@ -57,6 +65,7 @@ class Server:
         max_frame: int = MAX_PAYLOAD,
         keep: int | None = None,
         thread: LoopThread | None = None,
+        tls: bool | ServerTls | ssl.SSLContext = False,
     ) -> None:
         self.host = host
         self._port = port
@@ -67,6 +76,7 @@ class Server:
             {name: Plan(each) for name, each in (faults or {}).items()},
             max_frame,
             self._records,
+            tls=checked(tls),
         )
         self._shared = thread
         self._home: Home | None = None
@@ -208,6 +218,19 @@ class Server:
         with self._records.changed:
             return list(self._records.invalid)
 
+    @property
+    def failed_handshakes(self) -> list[str]:
+        """Why connections never got through TLS, in OpenSSL's words."""
+        with self._records.changed:
+            return list(self._records.failed_handshakes)
+
+    @property
+    def tls(self) -> ServerTls:
+        """Its certificates, for clients and to renew; a RuntimeError without any."""
+        if isinstance(self._core.tls, ServerTls):
+            return self._core.tls
+        raise RuntimeError("this server has no ServerTls")
+
     def clear(self) -> None:
         """Forget the requests seen so far."""
         self._records.clear()
@@ -260,9 +283,7 @@ class Server:
     ) -> None:
         if self._home is not None and self._home.here():
             raise RuntimeError("this would block the loop: use asyncio.to_thread()")
-        with self._records.changed:
-            if not self._records.changed.wait_for(done, timeout):
-                raise TimeoutError(f"{text()} after {timeout} s")
+        self._records.wait(done, timeout, text)
 
     # --- methods and misbehaviour ---
 

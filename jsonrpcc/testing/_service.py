@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 import threading
 import time
 from collections import deque
@@ -21,11 +22,13 @@ from typing import Any, Protocol
 
 from msgspec.json import encode
 
+from jsonrpcc.testing._certificates import ServerTls, context_of
 from jsonrpcc.testing._connection import Connection
 from jsonrpcc.testing._faults import Fault, Opening, Reply, Request
 from jsonrpcc.testing._methods import METHOD_NOT_FOUND, Method
 from jsonrpcc.testing._schedule import Plan
 from jsonrpcc.testing._sockets import reset_on_close
+from jsonrpcc.testing._tls import TlsLayer
 
 
 class Records:
@@ -35,6 +38,7 @@ class Records:
         self.changed = threading.Condition()
         self.requests: deque[Request] = deque(maxlen=keep)
         self.invalid: deque[bytes] = deque(maxlen=keep)
+        self.failed_handshakes: deque[str] = deque(maxlen=keep)
         self.seen = 0
         self.accepted = 0
         self.open = 0
@@ -53,6 +57,21 @@ class Records:
             self.open += change
             self.accepted += accepted
             self.changed.notify_all()
+
+    def refused(self, why: str) -> None:
+        """Note a connection that ended during its handshake."""
+        with self.changed:
+            self.failed_handshakes.append(why)
+            self.accepted += 1
+            self.changed.notify_all()
+
+    def wait(
+        self, done: Callable[[], bool], timeout: float, text: Callable[[], str]
+    ) -> None:
+        """Wait until *done*; a TimeoutError with *text* after *timeout* seconds."""
+        with self.changed:
+            if not self.changed.wait_for(done, timeout):
+                raise TimeoutError(f"{text()} after {timeout} s")
 
     def clear(self) -> None:
         """Forget all requests."""
@@ -82,12 +101,15 @@ class Core:
         plans: dict[str, Plan],
         max_frame: int,
         records: Records,
+        *,
+        tls: ServerTls | ssl.SSLContext | None,
     ) -> None:
         self.methods = {name: Method(function) for name, function in methods.items()}
         self.plan = plan
         self.plans = plans
         self.max_frame = max_frame
         self.records = records
+        self.tls = tls
         self.fallback: Fallback | None = None
         self.connections: dict[Connection, None] = {}  # a set that keeps its order
         self.ending: set[Connection] = set()
@@ -159,12 +181,29 @@ class Core:
                 sock.close()
                 continue
             connection = Connection(self, self._number, opening, self._age)
-            self.spawn(adopt(connection, sock)).add_done_callback(
+            self.spawn(self._begin(connection, sock)).add_done_callback(
                 # Cancelled before it began, nobody else has it.
                 lambda _, connection=connection, sock=sock: (  # type: ignore[misc]
                     None if connection.made else self._give_up(sock)
                 )
             )
+
+    async def _begin(self, connection: Connection, sock: socket.socket) -> None:
+        """Give *sock* to *connection*; with TLS, when the handshake is over."""
+        if self.tls is None:
+            await adopt(connection, sock)
+            return
+        layer = TlsLayer(connection, context_of(self.tls))
+        transport = await adopt(layer, sock)
+        try:
+            why_not = await layer.handshake
+            if why_not is not None:
+                connection.made = True  # as far as it ever will be
+                self.records.refused(why_not)
+                await layer.ended
+        except asyncio.CancelledError:
+            transport.abort()
+            raise
 
     def _give_up(self, sock: socket.socket) -> None:
         self.records.connected(0, accepted=1)
@@ -271,7 +310,10 @@ class Core:
         return METHOD_NOT_FOUND.outcome()
 
 
-async def adopt(connection: Connection, sock: socket.socket) -> None:
-    """Give *sock* to *connection*."""
+async def adopt(
+    protocol: asyncio.BaseProtocol, sock: socket.socket
+) -> asyncio.Transport:
+    """Give *sock* to *protocol*, by a transport."""
     loop = asyncio.get_running_loop()
-    await loop.connect_accepted_socket(lambda: connection, sock)
+    transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
+    return transport

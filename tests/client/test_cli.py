@@ -4,6 +4,8 @@ import json
 import os
 import select
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -11,7 +13,7 @@ import time
 import pytest
 
 import jsonrpcc
-from jsonrpcc.testing import Close, Drop, Error, Payload, Server
+from jsonrpcc.testing import Close, Drop, Error, Payload, Server, netstring
 
 LIMIT = 20.0  # seconds until a command that does not end has failed
 JSONRPCC = [sys.executable, "-m", "jsonrpcc"]
@@ -171,6 +173,9 @@ def test_errors_as_json(server, nowhere):
         (["serve", "--methods", "no.such.module"], "--methods: No module"),
         (["serve", "--methods", "jsonrpcc._jsonrpcc"], "no public functions"),
         (["serve", "--port", "65536"], "argument --port"),
+        (["serve", "--cert", "a.pem"], "--cert, --key and --client-ca need --tls"),
+        (["serve", "--tls", "--cert", "a"], "--cert and --key are needed together"),
+        (["serve", "--tls", "--cert", "/no", "--key", "/no"], "No such file"),
         (["nonsense"], "nonsense"),
         ([], "COMMAND"),
     ],
@@ -228,6 +233,22 @@ def test_wait_waits_for_a_server(start):
         server.start()
         assert read_line(calling) == "3"
         assert calling.wait(LIMIT) == 0
+
+
+def test_serve_by_tls_with_a_certificate_of_its_own(start):
+    serving = start("serve", "--port", "0", "--tls")
+    host, _, port = read_line(serving).partition(":")
+    ca = serving.stderr.readline().split("--ca ")[1].strip()
+    context = ssl.create_default_context(cafile=ca)
+    with (
+        socket.create_connection((host, int(port)), LIMIT) as sock,
+        context.wrap_socket(sock, server_hostname=host) as tls,
+    ):
+        tls.sendall(netstring(b'{"jsonrpc":"2.0","id":1,"method":"echo"}'))
+        assert tls.recv(100) == netstring(b'{"jsonrpc":"2.0","id":1,"result":[]}')
+    serving.send_signal(signal.SIGTERM)
+    assert serving.wait(LIMIT) == 0
+    assert not os.path.exists(ca)  # noqa: PTH110
 
 
 def test_ctrl_c_is_130(server, start):

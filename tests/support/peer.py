@@ -5,14 +5,15 @@ They go by the bytes on the wire: no client of ours here.
 """
 
 import contextlib
+import functools
 import json
-import select
 import socket
+import ssl
 import sys
 
 import pytest
 
-from jsonrpcc.testing import Server, netstring, split_netstrings
+from jsonrpcc.testing import Server, ServerTls, netstring, split_netstrings
 
 LIMIT = 5.0  # seconds until a test that waits has failed
 
@@ -30,14 +31,37 @@ def echo(*params):
 METHODS = {"add": add, "echo": echo}
 
 
+@functools.cache
+def shared_tls():
+    """Certificates for all servers of a run: making them takes a while."""
+    return ServerTls(client_ca=True)
+
+
+@functools.cache
+def client_context():
+    """How a client of `shared_tls` connects, by Python's ssl."""
+    files = shared_tls().client
+    context = ssl.create_default_context(cafile=files["ca"])
+    context.load_cert_chain(files["cert"], files["key"])
+    return context
+
+
+class Transport:
+    """Whether `serving` and `Peer` speak TLS; the fixture of that name sets it."""
+
+    tls = False
+
+
 @contextlib.contextmanager
 def serving(methods=METHODS, **options):
+    if Transport.tls:
+        options.setdefault("tls", shared_tls())
     with Server(methods, **options) as server:
         yield server
 
 
 class Peer:
-    """A plain socket that knows netstrings."""
+    """A socket that knows netstrings: a plain one, or Python's TLS."""
 
     def __init__(self, server, *, receive_buffer=0):
         family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
@@ -47,6 +71,12 @@ class Peer:
         self.sock.settimeout(LIMIT)
         try:
             self.sock.connect((server.host, server.port))
+            if Transport.tls:
+                self.sock = client_context().wrap_socket(
+                    self.sock,
+                    server_hostname="localhost",
+                    suppress_ragged_eofs=False,
+                )
         except BaseException:
             self.sock.close()
             raise
@@ -100,13 +130,20 @@ class Peer:
         try:
             while piece := self.sock.recv(65536):
                 data += piece
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):  # no close_notify
             return data, "reset"
         return data, "close"
 
     def quiet(self, seconds=0.05):
         """Whether nothing comes; only ever right by waiting."""
-        return not self.rest and not select.select([self.sock], [], [], seconds)[0]
+        self.sock.settimeout(seconds)
+        try:
+            self.rest += self.sock.recv(65536)
+        except TimeoutError:
+            return not self.rest
+        finally:
+            self.sock.settimeout(LIMIT)
+        return False
 
 
 def text(message):

@@ -32,6 +32,8 @@ from jsonrpcc.testing import (
     split_netstrings,
 )
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 # --- when ---
 
 
@@ -270,6 +272,7 @@ def test_what_comes_behind_a_close_is_not_answered():
         assert len(server.requests) == 3, "all of them arrived"
 
 
+@pytest.mark.parametrize("transport", ["tcp"], indirect=True)
 def test_reject_resets_or_closes_new_connections():
     with serving(fault=Reject(times=2)) as server:
         for _ in range(2):

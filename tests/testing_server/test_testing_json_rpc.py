@@ -8,6 +8,8 @@ from peer import LIMIT, Peer, add, error_code, notification, request, result, se
 
 from jsonrpcc.testing import Error
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 
 def test_positional_named_and_no_params():
     with serving({"add": add, "ping": lambda: "pong"}) as server, Peer(server) as peer:

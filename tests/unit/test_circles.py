@@ -31,6 +31,7 @@ TIERS = [
     {"_client", "aio", "capi"},
     {"jsonrpcc", "prometheus"},  # the first is its __init__
     {"_commands"},
+    {"_serve"},
     {"__main__"},
 ]
 

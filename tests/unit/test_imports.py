@@ -24,6 +24,8 @@ IMPORTS = {
     "_worker": set(),
     "testing._netstring": set(),
     "testing._sockets": set(),
+    "testing._certificates": set(),
+    "testing._tls": set(),
     "testing._faults": {"testing._netstring"},
     "testing._connection_faults": {"testing._faults"},
     "testing._owner": {"testing._faults"},
@@ -34,22 +36,22 @@ IMPORTS = {
         "testing._sockets",
     },
     "testing._service": {
-        "testing._connection", "testing._faults", "testing._methods",
-        "testing._schedule", "testing._sockets",
+        "testing._certificates", "testing._connection", "testing._faults",
+        "testing._methods", "testing._schedule", "testing._sockets", "testing._tls",
     },
     "testing._loop_thread": set(),
     "testing._server": {
-        "testing._faults", "testing._loop_thread", "testing._methods",
-        "testing._netstring", "testing._schedule", "testing._service",
-        "testing._sockets",
+        "testing._certificates", "testing._faults", "testing._loop_thread",
+        "testing._methods", "testing._netstring", "testing._schedule",
+        "testing._service", "testing._sockets",
     },
     "testing._mock": {
         "testing._faults", "testing._methods", "testing._schedule", "testing._server",
     },
     "testing.__init__": {
-        "testing._connection_faults", "testing._faults", "testing._loop_thread",
-        "testing._methods", "testing._mock", "testing._netstring", "testing._schedule",
-        "testing._server",
+        "testing._certificates", "testing._connection_faults", "testing._faults",
+        "testing._loop_thread", "testing._methods", "testing._mock",
+        "testing._netstring", "testing._schedule", "testing._server",
     },
 }  # fmt: skip
 CLIENT = {
