@@ -1,4 +1,4 @@
-/* Numbers in decimal: their sizes, and their digits from the last one on. */
+/* Numbers in decimal: their sizes, and their digits, written backwards. */
 
 #ifndef JRC_DECIMAL_H
 #define JRC_DECIMAL_H
@@ -37,7 +37,7 @@ static inline size_t jrc_decimal_size(uint64_t number)
     return size + (number >= powers[size]);
 }
 
-/* Write number so that it ends before end; returns where it begins. */
+/* Write number so that it ends before end.  Returns where it begins. */
 static inline char *jrc_decimal_before(char *end, uint64_t number)
 {
     static const char pairs[] = "00010203040506070809"

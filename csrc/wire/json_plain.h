@@ -1,5 +1,5 @@
-/* Plain bytes: what stands for itself in a string and needs no look of its own.
- * ASCII, and neither a control character, a quote nor a backslash. */
+/* Plain bytes: those that stand for themselves in a string.  They are ASCII,
+ * and neither control characters, quotes nor backslashes. */
 #ifndef JRC_JSON_PLAIN_H
 #define JRC_JSON_PLAIN_H
 
@@ -8,17 +8,16 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Whether text can stand between quotes as it is: ASCII, and neither a control
- * character, a quote nor a backslash. */
+/* Whether text can be put between quotes unchanged: all its bytes are plain. */
 bool jrc_json_is_plain(const char *text, size_t len);
 
 extern const bool jrc_json_is_special[256]; /* bytes that are not plain */
 
 #define JRC_JSON_WORD 8
 
-/* 0 if all bytes of the word at p are plain.  With one bit flipped a quote is
- * 0x20, next to the control characters.  The subtractions borrow only above a
- * byte that is not plain, so no other word looks like one. */
+/* 0 if all bytes of the word at p are plain.  Flipping one bit turns a quote
+ * into 0x20, next to the control characters.  The subtractions borrow only
+ * above a byte that is not plain, so no other word is mistaken for one. */
 JRC_INLINE uint64_t jrc_json_special_word(const unsigned char *p)
 {
     const uint64_t ones = UINT64_MAX / 255;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* The closing quote of the string whose inside begins at p, or end. */
+/* The closing quote of the string whose contents begin at p, or end. */
 static const unsigned char *find_quote(const unsigned char *p,
                                        const unsigned char *end)
 {
@@ -13,8 +13,8 @@ static const unsigned char *find_quote(const unsigned char *p,
 }
 
 /* The comma or brace that ends a member of the top-level object; NULL if the
- * text or a stray bracket comes first.  Braces and brackets are counted each by
- * themselves, so that "[}" does not pass for a whole value. */
+ * text ends or a stray bracket comes first.  Braces and brackets are counted
+ * separately, so that "[}" does not pass for a whole value. */
 static const unsigned char *find_member_end(const unsigned char *p,
                                             const unsigned char *end)
 {
@@ -54,7 +54,7 @@ static const unsigned char *find_member_end(const unsigned char *p,
     return NULL;
 }
 
-/* Where text[0..len) ends without the white space at its end. */
+/* The end of text[0..len) without trailing white space. */
 static const unsigned char *trim(const unsigned char *text,
                                  const unsigned char *end)
 {
@@ -67,7 +67,7 @@ static const unsigned char *trim(const unsigned char *text,
 static const unsigned char *find_object(const unsigned char *p,
                                         const unsigned char *end)
 {
-    static const char mark[] = "\xEF\xBB\xBF"; /* what got it refused, maybe */
+    static const char mark[] = "\xEF\xBB\xBF"; /* perhaps why it was refused */
 
     if (end - p >= 3 && memcmp(p, mark, 3) == 0)
         p += 3;

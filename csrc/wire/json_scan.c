@@ -5,10 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A text whose last byte is a bracket that closes needs no look at its end
+/* If a text ends with a closing bracket, there is no need to look for its end
  * before each byte: white space, digits and tokens all stop at the bracket.
- * `closed` says so where it is known; the compiler makes two functions of one.
- */
+ * `closed` says so where it is known, and the compiler makes two functions of
+ * each. */
 
 JRC_INLINE bool is_left(const struct jrc_json_reader *reader,
                         const unsigned char *p, bool closed)
@@ -16,15 +16,15 @@ JRC_INLINE bool is_left(const struct jrc_json_reader *reader,
     return closed || p < reader->end;
 }
 
-/* The byte at p, or one that is expected nowhere. */
+/* The byte at p, or one that is never expected. */
 JRC_INLINE unsigned char look(const struct jrc_json_reader *reader,
                               const unsigned char *p, bool closed)
 {
     return JRC_LIKELY(is_left(reader, p, closed)) ? *p : '\0';
 }
 
-/* The first byte from p on that is no white space, of which there is rarely
- * any; if so, mostly one. */
+/* The first byte from p on that is not white space.  There is rarely any, and
+ * if there is, usually one. */
 JRC_INLINE const unsigned char *skip_space(const struct jrc_json_reader *reader,
                                            const unsigned char *p, bool closed)
 {
@@ -71,7 +71,7 @@ JRC_INLINE const unsigned char *read_digits(struct jrc_json_reader *reader,
                : jrc_json_refuse_syntax(reader, p, "expected a digit");
 }
 
-/* p is behind the exponent's letter. */
+/* p is after the exponent's letter. */
 static const unsigned char *read_exponent(struct jrc_json_reader *reader,
                                           const unsigned char *p)
 {
@@ -80,7 +80,7 @@ static const unsigned char *read_exponent(struct jrc_json_reader *reader,
     return read_digits(reader, p, false);
 }
 
-/* p is behind the sign. */
+/* p is after the sign. */
 JRC_INLINE const unsigned char *read_number(struct jrc_json_reader *reader,
                                             const unsigned char *p, bool closed)
 {
@@ -114,7 +114,7 @@ JRC_INLINE const unsigned char *read_literal(struct jrc_json_reader *reader,
     return jrc_json_refuse_syntax(reader, p, "expected a value");
 }
 
-/* Any value that is no container. */
+/* Any value that is not a container. */
 JRC_INLINE const unsigned char *read_scalar(struct jrc_json_reader *reader,
                                             const unsigned char *p, bool closed)
 {
@@ -140,8 +140,8 @@ JRC_INLINE const unsigned char *read_scalar(struct jrc_json_reader *reader,
 
 /* ---- Containers ---- */
 
-/* A name and its colon; p may be at white space before.  The name lies in its
- * quotes at *name. */
+/* A name and its colon; white space may precede it at p.  *name points to the
+ * name in its quotes. */
 JRC_INLINE const unsigned char *read_name(struct jrc_json_reader *reader,
                                           const unsigned char *p,
                                           const unsigned char **name,
@@ -165,8 +165,9 @@ JRC_INLINE const unsigned char *read_name(struct jrc_json_reader *reader,
     return p + 1;
 }
 
-/* The containers around a place, a set bit for an object.  kinds has the inner
- * ones, the innermost in its lowest bit; outer has the rest, 64 by 64. */
+/* The containers around a place: a bit for each, set for an object.  kinds has
+ * the innermost ones, the innermost of all in its lowest bit; outer has the
+ * rest in groups of 64. */
 struct nesting {
     uint64_t kinds;
     unsigned depth;
@@ -194,14 +195,14 @@ JRC_INLINE bool opens_container(unsigned char c)
     return c == '{' || c == '[';
 }
 
-/* What most values begin with: looked for first. */
+/* What most values begin with, which is checked first. */
 JRC_INLINE bool begins_plainly(unsigned char c)
 {
     return c == '"' || is_digit(c);
 }
 
-/* A container with all that is in it; p is at the bracket that opens it.  Not
- * recursive: the labels say where in which kind of container p is. */
+/* A container with everything in it; p is at its opening bracket.  Not
+ * recursive: the labels say where p is, and in which kind of container. */
 JRC_INLINE const unsigned char *read_nested(struct jrc_json_reader *reader,
                                             const unsigned char *p,
                                             unsigned max_depth, bool closed)
@@ -306,7 +307,7 @@ JRC_INLINE const unsigned char *read_value(struct jrc_json_reader *reader,
                           : read_open(reader, p, max_depth);
 }
 
-/* The top-level object, whose members may be wanted. */
+/* The top-level object, which may have members that the caller wants. */
 static const unsigned char *read_members(struct jrc_json_reader *reader,
                                          const unsigned char *p,
                                          unsigned max_depth,

@@ -24,8 +24,9 @@ JRC_INLINE const unsigned char *skip_plain(const struct jrc_json_reader *reader,
     return p;
 }
 
-/* Size of the UTF-8 sequence at p, 0 if it is ill-formed.  The second byte's
- * range keeps out overlong forms, surrogates and what exceeds U+10FFFF. */
+/* Size of the UTF-8 sequence at p, 0 if it is ill-formed.  The range of the
+ * second byte excludes overlong forms, surrogates and anything above
+ * U+10FFFF. */
 JRC_INLINE size_t utf8_size(const unsigned char *p, const unsigned char *end)
 {
     size_t size = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;

@@ -1,5 +1,5 @@
-/* Reading strings, 16 bytes at once with SSE2 and 8 without (or if JRC_NO_SIMD
- * is defined).  For json_scan.c alone, which is why so much is inline. */
+/* Reading strings, 16 bytes at a time with SSE2, otherwise (or if JRC_NO_SIMD
+ * is defined) 8.  Only for json_scan.c, which is why so much is inline. */
 #ifndef JRC_JSON_STRING_H
 #define JRC_JSON_STRING_H
 
@@ -15,13 +15,14 @@
 #define JRC_JSON_BLOCK 8
 #endif
 
-/* A text and, once it is refused, why.  What reads a part of it takes the place
- * to begin at and returns the place behind the part, or NULL when it refused.
- */
+/* A text and, once it is refused, why.  A function that reads part of it takes
+ * the place where that begins, and returns the place after it, or NULL if it
+ * refused the text. */
 struct jrc_json_reader {
     const unsigned char *start, *end;
-    const unsigned char *blocks_end; /* a whole block lies at places before */
-    bool closed; /* the last byte is a bracket that closes */
+    const unsigned char *blocks_end; /* a whole block begins at any place
+                                        before */
+    bool closed;                     /* the last byte is a closing bracket */
     const unsigned char *at;
     const char *rule;
     enum jrc_json_error error;
@@ -31,7 +32,7 @@ void jrc_json_set_error(struct jrc_json_reader *reader,
                         enum jrc_json_error error, const unsigned char *at,
                         const char *rule);
 
-/* Remember why the text is refused, and return NULL. */
+/* Record why the text is refused, and return NULL. */
 JRC_INLINE const unsigned char *jrc_json_refuse(struct jrc_json_reader *reader,
                                                 enum jrc_json_error error,
                                                 const unsigned char *at,
@@ -41,25 +42,25 @@ JRC_INLINE const unsigned char *jrc_json_refuse(struct jrc_json_reader *reader,
     return NULL;
 }
 
-/* The same for the most frequent reason. */
+/* The same for the most common reason. */
 JRC_INLINE const unsigned char *jrc_json_refuse_syntax(
     struct jrc_json_reader *reader, const unsigned char *at, const char *rule)
 {
     return jrc_json_refuse(reader, JRC_JSON_SYNTAX, at, rule);
 }
 
-/* The rest of a string, p being any place in it. */
+/* Read the rest of a string from p, which is anywhere in it. */
 const unsigned char *jrc_json_string_rest(struct jrc_json_reader *reader,
                                           const unsigned char *p);
 
 #if JRC_JSON_BLOCK == 16
 
-/* A bit for each byte of the block at p, set if it is not plain. */
+/* A bit for each byte of the block at p, set if the byte is not plain. */
 JRC_INLINE uint64_t jrc_json_special_bits(const unsigned char *p)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    /* The bit flipped as above.  What is not above 0x20 then becomes negative;
-     * so are bytes from 0x80 on, and the saturation lets them stay so. */
+    /* With the bit flipped as above, bytes up to 0x20 become negative.  Bytes
+     * from 0x80 on are negative already, and saturation keeps them so. */
     __m128i flipped = _mm_xor_si128(bytes, _mm_set1_epi8(0x02));
     __m128i outside = _mm_subs_epi8(flipped, _mm_set1_epi8(0x21));
     __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
@@ -67,7 +68,7 @@ JRC_INLINE uint64_t jrc_json_special_bits(const unsigned char *p)
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(outside, backslash));
 }
 
-/* The same for what is left of the text at p, behind the last place of a block:
+/* The same near the end of the text, where no whole block begins at p: taken
  * from the block that ends with the text. */
 JRC_INLINE uint64_t jrc_json_last_bits(const struct jrc_json_reader *reader,
                                        const unsigned char *p)
@@ -84,8 +85,8 @@ JRC_INLINE const unsigned char *jrc_json_first_special(const unsigned char *p,
     return p + __builtin_ctzll(bits);
 }
 
-/* The same by branches: the processor foresees how long a name is, for it has
- * seen it before, and reads on without waiting for the bits. */
+/* The same by branches.  The processor predicts the length of a name that it
+ * has seen before, and reads on without waiting for the bits. */
 JRC_INLINE const unsigned char *jrc_json_first_special_in_name(
     const unsigned char *p, uint64_t bits)
 {
@@ -115,7 +116,8 @@ JRC_INLINE uint64_t jrc_json_special_bits(const unsigned char *p)
     return jrc_json_special_word(p);
 }
 
-/* 0 tells nothing: byte by byte will do at the end. */
+/* Always 0, that is, unknown: near the end, reading byte by byte is fast
+ * enough. */
 JRC_INLINE uint64_t jrc_json_last_bits(const struct jrc_json_reader *reader,
                                        const unsigned char *p)
 {
@@ -127,7 +129,7 @@ JRC_INLINE uint64_t jrc_json_last_bits(const struct jrc_json_reader *reader,
 JRC_INLINE const unsigned char *jrc_json_first_special(const unsigned char *p,
                                                        uint64_t bits)
 {
-    (void)bits; /* where they stand depends on the byte order */
+    (void)bits; /* their positions depend on the byte order */
     while (!jrc_json_is_special[*p])
         p++;
     return p;
@@ -141,7 +143,7 @@ JRC_INLINE const unsigned char *jrc_json_first_special_in_name(
 
 #endif
 
-/* The bits of the block at p, as far as the text reaches.  0: look closer. */
+/* The bits of the block at p, as far as the text extends.  0: look closer. */
 JRC_INLINE uint64_t jrc_json_bits(const struct jrc_json_reader *reader,
                                   const unsigned char *p)
 {
@@ -149,7 +151,7 @@ JRC_INLINE uint64_t jrc_json_bits(const struct jrc_json_reader *reader,
                                               : jrc_json_last_bits(reader, p);
 }
 
-/* A string; p is at its opening quote.  Most are plain, and shorter than two
+/* A string; p is at its opening quote.  Most are plain and shorter than two
  * blocks. */
 JRC_INLINE const unsigned char *jrc_json_read_string(
     struct jrc_json_reader *reader, const unsigned char *p)

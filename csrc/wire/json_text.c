@@ -18,7 +18,7 @@ bool jrc_json_is_space(unsigned char c)
 const unsigned char *jrc_json_skip_run(const unsigned char *p,
                                        const unsigned char *end)
 {
-    static const char spaces[8] = "        "; /* text for people is indented */
+    static const char spaces[8] = "        "; /* indentation */
 
     while (p < end && jrc_json_is_space(*p))
         p += end - p >= 8 && memcmp(p, spaces, 8) == 0 ? 8 : 1;
@@ -43,8 +43,8 @@ void jrc_json_members_reset(struct jrc_json_member *members, size_t count)
     }
 }
 
-/* The ASCII character that the escape at *p, behind its backslash, stands for,
- * and *p moves on; -1 if it is none. */
+/* The ASCII character for the escape at *p, which is after the backslash; moves
+ * *p past it.  -1: it stands for no such character. */
 static int decode_escape(const unsigned char **p, const unsigned char *end)
 {
     static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
@@ -85,7 +85,7 @@ static bool is_escaped_name(const struct jrc_json_member *member,
     return i == member->name_len;
 }
 
-/* memcmp() for the names of an envelope: two words that overlap. */
+/* memcmp() for the names in an envelope: two words that overlap. */
 static bool is_name(const struct jrc_json_member *member,
                     const unsigned char *name, size_t len)
 {

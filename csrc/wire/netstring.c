@@ -10,7 +10,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* The size of the header at the start of buf, or an error as decode has it. */
+/* The size of the header at the start of buf, or an error like decode's. */
 static inline __attribute__((always_inline)) ssize_t read_header(
     const char *buf, size_t len, size_t max_payload, size_t *payload_len)
 {
@@ -24,7 +24,7 @@ static inline __attribute__((always_inline)) ssize_t read_header(
         size_t digit = (unsigned char)buf[i] - (size_t)'0';
         if (digit > 9)
             break;
-        if (size > (SIZE_MAX - 9) / 10) /* too large for a frame's size */
+        if (size > (SIZE_MAX - 9) / 10) /* no frame can be that large */
             return JRC_FRAME_TOO_BIG;
         size = size * 10 + digit;
         if (size > max_payload)
@@ -49,7 +49,7 @@ ssize_t jrc_netstring_decode(const char *buf, size_t len, size_t max_payload,
         return header;
 
     size_t i = (size_t)header;
-    if (len - i <= size) /* the comma must be there too */
+    if (len - i <= size) /* the comma must be there, too */
         return JRC_FRAME_INCOMPLETE;
     if (buf[i + size] != ',')
         return JRC_FRAME_BAD;

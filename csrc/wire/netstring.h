@@ -1,5 +1,4 @@
-/* Netstring framing: "<length>:<payload>,".  The contracts are those of
- * framing.h. */
+/* Netstring framing: "<length>:<payload>,".  The contracts are in framing.h. */
 #ifndef JRC_NETSTRING_H
 #define JRC_NETSTRING_H
 
@@ -18,7 +17,8 @@ size_t jrc_netstring_need(const char *buf, size_t len);
 
 size_t jrc_netstring_frame_size(size_t payload_len);
 
-/* Writes "<payload_len>:", no NUL, at most JRC_NETSTRING_HEADER_MAX bytes. */
+/* Writes "<payload_len>:" without NUL, at most JRC_NETSTRING_HEADER_MAX
+ * bytes. */
 char *jrc_netstring_begin(char *payload, size_t payload_len);
 
 #endif

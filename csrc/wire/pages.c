@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Below this a table is not worth pages of its own. */
+/* A smaller table is not worth pages of its own. */
 #define FEW 65536
 
-/* Under ASan tables are the heap's, so that it sees accesses beyond them. */
+/* With ASan, tables come from the heap, so that it sees accesses beyond
+ * them. */
 #ifdef __SANITIZE_ADDRESS__
 #define IN_HEAP true
 #else
@@ -35,8 +36,8 @@ void *jrc_pages_new(size_t count, size_t size)
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED)
         return NULL;
-    /* A huge page would be taken whole for the first slot in it.  If the kernel
-     * does not know them, all the better. */
+    /* A huge page would be allocated whole for the first slot in it.  If the
+     * kernel has no huge pages, an error does no harm. */
     (void)madvise(pages, bytes, MADV_NOHUGEPAGE);
     return pages;
 }

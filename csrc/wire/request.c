@@ -73,16 +73,16 @@ static bool set_method(struct jrc_message *message, const char *method,
     return true;
 }
 
-/* Rewrite 'single' quotes as JSON has them, all else unchanged.  Stops when
- * out_limit bytes are written; returns how many were read for them.
+/* Rewrite 'single' quotes as JSON's, and leave everything else unchanged.
+ * Stops when out_limit bytes are written; returns how many were read for them.
  *
- * json-c reads this and more, but it clamps large integers, cuts names at NUL
- * and drops repeated names without a word (see the tests): a rewriting that
- * touches quotes only cannot change a value. */
+ * json-c reads this and more, but silently clamps large integers, cuts names at
+ * NUL and drops repeated names (see the tests).  A rewriting that touches only
+ * quotes cannot change a value. */
 static size_t requote(const char *text, size_t len, char *out, size_t out_limit,
                       size_t *out_len)
 {
-    char quote = 0; /* the one that ends the string we are in */
+    char quote = 0; /* the one that ends the current string */
     size_t n = 0;
     size_t i = 0;
 
@@ -115,7 +115,8 @@ static bool is_container(enum jrc_json_type type)
     return type == JRC_JSON_ARRAY || type == JRC_JSON_OBJECT;
 }
 
-/* Nearly all params, with nothing around them: in a fraction of the time. */
+/* Whether this is one of nearly all params: strict, with nothing around it.
+ * Takes a fraction of the time of a scan for members. */
 static bool is_strict(const char *params, size_t len)
 {
     const char *end = params + len;
@@ -142,7 +143,8 @@ bool jrc_params_check(const char *params, size_t params_len, bool lenient,
     *fault = (struct jrc_fault){report.rule, report.at};
     if (!lenient || memchr(params, '\'', params_len) == NULL)
         return false;
-    /* One byte more than twice: requote() checks its bound between pairs. */
+    /* One byte more than twice the length: requote() checks its limit between
+     * pairs. */
     char *text =
         params_len > SIZE_MAX / 2 - 2 ? NULL : malloc(params_len * 2 + 2);
     if (text == NULL) {
@@ -185,7 +187,7 @@ bool jrc_message_init(struct jrc_message *message, const char *method,
         message->params = message->owned_params;
         message->params_len = len;
     }
-    message->size = message->method_len + 2; /* a quote, or more, and '}' */
+    message->size = message->method_len + 2; /* the quote (or more), and '}' */
     if (params != NULL)
         message->size += sizeof BEFORE_PARAMS - 2 + message->params_len;
     return true;
@@ -210,8 +212,8 @@ size_t jrc_message_frame_size(const struct jrc_message *message,
     return framing->frame_size(before + message->size);
 }
 
-/* Put text before end; returns where it begins.  Most are short, and two words
- * that overlap take half of what memcpy() does. */
+/* Put text before end; returns where it begins.  Most texts are short, and two
+ * overlapping words take half as long as memcpy(). */
 static inline char *put_before(char *end, const char *text, size_t len)
 {
     char *out = end - len;
@@ -226,7 +228,7 @@ static inline char *put_before(char *end, const char *text, size_t len)
     return out;
 }
 
-/* From the end on: where a number begins is known when it is written. */
+/* Backwards: the size of a number is known once it is written. */
 void jrc_message_write(const struct jrc_message *message,
                        const struct jrc_framing *framing, uint64_t id,
                        size_t frame_size, char *out)

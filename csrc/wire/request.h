@@ -1,7 +1,7 @@
-/* JSON-RPC 2.0 messages: build a request or notification.
+/* Builds JSON-RPC 2.0 messages: requests and notifications.
  *
- * Functions of bytes.  Nothing that a caller passes can become anything but
- * one message with that method and our id: params are scanned before they are
+ * The functions work on bytes.  Whatever a caller passes, the result is one
+ * message with that method and our id: params are scanned before they are
  * spliced in. */
 
 #ifndef JRC_REQUEST_H
@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A request ready to be written once its id is known.  Borrows the caller's
- * texts, or owns the copies that had to be made. */
+/* A request that can be written once its id is known.  Borrows the caller's
+ * texts, or owns the copies that were necessary. */
 struct jrc_message {
     const char *method; /* as it stands between the quotes */
     size_t method_len;
@@ -25,8 +25,8 @@ struct jrc_message {
     size_t size; /* of method, params and what ends them in a payload */
 };
 
-/* What is wrong with a caller's text: a rule and the place.  rule NULL means
- * out of memory. */
+/* What is wrong with a caller's text: a rule and the place.  rule NULL: out of
+ * memory. */
 struct jrc_fault {
     const char *rule;
     size_t at;
@@ -36,25 +36,25 @@ struct jrc_fault {
 enum jrc_reading {
     JRC_STRICT,  /* JSON, an array or object */
     JRC_LENIENT, /* the same, or with 'single' quotes */
-    JRC_SCANNED  /* strict: jrc_json_value_end() has just seen it */
+    JRC_SCANNED  /* strict: jrc_json_value_end() has accepted it */
 };
 
-/* False: fault says what is wrong, and nothing is to be released. */
+/* False: fault says what is wrong, and there is nothing to release. */
 bool jrc_message_init(struct jrc_message *message, const char *method,
                       size_t method_len, const char *params, size_t params_len,
                       enum jrc_reading reading, struct jrc_fault *fault);
 void jrc_message_clear(struct jrc_message *message);
 
-/* Check params as jrc_message_init() does.  *owned gets the strict text where
- * lenient text had to be rewritten, else NULL; it is the caller's to free. */
+/* Check params like jrc_message_init().  If lenient text had to be rewritten,
+ * *owned is the strict text, which the caller frees; otherwise it is NULL. */
 bool jrc_params_check(const char *params, size_t params_len, bool lenient,
                       char **owned, size_t *owned_len, struct jrc_fault *fault);
 
-/* Size of the whole frame; id 0 makes a notification. */
+/* Size of the whole frame.  With id 0, the message is a notification. */
 size_t jrc_message_frame_size(const struct jrc_message *message,
                               const struct jrc_framing *framing, uint64_t id);
 
-/* Write the frame into out, which has room for frame_size bytes. */
+/* Write the frame to out, which has room for frame_size bytes. */
 void jrc_message_write(const struct jrc_message *message,
                        const struct jrc_framing *framing, uint64_t id,
                        size_t frame_size, char *out);

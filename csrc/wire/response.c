@@ -18,8 +18,8 @@ static const struct jrc_json_member wanted[MEMBERS] = {
     [METHOD] = {.name = "method", .name_len = 6},
 };
 
-/* The id as we write it: a decimal without leading zeros, of as many digits as
- * 2^53 has; or a string of just that.  0: anything else. */
+/* An id as we write it: a decimal without leading zeros, no longer than 2^53;
+ * or a string that contains one.  0: anything else. */
 static uint64_t read_id(const struct jrc_json_member *id)
 {
     const char *p = id->text;
@@ -58,7 +58,7 @@ static bool is_known_version(const struct jrc_json_member *version)
             memcmp(version->text, "\"1.0\"", 5) == 0);
 }
 
-/* The text is no JSON: all that can be done is to tell the call, if its id can
+/* The text is not JSON: all that remains is to fail its call, if the id can
  * still be found. */
 static void read_broken(const char *payload, size_t len, const char *rule,
                         struct jrc_response *response)
@@ -85,7 +85,7 @@ static void set_value(struct jrc_response *response,
     response->json_len = value->len;
 }
 
-/* An integer that fits; 0: anything else. */
+/* An integer that fits into the type; 0: anything else. */
 static int64_t read_integer(const char *text, size_t len)
 {
     bool negative = len > 0 && *text == '-';
@@ -97,7 +97,8 @@ static int64_t read_integer(const char *text, size_t len)
             __builtin_sub_overflow(number, text[i] - '0', &number))
             return 0;
     }
-    /* It was made below zero, where there is one number more. */
+    /* Built as a negative number, of which there is one more than of positive
+     * ones. */
     if (!negative && __builtin_sub_overflow(0, number, &number))
         return 0;
     return number;
@@ -123,14 +124,14 @@ static bool begins(const char *p, const char *end, const char *text, size_t len)
     return (size_t)(end - p) > len && memcmp(p, text, len) == 0;
 }
 
-/* Behind the colon, or NULL where there is none. */
+/* The place after the colon, or NULL if there is none. */
 static inline const char *skip_colon(const char *p, const char *end)
 {
     p = jrc_json_skip(p, end);
     return p < end && *p == ':' ? jrc_json_skip(p + 1, end) : NULL;
 }
 
-/* Behind a positive number of at most 16 digits, or NULL. */
+/* The place after a positive number of at most 16 digits, or NULL. */
 static const char *read_number(const char *p, const char *end, uint64_t *number)
 {
     const char *most = end - p > 16 ? p + 16 : end;
@@ -144,8 +145,9 @@ static const char *read_number(const char *p, const char *end, uint64_t *number)
     return n > 0 ? p : NULL;
 }
 
-/* Read an object of "jsonrpc": "2.0", "id": a number, and "result", once each,
- * in any order, and nothing else.  False: it may be anything. */
+/* Read an object with "jsonrpc": "2.0", "id": a number, and "result", once
+ * each, in any order, and nothing else.  False: it may still be any
+ * response. */
 static bool read_plain(const char *p, const char *end, unsigned max_depth,
                        struct jrc_response *response)
 {

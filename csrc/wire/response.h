@@ -1,4 +1,4 @@
-/* JSON-RPC 2.0 responses: what a payload says, and to whom. */
+/* JSON-RPC 2.0 responses: what a payload says, and for which call. */
 
 #ifndef JRC_RESPONSE_H
 #define JRC_RESPONSE_H
@@ -12,7 +12,8 @@ enum jrc_response_kind {
     JRC_RESPONSE_INVALID,  /* json is the rule broken, static text */
     JRC_RESPONSE_REJECTED, /* an error with id null: a request was unreadable */
     JRC_RESPONSE_NOBODYS,  /* its id cannot be one of ours */
-    JRC_RESPONSE_IGNORED   /* no response: not JSON, a request, a scalar ... */
+    JRC_RESPONSE_IGNORED   /* not a response: not JSON, a request, a scalar
+                              ... */
 };
 
 struct jrc_response {
@@ -20,7 +21,8 @@ struct jrc_response {
     uint64_t id; /* RESULT, ERROR, INVALID */
     const char *json;
     size_t json_len;
-    int64_t code; /* ERROR, REJECTED: its code, 0 if that is no such integer */
+    int64_t code; /* ERROR, REJECTED: the error's code, 0 if that is not an
+                     integer that fits */
 };
 
 /* Read a payload.  The spans in response point into it. */
