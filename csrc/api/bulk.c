@@ -2,9 +2,8 @@
 
 #include "wire/json_scan.h"
 
-/* The element of an array that begins at or behind p: where it lies, and p is
- * set to the next one or the end.  0: there is none left, -1: it is no params.
- */
+/* Find the element of an array that begins at *p or later, and move *p to the
+ * next one or to the end.  1; 0: there is none left; -1: it is not params. */
 static int next_element(const char **p, const char *end, const char **element,
                         size_t *len)
 {
@@ -27,7 +26,7 @@ static int next_element(const char **p, const char *end, const char **element,
     if (*next == ',') {
         next = jrc_json_skip(next + 1, end);
         if (next < end && *next == ']')
-            return -1; /* there should have been another one */
+            return -1; /* an element must follow */
     }
     *p = next;
     return 1;

@@ -1,5 +1,5 @@
-/* Many calls of one method, as the text of an array of their params.  Reading
- * it is a function of bytes. */
+/* Many calls of one method, given as the text of an array of their params.  The
+ * functions that read it work on bytes. */
 
 #ifndef JRC_BULK_H
 #define JRC_BULK_H
@@ -8,12 +8,12 @@
 
 enum { JRC_SOME_CALLS = 32 };
 
-/* Some of these calls, to be submitted together. */
+/* Some of these calls, to submit together. */
 struct jrc_some {
     jsonrpcc_call calls[JRC_SOME_CALLS];
     const char *ends[JRC_SOME_CALLS]; /* where the text after each begins */
     size_t count;
-    jsonrpcc_status fault; /* of what follows */
+    jsonrpcc_status fault; /* why there are no more */
 };
 
 /* Read up to count elements, each an array or object.  p is after the opening

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A text buffer above this is not kept when they are emptied. */
+/* When completions are emptied, a larger text buffer is released. */
 #define IDLE_ROOM 262144
 
 bool jrc_completions_init(struct jrc_completions *completions, size_t capacity)
@@ -44,7 +44,7 @@ void jrc_completions_clear(struct jrc_completions *completions)
     memset(completions, 0, sizeof *completions);
 }
 
-/* Room for len more bytes. */
+/* Make room for len more bytes. */
 static bool make_room(struct jrc_text *text, size_t len)
 {
     size_t need;
@@ -137,7 +137,7 @@ void jrc_completions_add_event(struct jrc_completions *completions,
         completions->events[completions->event_count++] = *event;
 }
 
-/* Where a failure's text lies, NULL if it has none. */
+/* A failure's text, or NULL if it has none. */
 static const char *detail(const struct jrc_completions *completions,
                           const jsonrpcc_failure *failure)
 {
@@ -184,8 +184,8 @@ bool jrc_completions_slice(struct jrc_completions *completions,
             count = n;
     }
     if (count > 0) {
-        /* The comma before the first result and the one behind the last make
-         * room for the brackets; the next slice turns ']' into its '['. */
+        /* The commas before the first result and after the last one make room
+         * for the brackets; the next slice turns our ']' into its '['. */
         size_t last = first + count - 1;
         size_t open = completions->starts[first] - 1;
         size_t close = completions->starts[last] + completions->lens[last];
@@ -225,7 +225,7 @@ void jrc_completions_reset(struct jrc_completions *completions)
     reset_text(&completions->details);
 }
 
-/* ---- what a slice shows, for its taker ---- */
+/* ---- what the taker of a slice may read ---- */
 
 const char *jsonrpcc_completions_result(const jsonrpcc_completions *completions,
                                         size_t i, size_t *len)

@@ -1,9 +1,9 @@
-/* Outcomes on their way to the thread that fetches: results as one JSON array
- * text, failures and events as records.
+/* Outcomes on their way to the thread that fetches them: results as the text of
+ * one JSON array, failures and events as records.
  *
- * Room for every record is allocated at the start; only the texts allocate
- * later, and if there is no memory for its text, a call's outcome becomes
- * ENOMEM: none is lost. */
+ * Room for all records is allocated at the start.  Only texts allocate later;
+ * if there is no memory for its text, a call's outcome becomes ENOMEM, so none
+ * is lost. */
 
 #ifndef JRC_COMPLETIONS_H
 #define JRC_COMPLETIONS_H
@@ -15,8 +15,8 @@ struct jrc_text {
     size_t len, room;
 };
 
-/* A slice ends after so many results or bytes: larger ones would keep Python's
- * garbage collector busy, and need much memory at once. */
+/* A slice ends after this many results or bytes: larger ones would keep
+ * Python's garbage collector busy, and need much memory at once. */
 enum {
     JRC_COMPLETIONS_EVENTS = 4096,
     JRC_COMPLETIONS_RESULTS = 256,
@@ -32,7 +32,8 @@ struct jrc_completions {
     jsonrpcc_origin *origins;
     struct jrc_text text; /* "[" result "," result "," ... */
     size_t failure_count;
-    jsonrpcc_failure *failures; /* json holds an offset in details, plus one */
+    jsonrpcc_failure *failures; /* json holds an offset into details, plus
+                                   one */
     struct jrc_text details;
     size_t event_count;
     jsonrpcc_event events[JRC_COMPLETIONS_EVENTS];
@@ -42,13 +43,13 @@ struct jrc_completions {
 bool jrc_completions_init(struct jrc_completions *completions, size_t capacity);
 void jrc_completions_clear(struct jrc_completions *completions);
 
-/* Add an outcome, or an event.  There is room: the caller counts. */
+/* Add an outcome, or an event.  The caller counts, so there is room. */
 void jrc_completions_add(struct jrc_completions *completions, uint64_t token,
                          const jsonrpcc_outcome *outcome);
 void jrc_completions_add_event(struct jrc_completions *completions,
                                const jsonrpcc_event *event);
 
-/* Move all that is in from to the end of completions. */
+/* Move everything in from to the end of completions. */
 void jrc_completions_append(struct jrc_completions *completions,
                             struct jrc_completions *from);
 
@@ -65,7 +66,7 @@ static inline size_t jrc_completions_bytes(
     return completions->text.len + completions->details.len;
 }
 
-/* How many of these bytes no slice has shown yet. */
+/* How many bytes have not been in a slice yet. */
 static inline size_t jrc_completions_left(
     const struct jrc_completions *completions)
 {
@@ -78,11 +79,11 @@ static inline size_t jrc_completions_left(
 }
 
 /* The next results, and all failures and events, in the public form.  False:
- * there is nothing more. */
+ * there are no more. */
 bool jrc_completions_slice(struct jrc_completions *completions,
                            jsonrpcc_completions *slice);
 
-/* Empty it, and release large buffers. */
+/* Empty them, and release large buffers. */
 void jrc_completions_reset(struct jrc_completions *completions);
 
 #endif

@@ -1,10 +1,10 @@
-/* The completion queue, on top of the public API: outcomes come from whoever
- * drives the loop and wait for one thread that fetches.
+/* The completion queue, on top of the public API: outcomes come from the thread
+ * that drives the loop, and wait for the one that fetches them.
  *
- * Three completions: one that the driver fills during a turn without a lock,
- * one that is ready, and one that the fetcher works through.  They change
- * places under the lock, once a turn and once a fetch, and so there is one wake
- * a turn at most. */
+ * There are three completions: the driver fills one during a turn, without a
+ * lock; one is ready; and the fetcher works through the third.  They change
+ * places under the lock, once a turn and once a fetch, so there is at most one
+ * wake-up per turn. */
 
 #include "api/queue.h"
 
@@ -40,14 +40,14 @@ static void swap(struct jrc_completions **a, struct jrc_completions **b)
     *b = c;
 }
 
-/* Under the lock: whether nobody will touch a freed queue any more. */
+/* Under the lock: whether nothing uses a freed queue any more. */
 static bool is_last(const jsonrpcc_queue *queue)
 {
     return queue->freed && !atomic_load(&queue->is_deferred) &&
            queue->published == atomic_load(&queue->accepted);
 }
 
-/* Under the lock, or a fetch could miss it: a fetcher that polls is told. */
+/* Under the lock, or a fetch could miss it: notify a fetcher that polls. */
 static void ring(jsonrpcc_queue *queue)
 {
     if (!queue->armed)
@@ -57,7 +57,7 @@ static void ring(jsonrpcc_queue *queue)
     (void)!write(queue->fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
-/* Under the lock: put what the turn brought where the fetcher finds it. */
+/* Under the lock: put what the turn produced where the fetcher finds it. */
 static void hand_over(jsonrpcc_queue *queue)
 {
     size_t before = jrc_completions_bytes(queue->ready);
@@ -72,9 +72,9 @@ static void hand_over(jsonrpcc_queue *queue)
     ring(queue);
 }
 
-/* At the end of a turn: show the fetcher what it brought.  The fetcher may take
- * it at once and free the queue, which lives until is_deferred is taken back.
- */
+/* At the end of a turn: show the fetcher what it produced.  The fetcher may
+ * take that at once and free the queue, which lives until is_deferred is
+ * reset. */
 static void publish(void *arg)
 {
     jsonrpcc_queue *queue = arg;
@@ -124,7 +124,7 @@ static void on_event(void *arg, const jsonrpcc_event *event)
 
 /* ---- life ---- */
 
-/* 0 or an errno; what there is by then destroy() takes away. */
+/* 0 or an errno; destroy() removes whatever exists by then. */
 static int fill_in(jsonrpcc_queue *queue)
 {
     size_t capacity = (size_t)queue->bound + JRC_QUEUE_RESERVE;
@@ -152,7 +152,7 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
 
     if (queue == NULL)
         return NULL;
-    /* A host's events are told to its listener, where it polls. */
+    /* A host gets its events through its listener, when it polls. */
     if ((flags & ~KNOWN_FLAGS) != 0 || ((flags & JSONRPCC_QUEUE_EVENTS) != 0 &&
                                         jsonrpcc_host_fd(client) >= 0)) {
         free(queue);
@@ -187,7 +187,7 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
         return;
     if (jsonrpcc_queue_is_foreign(queue)) {
         if (queue->fd >= 0)
-            close(queue->fd); /* our copy; the rest is as the fork left it */
+            close(queue->fd); /* our copy; the fork left the rest as it was */
         return;
     }
     if (queue->listens)
@@ -197,8 +197,8 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
     size_t bytes = jrc_completions_bytes(queue->ready) +
                    jrc_completions_left(queue->draining) + queue->in_hand;
     bool last = is_last(queue);
-    /* Under the lock: without it the driver may destroy the queue, and with it
-     * the client that a garbage collector has let go of already. */
+    /* Under the lock, or else the driver might destroy the queue, and with it
+     * the client, which a garbage collector may already have released. */
     jsonrpcc_undelivered(queue->client, -(int64_t)bytes);
     pthread_mutex_unlock(&queue->lock);
     if (last)
@@ -207,7 +207,7 @@ void jsonrpcc_queue_free(jsonrpcc_queue *queue)
 
 /* ---- the fetcher's side ---- */
 
-/* Only now: of several queues the one that somebody fetches from is told. */
+/* Only now: of several queues, the one that is fetched from gets the events. */
 static void listen_to_events(jsonrpcc_queue *queue)
 {
     if (queue->listens || (queue->flags & JSONRPCC_QUEUE_EVENTS) == 0)
@@ -232,7 +232,7 @@ static bool fetch(jsonrpcc_queue *queue, jsonrpcc_completions *completions)
         }
         pthread_mutex_unlock(&queue->lock);
     }
-    /* Who comes for more has done with what it had. */
+    /* A fetcher that comes for more has processed what it had. */
     if (queue->in_hand > 0)
         jsonrpcc_undelivered(queue->client, -(int64_t)queue->in_hand);
     size_t left = jrc_completions_left(queue->draining);
@@ -242,7 +242,7 @@ static bool fetch(jsonrpcc_queue *queue, jsonrpcc_completions *completions)
         return false;
     size_t outcomes = completions->count + completions->failure_count;
     atomic_fetch_add_explicit(&queue->fetched, outcomes, memory_order_relaxed);
-    /* A waiter that misses this looks again after its slice. */
+    /* A waiter that misses this checks again after its slice. */
     pthread_mutex_lock(&queue->lock);
     if (queue->room_waiters > 0)
         pthread_cond_broadcast(&queue->room);
@@ -264,8 +264,8 @@ static void leave(jsonrpcc_queue *queue)
 bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue,
                           jsonrpcc_completions *completions)
 {
-    /* In a forked child the lock may be held forever, and the rings in fd are
-     * the parent's. */
+    /* In a forked child, the lock may be held forever, and what was written to
+     * fd is the parent's. */
     if (jsonrpcc_queue_is_foreign(queue) || !enter(queue))
         return false;
     bool more = fetch(queue, completions);
@@ -273,10 +273,11 @@ bool jsonrpcc_queue_fetch(jsonrpcc_queue *queue,
     return more;
 }
 
-/* The event thread drives in the place of a dispatcher that is busy, but only
- * until that is back.  Without one it drives for good, and each call wakes it.
- * A dispatcher is known once it has driven or polled, which one that always
- * finds something never has to. */
+/* Introduce this thread as the dispatcher.  While a known dispatcher is busy,
+ * the event thread drives only until it is back; without one, the event thread
+ * drives for good, and each call has to wake it.  A dispatcher becomes known by
+ * driving or polling, and if it always finds something to fetch, it never does
+ * either. */
 static void introduce(jsonrpcc_queue *queue)
 {
     if (!queue->is_known && (queue->flags & JSONRPCC_QUEUE_EAGER) == 0)
@@ -289,7 +290,8 @@ static jsonrpcc_status fetch_or_wait(jsonrpcc_queue *queue,
                                      int32_t timeout_ms)
 {
     introduce(queue);
-    if (jsonrpcc_queue_is_foreign(queue)) /* or is now: a callback forked */
+    if (jsonrpcc_queue_is_foreign(queue)) /* or became so just now: a
+                                             callback forked */
         return JSONRPCC_EFOREIGN;
     for (;;) {
         if (fetch(queue, completions))
@@ -318,7 +320,7 @@ bool jsonrpcc_queue_poll(jsonrpcc_queue *queue)
 {
     if (jsonrpcc_queue_is_foreign(queue))
         return false;
-    /* What comes by this poll is there to fetch: nobody has to ring. */
+    /* What this poll brings can be fetched afterwards, so it need not ring. */
     pthread_mutex_lock(&queue->lock);
     bool armed = queue->armed;
     queue->armed = false;
@@ -326,7 +328,7 @@ bool jsonrpcc_queue_poll(jsonrpcc_queue *queue)
     bool led = jsonrpcc_poll(queue->waiter);
     if (!armed || jsonrpcc_queue_is_foreign(queue))
         return led;
-    /* But for what comes later, and for what another leader brought. */
+    /* What comes later has to, and so does what another leader brought. */
     pthread_mutex_lock(&queue->lock);
     bool empty = jrc_completions_is_empty(queue->ready);
     queue->armed = empty || !led;

@@ -1,5 +1,5 @@
-/* What a completion queue is made of: queue.c fills it and hands it out,
- * queue_submit.c lets calls in. */
+/* What a completion queue consists of: queue.c fills it and hands it out,
+ * queue_submit.c submits calls. */
 
 #ifndef JRC_QUEUE_H
 #define JRC_QUEUE_H
@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* As in the client: how many calls callbacks may submit beyond the bound. */
+/* As in the client: how many calls callbacks may submit beyond the limit. */
 enum { JRC_QUEUE_RESERVE = 256 };
 
 struct jsonrpcc_queue {
@@ -26,11 +26,11 @@ struct jsonrpcc_queue {
     /* The driver's. */
     struct jrc_completions *filling;
     jsonrpcc_deferred deferred;
-    atomic_bool is_deferred; /* publish() will run, or runs */
+    atomic_bool is_deferred; /* publish() will run, or is running */
 
     pthread_mutex_t lock;
     struct jrc_completions *ready;
-    uint64_t published; /* outcomes that the driver has dealt with */
+    uint64_t published; /* outcomes that the driver has handled */
     bool armed;         /* fd: the fetcher found nothing and polls */
     bool rung;          /* fd: it was written to and has not been read since */
     bool freed;
@@ -38,16 +38,18 @@ struct jsonrpcc_queue {
     pthread_cond_t room;
 
     /* The fetcher's. */
-    atomic_flag used; /* by a fetcher: a second would spoil its completions */
+    atomic_flag used; /* by a fetcher: a second one would spoil its
+                         completions */
     struct jrc_completions *draining;
-    size_t in_hand; /* bytes that it got from its last fetch */
+    size_t in_hand; /* bytes of its last fetch */
     bool listens;   /* to events */
     bool is_known;  /* to the event thread, see introduce() */
 
-    struct jrc_completions completions[3]; /* what the three point to */
+    struct jrc_completions completions[3]; /* what the three pointers point
+                                              to */
 };
 
-/* The done of every call: its outcome goes into the queue, which is arg. */
+/* done of every call: its outcome goes into the queue, which is arg. */
 void jrc_queue_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome);
 
 #endif

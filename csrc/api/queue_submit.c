@@ -1,5 +1,5 @@
-/* Calls whose outcomes go into a completion queue: one, or a bulk of them, and
- * the wait for room.  On top of the public API but for bulk. */
+/* Calls whose outcomes go into a completion queue, one by one or in bulk, and
+ * waiting for room.  On top of the public API, except for bulk. */
 
 #include "api/queue.h"
 
@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <time.h>
 
-/* How many of the calls counted last are more than there may be unfetched. */
+/* How many of the calls counted last exceed the limit of unfetched ones. */
 static uint64_t excess(jsonrpcc_queue *queue, uint64_t accepted, uint32_t flags)
 {
     uint64_t unfetched =
@@ -20,7 +20,7 @@ static uint64_t excess(jsonrpcc_queue *queue, uint64_t accepted, uint32_t flags)
     return unfetched > most ? unfetched - most : 0;
 }
 
-/* Calls that were counted and not accepted: there is room for others. */
+/* These calls were counted but not accepted: there is room for others. */
 static void discount(jsonrpcc_queue *queue, uint64_t count)
 {
     if (count == 0)
@@ -32,9 +32,9 @@ static void discount(jsonrpcc_queue *queue, uint64_t count)
     pthread_mutex_unlock(&queue->lock);
 }
 
-/* Count calls before they are submitted: an outcome may be fetched before that
- * has returned; and by adding, not by looking, as the completions have room for
- * that many.  How many may be submitted. */
+/* Count calls before they are submitted, since an outcome may be fetched before
+ * the submission returns.  Add first and check then, since the completions have
+ * room for exactly that many.  Returns how many may be submitted. */
 static size_t claim(jsonrpcc_queue *queue, size_t count, uint32_t flags)
 {
     uint64_t over =
@@ -85,7 +85,8 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
     return -(int64_t)status;
 }
 
-/* Submit them; *fault is set where one was refused.  How many were not. */
+/* Submit them.  If one is refused, *fault says why.  Returns how many were not
+ * submitted. */
 static size_t submit_some(jsonrpcc_queue *queue, const struct jrc_some *some,
                           jsonrpcc_status *fault)
 {
@@ -170,7 +171,7 @@ bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms)
         error = pthread_cond_timedwait(&queue->room, &queue->lock, &until);
     queue->room_waiters--;
     pthread_mutex_unlock(&queue->lock);
-    /* Not looked at again: others count calls that will be refused. */
+    /* Do not check again: other threads count calls that will be refused. */
     if (error == ETIMEDOUT)
         return false;
     uint64_t now = now_ms();

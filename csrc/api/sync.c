@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A result buffer above this is not kept for the next call. */
+/* A larger result buffer is not kept for the next call. */
 #define IDLE_ROOM 65536
 
 struct jsonrpcc_sync {
     jsonrpcc_client *client;
     jsonrpcc_waiter *waiter;
-    atomic_uint refs; /* the owner's, and one of a call under way */
+    atomic_uint refs; /* the owner's, and one for a call in flight */
     atomic_flag used; /* a thread is in a call, or waits for one */
-    bool pending;     /* the owner's view */
+    bool pending;     /* as the owner sees it */
     uint64_t id;
     bool has_outcome;
     jsonrpcc_outcome outcome;
@@ -137,7 +137,7 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
         .params = params,
         .params_len = params_len,
         .timeout_ms = timeout_ms,
-        /* Waiting sees to it that somebody leads. */
+        /* Waiting makes sure that a thread leads. */
         .flags = (flags & ~(uint32_t)JSONRPCC_NOTIFICATION) | JSONRPCC_CORKED |
                  JSONRPCC_ANY_THREAD,
         .done = on_done,
@@ -145,7 +145,7 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
     };
 
     if (jsonrpcc_waiter_is_foreign(sync->waiter)) {
-        sync->has_outcome = false; /* the outcome of this call, not the last */
+        sync->has_outcome = false; /* this call's outcome, not the last one's */
         return JSONRPCC_EFOREIGN;
     }
     if (atomic_flag_test_and_set_explicit(&sync->used, memory_order_acquire))

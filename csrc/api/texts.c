@@ -1,4 +1,4 @@
-/* What versions, statuses and reasons are called. */
+/* The names of versions, statuses and reasons. */
 
 #include "jsonrpcc.h"
 
@@ -65,7 +65,7 @@ void jsonrpcc_reason_text(int32_t reason, char *text, size_t size)
     if (size == 0)
         return;
     if (reason > 0) {
-        if (strerror_r(reason, text, size) != 0) /* the XSI one */
+        if (strerror_r(reason, text, size) != 0) /* the XSI variant */
             snprintf(text, size, "errno %d", reason);
     } else if (reason > -(int32_t)(sizeof texts / sizeof texts[0])) {
         snprintf(text, size, "%s", texts[-reason]);

@@ -1,5 +1,5 @@
-/* json-c trees for C callers that ask for one: off the hot path, and only of
- * text that our own scanner accepted before. */
+/* json-c trees for C callers that ask for one: off the hot path, and only for
+ * text that our own scanner has accepted. */
 
 #include "jsonrpcc.h"
 
@@ -21,8 +21,8 @@ struct json_object *jsonrpcc_outcome_tree(const jsonrpcc_outcome *outcome)
         return NULL;
     tree =
         json_tokener_parse_ex(tokener, outcome->json, (int)outcome->json_len);
-    /* A number or literal at the very end only counts as whole once the text
-     * is said to have ended. */
+    /* A number or literal at the very end counts as complete only once the
+     * tokener is told that the text has ended. */
     if (tree == NULL &&
         json_tokener_get_error(tokener) == json_tokener_continue)
         tree = json_tokener_parse_ex(tokener, "", 1);
