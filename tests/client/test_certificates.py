@@ -1,0 +1,58 @@
+"""OpenSSL's s_client says of each certificate what the client has to say of it."""
+
+import ssl
+import subprocess
+
+import pytest
+from bad_certificates import BAD, GOOD, OPENSSL
+from helpers import LIMIT
+
+from jsonrpcc.testing import Server
+
+
+@pytest.fixture(params=[*BAD, *GOOD], ids=lambda case: case.name)
+def case(request):
+    return request.param
+
+
+def lenient(path):
+    """A server's context that serves even what is weak."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.load_cert_chain(path)
+    return context
+
+
+def s_client(case, server, ca):
+    check = "-verify_ip" if case.host[-1].isdigit() else "-verify_hostname"
+    command = [
+        OPENSSL, "s_client", "-connect", server.address, "-CAfile", ca,
+        "-verify_return_error", check, case.host, "-auth_level", "2",
+        "-cipher", "DEFAULT@SECLEVEL=2",
+    ]  # fmt: skip
+    return subprocess.run(
+        command, input=b"", capture_output=True, timeout=LIMIT * 2, check=False
+    )
+
+
+def test_s_client_says_the_same(case, tmp_path):
+    issued, trusted = case.make()
+    path = issued.write(tmp_path / "server.pem")
+    trusted.write(tmp_path / "ca.pem")
+    with Server(tls=lenient(path)) as server:
+        done = s_client(case, server, str(tmp_path / "ca.pem"))
+        server.wait_for_accepted(1)
+    output = (done.stdout + done.stderr).decode()
+    if case.says is None or not case.oracle:
+        assert done.returncode == 0, output
+        assert not server.failed_handshakes
+        assert "Verification: OK" in output
+    else:
+        assert done.returncode != 0, output
+        assert len(server.failed_handshakes) == 1
+        assert case.says.lower() in output.lower()
+
+
+def test_there_are_many_and_each_is_another():
+    assert len(BAD) >= 30
+    assert len({case.name for case in [*BAD, *GOOD]}) == len(BAD) + len(GOOD)
