@@ -6,7 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-/* The keywords of a call, interned: callers' names are the same objects. */
+/* The keywords of a call, interned, so that callers' names are the same
+ * objects. */
 static PyObject *params_, *on_result_, *on_error_, *timeout_, *block_;
 
 /* The options of a call that are flags. */
@@ -38,7 +39,8 @@ bool spd_keywords_init(void)
            intern(&block_, "block");
 }
 
-/* A bool as a flag.  False: it is something else that Python takes for one. */
+/* A bool as a flag.  False: it is something else, which Python would take for
+ * one. */
 static bool read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
 {
     if (value == Py_True)
@@ -46,7 +48,8 @@ static bool read_flag(PyObject *value, uint32_t flag, uint32_t *flags)
     return value == Py_True || value == Py_False;
 }
 
-/* Seconds to milliseconds, rounded up, as jsonrpcc._options.milliseconds(). */
+/* Seconds to milliseconds, rounded up, like
+ * jsonrpcc._options.milliseconds(). */
 static bool read_timeout(PyObject *value, int32_t *ms)
 {
     if (value == Py_None) {
@@ -93,7 +96,7 @@ static bool read_keyword(struct spd_arguments *a, const struct spd_style *style,
     return true;
 }
 
-/* False, and no exception is set: they are unusual. */
+/* False without an exception: the arguments are unusual. */
 static bool read_usual(struct spd_arguments *a, const struct spd_style *style,
                        PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
 {

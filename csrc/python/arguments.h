@@ -6,15 +6,15 @@
 
 #include "python/codec.h"
 
-/* What a style of call takes. */
+/* What a style of call accepts. */
 struct spd_style {
     Py_ssize_t most;   /* positional arguments */
-    bool notification; /* not the options of calls that are answered */
+    bool notification; /* without the options that need a response */
     bool callbacks, block;
 };
 
-/* A call as its caller gives it, ready to be submitted.  All but text and owner
- * is borrowed: from the caller's arguments, or from owner. */
+/* A call's arguments, ready to be submitted.  Everything but text and owner is
+ * borrowed: from the caller's arguments, or from owner. */
 struct spd_arguments {
     PyObject *method, *params, *on_result, *on_error; /* NULL or None: none */
     int32_t timeout_ms;
@@ -23,7 +23,7 @@ struct spd_arguments {
     const char *method_text;
     Py_ssize_t method_len;
     PyObject *text;  /* the encoded params, or None */
-    PyObject *owner; /* what Python code made of unusual ones, or NULL */
+    PyObject *owner; /* what Python code made of unusual arguments, or NULL */
 };
 
 /* Intern the keywords.  False: an exception is set. */
@@ -33,14 +33,14 @@ bool spd_keywords_init(void);
 PyObject *spd_call_with(PyObject *function, PyObject *const *args, Py_ssize_t n,
                         PyObject *kwnames);
 
-/* Read the arguments of a method, but for its object, if they are usual: false
- * if not, or if an exception is set. */
+/* Read the arguments of a method, without its object, if they are usual.
+ * False: they are not, or an exception is set. */
 bool spd_read_usual(struct spd_arguments *arguments,
                     const struct spd_style *style,
                     const struct spd_codec *codec, PyObject *const *args,
                     Py_ssize_t n, PyObject *kwnames);
 
-/* Read the arguments of a method, its object first, in any case: unusual ones
+/* Read the arguments of a method, its object first, usual or not.  Unusual ones
  * are read by Python code, read(*args, **kwargs), which returns what
  * jsonrpcc._params.Texts.prepare() does, or raises.  False: an exception is
  * set, and there is nothing to clear. */
@@ -48,11 +48,12 @@ bool spd_read(struct spd_arguments *arguments, const struct spd_style *style,
               const struct spd_codec *codec, PyObject *read,
               PyObject *const *args, Py_ssize_t n, PyObject *kwnames);
 
-/* Read what Python code made of unusual arguments; steals it.  As above. */
+/* Read what Python code made of unusual arguments; steals it.  Returns as
+ * above. */
 bool spd_read_prepared(struct spd_arguments *arguments, PyObject *prepared);
 void spd_arguments_clear(struct spd_arguments *arguments);
 
-/* Submit a call; id, or negated status. */
+/* Submit a call.  Returns its id, or a negated status. */
 int64_t spd_submit(jsonrpcc_queue *queue, const struct spd_arguments *arguments,
                    uint64_t token, uint32_t flags);
 

@@ -1,6 +1,6 @@
-/* AsyncClient.call() is an "async def" to everybody who looks.  Called with the
- * usual arguments it does what the function does, by a Pending; otherwise it
- * calls the function. */
+/* AsyncClient.call() looks like an "async def".  If the arguments are usual,
+ * it does what that function does, by a Pending; otherwise it calls the
+ * function. */
 
 #include "python/async_client.h"
 
@@ -28,7 +28,7 @@ static PyObject *call(PyObject *object, PyObject *const *args, size_t n,
                            count - 1, kwnames))
             return spd_pending_new(&((struct futures *)futures)->maker, &a,
                                    true);
-        /* The function raises it as well, and when it is awaited. */
+        /* The function raises it as well, when it is awaited. */
         if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception))
             return NULL;
         PyErr_Clear();
@@ -36,7 +36,7 @@ static PyObject *call(PyObject *object, PyObject *const *args, size_t n,
     return spd_call_with(self->function, args, count, kwnames);
 }
 
-/* _bind(futures): what calls are made of; None: nothing */
+/* _bind(futures): what calls go through; None: nothing */
 static PyObject *bind(PyObject *object, PyObject *futures)
 {
     struct async_client *self = (struct async_client *)object;

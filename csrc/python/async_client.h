@@ -1,4 +1,4 @@
-/* jsonrpcc._speedups.AsyncClient: what AsyncClient.call() looks into. */
+/* jsonrpcc._speedups.AsyncClient: the base of AsyncClient, with its call(). */
 
 #ifndef JRC_PYTHON_ASYNC_CLIENT_H
 #define JRC_PYTHON_ASYNC_CLIENT_H

@@ -1,7 +1,7 @@
 /* jsonrpcc._speedups.Blocking: calls whose callers wait.
  *
- * Each waiting thread has a sync of its own; those not in use are kept.  The
- * GIL is given up while waiting, and signals are looked at between slices. */
+ * Each waiting thread has a sync of its own; unused ones are kept.  The GIL is
+ * released while waiting, and signals are checked between slices. */
 
 #include "python/blocking.h"
 
@@ -18,9 +18,9 @@ struct blocking {
     PyObject *handle;   /* keeps client */
     PyObject *make;     /* () -> (address of a new sync, what keeps it) */
     PyObject *fail;     /* (address, method) -> the exception of its outcome */
-    PyObject *refuse;   /* as of spd_refuse() */
-    int32_t timeout_ms; /* of calls that name none */
-    PyObject *kept[KEPT]; /* pairs as of make() */
+    PyObject *refuse;   /* that of spd_refuse() */
+    int32_t timeout_ms; /* of calls that do not say */
+    PyObject *kept[KEPT]; /* pairs that make() returned */
     int count;
 };
 
@@ -31,7 +31,7 @@ static PyObject *take(struct blocking *self)
     return PyObject_CallFunctionObjArgs(self->make, NULL);
 }
 
-/* Steals pair.  More than so many are freed with it. */
+/* Steals pair.  If enough are kept, it is freed, and its sync with it. */
 static void give_back(struct blocking *self, PyObject *pair)
 {
     if (self->count < KEPT)
@@ -40,7 +40,7 @@ static void give_back(struct blocking *self, PyObject *pair)
         Py_DECREF(pair);
 }
 
-/* The outcome's status, or why the call was refused; EPENDING with an
+/* The outcome's status, or why the call was refused; or EPENDING with an
  * exception: a signal handler raised. */
 static jsonrpcc_status wait(const struct blocking *self, jsonrpcc_sync *sync,
                             const struct spd_arguments *a)
@@ -58,14 +58,15 @@ static jsonrpcc_status wait(const struct blocking *self, jsonrpcc_sync *sync,
         state = PyEval_SaveThread();
         status = spd_core->sync_wait(sync, SPD_SLICE_MS);
         PyEval_RestoreThread(state);
-        /* A handler forked.  The call was made, so it is not made again. */
+        /* A handler forked.  The call was made, so it is not made again
+         * here. */
         if (status == JSONRPCC_EFOREIGN)
             spd_refuse(self->refuse, status, a);
     }
     return status;
 }
 
-/* As wait(); where there is no room, wait for that first. */
+/* Like wait(), but first wait for room if there is none. */
 static jsonrpcc_status wait_with_room(const struct blocking *self,
                                       jsonrpcc_sync *sync,
                                       struct spd_arguments *a)
@@ -82,7 +83,7 @@ static jsonrpcc_status wait_with_room(const struct blocking *self,
     return status;
 }
 
-/* What comes of a call that has ended with such a status. */
+/* The result or exception of a call that ended with this status. */
 static PyObject *conclude(struct blocking *self, PyObject *pair,
                           jsonrpcc_sync *sync, jsonrpcc_status status,
                           PyObject *method)
@@ -91,8 +92,8 @@ static PyObject *conclude(struct blocking *self, PyObject *pair,
         const jsonrpcc_outcome *outcome = spd_core->sync_outcome(sync);
         PyObject *result =
             spd_decode(&self->codec, outcome->json, outcome->json_len);
-        /* Of the codec's errors the caller gets another one, but Python being
-         * out of memory is none of them. */
+        /* The codec's errors become another exception for the caller, but
+         * running out of memory is not an error of the codec. */
         if (result != NULL || !PyErr_ExceptionMatches(PyExc_Exception) ||
             PyErr_ExceptionMatches(PyExc_MemoryError))
             return result;
@@ -123,7 +124,7 @@ PyObject *spd_call(PyObject *object, PyObject *read, PyObject *const *args,
     jsonrpcc_status status =
         sync == NULL ? JSONRPCC_EPENDING : wait_with_room(self, sync, &a);
     if (status == JSONRPCC_EPENDING) {
-        Py_CLEAR(pair); /* with it goes the call, if there is one */
+        Py_CLEAR(pair); /* this ends the call, if there is one */
     } else if (spd_core->sync_outcome(sync) != NULL) {
         result = conclude(self, pair, sync, status, a.method);
     } else if (status != JSONRPCC_EFOREIGN && !PyErr_Occurred()) {

@@ -5,8 +5,8 @@
 
 #include "python/core.h"
 
-/* jsonrpcc.Client.call(), with read as of spd_read() and the client as the
- * first argument.  NULL without an exception: as of spd_request(). */
+/* jsonrpcc.Client.call(). read is that of spd_read(); the client is the first
+ * argument.  NULL without an exception means the same as for spd_request(). */
 PyObject *spd_call(PyObject *blocking, PyObject *read, PyObject *const *args,
                    Py_ssize_t n, PyObject *kwnames);
 

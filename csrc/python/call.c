@@ -1,7 +1,7 @@
-/* jsonrpcc.Call: a request in flight, as its caller holds it.
+/* jsonrpcc.Call: a request in flight, as the caller holds it.
  *
- * It knows no callback, so it can be part of no cycle and needs no help of the
- * garbage collector. */
+ * It knows no callback, so it cannot be part of a cycle, and needs no help from
+ * the garbage collector. */
 
 #include "python/call.h"
 

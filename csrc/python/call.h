@@ -1,4 +1,4 @@
-/* jsonrpcc.Call: a request in flight, as its caller holds it. */
+/* jsonrpcc.Call: a request in flight, as the caller holds it. */
 
 #ifndef JRC_PYTHON_CALL_H
 #define JRC_PYTHON_CALL_H
@@ -8,7 +8,7 @@
 /* The type: a new reference, or NULL. */
 PyObject *spd_call_type(void);
 
-/* A Call, its id still 0, and how to set it. */
+/* A Call whose id is still 0, and how to set it. */
 PyObject *spd_call_new(PyObject *type, PyObject *handle,
                        jsonrpcc_client *client, PyObject *method);
 void spd_call_set_id(PyObject *call, uint64_t id);

@@ -12,14 +12,14 @@
 struct callbacks {
     PyObject_HEAD struct spd_calls calls;
     PyObject *call_type;  /* jsonrpcc.Call */
-    PyObject *report;     /* told (method, exception) of a callback */
-    int32_t timeout_ms;   /* of calls that name none */
-    unsigned long thread; /* which runs the callbacks; 0: none yet */
+    PyObject *report;     /* called with (method, exception) of a callback */
+    int32_t timeout_ms;   /* of calls that do not say */
+    unsigned long thread; /* that runs the callbacks; 0: none yet */
 };
 
 /* ---- submitting ---- */
 
-/* As spd_entries_put(), with what is said of spd_quieten. */
+/* Like spd_entries_put(), with the callbacks that spd_quieten returns. */
 static uint64_t put_quietened(struct spd_entries *entries, PyObject *on_result,
                               PyObject *on_error, PyObject *method)
 {
@@ -54,8 +54,8 @@ static uint64_t put(struct spd_entries *entries, const struct spd_arguments *a)
                : spd_entries_put(entries, a->on_result, a->on_error, a->method);
 }
 
-/* Submit a call with its entry, or neither; id, negated status, or 0 with an
- * exception. */
+/* Submit a call together with its entry, or neither.  Returns the id, a negated
+ * status, or 0 with an exception. */
 static int64_t submit(struct callbacks *self, const struct spd_arguments *a)
 {
     struct spd_entries *entries = &self->calls.entries;
@@ -71,7 +71,7 @@ static int64_t submit(struct callbacks *self, const struct spd_arguments *a)
     return id;
 }
 
-/* As submit(); where there is no room, wait for it. */
+/* Like submit(), but wait for room if there is none. */
 static int64_t submit_with_room(struct callbacks *self, struct spd_arguments *a)
 {
     int64_t id = submit(self, a);
@@ -80,7 +80,7 @@ static int64_t submit_with_room(struct callbacks *self, struct spd_arguments *a)
     if (id != -JSONRPCC_EFULL)
         return id;
     if (PyThread_get_thread_ident() == self->thread) {
-        /* Waiting would be for ourselves; there is a reserve. */
+        /* We would wait for ourselves; there is a reserve for this. */
         a->flags |= JSONRPCC_RESERVE;
         return submit(self, a);
     }
@@ -93,9 +93,9 @@ static int64_t submit_with_room(struct callbacks *self, struct spd_arguments *a)
     return PyErr_Occurred() ? 0 : id;
 }
 
-/* Whether the call was accepted; if not, an exception is set, but for one that
- * another process would have to make.  Nothing may fail once it is, and no
- * Python code runs until the caller has its Call. */
+/* Whether the call was accepted.  If not, an exception is set, unless this is a
+ * forked child that has to open the client anew.  After acceptance nothing may
+ * fail, and no Python code runs until the caller has its Call. */
 static bool accept(struct callbacks *self, struct spd_arguments *a,
                    PyObject *call)
 {
@@ -172,8 +172,8 @@ static PyObject *discard_entry(PyObject *object, PyObject *token)
     return spd_calls_discard(&((struct callbacks *)object)->calls, token);
 }
 
-/* A callback raised: tell, and go on.  If even that raises, it is Python's
- * unraisable hook that is told. */
+/* A callback raised: report that and continue.  If even the report raises,
+ * Python's unraisable hook gets it. */
 static void tell_exception(struct callbacks *self, PyObject *method)
 {
     PyObject *type, *value, *traceback;
@@ -192,7 +192,7 @@ static void tell_exception(struct callbacks *self, PyObject *method)
     Py_XDECREF(traceback);
 }
 
-/* is_foreign(): keeps the GIL, in which a child may be forked */
+/* is_foreign(): holds the GIL, in which a child may have been forked */
 static PyObject *is_foreign(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -200,7 +200,7 @@ static PyObject *is_foreign(PyObject *object, PyObject *unused)
         spd_core->queue_is_foreign(((struct callbacks *)object)->calls.queue));
 }
 
-/* adopt(): this thread runs the callbacks from now on */
+/* adopt(): from now on, this thread runs the callbacks */
 static PyObject *adopt(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -210,9 +210,10 @@ static PyObject *adopt(PyObject *object, PyObject *unused)
 
 /* deliver(address of a jsonrpcc_completions) -> whether that was all
  *
- * Results that can be decoded; no more.  The counts tell what is left.  A
- * SystemExit: a callback forked, and the others are the parent's, as is what
- * this thread, the child's only one, was started for. */
+ * Delivers results that can be decoded, and no more; the counts say what is
+ * left.  SystemExit: a callback forked.  The remaining callbacks are the
+ * parent's, and so is what this thread, the only one of the child, was started
+ * for. */
 static PyObject *deliver(PyObject *object, PyObject *address)
 {
     struct callbacks *self = (struct callbacks *)object;

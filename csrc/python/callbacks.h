@@ -5,10 +5,9 @@
 
 #include "python/core.h"
 
-/* jsonrpcc.Client.request() and notification(), with read as of spd_read() and
- * the client as the first argument.  NULL without an exception: the object
- * belongs to another process, which has forked since, and nothing was
- * submitted. */
+/* jsonrpcc.Client.request() and notification(). read is that of spd_read(); the
+ * client is the first argument.  NULL without an exception: the object belongs
+ * to the process that forked this one, and nothing was submitted. */
 PyObject *spd_request(PyObject *callbacks, PyObject *read,
                       PyObject *const *args, Py_ssize_t n, PyObject *kwnames);
 PyObject *spd_notification(PyObject *callbacks, PyObject *read,

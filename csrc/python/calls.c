@@ -2,7 +2,7 @@
 
 #include "python/object.h"
 
-/* The queue goes before its client. */
+/* The queue is released before its client. */
 static const size_t owned[] = {
     offsetof(struct spd_calls, refuse),
     offsetof(struct spd_calls, keep),

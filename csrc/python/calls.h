@@ -1,4 +1,4 @@
-/* What each queue of calls has, whatever its outcomes go to. */
+/* What every queue of calls has, whatever receives its outcomes. */
 
 #ifndef JRC_PYTHON_CALLS_H
 #define JRC_PYTHON_CALLS_H
@@ -6,32 +6,32 @@
 #include "python/codec.h"
 #include "python/entries.h"
 
-/* What submits to a queue of a client's and delivers what comes from it. */
+/* What submits to a client's queue and delivers what comes from it. */
 struct spd_calls {
     jsonrpcc_client *client;
     jsonrpcc_queue *queue;
     PyObject *handle; /* keeps client */
-    PyObject *keep;   /* keeps queue, and what else lives as long */
-    PyObject *refuse; /* as of spd_refuse() */
+    PyObject *keep;   /* keeps queue, and whatever lives as long */
+    PyObject *refuse; /* that of spd_refuse() */
     struct spd_codec codec;
     struct spd_entries entries;
 };
 
-/* client and queue: ints, the addresses.  False: an exception is set. */
+/* client and queue are ints: addresses.  False: an exception is set. */
 bool spd_calls_init(struct spd_calls *calls, PyObject *client, PyObject *queue,
                     PyObject *handle, PyObject *keep, PyObject *codec,
                     PyObject *refuse);
 int spd_calls_visit(const struct spd_calls *calls, visitproc visit, void *arg);
 void spd_calls_clear(struct spd_calls *calls);
 
-/* As of entries, for a token that is an int.  False or NULL: an exception is
- * set. */
+/* Like the functions of entries.h, for a token that is an int.  False or NULL:
+ * an exception is set. */
 bool spd_calls_get(const struct spd_calls *calls, PyObject *token,
                    struct spd_entry *entry);
 PyObject *spd_calls_discard(struct spd_calls *calls, PyObject *token);
 
-/* Whether nothing is left of what was fetched, whose counts are set to 0 as it
- * is delivered. */
+/* Whether everything that was fetched is delivered, which sets its counts to
+ * 0. */
 static inline bool spd_is_delivered(const jsonrpcc_completions *completions)
 {
     return completions->count == 0 && completions->failure_count == 0 &&

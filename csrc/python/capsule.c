@@ -1,6 +1,6 @@
-/* jsonrpcc._capsule: the table of functions as a PyCapsule, and the one
- * function in it that knows Python.  The table itself lives beside the core, in
- * another module: its address is handed over. */
+/* jsonrpcc._capsule: the table of functions as a PyCapsule, and the only
+ * function in it that knows Python.  The table itself is next to the core, in
+ * another module, which passes its address. */
 
 #include <pyconfig.h>
 #ifndef Py_GIL_DISABLED /* the free-threaded ABI has no limited API (yet) */
@@ -10,7 +10,7 @@
 
 #include "python/jsonrpcc_capi.h"
 
-/* A callable that gives the address of a Python client, or raises. */
+/* A callable that returns the address of a Python client, or raises. */
 static PyObject *address_of;
 
 static jsonrpcc_client *client_from_object(PyObject *object)

@@ -1,9 +1,9 @@
-/* jsonrpcc._speedups.Client: the methods of jsonrpcc.Client that are in the
- * path of every call.
+/* jsonrpcc._speedups.Client: the methods of jsonrpcc.Client on the path of
+ * every call.
  *
- * The Python function that such a Method is made of has the signature and the
- * documentation, and reads arguments that are unusual: what it returns, C code
- * submits.  So nothing of Python's runs between the two. */
+ * The Python function behind such a Method has the signature and documentation,
+ * and reads unusual arguments; C code submits what it returns.  So no Python
+ * code runs between the two. */
 
 #include "python/client.h"
 
@@ -16,13 +16,13 @@
 
 struct client {
     PyObject_HEAD PyObject *callbacks; /* NULL: not open yet */
-    PyObject *blocking;                /* likewise */
+    PyObject *blocking;                /* NULL: not open yet */
 };
 
 typedef PyObject *style(PyObject *part, PyObject *read, PyObject *const *args,
                         Py_ssize_t n, PyObject *kwnames);
 
-/* Open the client in this process, which is to bind what calls are made of. */
+/* Open the client in this process, which binds what calls go through. */
 static bool open_(PyObject *object)
 {
     struct client *self = (struct client *)object;
@@ -36,9 +36,9 @@ static bool open_(PyObject *object)
     return self->callbacks != NULL && self->blocking != NULL;
 }
 
-/* Whoever makes the call holds what it needs: another one may bind anew.  What
- * is bound may be another process's: the core alone knows of every fork(), and
- * refuses it. */
+/* Run function with a reference to what it needs, since another thread may bind
+ * anew.  What is bound may belong to another process: only the core knows of
+ * every fork(), and refuses. */
 static PyObject *run(PyObject *object, size_t part, style *function,
                      PyObject *const *args, size_t n, PyObject *kwnames)
 {
@@ -82,7 +82,7 @@ static PyObject *call(PyObject *method, PyObject *const *args, size_t n,
                kwnames);
 }
 
-/* _method(function, types.MethodType): the one of its name */
+/* _method(function, types.MethodType): the one of that name */
 static PyObject *make_method(PyObject *type, PyObject *args)
 {
     static const struct {
@@ -106,7 +106,7 @@ static PyObject *make_method(PyObject *type, PyObject *args)
     return made;
 }
 
-/* _bind(callbacks, blocking): what calls are made of; None: not open */
+/* _bind(callbacks, blocking): what calls go through; None: not open */
 static PyObject *bind(PyObject *object, PyObject *args)
 {
     struct client *self = (struct client *)object;
@@ -122,8 +122,8 @@ static PyObject *bind(PyObject *object, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* The result of function(*args, **kwargs) becomes an attribute before any more
- * Python code, a signal handler for one, runs. */
+/* assign(...): the result of function(*args, **kwargs) becomes an attribute
+ * before any other Python code, such as a signal handler, runs. */
 PyObject *spd_assign(PyObject *module, PyObject *args)
 {
     PyObject *object, *name, *function, *positional, *keywords;

@@ -1,4 +1,4 @@
-/* jsonrpcc._speedups.Client: methods in the path of every call. */
+/* jsonrpcc._speedups.Client: the methods on the path of every call. */
 
 #ifndef JRC_PYTHON_CLIENT_H
 #define JRC_PYTHON_CLIENT_H

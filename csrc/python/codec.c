@@ -1,4 +1,5 @@
-/* Between Python objects and JSON text: the functions of a jsonrpcc Codec. */
+/* Between Python objects and JSON text, by the functions of a jsonrpcc
+ * Codec. */
 
 #include "python/codec.h"
 
@@ -6,8 +7,7 @@
 
 #include <string.h>
 
-/* A text below this is copied: that costs less than the two objects of a view.
- */
+/* A shorter text is copied: that costs less than the two objects of a view. */
 #define SHORT 1024
 
 static const size_t owned[] = {
@@ -74,7 +74,7 @@ PyObject *spd_encode(const struct spd_codec *codec, PyObject *params)
         !PyTuple_CheckExact(params))
         return NULL;
     PyObject *text = PyObject_CallFunctionObjArgs(codec->encode, params, NULL);
-    /* Python code asks again, and says where it is. */
+    /* Python code tries again, and reports the position. */
     if (text == NULL && (PyErr_ExceptionMatches(PyExc_RecursionError) ||
                          PyErr_ExceptionMatches(PyExc_TypeError) ||
                          PyErr_ExceptionMatches(PyExc_ValueError)))
@@ -101,8 +101,8 @@ static PyObject *decode(const struct spd_codec *codec, PyObject *function,
 
     if (text == NULL)
         return NULL;
-    /* All that is made is part of the result: the garbage collector would look
-     * at it again and again, and find nothing. */
+    /* Everything created here is part of the result: the garbage collector
+     * would visit it again and again, and find nothing. */
     int was_enabled = codec->native ? PyGC_Disable() : 0;
     PyObject *result = PyObject_CallFunctionObjArgs(function, text, NULL);
     if (was_enabled)
@@ -127,7 +127,7 @@ PyObject *spd_decode_many(const struct spd_codec *codec,
         (!PyList_CheckExact(results) ||
          PyList_Size(results) != (Py_ssize_t)completions->count))
         Py_CLEAR(results);
-    /* An interrupt is none of the codec's business. */
+    /* An interrupt is not the codec's error. */
     if (results == NULL && PyErr_Occurred() &&
         PyErr_ExceptionMatches(PyExc_Exception))
         PyErr_Clear();

@@ -1,10 +1,9 @@
-/* What all of jsonrpcc._speedups stands on: Python, and the one core.
+/* What all of jsonrpcc._speedups uses: Python, and the one core.
  *
- * A part of the Python package that happens to be written in C, what Python
- * does for every call: it calls the core by its public functions, with the GIL
- * held, and nothing of the core calls it.  The usual arguments only: whatever
- * is unusual, and every error, is left to Python code that does the same at its
- * leisure. */
+ * It is a part of the Python package that is written in C because it runs for
+ * every call.  It calls the core's public functions with the GIL held, and the
+ * core never calls it.  It handles the usual arguments only: anything unusual,
+ * and every error, is left to Python code that does the same more slowly. */
 
 #ifndef JRC_PYTHON_CORE_H
 #define JRC_PYTHON_CORE_H
@@ -18,10 +17,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Functions of the one core in the process, which lives in another module. */
+/* Functions of the one core in the process, which is in another module. */
 extern const jsonrpcc_capi *spd_core;
 
-/* Ctrl-C is seen between two slices of a wait. */
+/* A wait consists of slices, and Ctrl-C is checked between two of them. */
 enum { SPD_SLICE_MS = 100 };
 
 /* A function of the module. */

@@ -1,12 +1,12 @@
 #include "python/deliver.h"
 
-/* What one turn of the event loop delivers, a fetch more or less.  Then the
- * tasks have their turn: results that wait for their tasks crowd the caches,
- * the garbage collector walks over them again and again, and whoever else uses
- * the loop waits. */
+/* What one turn of the event loop delivers, roughly a fetch.  Then the tasks
+ * get their turn: results that wait for their tasks fill the caches, the
+ * garbage collector visits them again and again, and all other users of the
+ * loop wait. */
 enum { ENOUGH_RESULTS = 128, ENOUGH_BYTES = 65536 };
 
-/* A future that was cancelled meanwhile refuses its result, rightly. */
+/* A future that was cancelled meanwhile refuses its result, and should. */
 static void set_result(struct spd_delivery *self, PyObject *future,
                        PyObject *result)
 {
@@ -48,8 +48,8 @@ bool spd_delivery_learn(struct spd_delivery *self, PyObject *future)
     return self->set_result != NULL;
 }
 
-/* Set the futures of the results that were fetched.  False, and all is left as
- * it was: they could not be decoded, or an exception is set. */
+/* Set the futures of the results that were fetched.  False, and nothing has
+ * changed: they could not be decoded, or an exception is set. */
 static bool deliver(struct spd_delivery *self, struct spd_calls *calls)
 {
     const jsonrpcc_completions *completions = self->completions;
@@ -69,8 +69,8 @@ static bool deliver(struct spd_delivery *self, struct spd_calls *calls)
     return true;
 }
 
-/* Have what C code cannot deliver delivered.  False: an exception is set, or
- * some is left, for which rest() has us called again. */
+/* Have Python deliver what C code cannot.  False: an exception is set, or
+ * something is left, for which rest() has us called again. */
 static bool deliver_rest(struct spd_delivery *self)
 {
     PyObject *done = PyObject_CallFunctionObjArgs(self->rest, NULL);
@@ -79,8 +79,8 @@ static bool deliver_rest(struct spd_delivery *self)
     return done == Py_True;
 }
 
-/* Deliver what was fetched.  False: an exception is set, or the rest is
- * for later. */
+/* Deliver what was fetched.  False: an exception is set, or the rest comes
+ * later. */
 static bool deliver_fetched(struct spd_delivery *self, struct spd_calls *calls)
 {
     jsonrpcc_completions *completions = self->completions;
@@ -92,8 +92,8 @@ static bool deliver_fetched(struct spd_delivery *self, struct spd_calls *calls)
     return spd_is_delivered(completions) || deliver_rest(self);
 }
 
-/* The last fetch finds nothing, and has the queue's descriptor tell of the next
- * outcome. */
+/* The last fetch finds nothing, which makes the queue's descriptor announce the
+ * next outcome. */
 enum spd_delivered spd_deliver(struct spd_delivery *self,
                                struct spd_calls *calls, bool all)
 {

@@ -22,13 +22,13 @@ void spd_entries_init(struct spd_entries *entries)
     *entries = (struct spd_entries){.free = SPD_NO_SLOT};
 }
 
-/* The slot is the lower half of a token, the generation the upper one. */
+/* The lower half of a token is the slot, the upper half the generation. */
 static uint64_t token_of(const struct spd_entries *entries, uint32_t slot)
 {
     return (uint64_t)entries->list[slot].generation << 32 | slot;
 }
 
-/* NULL: there is none, or not that one any more. */
+/* NULL: there is none, or it has been reused. */
 static struct spd_entry *find(const struct spd_entries *entries, uint64_t token)
 {
     uint32_t slot = (uint32_t)token;

@@ -1,16 +1,16 @@
-/* Whom to tell the outcome of which call. */
+/* Which callbacks or future get the outcome of a call. */
 
 #ifndef JRC_PYTHON_ENTRIES_H
 #define JRC_PYTHON_ENTRIES_H
 
 #include "python/core.h"
 
-/* Whom to tell the outcome of a call.  It is filled before the call is
- * submitted, for the outcome may come first.  If the call is refused it is
- * discarded with that, in the same step of C code; if it is accepted, the
- * outcome alone takes it out.
+/* What gets the outcome of a call.  The entry is filled before the call is
+ * submitted, because the outcome may come first.  If the call is refused, the
+ * entry is discarded in the same step of C code; once it is accepted, only the
+ * outcome takes the entry out.
  *
- * A token names one filling of an entry: after that it matches nothing, so no
+ * A token identifies one use of an entry.  After that it matches nothing, so no
  * outcome can reach another call, whatever else goes wrong. */
 struct spd_entry {
     PyObject *on_result, *on_error; /* NULL or None: none */
@@ -30,15 +30,15 @@ struct spd_entries {
 
 void spd_entries_init(struct spd_entries *entries);
 
-/* The token, or SPD_NO_ENTRY with an exception. */
+/* Returns the token, or SPD_NO_ENTRY with an exception. */
 uint64_t spd_entries_put(struct spd_entries *entries, PyObject *on_result,
                          PyObject *on_error, PyObject *method);
 
-/* Look at an entry, borrowed; its method is NULL if there is none. */
+/* Read an entry, borrowed; its method is NULL if there is none. */
 void spd_entries_get(const struct spd_entries *entries, uint64_t token,
                      struct spd_entry *entry);
 
-/* Take an entry out: its references are the caller's.  False: there is none. */
+/* Take an entry out: its references go to the caller.  False: there is none. */
 bool spd_entries_take(struct spd_entries *entries, uint64_t token,
                       struct spd_entry *entry);
 bool spd_entries_take_any(struct spd_entries *entries, uint32_t slot,

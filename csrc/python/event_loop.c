@@ -50,7 +50,8 @@ bool spd_event_loop_call_soon(const struct spd_event_loop *self,
     return handle != NULL;
 }
 
-/* Whether a call of Python's says True; false also with an exception. */
+/* Whether a Python function returns True.  False also stands for an
+ * exception. */
 static bool says_true(PyObject *function)
 {
     PyObject *result = PyObject_CallFunctionObjArgs(function, NULL);

@@ -1,4 +1,4 @@
-/* An event loop of asyncio's kind, as far as Futures use it. */
+/* An event loop like asyncio's, as far as Futures use it. */
 
 #ifndef JRC_PYTHON_EVENT_LOOP_H
 #define JRC_PYTHON_EVENT_LOOP_H
@@ -18,17 +18,17 @@ int spd_event_loop_visit(const struct spd_event_loop *self, visitproc visit,
                          void *arg);
 void spd_event_loop_clear(struct spd_event_loop *self);
 
-/* Have it call a method of an object's, kept in *method, in its next turn.
+/* Have it call an object's method, which is kept in *method, in its next turn.
  * False: an exception is set. */
 bool spd_event_loop_call_soon(const struct spd_event_loop *self,
                               PyObject *object, PyObject **method,
                               const char *name);
 
-/* Whether it is the one that runs here; if not, an exception is set.
+/* Whether it is the loop that runs in this thread; if not, an exception is set.
  *
- * To ask which one does costs a system call.  Once it was this one, another
- * loop of this thread runs only if this has stopped: in the same turn that is
- * all that is asked. */
+ * To ask which loop is running costs a system call.  But once it was this one,
+ * another loop of this thread runs only if this one has stopped, so within the
+ * same turn that is all we ask. */
 bool spd_event_loop_is_here(struct spd_event_loop *self, bool same_turn);
 
 #endif

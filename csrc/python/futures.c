@@ -1,14 +1,14 @@
 /* jsonrpcc._speedups.Futures: calls whose outcomes go to futures of an event
  * loop.
  *
- * Belongs to the thread of that loop. */
+ * Belongs to the loop's thread. */
 
 #include "python/futures.h"
 
 #include "python/object.h"
 
-/* Whatever is submitted in one turn of the event loop goes out together: have
- * it call flush(). */
+/* Have the event loop call flush(), so that everything submitted in one of its
+ * turns goes out together. */
 static bool cork(struct futures *self)
 {
     if (!self->corked)
@@ -17,7 +17,7 @@ static bool cork(struct futures *self)
     return self->corked;
 }
 
-/* A future for the call's outcome, and what awaits it. */
+/* Create a future for the call's outcome, and its iterator. */
 static bool make_future(struct futures *self, struct spd_pending *pending)
 {
     pending->future =
@@ -29,9 +29,9 @@ static bool make_future(struct futures *self, struct spd_pending *pending)
     return pending->iterator != NULL;
 }
 
-/* Submit a call with its entry, or neither; its id, negated status, or 0 with
- * an exception.  What may fail comes before: an accepted call belongs to its
- * Pending, which cancels it if nobody awaits it any more. */
+/* Submit a call together with its entry, or neither.  Returns the id, a negated
+ * status, or 0 with an exception.  Whatever may fail comes first: an accepted
+ * call belongs to its Pending, which cancels it if it is no longer awaited. */
 static int64_t submit(struct futures *self, struct spd_pending *pending)
 {
     struct spd_entries *entries = &self->calls.entries;
@@ -46,7 +46,7 @@ static int64_t submit(struct futures *self, struct spd_pending *pending)
                             JSONRPCC_CORKED);
     if (id > 0) {
         pending->id = (uint64_t)id;
-        spd_arguments_clear(&pending->arguments); /* sent, they need not stay */
+        spd_arguments_clear(&pending->arguments); /* not needed once sent */
     } else {
         spd_entries_discard(entries, token);
     }
@@ -60,7 +60,7 @@ static int64_t notify(struct futures *self, const struct spd_arguments *a)
                       : 0;
 }
 
-/* True if there was no room.  False: an exception is set. */
+/* True: there was no room.  False: an exception is set. */
 static bool is_full(struct futures *self, int64_t id,
                     const struct spd_arguments *a)
 {
@@ -116,8 +116,8 @@ static PyObject *notification(PyObject *object, PyObject *prepared)
     return made;
 }
 
-/* again(Pending, or arguments of a notification, ms) -> whether there was room
- */
+/* again(Pending, or arguments of a notification, ms) -> whether there was
+ * room */
 static PyObject *again(PyObject *object, PyObject *args)
 {
     struct futures *self = (struct futures *)object;
@@ -164,8 +164,8 @@ static PyObject *discard_entry(PyObject *object, PyObject *token)
 
 /* take_all() -> list of (future, method)
  *
- * That is the end.  What knows us is let go of, or only the garbage collector
- * would find us, and the queue's descriptor. */
+ * This is the end.  References to us are dropped, or else only the garbage
+ * collector would find us, and the queue's descriptor. */
 static PyObject *take_all(PyObject *object, PyObject *unused)
 {
     struct futures *self = (struct futures *)object;
@@ -187,7 +187,7 @@ static PyObject *take_all(PyObject *object, PyObject *unused)
     return list;
 }
 
-/* Nothing else tells of what is left: the event loop has to. */
+/* Nothing else announces what is left, so the event loop calls go_on(). */
 static bool come_back(struct futures *self)
 {
     if (!self->comes_back)
@@ -196,8 +196,8 @@ static bool come_back(struct futures *self)
     return self->comes_back;
 }
 
-/* As spd_deliver(); have the event loop come back for more.  None, or NULL with
- * an exception. */
+/* Like spd_deliver(), and have the event loop call again for more.  None, or
+ * NULL with an exception. */
 static PyObject *deliver(struct futures *self, bool all)
 {
     PyObject *type, *value, *traceback;
@@ -206,14 +206,14 @@ static PyObject *deliver(struct futures *self, bool all)
     if (done == SPD_MORE && !come_back(self)) {
         done = SPD_FAILED;
         if (PyErr_ExceptionMatches(PyExc_Exception)) {
-            PyErr_Clear(); /* no memory for that: all at once, then */
+            PyErr_Clear(); /* no memory for that: deliver all at once, then */
             done = spd_deliver(&self->delivery, &self->calls, true);
         }
     }
     if (done != SPD_FAILED)
         Py_RETURN_NONE;
-    /* Whoever raised, a signal handler for one, must not keep the rest from
-     * coming. */
+    /* Whatever raised (it may be a signal handler), the rest still has to be
+     * delivered. */
     PyErr_Fetch(&type, &value, &traceback);
     if (!come_back(self))
         PyErr_Clear();
@@ -221,14 +221,14 @@ static PyObject *deliver(struct futures *self, bool all)
     return NULL;
 }
 
-/* fetch(): deliver all that is there */
+/* fetch(): deliver everything that has arrived */
 static PyObject *fetch(PyObject *object, PyObject *unused)
 {
     (void)unused;
     return deliver((struct futures *)object, true);
 }
 
-/* go_on(): deliver more of what is there */
+/* go_on(): deliver more of what has arrived */
 static PyObject *go_on(PyObject *object, PyObject *unused)
 {
     struct futures *self = (struct futures *)object;
@@ -238,7 +238,8 @@ static PyObject *go_on(PyObject *object, PyObject *unused)
     return deliver(self, false);
 }
 
-/* Callbacks of others' may run in there, and wait for whom they like. */
+/* Without the GIL: this may run other users' callbacks, which may wait for any
+ * thread. */
 static bool poll(struct futures *self)
 {
     PyThreadState *state = PyEval_SaveThread();
@@ -255,7 +256,7 @@ static PyObject *begin_to_deliver(struct futures *self)
     return deliver(self, false);
 }
 
-/* on_ready(): a descriptor of the client's, or of the queue's, is readable */
+/* on_ready(): a descriptor of the client or the queue is readable */
 static PyObject *on_ready(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -301,7 +302,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     if (!spd_event_loop_init(&self->loop, loop, get_running_loop) ||
         !spd_calls_init(&self->calls, client, queue, handle, keep, codec,
                         refuse))
-        return -1; /* what there is, clear() clears */
+        return -1; /* clear() clears what exists */
     self->delivery.completions = PyLong_AsVoidPtr(completions);
     self->delivery.rest = Py_NewRef(rest);
     self->when_room = Py_NewRef(when_room);

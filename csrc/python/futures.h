@@ -11,13 +11,14 @@
 
 struct futures {
     PyObject_HEAD struct spd_calls
-        calls; /* its keep keeps the completions as well */
+        calls; /* its keep keeps the completions, too */
     struct spd_event_loop loop;
     struct spd_delivery delivery;
     struct spd_maker maker;
-    PyObject *when_room;     /* (prepared) -> a coroutine that submits then */
-    PyObject *flush, *go_on; /* what it shall call in its next turn: ours */
-    bool corked, comes_back; /* flush(), go_on() will be called */
+    PyObject *when_room;     /* (prepared) -> a coroutine that submits once
+                                there is room */
+    PyObject *flush, *go_on; /* our methods, for its next turn */
+    bool corked, comes_back; /* whether flush(), go_on() will be called */
 };
 
 /* The type: a new reference, or NULL. */

@@ -1,4 +1,4 @@
-/* What calls are made while a log record of ours is handled. */
+/* Calls made while one of our own log records is handled. */
 
 #ifndef JRC_PYTHON_HUSH_H
 #define JRC_PYTHON_HUSH_H
@@ -6,12 +6,12 @@
 #include "python/core.h"
 
 /* How many threads are handling a log record of ours.  While there is one,
- * spd_quieten(on_result, on_error) returns the callbacks that a call shall
- * have; jsonrpcc/_log.py tells why. */
+ * spd_quieten(on_result, on_error) returns the callbacks to use for a call;
+ * jsonrpcc/_log.py says why. */
 extern int spd_hushed;
 extern PyObject *spd_quieten;
 
-/* Functions of the module: hush(1), and hush(-1) when it is over;
+/* Functions of the module: hush(1), hush(-1) when the record is handled, and
  * set_quieten(function). */
 PyObject *spd_hush(PyObject *module, PyObject *by);
 PyObject *spd_set_quieten(PyObject *module, PyObject *function);

@@ -1,4 +1,4 @@
-/* jsonrpcc for other extension modules: the one core that is in the process.
+/* jsonrpcc for other extension modules: the one core in the process.
  *
  *     #include <jsonrpcc_capi.h>
  *
@@ -10,14 +10,15 @@
  *     rpc->request(client, &call, NULL);    is jsonrpcc_request()
  *
  * Compile with what "python -m jsonrpcc --cflags" prints; there is nothing to
- * link.  The types, and what each function does, stand in jsonrpcc.h; members
- * of the table are called as its functions, without "jsonrpcc_".
+ * link.  jsonrpcc.h describes the types and functions; the table has each
+ * function under its name without "jsonrpcc_".
  *
- * The GIL.  Only jsonrpcc_import() and client_from_object() need it.  Nothing
- * else in the table touches Python: give the GIL up around what waits (wait,
- * sync_call, sync_wait, room, queue_wait, queue_room, client_close).  Callbacks
- * run without it, on a thread that Python does not know; they must not enter
- * Python, for they may run while the interpreter ends. */
+ * The GIL.  Only jsonrpcc_import() and client_from_object() need it; nothing
+ * else in the table touches Python.  Release the GIL around functions that wait
+ * (wait, sync_call, sync_wait, room, queue_wait, queue_room, client_close).
+ * Callbacks run without it, on a thread that Python does not know.  They must
+ * not enter Python, because they may run while the interpreter is shutting
+ * down. */
 
 #ifndef JSONRPCC_CAPI_H
 #define JSONRPCC_CAPI_H
@@ -26,16 +27,17 @@
 
 #include "jsonrpcc.h"
 
-/* Members are only ever appended; size says which are there. */
+/* Members are only ever appended; size says which ones exist. */
 typedef struct jsonrpcc_capi {
     size_t size;  /* of the table */
-    uint32_t abi; /* JSONRPCC_ABI_VERSION of who made it */
+    uint32_t abi; /* JSONRPCC_ABI_VERSION of the module that provides it */
 
-    /* The client inside a jsonrpcc.Client or AsyncClient.  NULL: it is none,
-     * and a TypeError is set.  Borrowed from the object: hold a reference to
-     * that (Py_INCREF) as long as you use the client or have calls, waiters,
-     * syncs or queues of it.  Do not free it.  Whoever closes the object closes
-     * it for you as well: your calls end with JSONRPCC_ECLOSED. */
+    /* The client inside a jsonrpcc.Client or AsyncClient.  NULL: the object is
+     * neither, and a TypeError is set.  The client is borrowed from the object:
+     * hold a reference to the object (Py_INCREF) as long as you use the client
+     * or have calls, waiters, syncs or queues of it, and do not free the
+     * client.  If any code closes the object, it closes the client for you,
+     * too: your calls end with JSONRPCC_ECLOSED. */
     jsonrpcc_client *(*client_from_object)(PyObject *object);
 
     __typeof__(jsonrpcc_version) *version;
@@ -93,10 +95,10 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_waiter_is_foreign) *waiter_is_foreign;
     __typeof__(jsonrpcc_outcome_tree) *outcome_tree;
 
-    /* Of the json-c that made the trees of outcome_tree(): another copy in the
-     * process may be of another version, so read and free them by these.  They
-     * are what json-c documents under the same names; the type of a tree is an
-     * enum json_type as a number. */
+    /* Functions of the json-c that built the trees of outcome_tree().  The
+     * process may contain another json-c of another version, so read and free
+     * the trees only with these.  They do what json-c documents under the same
+     * names; the type of a tree is an enum json_type as a number. */
     int (*json_object_get_type)(const struct json_object *tree);
     int (*json_object_get_boolean)(const struct json_object *tree);
     int64_t (*json_object_get_int64)(const struct json_object *tree);
@@ -126,8 +128,8 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_queue_is_foreign) *queue_is_foreign;
 } jsonrpcc_capi;
 
-/* The table, for as long as the process runs.  NULL: an ImportError is set,
- * because jsonrpcc is not installed or older than this header. */
+/* The table, for the life of the process.  NULL: an ImportError is set, because
+ * jsonrpcc is not installed or is older than this header. */
 static inline const jsonrpcc_capi *jsonrpcc_import(void)
 {
     const jsonrpcc_capi *capi =

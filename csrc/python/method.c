@@ -1,7 +1,7 @@
-/* To everybody who looks a Method is the Python function that it is made of,
- * with a code object, a signature and documentation: all attributes are that
- * function's, __class__ too.  So mock, inspect, pydoc and others find what they
- * look for; with methods of a type in C they do not. */
+/* A Method looks exactly like the Python function behind it, with a code
+ * object, a signature and documentation: all its attributes are that
+ * function's, including __class__.  So mock, inspect, pydoc and others find
+ * what they look for, which they do not with a C type's methods. */
 
 #include "python/method.h"
 
@@ -10,14 +10,14 @@
 #include <stddef.h>
 #include <structmember.h>
 
-/* Of the stable ABI, and with it in the headers, since 3.12; the same before.
- */
+/* Part of the stable ABI, and so in the headers, since 3.12; the same
+ * before. */
 #ifndef Py_TPFLAGS_HAVE_VECTORCALL
 #define Py_TPFLAGS_HAVE_VECTORCALL (1UL << 11)
 #endif
 #define ARGUMENTS_OFFSET ((size_t)1 << (8 * sizeof(size_t) - 1))
 
-static PyTypeObject *method_type; /* the one of the process */
+static PyTypeObject *method_type; /* the only one in the process */
 
 PyObject *spd_method_new(spd_vectorcall *call, PyObject *client_type,
                          PyObject *function, PyObject *bound_type)
@@ -46,7 +46,7 @@ bool spd_method_fits(const struct spd_method *method, PyObject *const *args,
            PyObject_TypeCheck(args[0], (PyTypeObject *)method->client_type);
 }
 
-/* Python itself calls by the vectorcall, and so does this. */
+/* Python itself uses the vectorcall, and so does this. */
 static PyObject *call(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     return PyObject_Call(object, args, kwargs);
@@ -72,7 +72,7 @@ static int setattro(PyObject *object, PyObject *name, PyObject *value)
                             value);
 }
 
-/* pydoc asks object.__getattribute__() for this one, past getattro(). */
+/* pydoc asks object.__getattribute__() for this, bypassing getattro(). */
 static PyObject *get_doc(PyObject *object, void *unused)
 {
     (void)unused;

@@ -1,19 +1,21 @@
-/* jsonrpcc._speedups.Method: a method of a client, as fast as C code is. */
+/* jsonrpcc._speedups.Method: a client's method that looks like Python and runs
+ * as C. */
 
 #ifndef JRC_PYTHON_METHOD_H
 #define JRC_PYTHON_METHOD_H
 
 #include "python/core.h"
 
-/* Called with the arguments of a vectorcall, the client the first of them. */
+/* Called with the arguments of a vectorcall, of which the client is the
+ * first. */
 typedef PyObject *spd_vectorcall(PyObject *method, PyObject *const *args,
                                  size_t n, PyObject *kwnames);
 
 struct spd_method {
     PyObject_HEAD spd_vectorcall *call;
-    PyObject *function;    /* that it is to everybody who looks */
+    PyObject *function;    /* what it looks like */
     PyObject *bound_type;  /* types.MethodType */
-    PyObject *client_type; /* the base class of those that have it */
+    PyObject *client_type; /* the base class of the clients that have it */
 };
 
 /* NULL: an exception is set. */
@@ -23,7 +25,7 @@ PyObject *spd_method_new(spd_vectorcall *call, PyObject *client_type,
 /* The number of positional arguments in the n of a vectorcall. */
 Py_ssize_t spd_method_count(size_t n);
 
-/* Whether the first of so many arguments is such a client. */
+/* Whether there is a first argument, and it is such a client. */
 bool spd_method_fits(const struct spd_method *method, PyObject *const *args,
                      Py_ssize_t count);
 

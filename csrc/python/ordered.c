@@ -1,8 +1,8 @@
-/* jsonrpcc._speedups.Ordered: the outcomes of a bulk of calls, in their order.
+/* jsonrpcc._speedups.Ordered: the outcomes of a bulk of calls, in order.
  *
- * An iterator over a ring.  The token of a call is its number in the bulk;
- * outcomes are put where their numbers belong, whenever they come, and more()
- * is called where the next one has not come yet. */
+ * An iterator over a ring.  The token of a call is its number in the bulk.
+ * Outcomes are stored by number whenever they arrive, and if the next one has
+ * not arrived, more() is called. */
 
 #include "python/ordered.h"
 
@@ -14,22 +14,23 @@
 #include <time.h>
 
 struct place {
-    PyObject *outcome; /* NULL: not come yet */
+    PyObject *outcome; /* NULL: has not arrived */
     bool failed;
 };
 
 struct ordered {
     PyObject_HEAD struct spd_codec codec;
-    PyObject *more; /* (self) -> False: nothing is left.  NULL: at the end */
+    PyObject *more; /* (self) -> False: there are no more.  NULL: at the end */
     struct place *ring;
-    unsigned long long turn; /* the number whose turn it is */
+    unsigned long long turn; /* the number of the next outcome */
     unsigned long long mask;
-    unsigned long long come; /* how many have come */
+    unsigned long long come; /* how many have arrived */
     char return_exceptions;
-    bool executing; /* more() runs: it is nobody else's turn */
+    bool executing; /* more() is running: no other thread may enter */
 };
 
-/* Seconds, as cheap as can be: it goes on by some milliseconds at a time. */
+/* Seconds, as cheaply as possible: a clock that advances by a few milliseconds
+ * at a time. */
 static double coarse_seconds(void)
 {
     struct timespec now;
@@ -38,7 +39,7 @@ static double coarse_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* The exception that is set, as an object; it is cleared. */
+/* The exception that is set, which this clears. */
 static PyObject *take_exception(void)
 {
     PyObject *type, *value, *traceback;
@@ -52,12 +53,12 @@ static PyObject *take_exception(void)
     return value;
 }
 
-/* take(iterator, count, seconds) -> (list of at most so many, whether each is a
- * dict, list or tuple, whether there are more, seconds that it took, what the
+/* take(iterator, count, seconds) -> (list of at most count items, whether each
+ * is a dict, list or tuple, whether there are more, seconds spent, what the
  * iterator raised or None)
  *
- * After so many seconds it leaves off, so that what it has can be sent.  What
- * is no Exception goes up at once. */
+ * Stops after that many seconds, so that what it has can be sent.  An exception
+ * that is not an Exception is raised at once. */
 PyObject *spd_take(PyObject *module, PyObject *args)
 {
     PyObject *iterator, *error = NULL;
@@ -80,7 +81,7 @@ PyObject *spd_take(PyObject *module, PyObject *args)
             good = PyList_Append(list, item) == 0;
             Py_DECREF(item);
         }
-        if (n % 4 == 0 || n == count || !more) /* a clock costs, too */
+        if (n % 4 == 0 || n == count || !more) /* reading a clock costs, too */
             took = coarse_seconds() - start;
     }
     if (list != NULL && PyErr_Occurred() &&
@@ -124,8 +125,8 @@ static PyObject *put_one(PyObject *object, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* deliver(address of its completions) -> whether its results could be decoded
- */
+/* deliver(address of its completions) -> whether its results could be
+ * decoded */
 static PyObject *deliver(PyObject *object, PyObject *address)
 {
     struct ordered *self = (struct ordered *)object;
@@ -148,8 +149,8 @@ static PyObject *deliver(PyObject *object, PyObject *address)
     Py_RETURN_TRUE;
 }
 
-/* Call more() until the next one has come.  False: there is none, or an
- * exception is set; either is the end. */
+/* Call more() until the next outcome has arrived.  False: there is none, or an
+ * exception is set; either way, this is the end. */
 static bool wait(struct ordered *self, const struct place *place)
 {
     while (place->outcome == NULL) {
@@ -168,8 +169,8 @@ static bool wait(struct ordered *self, const struct place *place)
     return true;
 }
 
-/* more() runs the caller's code (the params' iterator, a codec, a handler of
- * signals) and lets other threads run: none of them may come in here. */
+/* more() runs the caller's code (the iterator of params, a codec, signal
+ * handlers) and lets other threads run: none of that may enter here. */
 static bool is_free(const struct ordered *self)
 {
     if (self->executing)
@@ -260,7 +261,7 @@ static int clear(PyObject *object)
     return 0;
 }
 
-/* close(): the end, as a generator has it; calls still in flight end unseen */
+/* close(): like a generator's; the outcomes of calls in flight are dropped */
 static PyObject *close_(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -282,7 +283,7 @@ static void dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* Whether the next one has come. */
+/* Whether the next outcome has arrived. */
 static PyObject *get_ready(PyObject *object, void *unused)
 {
     const struct ordered *self = (struct ordered *)object;

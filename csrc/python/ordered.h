@@ -1,4 +1,4 @@
-/* jsonrpcc._speedups.Ordered: the outcomes of a bulk, in their order. */
+/* jsonrpcc._speedups.Ordered: the outcomes of a bulk of calls, in order. */
 
 #ifndef JRC_PYTHON_ORDERED_H
 #define JRC_PYTHON_ORDERED_H

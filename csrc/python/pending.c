@@ -1,11 +1,11 @@
 /* jsonrpcc._speedups.Pending: what AsyncClient.call() returns.
  *
- * The coroutine that "async def call(): return await future" would make,
- * without a frame.  As with any coroutine nothing happens until it is awaited:
- * then it submits the call, and hands all through to the iterator of a future,
- * in one step of C code.  What is thrown into it, most likely a cancellation,
- * it takes as a sign that nobody waits for the call any more; and so it does
- * when it is closed or dropped. */
+ * It behaves like the coroutine of "async def call(): return await future",
+ * without a frame.  As with any coroutine, nothing happens until it is awaited.
+ * Then it submits the call and passes everything on to the iterator of a
+ * future, in one step of C code.  If something is thrown into it, most likely a
+ * cancellation, or if it is closed or dropped, the call is no longer awaited,
+ * and is abandoned. */
 
 #include "python/pending.h"
 
@@ -65,14 +65,14 @@ static PySendResult am_send(PyObject *object, PyObject *value,
     return sent;
 }
 
-/* As am_send(), with what is returned in a StopIteration. */
+/* Like am_send(), but raises StopIteration with what is returned. */
 static PyObject *step(PyObject *object, PyObject *value)
 {
     PyObject *result = NULL;
 
     if (am_send(object, value, &result) != PYGEN_RETURN)
         return result;
-    /* Not by PyErr_SetObject() alone: it would unpack a tuple. */
+    /* PyErr_SetObject() alone would unpack a tuple. */
     PyObject *stop =
         PyObject_CallFunctionObjArgs(PyExc_StopIteration, result, NULL);
     Py_DECREF(result);
@@ -93,8 +93,8 @@ static PyObject *itself(PyObject *object)
     return Py_NewRef(object);
 }
 
-/* Nobody will fetch the outcome: cancelled, the future keeps quiet about it.
- * What is raised meanwhile stays so. */
+/* The outcome will not be fetched.  A cancelled future does not complain about
+ * that.  An exception that is set is preserved. */
 static void abandon(struct spd_pending *self)
 {
     PyObject *type, *value, *traceback;
@@ -111,7 +111,7 @@ static void abandon(struct spd_pending *self)
     PyErr_Restore(type, value, traceback);
 }
 
-/* Raise what was thrown before anything began. */
+/* Raise what was thrown in before anything began. */
 static PyObject *raise(PyObject *args)
 {
     PyObject *type, *value = NULL, *traceback = NULL;
@@ -151,7 +151,8 @@ static PyObject *close_(PyObject *object, PyObject *unused)
     PyObject *closed = NULL;
 
     (void)unused;
-    /* What waits for room is a coroutine of its own; a future's is not. */
+    /* A wait for room is a coroutine, which has to be closed; a future's
+     * iterator is not. */
     if (self->begun && !self->ended && self->iterator != NULL)
         closed = PyObject_CallMethod(self->iterator, "close", NULL);
     bool failed = closed == NULL && PyErr_Occurred() != NULL;
@@ -197,7 +198,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     return 0;
 }
 
-/* The maker stays: what is cleared may ask for it until the end. */
+/* The maker stays: what is cleared may need it until the end. */
 static int clear(PyObject *object)
 {
     struct spd_pending *self = (struct spd_pending *)object;

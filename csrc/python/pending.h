@@ -7,9 +7,10 @@
 
 struct spd_pending;
 
-/* Part of the object that Pendings are made by, and submitted. */
+/* Part of the object that creates Pendings and through which they are
+ * submitted. */
 struct spd_maker {
-    PyObject *object; /* that one; Pendings keep it */
+    PyObject *object; /* that object; Pendings keep it */
     PyObject *type;   /* Pending */
     jsonrpcc_client *client;
     /* Submit the call, or begin to wait for room.  False: an exception is set.
@@ -17,7 +18,7 @@ struct spd_maker {
     bool (*begin)(PyObject *object, struct spd_pending *pending);
 };
 
-/* A call that is awaited.  It is submitted when that begins. */
+/* A call that can be awaited.  It is submitted when that begins. */
 struct spd_pending {
     PyObject_HEAD const struct spd_maker *maker;
     struct spd_arguments arguments; /* their owner, or this, keeps method */
@@ -28,7 +29,8 @@ struct spd_pending {
     bool warns; /* if it is dropped without having been awaited */
 };
 
-/* A Pending; takes over the arguments, and clears them if it returns NULL. */
+/* Create a Pending.  Takes over the arguments, and clears them if it returns
+ * NULL. */
 PyObject *spd_pending_new(const struct spd_maker *maker,
                           struct spd_arguments *arguments, bool warns);
 

@@ -1,4 +1,4 @@
-/* Waiting for room, as every style of call does whose caller may wait. */
+/* Waiting for room, the same for every style of call whose caller may wait. */
 
 #include "python/room.h"
 
@@ -33,7 +33,8 @@ bool spd_room_wait(const struct spd_room *room, int32_t *left_ms)
     else
         spd_core->room(room->client, slice);
     PyEval_RestoreThread(state);
-    /* The handler is as good as one that runs while the caller is refused. */
+    /* A handler that raises here does what it would do while the call is
+     * refused. */
     if (PyErr_CheckSignals() != 0)
         return false;
     left = room->deadline_ms - now_ms();

@@ -1,13 +1,13 @@
-/* The table of functions that jsonrpcc_capi.h describes.  It stands beside the
- * core, so that the compiler checks each of its pointers; client_from_object is
- * filled in by capsule.c, which knows Python. */
+/* The table of functions that jsonrpcc_capi.h describes.  It is next to the
+ * core, so that the compiler checks each of its pointers; capsule.c, which
+ * knows Python, fills in client_from_object. */
 
 #include "python/table.h"
 
 #include <json-c/json.h>
 #include <json-c/json_visit.h>
 
-/* json-c returns an enum there; the table promises an int. */
+/* json-c returns an enum; the table promises an int. */
 static int get_type(const struct json_object *tree)
 {
     return (int)json_object_get_type(tree);

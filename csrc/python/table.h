@@ -1,4 +1,4 @@
-/* The one table of functions, as _jsonrpcc hands it to capsule.c. */
+/* The one table of functions, which _jsonrpcc passes to capsule.c. */
 
 #ifndef JRC_PYTHON_TABLE_H
 #define JRC_PYTHON_TABLE_H
