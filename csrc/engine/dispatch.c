@@ -177,8 +177,9 @@ static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
             return picked;
         picked = jrc_servers_pick(servers, now_us, end_us, trial);
     }
-    for (size_t n = servers->ready_count;
-         picked >= 0 && engine->conns[picked].blocked && n > 1; n--)
+    /* All the way round, so that they take turns if all are blocked. */
+    size_t left = servers->ready_count > 1 ? servers->ready_count : 0;
+    for (; picked >= 0 && engine->conns[picked].blocked && left > 0; left--)
         picked = jrc_servers_pick(servers, now_us, end_us, NULL);
     return picked;
 }
