@@ -117,7 +117,7 @@ typedef enum {
  * to be zero; anything else is EINVAL. */
 typedef struct {
     size_t size;         /* sizeof(jsonrpcc_options) */
-    const char *servers; /* "host1:port1,priority1 [::1]:port2,priority2" */
+    const char *servers; /* "host1:port1,priority1 [::1]:port2 unix:/path" */
     int32_t timeout_ms;  /* of a call that sets none; default 5000 */
     int32_t connect_timeout_ms;   /* per address; default 1000 */
     int32_t reconnect_ms;         /* bound of the first backoff; 1000 */
@@ -187,6 +187,7 @@ typedef enum {
     JSONRPCC_CONNECT_TIMEOUT = -4,
     JSONRPCC_UNRESPONSIVE = -5,
     JSONRPCC_UNREADABLE = -6,
+    JSONRPCC_BACKLOG_FULL = -7, /* of a Unix socket */
     JSONRPCC_RESOLVE = -1000
 } jsonrpcc_reason;
 
@@ -430,8 +431,8 @@ typedef enum {
 } jsonrpcc_server_state;
 
 typedef struct {
-    const char *host; /* as given; belongs to the client */
-    uint16_t port;
+    const char *host; /* as given, or "unix:/path"; belongs to the client */
+    uint16_t port;    /* 0: host is a Unix socket */
     int32_t priority;
     jsonrpcc_server_state state;
     int32_t reason;    /* of the last failure, 0 none */

@@ -31,8 +31,8 @@ from jsonrpcc._commands import (
 from jsonrpcc._serve import serve
 
 SERVERS_HELP = (
-    "host:port,priority of each server, separated by spaces; larger priorities "
-    "come first, the default is 1; IPv6 as [::1]:9999"
+    "host:port,priority or unix:/path,priority of each server, separated by spaces; "
+    "larger priorities come first, the default is 1; IPv6 as [::1]:9999"
 )
 
 
@@ -208,11 +208,15 @@ def make_parser() -> argparse.ArgumentParser:
         "  time()                      returns the seconds since 1970\n"
         "  fail(code, message, data)   answers with that error",
         "  jsonrpcc serve\n  jsonrpcc serve --port 0 --methods mypackage.methods\n"
-        "  jsonrpcc serve --tls --cert server.pem --key server.key\n",
+        "  jsonrpcc serve --tls --cert server.pem --key server.key\n"
+        "  jsonrpcc serve --unix /tmp/test.sock\n",
     )
     command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
     command.add_argument(
         "--port", type=port, default=9999, help="default: 9999; 0: any free port"
+    )
+    command.add_argument(
+        "--unix", metavar="PATH", help="listen at this Unix socket (@NAME: abstract)"
     )
     command.add_argument(
         "--methods",

@@ -21,7 +21,8 @@ class JsonRpcError(Exception):
 
     Attributes:
         method: The method that was called; None if there is none.
-        server: ``host:port`` of the server involved; None if there was none.
+        server: ``host:port`` or ``unix:/path`` of the server involved; None if there
+            was none.
         elapsed: Seconds from the call to this outcome, by the C core's monotonic
             clock; None if it is not known, as for a call that was not accepted.
         fate: What may have happened to the request: ``"not_sent"`` (its last byte

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 SERVERS = '"host1:port1,priority1 host2:port2,priority2"'
 
-_SCHEME = re.compile(r"[a-z+]+://", re.IGNORECASE)
-_LISTED = re.compile(r"[,;]\s*[^\s,;]*[^\s,;\d][^\s,;]*:\d")
+_SCHEME = re.compile(r"(?!unix:)\b[a-z+]+://", re.IGNORECASE)
+_LISTED = re.compile(r"[,;]\s*(?:unix(-abstract)?:|[^\s,;]*[^\s,;\d][^\s,;]*:\d)")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -160,7 +160,7 @@ def _check_names(servers: str) -> None:
         ValueError: A name is not ASCII.
     """
     for match in re.finditer(r"[^ \t\r\n]+", servers):
-        if match[0].isascii():
+        if match[0].isascii() or match[0].startswith(("unix:", "unix-abstract:")):
             continue
         host, at = match[0].partition(":")[0], match.start()
         msg = f"servers: a host name must be ASCII, at offset {at}: {host!r}"

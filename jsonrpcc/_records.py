@@ -74,7 +74,8 @@ class Event:
             ``failed_over`` (calls now go to a smaller priority) and ``back``,
             ``rejected`` (a server could not read a request and does not say
             which).
-        server: ``host:port``; for failed_over and back, that of the new server.
+        server: ``host:port`` or ``unix:/path``; for failed_over and back, that of
+            the new server.
         reason: The reason as text; empty if there is none.
         time: When it happened, as by ``time.time()``.
     """
@@ -91,8 +92,9 @@ class ServerInfo:
     What the client knows of one server; a snapshot.
 
     Attributes:
-        host: As given, without the brackets of an IPv6 address.
-        port: As given.
+        host: As given, without the brackets of an IPv6 address; ``unix:/path`` or
+            ``unix-abstract:name`` of a Unix socket.
+        port: As given; 0 of a Unix socket.
         priority: As given, or 1; larger priorities come first.
         state: ``down``, ``connecting``, ``up``, ``suspect`` (connected, but
             out of rotation) or ``proving`` (connected after a failure: it gets
@@ -131,12 +133,14 @@ class ServerInfo:
 
     @property
     def address(self) -> str:
-        """``host:port``, with IPv6 in brackets, as in the servers string."""
+        """``host:port`` or ``unix:/path``, as in the servers string."""
         return address_of(self.host, self.port)
 
 
 def address_of(host: str, port: int) -> str:
-    """Return ``host:port``, with brackets where the host has colons."""
+    """Return ``host:port``, with brackets where the host has colons; 0: no port."""
+    if port == 0:
+        return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -114,7 +114,12 @@ def serve(args: argparse.Namespace) -> int:
     except ImportError as error:
         raise ValueError(f"--methods: {error}") from error
     tls = server_tls(args)
-    server = Server(methods, host=args.host, port=args.port, keep=0, tls=tls or False)
+    path = args.unix
+    if path and path.startswith("@"):
+        path = f"\0{path[1:]}"
+    server = Server(
+        methods, host=args.host, port=args.port, path=path, keep=0, tls=tls or False
+    )
 
     def ready(server: Server) -> None:
         if tls is not None and tls.ca is not None:

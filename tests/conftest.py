@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import itertools
 import signal
+import tempfile
 import time
 
 import history
@@ -49,7 +51,7 @@ def server():
 
 
 @pytest.fixture
-def servers():
+def tcp_servers():
     """Make so many servers for a `history.History`; they stop when the test ends."""
     with contextlib.ExitStack() as stack:
 
@@ -60,6 +62,32 @@ def servers():
             ]
 
         yield make
+
+
+@pytest.fixture
+def servers(tcp_servers):
+    """Make servers as `tcp_servers` does, or where the test file has them."""
+    return tcp_servers
+
+
+@pytest.fixture
+def socket_path():
+    """Make paths for Unix sockets, which must be shorter than those of tmp_path."""
+    with tempfile.TemporaryDirectory(prefix="jrc-") as folder:
+        numbers = itertools.count()
+        yield lambda: f"{folder}/{next(numbers)}"
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def any_servers(request, tcp_servers, socket_path):
+    """Make servers as `tcp_servers` does: at ports, and in a second test at paths."""
+    if request.param == "tcp":
+        return tcp_servers
+    return lambda count, **options: [
+        server
+        for _ in range(count)
+        for server in tcp_servers(1, path=socket_path(), **options)
+    ]
 
 
 @pytest.fixture

@@ -60,6 +60,7 @@ void jsonrpcc_reason_text(int32_t reason, char *text, size_t size)
         [-JSONRPCC_CONNECT_TIMEOUT] = "connect timeout",
         [-JSONRPCC_UNRESPONSIVE] = "timeouts in a row and no response",
         [-JSONRPCC_UNREADABLE] = "the server could not read a request",
+        [-JSONRPCC_BACKLOG_FULL] = "the server's backlog is full",
     };
 
     if (size == 0)

@@ -54,8 +54,10 @@ enum {
 #define JRC_NEVER UINT64_MAX
 
 struct jrc_server {
-    char *host; /* numeric IPv6 without its brackets; owned by the list */
-    uint16_t port;
+    /* Numeric IPv6 without its brackets; all of "unix:/path".  The list owns
+     * it. */
+    char *host;
+    uint16_t port; /* 0: a Unix socket */
     int32_t priority;
     uint32_t group; /* index of its priority group, best first */
     _Atomic(enum jrc_server_state) state; /* read by any thread */

@@ -2,6 +2,8 @@
 
 #include "engine/servers_parse.h"
 
+#include "wire/unix_path.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,10 +102,23 @@ static bool read_number(struct reader *reader, int64_t low, int64_t high,
     return true;
 }
 
-static bool read_server(struct reader *reader, struct jrc_server *server)
+/* Into the one form of it, so that equal ones are equal texts. */
+static bool read_unix_path(struct reader *reader, struct jrc_server *server)
+{
+    struct jrc_unix_path path;
+    const char *rule;
+    char text[JRC_UNIX_TEXT_SIZE];
+
+    if (jrc_unix_path_read(&path, reader->at, &reader->at, &rule) == NULL)
+        return complain(reader, rule);
+    jrc_unix_path_print(&path, text);
+    server->host = strdup(text);
+    return server->host != NULL;
+}
+
+static bool read_host_and_port(struct reader *reader, struct jrc_server *server)
 {
     int64_t port = 0;
-    int64_t priority = 1;
 
     if (!read_host(reader, server))
         return false;
@@ -113,6 +128,19 @@ static bool read_server(struct reader *reader, struct jrc_server *server)
     if (!read_number(reader, 1, 65535, "a port from 1 to 65535 is expected",
                      &port))
         return false;
+    server->port = (uint16_t)port;
+    return true;
+}
+
+static bool read_server(struct reader *reader, struct jrc_server *server)
+{
+    int64_t priority = 1;
+    bool is_read = jrc_unix_path_is_meant(reader->at)
+                       ? read_unix_path(reader, server)
+                       : read_host_and_port(reader, server);
+
+    if (!is_read)
+        return false;
     if (*reader->at == ',') {
         reader->at++;
         if (!read_number(reader, INT32_MIN + 1, INT32_MAX,
@@ -121,7 +149,6 @@ static bool read_server(struct reader *reader, struct jrc_server *server)
     }
     if (*reader->at != '\0' && !is_space(*reader->at))
         return complain(reader, "',' or a space is expected");
-    server->port = (uint16_t)port;
     server->priority = (int32_t)priority;
     return true;
 }
@@ -166,21 +193,23 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* By host, ignoring case except in the name of an interface, then by port. */
+/* By port, then by host, ignoring case except in the name of an interface; the
+ * path of a Unix socket, which has no port, is taken as it is. */
 static int compare_addresses(const struct jrc_server *a,
                              const struct jrc_server *b)
 {
     const char *x = a->host;
     const char *y = b->host;
-    bool folds = true;
+    bool folds = a->port != 0;
 
+    if (a->port != b->port)
+        return a->port - b->port;
     while (*x != '\0' && (folds ? lower(*x) == lower(*y) : *x == *y)) {
         folds = folds && *x != '%';
         x++;
         y++;
     }
-    int order = folds ? lower(*x) - lower(*y) : *x - *y;
-    return order != 0 ? order : a->port - b->port;
+    return folds ? lower(*x) - lower(*y) : *x - *y;
 }
 
 /* Sorts equal addresses in the order of the text. */

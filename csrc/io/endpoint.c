@@ -1,10 +1,13 @@
 #include "io/endpoint.h"
 
+#include "wire/unix_path.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 /* 0, or ENOMEM, and then there is no list. */
 static int copy(const struct addrinfo *found, struct jrc_endpoint **list)
@@ -54,10 +57,32 @@ int jrc_endpoints_find(const char *host, uint16_t port,
     return look_up(host, port, 0, list);
 }
 
+/* The kernel tells an abstract name from a path by its first byte, NUL, and its
+ * end by the size. */
+static struct jrc_endpoint *unix_endpoint(const char *text)
+{
+    struct jrc_endpoint *endpoint = calloc(1, sizeof *endpoint);
+    struct sockaddr_un *address = (void *)&endpoint->address;
+    struct jrc_unix_path path;
+    const char *at, *rule;
+
+    if (endpoint == NULL ||
+        jrc_unix_path_read(&path, text, &at, &rule) == NULL) {
+        free(endpoint);
+        return NULL;
+    }
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path + path.is_abstract, path.bytes, path.len);
+    endpoint->size = (socklen_t)(sizeof address->sun_family + 1 + path.len);
+    return endpoint;
+}
+
 struct jrc_endpoint *jrc_endpoints_numeric(const char *host, uint16_t port)
 {
     struct jrc_endpoint *list = NULL;
 
+    if (port == 0)
+        return unix_endpoint(host);
     return look_up(host, port, AI_NUMERICHOST, &list) == 0 ? list : NULL;
 }
 
@@ -70,9 +95,28 @@ void jrc_endpoints_free(struct jrc_endpoint *list)
     }
 }
 
+static void print_unix(const struct jrc_endpoint *endpoint, char *text,
+                       size_t size)
+{
+    const struct sockaddr_un *address = (const void *)&endpoint->address;
+    struct jrc_unix_path path = {
+        .is_abstract = address->sun_path[0] == '\0',
+        .len = endpoint->size - sizeof address->sun_family - 1,
+    };
+    char all[JRC_UNIX_TEXT_SIZE];
+
+    memcpy(path.bytes, address->sun_path + path.is_abstract, path.len);
+    jrc_unix_path_print(&path, all);
+    snprintf(text, size, "%s", all);
+}
+
 void jrc_endpoint_print(const struct jrc_endpoint *endpoint, char *text,
                         size_t size)
 {
+    if (endpoint->address.ss_family == AF_UNIX) {
+        print_unix(endpoint, text, size);
+        return;
+    }
     const char *format =
         endpoint->address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s";
     char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";

@@ -1,5 +1,6 @@
-/* Where a connection goes, and how to write that: the address of a TCP port.
- * Only this file and the transports know what the system calls use. */
+/* Where a connection goes, and how to write that: the address of a TCP port, or
+ * a Unix socket.  Only this file and the transports know what the system calls
+ * use. */
 
 #ifndef JRC_ENDPOINT_H
 #define JRC_ENDPOINT_H
@@ -20,7 +21,8 @@ struct jrc_endpoint {
 int jrc_endpoints_find(const char *host, uint16_t port,
                        struct jrc_endpoint **list);
 
-/* The same for a numeric host, without a lookup.  NULL: the host needs one. */
+/* The same without a lookup, for a numeric host or, with port 0, the text of a
+ * Unix socket.  NULL: the host needs a lookup, or there is no memory. */
 struct jrc_endpoint *jrc_endpoints_numeric(const char *host, uint16_t port);
 
 /* Free all of a list; NULL is ignored. */

@@ -3,6 +3,7 @@
 #include "engine/connection.h"
 #include "io/clock.h"
 #include "io/event_base.h"
+#include "io/transport_unix.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -261,6 +262,13 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
         jrc_socket_flush(s, jrc_now_us());
 }
 
+static const struct jrc_transport *transport_to(
+    const struct jrc_socket *s, const struct jrc_endpoint *endpoint)
+{
+    return endpoint->address.ss_family == AF_UNIX ? &jrc_unix
+                                                  : s->all->transport;
+}
+
 /* Begin to connect.  0; or why that failed, and then the socket is shut. */
 static int32_t begin(struct jrc_socket *s, const struct jrc_endpoint *endpoint)
 {
@@ -269,7 +277,7 @@ static int32_t begin(struct jrc_socket *s, const struct jrc_endpoint *endpoint)
 
     if (reason != 0)
         return reason;
-    s->stream.transport = sockets->transport;
+    s->stream.transport = transport_to(s, endpoint);
     reason =
         s->stream.transport->connect(&s->stream, endpoint, server_of(s)->host);
     if (reason != 0) {
@@ -321,6 +329,10 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
 
     if (list != NULL) {
         use_endpoints(s, list);
+        return;
+    }
+    if (server->port == 0) {
+        jrc_socket_lost(s, ENOMEM);
         return;
     }
     if (s->next != NULL) {

@@ -1,6 +1,6 @@
 #include "io/transport_tcp.h"
 
-#include "jsonrpcc.h"
+#include "io/transport_plain.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -57,42 +57,11 @@ static bool is_self(int fd)
            here_len == there_len && memcmp(&here, &there, here_len) == 0;
 }
 
-/* TCP has no handshake of its own: the attempt is already decided. */
 static int32_t tcp_handshake(struct jrc_stream *stream, short *want)
 {
-    int error = 0;
-    socklen_t size = sizeof error;
+    int32_t reason = jrc_plain_handshake(stream, want);
 
-    *want = 0;
-    if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        return errno;
-    return error == 0 && is_self(stream->fd) ? ECONNREFUSED : error;
-}
-
-static ssize_t tcp_recv(struct jrc_stream *stream, char *buf, size_t size,
-                        int32_t *reason)
-{
-    ssize_t n = recv(stream->fd, buf, size, MSG_DONTWAIT);
-
-    if (n > 0)
-        return n;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
-    *reason = n == 0 ? JSONRPCC_PEER_CLOSED : errno;
-    return -1;
-}
-
-static ssize_t tcp_send(struct jrc_stream *stream, const char *buf, size_t len,
-                        int32_t *reason)
-{
-    ssize_t n = send(stream->fd, buf, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-    if (n >= 0)
-        return n;
-    if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
-        return 0;
-    *reason = errno;
-    return -1;
+    return reason == 0 && is_self(stream->fd) ? ECONNREFUSED : reason;
 }
 
 static void tcp_set_patient(struct jrc_stream *stream, bool patient)
@@ -102,32 +71,14 @@ static void tcp_set_patient(struct jrc_stream *stream, bool patient)
     setsockopt(stream->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
 }
 
-/* Whatever was taken is in the kernel. */
-static bool has_nothing(const struct jrc_stream *stream)
-{
-    (void)stream;
-    return false;
-}
-
-static size_t begun_nothing(const struct jrc_stream *stream)
-{
-    (void)stream;
-    return 0;
-}
-
-static void say_nothing(struct jrc_stream *stream)
-{
-    (void)stream;
-}
-
 const struct jrc_transport jrc_tcp = {
     .connect = tcp_connect,
     .handshake = tcp_handshake,
-    .recv = tcp_recv,
-    .has_input = has_nothing,
-    .send = tcp_send,
-    .begun = begun_nothing,
-    .has_output = has_nothing,
+    .recv = jrc_plain_recv,
+    .has_input = jrc_plain_has_nothing,
+    .send = jrc_plain_send,
+    .begun = jrc_plain_begun,
+    .has_output = jrc_plain_has_nothing,
     .set_patient = tcp_set_patient,
-    .close = say_nothing,
+    .close = jrc_plain_close,
 };

@@ -15,6 +15,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Self
 
 from jsonrpcc.testing._certificates import ServerTls, checked
@@ -24,7 +25,15 @@ from jsonrpcc.testing._methods import check_methods
 from jsonrpcc.testing._netstring import MAX_PAYLOAD
 from jsonrpcc.testing._schedule import Plan
 from jsonrpcc.testing._service import Core, Records
-from jsonrpcc.testing._sockets import bound, fill_queue
+from jsonrpcc.testing._sockets import (
+    SocketFile,
+    bound,
+    bound_unix,
+    fill_queue,
+    remove_file,
+    socket_file,
+    unix_address,
+)
 
 
 class Server:
@@ -36,6 +45,9 @@ class Server:
     its connection ends.  An exception is answered with -32603, an `Error` with its
     own code.  Port 0 takes any free port; the server keeps its port when it is
     stopped and started again, until the with block ends.
+
+    With *path*, it listens at a Unix socket instead, and *host* and *port* are not
+    used.  A path that begins with NUL is an abstract name, as in `socket`.
 
     *fault* applies to all requests and connections, *faults* to methods; see
     `misbehave`.  *keep* is how many of the latest requests are remembered; None
@@ -51,7 +63,8 @@ class Server:
         TypeError: *methods* is not a dict of functions, a fault is not one, or
             *tls* is none of those.
         ImportError, ssl.SSLError: As `ServerTls`.
-        OSError: When it is started: the port is in use, or the host is not local.
+        OSError: When it is started: the port or path is in use, or the host is not
+            local.
     """
 
     def __init__(
@@ -60,6 +73,7 @@ class Server:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        path: str | None = None,
         fault: FaultLike = (),
         faults: Mapping[str, FaultLike] | None = None,
         max_frame: int = MAX_PAYLOAD,
@@ -69,6 +83,8 @@ class Server:
     ) -> None:
         self.host = host
         self._port = port
+        abstract = path is None or path.startswith("\0")
+        self.path = path if abstract else str(Path(path).absolute())  # type: ignore[arg-type]
         self._records = Records(keep)
         self._core = Core(
             check_methods(methods),
@@ -82,6 +98,7 @@ class Server:
         self._home: Home | None = None
         self._thread: LoopThread | None = None  # our own
         self._release_port: weakref.finalize[[], Server] | None = None
+        self._file: SocketFile | None = None
         self._hole: list[socket.socket] = []
         self._thaw = threading.Event()
         self._when_stopped: Callable[[], None] | None = None
@@ -120,7 +137,7 @@ class Server:
         Listen; after `stop`, on the same port as before.
 
         Raises:
-            OSError: The port is in use, or the host is not local.
+            OSError: The port or path is in use, or the host is not local.
         """
         if self._home is not None and self._core.listening():
             return self
@@ -192,7 +209,9 @@ class Server:
 
     @property
     def address(self) -> str:
-        """``host:port`` or ``[host]:port``, as in the client's servers string."""
+        """``host:port``, ``[host]:port`` or ``unix:/path``, as clients have it."""
+        if self.path is not None:
+            return unix_address(self.path)
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self._port}"
 
@@ -329,7 +348,8 @@ class Server:
         """
         Let new connections neither succeed nor fail, until `accept` (Linux).
 
-        The kernel drops SYNs when a listener's queue is full, as firewalls do.
+        The kernel drops SYNs when a listener's queue is full, as firewalls do.  At a
+        Unix socket, connections fail at once: its backlog is full.
         """
         self.refuse()
         fill_queue(self._bound(), self._hole)
@@ -372,7 +392,8 @@ class Server:
 
     def _listener(self) -> socket.socket:
         self._fill_hole()
-        if self._release_port is None and sys.platform == "linux":
+        is_port = self.path is None and sys.platform == "linux"
+        if self._release_port is None and is_port:
             # Bound and not listening, it keeps the port ours while we are stopped:
             # any outgoing connection on this machine might get it otherwise.
             self._release_port = weakref.finalize(self, self._bound().close)
@@ -382,9 +403,12 @@ class Server:
         except BaseException:
             listener.close()
             raise
+        self._file = socket_file(self.path)
         return listener
 
     def _bound(self) -> socket.socket:
+        if self.path is not None:
+            return bound_unix(self.path)
         sock = bound(self.host, self._port)
         self._port = sock.getsockname()[1]
         return sock
@@ -398,3 +422,6 @@ class Server:
         if self._release_port is not None:
             self._release_port()
             self._release_port = None
+        if self._file is not None:
+            remove_file(self._file)
+            self._file = None

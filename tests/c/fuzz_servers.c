@@ -16,6 +16,7 @@ const char *const fuzz_seeds[] = {
     "[::1]:9999,1\t[fe80::1%eth0]:1,-2",
     "a:1,2147483647 b:2,-2147483647 c:3",
     " a_b-c.d:08080,0\r\nA:1",
+    "unix:/run/x%20.sock,2 unix-abstract:n",
     NULL,
 };
 
@@ -31,7 +32,9 @@ static void check_list(const struct jrc_servers *servers)
     require(servers->group_count <= servers->count);
     for (size_t i = 0; i < servers->count; i++) {
         const struct jrc_server *a = &servers->list[i];
-        require(a->port > 0 && a->host[0] != '\0' && strlen(a->host) <= 253);
+        require(a->host[0] != '\0');
+        require(a->port > 0 ? strlen(a->host) <= 253
+                            : strncmp(a->host, "unix", 4) == 0);
         require(a->group < servers->group_count);
         for (size_t k = 0; k < servers->count; k++) {
             const struct jrc_server *b = &servers->list[k];
@@ -42,12 +45,16 @@ static void check_list(const struct jrc_servers *servers)
 
 static char *written(const struct jrc_servers *servers)
 {
-    char *text = malloc(servers->count * 300 + 1);
+    char *text = malloc(servers->count * 400 + 1);
     int at = 0;
 
     require(text != NULL);
     for (size_t i = 0; i < servers->count; i++) {
         const struct jrc_server *s = &servers->list[i];
+        if (s->port == 0) {
+            at += sprintf(text + at, "%s,%d ", s->host, (int)s->priority);
+            continue;
+        }
         const char *form =
             strpbrk(s->host, ":%") != NULL ? "[%s]:%u,%d " : "%s:%u,%d ";
         at += sprintf(text + at, form, s->host, (unsigned)s->port,

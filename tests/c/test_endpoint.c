@@ -1,10 +1,11 @@
-/* Numeric hosts, and how endpoints are printed.  Names are the tests' in
- * tests/client/test_names.py. */
+/* Numeric hosts, Unix sockets, and how endpoints are printed.  Names are the
+ * tests' in tests/client/test_names.py. */
 #include "check.h"
 #include "io/endpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 static void test_numeric_hosts_need_no_look_up(void)
 {
@@ -32,6 +33,35 @@ static void test_numeric_hosts_need_no_look_up(void)
     }
 }
 
+static void test_unix_sockets_need_none(void)
+{
+    static const struct {
+        const char *text, *printed;
+        const char *path; /* as the kernel has it */
+        size_t len;
+    } cases[] = {
+        {"unix:/run/x.sock", "unix:/run/x.sock", "/run/x.sock", 12},
+        {"unix:/%2c%20%7E", "unix:/%2C%20~", "/, ~", 5},
+        {"unix-abstract:a%25", "unix-abstract:a%25", "\0a%", 3},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[100];
+        struct jrc_endpoint *list = jrc_endpoints_numeric(cases[i].text, 0);
+        if (!CHECK(list != NULL))
+            continue;
+        const struct sockaddr_un *address = (const void *)&list->address;
+        CHECK(list->next == NULL && address->sun_family == AF_UNIX);
+        CHECK(list->size ==
+              offsetof(struct sockaddr_un, sun_path) + cases[i].len);
+        CHECK(memcmp(address->sun_path, cases[i].path, cases[i].len) == 0);
+        jrc_endpoint_print(list, text, sizeof text);
+        CHECK(strcmp(text, cases[i].printed) == 0);
+        jrc_endpoints_free(list);
+    }
+    CHECK(jrc_endpoints_numeric("unix:x", 0) == NULL);
+}
+
 static void test_names_need_one(void)
 {
     CHECK(jrc_endpoints_numeric("localhost", 1) == NULL);
@@ -52,6 +82,7 @@ static void test_a_list_is_found(void)
 int main(void)
 {
     test_numeric_hosts_need_no_look_up();
+    test_unix_sockets_need_none();
     test_names_need_one();
     test_a_list_is_found();
     return check_done();

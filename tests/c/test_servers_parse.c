@@ -35,6 +35,10 @@ static const struct {
     {"x-1_y.example:080,01", 1, 80, 1, "x-1_y.example"},
     {"a:1 a:2 b:1 aa:1 [a%x]:1", 5, 1, 1, "a%x"},
     {"[fe80::1%eth0]:1 [fe80::1%ETH0]:1", 2, 1, 1, "fe80::1%ETH0"},
+    {"a:1 unix:/run/x.sock,7\n", 2, 0, 7, "unix:/run/x.sock"},
+    {"unix:/a unix:/A unix-abstract:/a", 3, 0, 1, "unix-abstract:/a"},
+    {"[unix:a]:1 unix:/%2c%c3%A4", 2, 0, 1, "unix:/%2C%C3%A4"},
+    {"unix:1", 1, 1, 1, "unix"}, /* a host of that name */
 };
 
 static const struct {
@@ -74,6 +78,12 @@ static const struct {
     {"[::aB]:1 [::Ab]:1,3", 9, "duplicate server"},
     {"[FE80::1%eth0]:1 [fe80::1%eth0]:1", 17, "duplicate server"},
     {"h\xc3\xa4:1", 1, "':' and a port are expected"},
+    {"unix:", 5, "an absolute path"},
+    {"a:1 unix:run", 9, "an absolute path"},
+    {"unix:/a%2", 7, "two hex digits"},
+    {"unix:/a,x", 8, "a priority"},
+    {"unix:/a,1,1", 9, "',' or a space"},
+    {"unix:/a b:1 unix:/%61,2", 12, "duplicate server"},
 };
 
 static void test_list(void)

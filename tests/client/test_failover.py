@@ -12,6 +12,14 @@ from jsonrpcc.testing import Close, NeverRead, Reset
 
 QUICK = {"reconnect_delay": 0.05, "reconnect_delay_max": 0.1}
 
+# Every test runs over TCP and over Unix sockets.  Only TCP has attempts that take
+# time: a Unix socket's backlog that is full is a failure, see test_unix.py.
+
+
+@pytest.fixture
+def servers(any_servers):
+    return any_servers
+
 
 # ---- the choice -----------------------------------------------------------------
 
@@ -117,12 +125,12 @@ def test_fails_over_and_comes_back(servers, lose):
     history.check(better, worse)
 
 
-def test_fails_over_when_killed_under_load(servers):
+def test_fails_over_when_killed_under_load(servers, socket_path):
     """SIGKILL in the middle: what was sent fails, the rest goes elsewhere."""
     (backup,) = servers(1)
     history = History()
     with (
-        ServerProcess() as killed,
+        ServerProcess(backup.path and socket_path()) as killed,
         Client(f"{killed.address},2 {backup.address},1", **QUICK) as client,
     ):
         wait_for_state(client, "up", 0, 1)
@@ -144,9 +152,9 @@ def test_fails_over_when_killed_under_load(servers):
         assert all(len(entry.outcomes) == 1 for entry in history.entries)
 
 
-def test_a_server_in_a_blackhole_delays_nobody(servers):
+def test_a_server_in_a_blackhole_delays_nobody(tcp_servers):
     """A SYN that nobody answers: the first calls go to the other group."""
-    hole, healthy = servers(2)
+    hole, healthy = tcp_servers(2)
     hole.blackhole()
     history = History()
     with Client(
@@ -159,9 +167,9 @@ def test_a_server_in_a_blackhole_delays_nobody(servers):
     history.check(hole, healthy)
 
 
-def test_order_holds_when_the_better_server_is_not_waited_for_any_more(servers):
+def test_order_holds_when_the_better_server_is_not_waited_for_any_more(tcp_servers):
     """Calls go on coming when those that wait since the start are let go."""
-    hole, healthy = servers(2)
+    hole, healthy = tcp_servers(2)
     hole.blackhole()
     with Client(
         servers_string(hole, healthy, priorities=(2, 1)), connect_timeout=5
@@ -197,8 +205,8 @@ def test_fails_at_once_when_all_are_known_to_be_down(servers):
         assert not isinstance(failed.value, ConnectionLost)
 
 
-def test_waits_while_the_first_attempt_is_under_way(servers):
-    (hole,) = servers(1)
+def test_waits_while_the_first_attempt_is_under_way(tcp_servers):
+    (hole,) = tcp_servers(1)
     hole.blackhole()
     with Client(hole.address, connect_timeout=0.3) as client:
         began = time.monotonic()

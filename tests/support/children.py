@@ -69,8 +69,9 @@ def run_program(name, *args, limit=CHILD_LIMIT, **options):
 class ServerProcess:
     """A testing server in a process of its own, to be stopped and killed."""
 
-    def __init__(self):
-        self.child = start_program("server.py", stdin=subprocess.PIPE)
+    def __init__(self, path=None):
+        where = [] if path is None else [path]
+        self.child = start_program("server.py", *where, stdin=subprocess.PIPE)
         self.address = self.child.stdout.readline().strip()
 
     def __enter__(self):

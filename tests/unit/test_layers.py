@@ -137,7 +137,9 @@ def test_sockets_are_in_io_only():
     assert including(r"sys/socket\.h|netinet/.*|arpa/.*") == {
         "io/endpoint.h",
         "io/socket.c",
+        "io/transport_plain.c",
         "io/transport_tcp.c",
+        "io/transport_unix.c",
     }
     assert including(r"netinet/.*") == {"io/transport_tcp.c"}
 
