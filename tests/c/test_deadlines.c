@@ -139,7 +139,8 @@ static void test_a_burst_is_forgotten(void)
     double after = cost(&calls, &now_us);
     printf("a timeout: %.2f us, after a burst of %d calls %.2f us\n",
            fresh * 1e6, BURST, after * 1e6);
-    CHECK(after < 2 * fresh + 1e-6);
+    /* To look at all slots would take 100 times as long, in any build. */
+    CHECK(after < 8 * fresh + 1e-6);
     sweep(&calls, UINT64_MAX - 1);
     jrc_calls_clear(&calls);
 }
