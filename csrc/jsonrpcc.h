@@ -380,7 +380,9 @@ typedef void (*jsonrpcc_event_fn)(void *arg, const jsonrpcc_event *event);
 
 /* Have fn(arg, ...) called with every event, past ones of this client included,
  * on the thread that drives the loop.  There is one listener at a time; fn NULL
- * removes it.  When this returns, the previous one does not run any more. */
+ * removes it.  When this returns, the previous one does not run any more.  All
+ * events have been reported when jsonrpcc_client_close() returns true; a
+ * listener that is set later receives them inside this function. */
 void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn,
                        void *arg);
 

@@ -6,6 +6,7 @@
 #include "client/consumer.h"
 #include "client/host.h"
 #include "client/iteration.h"
+#include "client/leader.h"
 #include "client/leadership.h"
 #include "client/lifecycle.h"
 #include "client/line.h"
@@ -305,10 +306,15 @@ void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn, void *arg)
 
     if (core == NULL)
         return;
-    if (core->host != NULL)
+    if (core->host != NULL) {
         jrc_host_listen(core, fn, arg);
-    else
-        jrc_listener_set(core, fn, arg);
+        return;
+    }
+    jrc_core_ref(core); /* a callback may free the client */
+    jrc_listener_set(core, fn, arg);
+    jrc_lead_closed(core);
+    if (jrc_core_is_ours(core))
+        jrc_core_unref(core);
 }
 
 void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred)

@@ -230,3 +230,18 @@ bool jrc_take_turns(struct jrc_core *core,
         continue;
     return true;
 }
+
+bool jrc_report_rest(struct jrc_core *core)
+{
+    jmp_buf way_out;
+
+    if (setjmp(way_out) != 0)
+        return false;
+    core->turn.way_out = &way_out;
+    while (jrc_listener_lacks(&core->listener)) {
+        pthread_mutex_unlock(&core->lock);
+        emit(core, true);
+        pthread_mutex_lock(&core->lock);
+    }
+    return true;
+}

@@ -22,6 +22,11 @@ bool jrc_take_turns(struct jrc_core *core,
                                      const void *arg),
                     const void *arg, uint64_t until_us);
 
+/* Under the lock, which is released meanwhile, by a leader that takes no turns
+ * any more: report the events that no turn has reported.  False: a callback
+ * forked, and this is the child. */
+bool jrc_report_rest(struct jrc_core *core);
+
 /* Under the lock, by the leader: whether the next turn has work of which no
  * thread told the leader, because it was not asleep. */
 bool jrc_has_work(const struct jrc_core *core);

@@ -90,6 +90,22 @@ bool jrc_lead_once(struct jrc_core *core)
     return leads;
 }
 
+void jrc_lead_closed(struct jrc_core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    while (core->life.closed && core->leadership.leader != JRC_NO_LEADER &&
+           !jrc_is_leader(core))
+        pthread_cond_wait(&core->listener.returned, &core->lock);
+    if (core->life.closed && core->leadership.leader == JRC_NO_LEADER) {
+        jrc_set_leader(&core->leadership, JRC_CALLER);
+        if (jrc_report_rest(core)) {
+            jrc_set_leader(&core->leadership, JRC_NO_LEADER);
+            pthread_cond_broadcast(&core->listener.returned);
+        }
+    }
+    pthread_mutex_unlock(&core->lock);
+}
+
 /* ---- the event thread ---- */
 
 static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)

@@ -17,6 +17,10 @@ bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
  * take care of what was submitted, or the client is closing. */
 bool jrc_lead_once(struct jrc_core *core);
 
+/* When a listener was set: if the client is closed, and nobody leads any more,
+ * lead to report the past events to it. */
+void jrc_lead_closed(struct jrc_core *core);
+
 /* The event thread: lead whenever no other thread does, until the client is
  * closing and every outcome is delivered; then remain the last leader.  False:
  * a callback forked, and this is the child's copy of the thread. */

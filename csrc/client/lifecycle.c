@@ -110,9 +110,12 @@ static void *event_thread(void *arg)
         return NULL; /* like any function of a thread in a forked child */
     jrc_loop_close(core->loop);
     pthread_mutex_lock(&core->lock);
-    finish_close(core);
+    bool goes_on = jrc_report_rest(core);
+    if (goes_on)
+        finish_close(core);
     pthread_mutex_unlock(&core->lock);
-    jrc_core_unref(core);
+    if (goes_on)
+        jrc_core_unref(core);
     return NULL;
 }
 

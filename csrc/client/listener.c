@@ -25,32 +25,56 @@ void jrc_listener_add(void *arg, const jsonrpcc_event *event)
     core->listener.events[core->listener.event_count++ % JRC_EVENTS] = *event;
 }
 
+/* Under the lock: start over for a new listener, and skip what is no longer
+ * kept. */
+static void catch_up(struct jrc_listener *listener)
+{
+    if (listener->wants_replay)
+        listener->emitted = 0;
+    listener->wants_replay = false;
+    if (listener->fn == NULL)
+        listener->emitted = listener->event_count; /* for the next: a replay */
+    if (listener->event_count - listener->emitted <= JRC_EVENTS)
+        return;
+    uint64_t oldest = listener->event_count - JRC_EVENTS;
+    jrc_add(&listener->dropped, oldest - listener->emitted);
+    listener->emitted = oldest;
+}
+
+/* Under the lock, which is released meanwhile. */
+static void emit_next(struct jrc_core *core)
+{
+    struct jrc_listener *listener = &core->listener;
+    const jsonrpcc_event *event =
+        &listener->events[listener->emitted++ % JRC_EVENTS];
+    jsonrpcc_event_fn fn = listener->fn;
+    void *arg = listener->arg;
+
+    listener->runs = true;
+    pthread_mutex_unlock(&core->lock);
+    fn(arg, event);
+    jrc_stay_in_parent(core);
+    pthread_mutex_lock(&core->lock);
+    listener->runs = false;
+    pthread_cond_broadcast(&listener->returned);
+}
+
 /* Events are rare, so the lock is taken only if there is something to emit. */
 void jrc_listener_emit(struct jrc_core *core, bool replay)
 {
-    if (core->listener.emitted == core->listener.event_count && !replay)
+    struct jrc_listener *listener = &core->listener;
+
+    if (listener->emitted == listener->event_count && !replay)
         return;
     pthread_mutex_lock(&core->lock);
-    if (core->listener.wants_replay)
-        core->listener.emitted = 0;
-    core->listener.wants_replay = false;
-    jsonrpcc_event_fn fn = core->listener.fn;
-    void *arg = core->listener.arg;
-    core->listener.runs = fn != NULL;
+    catch_up(listener);
+    /* Whoever was set meanwhile begins with the next turn. */
+    while (listener->emitted < listener->event_count && !listener->wants_replay)
+        emit_next(core);
     pthread_mutex_unlock(&core->lock);
-    if (fn == NULL)
-        return;
-    if (core->listener.event_count - core->listener.emitted > JRC_EVENTS) {
-        uint64_t oldest = core->listener.event_count - JRC_EVENTS;
-        jrc_add(&core->listener.dropped, oldest - core->listener.emitted);
-        core->listener.emitted = oldest;
-    }
-    while (core->listener.emitted < core->listener.event_count) {
-        fn(arg, &core->listener.events[core->listener.emitted++ % JRC_EVENTS]);
-        jrc_stay_in_parent(core);
-    }
-    pthread_mutex_lock(&core->lock);
-    core->listener.runs = false;
-    pthread_cond_broadcast(&core->listener.returned);
-    pthread_mutex_unlock(&core->lock);
+}
+
+bool jrc_listener_lacks(const struct jrc_listener *listener)
+{
+    return listener->wants_replay || listener->emitted < listener->event_count;
 }

@@ -15,4 +15,7 @@ void jrc_listener_add(void *arg, const jsonrpcc_event *event);
  * or all that are kept, to a listener that wants a replay. */
 void jrc_listener_emit(struct jrc_core *core, bool replay);
 
+/* Under the lock, by the leader: whether there are events to report. */
+bool jrc_listener_lacks(const struct jrc_listener *listener);
+
 #endif

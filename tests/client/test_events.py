@@ -1,5 +1,6 @@
 """The option on_event, and what the log says of the same changes."""
 
+import asyncio
 import itertools
 import time
 
@@ -8,6 +9,8 @@ from helpers import LIMIT, Told, until
 
 import jsonrpcc
 from jsonrpcc import (
+    AsyncClient,
+    Client,
     ConnectionLost,
     RequestTimeout,
 )
@@ -130,3 +133,26 @@ def test_a_lost_connection_is_told_before_the_next_one(serve, client_for):
     server.drop_connections(reset=True)
     assert isinstance(future.exception(LIMIT), ConnectionLost)
     assert "reset" in client.servers()[0].last_error
+
+
+def test_a_short_client_is_told_all_before_close_returns(serve):
+    """Also where its thread has not come to listen yet."""
+    server = serve()
+    for n in range(300):
+        events = []
+        with Client(server.address, on_event=events.append) as client:
+            (client.call if n % 2 else client.notification)("echo")
+        assert [event.kind for event in events] == ["connected"]
+
+
+def test_a_short_async_client_is_told_all_before_close_returns(serve):
+    server = serve()
+
+    async def main():
+        for n in range(300):
+            events = []
+            async with AsyncClient(server.address, on_event=events.append) as client:
+                await (client.call if n % 2 else client.notification)("echo")
+            assert [event.kind for event in events] == ["connected"]
+
+    asyncio.run(main())
