@@ -170,7 +170,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = commands.add(
         notify,
         "send a notification",
-        "Succeeds when it was sent to a server; there is no answer.",
+        "Succeeds once it was sent to a server; there is no response.",
         "  jsonrpcc notify localhost:9999 update_user \"{'id': 1234}\"\n"
         "  jsonrpcc notify localhost:9999 reload --wait --timeout 30\n",
     )
@@ -295,7 +295,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        discard(sys.stdout)  # the reader has seen enough
+        discard(sys.stdout)  # the reader has gone
         return OK
     except OutputLostError as error:
         discard(sys.stdout)
@@ -305,7 +305,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stderr is not None:
             try:
                 sys.stderr.flush()
-            except OSError:  # full: what it lacks must not change the exit code
+            except OSError:  # full: that must not change the exit code
                 discard(sys.stderr)
 
 

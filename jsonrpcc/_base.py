@@ -1,4 +1,4 @@
-"""What Client and AsyncClient have in common: how they open, snapshots, a face."""
+"""What Client and AsyncClient share: how they open, snapshots, their repr."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHOWN = 3  # servers in a repr
 class Base:
     """A client without its calls."""
 
-    _session: Session  # there is none, if __init__() has failed
+    _session: Session  # missing if __init__() failed
     _closed = False
 
     def __init__(
@@ -35,7 +35,7 @@ class Base:
         on_event: Callable[[Event], object] | None = None,
         **options: Unpack[OptionArgs],
     ) -> None:
-        listener: Any = on_event  # callers without a type checker err here
+        listener: Any = on_event  # callers without a type checker get this wrong
         if listener is not None and not callable(listener):
             msg = f"on_event must be callable, not {on_event!r}"
             raise TypeError(msg)
@@ -67,10 +67,10 @@ class Base:
         """Return the counters and the latency histogram; cheap."""
         return read_stats(self._session.handle)
 
-    if not TYPE_CHECKING:  # it would have checkers accept any name
+    if not TYPE_CHECKING:  # or checkers would accept any name
 
         def __getattr__(self, name: str) -> Any:
-            """Say how a method of the server is called: that is what was meant."""
+            """Say how to call a method of the server, which is what was meant."""
             raise AttributeError(no_attribute(self, name), name=name, obj=self)
 
     def __repr__(self) -> str:

@@ -33,17 +33,17 @@ def blocking_for(session: Session) -> Blocking:
 
 
 class _Waiting:
-    """Creates what threads wait with, and the errors of calls that failed."""
+    """Creates the syncs that threads wait with, and the errors of failed calls."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def make(self) -> tuple[int, Any]:
-        """Return a new sync: its address, and what keeps it."""
+        """Return a new sync: its address, and the object that keeps it."""
         handle = self._session.handle
         free = partial(lib.jsonrpcc_sync_free)
         vars(free)["client"] = handle  # which must outlive it
-        # In C alone: an exception from a signal handler never leaves a sync without
+        # Pure C: an exception from a signal handler never leaves a sync without
         # an owner that frees it.
         made = map(lib.jsonrpcc_sync_new, (handle,))
         (sync,) = map(ffi.gc, made, (free,))
@@ -52,7 +52,7 @@ class _Waiting:
         return address(sync), sync
 
     def error(self, sync: int, method: str) -> Exception:
-        """Return the exception of a call that has ended without a good result."""
+        """Return the exception for a call that ended without a good result."""
         outcome = lib.jsonrpcc_sync_outcome(ffi.cast("jsonrpcc_sync *", sync))
         if outcome.status != OK:
             return self._session.outcomes.error(outcome, method)

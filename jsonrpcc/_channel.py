@@ -1,4 +1,4 @@
-"""What of an AsyncClient belongs to its event loop: readers, deliveries, the end."""
+"""The part of an AsyncClient in its event loop: readers, deliveries, the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SOON, LATER = 0.001, 0.02
 
 
 class FutureDelivery(Delivery):
-    """To futures; what is repeated finds them done."""
+    """Delivers to futures; a repetition finds them done."""
 
     guarded = Exception
     repeatable = True
@@ -64,12 +64,12 @@ class FutureDelivery(Delivery):
             future.set_exception(error)
 
     def tell(self, record: Any) -> None:
-        """As of the base class; and see that the log is flushed."""
+        """Like the base class, and make sure that the log is flushed."""
         super().tell(record)
         self._look_at_log()
 
     def _look_at_log(self, *, again: bool = False) -> None:
-        """Have the log tell what it keeps back, when it is time."""
+        """Flush the log when it is time."""
         if again:
             self._looks_at_log = False
             self.log.flush()
@@ -83,8 +83,8 @@ class Channel:
     """
     What an `AsyncClient` has in its event loop.
 
-    The loop knows it.  So it must not know the client, or that would never become
-    garbage while the loop is there.  All methods but `forget` belong to the loop's
+    The loop knows it, so it must not know the client, which would otherwise never
+    become garbage while the loop exists.  All methods but `forget` belong to the loop's
     thread.
 
     Attributes:
@@ -109,7 +109,7 @@ class Channel:
         self._waiters: list[asyncio.Future[None]] = []
 
     def start(self, futures: Any, on_end: Callable[[], object]) -> None:
-        """Have *futures* told what comes; *on_end* is called at the end, once."""
+        """Deliver outcomes to *futures*; call *on_end* at the end, once."""
         self._futures = futures
         self._on_end = on_end
         self._rest = FutureDelivery(
@@ -117,7 +117,7 @@ class Channel:
         )
         # The second one is for the client's sockets: this loop drives them while
         # it is awake, and no other thread has to be woken for a call.
-        # It may not be known; the event thread drives them then.
+        # If it is not known, the event thread drives them.
         fds = (
             lib.jsonrpcc_queue_fd(self.queue),
             lib.jsonrpcc_queue_poll_fd(self.queue),
@@ -132,17 +132,17 @@ class Channel:
         futures.on_ready()
 
     def is_foreign(self) -> bool:
-        """Whether the loop is another process's, which has forked since."""
+        """Whether the loop belongs to the process that forked this one."""
         return bool(lib.jsonrpcc_queue_is_foreign(self.queue))
 
     def is_alive(self) -> bool:
-        """Whether the loop may run, in this process, what belongs to it."""
+        """Whether the loop can run its callbacks in this process."""
         return not self.loop.is_closed() and not self.is_foreign()
 
     # ---- deliveries -----------------------------------------------------------
 
     def deliver_rest(self) -> bool:
-        """Deliver what is in the completions beside good results; whether all of it."""
+        """Deliver what is left beside good results; return whether that was all."""
         if self._rest is None:
             return True
         try:
@@ -160,13 +160,13 @@ class Channel:
 
         *call* is what `_speedups.Futures` has made of its arguments.
         """
-        futures = self._futures  # which this lets go of at the end
+        futures = self._futures  # whose reference is dropped at the end
         method, text, ms, flags = call[:4] if type(call) is tuple else call.arguments
         deadline = time.monotonic() + (ms or self._session.timeout_ms) / 1000
         while left := remaining(deadline):
             futures.flush()
             await asyncio.sleep(min(left / 1000, ROOM_CHECK))
-            # What was spent on waiting is gone from the call's time.
+            # The time spent waiting is taken from the call's.
             if futures.again(call, remaining(deadline) or 1):
                 return None if type(call) is tuple else await call.future
         raise refusal(EFULL, method, text, flags)
@@ -177,8 +177,8 @@ class Channel:
         """
         Close, and wait for the end; any number of tasks may do that.
 
-        Everything but the waiting is done by callbacks of the loop, or goes on in the
-        core: whoever is cancelled in here leaves nothing half done.
+        Everything but the waiting is done by callbacks of the loop or by the core, so
+        a task that is cancelled in here leaves nothing half done.
         """
         self.shut()
         if self._has_ended:
@@ -192,11 +192,11 @@ class Channel:
                 self._waiters.remove(waiter)
 
     def shut(self) -> None:
-        """Begin the end, which then comes by itself."""
+        """Begin to close; the rest follows by itself."""
         if self._is_closing:
             return
         self._is_closing = True
-        # The sockets' descriptor is closed by the core, and others get its number.
+        # The core closes the sockets' descriptor, and its number is reused.
         self._remove_readers(1)
         self._session.close(0)
         self._look(SOON)
@@ -208,7 +208,7 @@ class Channel:
             self.loop.call_later(pause, self._look, min(2 * pause, LATER))
 
     def end(self) -> None:
-        """Tell everybody: the core has ended, or the loop, and calls nothing more."""
+        """End all calls: the core has ended, or the loop has and calls nothing more."""
         if self._has_ended:
             return
         self._has_ended = self._is_closing = True
@@ -227,7 +227,7 @@ class Channel:
         self._futures = self._rest = None
 
     def _remove_readers(self, first: int) -> None:
-        # A forked child shares the loop's epoll with its parent, who goes on.
+        # A forked child shares the loop's epoll with its parent, which continues.
         if self.is_alive():
             for fd in self._fds[first:]:
                 self.loop.remove_reader(fd)
@@ -235,11 +235,11 @@ class Channel:
 
     def forget(self) -> None:
         """
-        Close without waiting: any thread, also inside of a finalizer.
+        Close without waiting, from any thread, even in a finalizer.
 
-        The readers go first, and that only the loop can do.
+        The readers have to go first, which only the loop can do.
         """
-        if self.is_foreign():  # to wake the loop would wake the parent's
+        if self.is_foreign():  # waking the loop would wake the parent's
             self._session.close(0)
             return
         try:

@@ -38,10 +38,10 @@ at_end: list[Callable[[], object]] = []
 
 def _in_c(function: _F) -> _F:
     """
-    Make a method in C, to everybody who looks the function.
+    Make a method in C that looks like the function.
 
-    C code reads the usual arguments and submits them.  Of others the function
-    makes what C code submits; no Python code runs between that and acceptance.
+    C code reads usual arguments and submits them.  The function turns others into
+    what C code submits; no Python code runs between that and acceptance.
     """
     method: Any = _Methods._method(function, MethodType)  # noqa: SLF001
     return cast("_F", method)
@@ -49,12 +49,12 @@ def _in_c(function: _F) -> _F:
 
 class _Future(concurrent.futures.Future[Any]):
     """
-    A future whose cancel() cancels the call as well.
+    A future whose cancel() also cancels the call.
 
     It keeps the client until the outcome, which would be `ClientClosed` otherwise.
     """
 
-    __slots__ = ("call", "client", "error", "result_")  # setting them takes no memory
+    __slots__ = ("call", "client", "error", "result_")  # set without allocating
 
     _done_callbacks: list[Callable[[Any], object]]
 
@@ -78,7 +78,7 @@ class _Future(concurrent.futures.Future[Any]):
 
     def fail(self, error: JsonRpcError) -> None:
         self.client = None
-        # No memory to decode a result is no fault of the response.
+        # If there is no memory to decode a result, the response is not at fault.
         cause = error.__cause__
         self.error = cause if isinstance(cause, MemoryError) else error
         settle(self)
@@ -93,7 +93,7 @@ class _Future(concurrent.futures.Future[Any]):
         try:
             if not self.set_running_or_notify_cancel():
                 return True
-            told, self._done_callbacks = self._done_callbacks, []  # but not locked
+            told, self._done_callbacks = self._done_callbacks, []  # while unlocked
             if self.error is None:
                 self.set_result(self.result_)
             else:
@@ -144,7 +144,7 @@ class Client(_Methods, Base):
 
     @property
     def _dispatcher(self) -> Dispatcher | None:
-        """What the callbacks of this process go through; None: not open here."""
+        """The dispatcher of this process; None: not open here."""
         for each in tuple(self._dispatchers):
             if not each.is_foreign():
                 return each
@@ -152,13 +152,13 @@ class Client(_Methods, Base):
 
     def _open(self) -> Dispatcher:
         """
-        Return what the callbacks of this process go through; make it at first.
+        Return the dispatcher of this process; create it on first use.
 
-        Calls come here where nothing is open yet, or the core says that what is
-        belongs to another process: it alone knows of every fork().
+        Calls come here if nothing is open yet, or if the core says that what is open
+        belongs to another process: only the core knows of every fork().
 
         Signal handlers, finalizers and other threads may come here meanwhile: the
-        first one that is ready is everybody's, and the others have done nothing yet.
+        first dispatcher that is ready is used by all, and the others have no effect.
         """
         while (dispatcher := self._dispatcher) is None:
             self._dispatchers.append(Dispatcher(self._session))
@@ -224,7 +224,7 @@ class Client(_Methods, Base):
         """
         Send a notification; return as soon as it is queued.
 
-        There is no answer and no error: a notification that cannot be handed to
+        There is no response and no error: a notification that cannot be handed to
         a server within *timeout* is dropped, and counted in `stats()`.
 
         Raises as `request` does.
@@ -251,10 +251,10 @@ class Client(_Methods, Base):
 
         Raises:
             RemoteError: The server answered with an error.
-            RequestTimeout: No answer came before the deadline.
+            RequestTimeout: No response arrived before the deadline.
             ServerFailure: No server can be reached.
             ConnectionLost: The connection broke after the request was sent.
-            InvalidResponse: The answer breaks JSON-RPC 2.0 or a limit.
+            InvalidResponse: The response breaks JSON-RPC 2.0 or a limit.
             QueueFull, ClientClosed, TypeError, ValueError: As `request`.
         """
         options = call_options(
@@ -391,7 +391,7 @@ class Client(_Methods, Base):
                 dispatcher.await_end()
 
     def _close_soon(self) -> None:
-        """Begin to close, and wait for nothing."""
+        """Begin to close, without waiting."""
         self._closed = True
         self._session.close(0)
 
@@ -403,12 +403,12 @@ class Client(_Methods, Base):
             dispatcher.await_end(max(0.0, deadline - time.monotonic()))
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        # Not if __init__() has failed, nor at exit, which closes all: that is said.
+        # Not if __init__() failed, nor at exit, which is documented to close all.
         if self._closed or "_session" not in vars(self):
             return
         # Garbage must not join a thread: the dispatcher ends by itself.
         self._session.close(0)
-        if self._dispatcher is not None:  # a forked child leaves it to its parent
+        if self._dispatcher is not None:  # a forked child leaves that to its parent
             _warn(f"unclosed {self!r}", ResourceWarning, source=self)
 
     def __enter__(self) -> Self:
@@ -419,7 +419,7 @@ class Client(_Methods, Base):
 
 
 def _living() -> list[Client]:
-    """Return all clients, whatever other threads make or drop meanwhile."""
+    """Return all clients, even while other threads create or drop some."""
     references = _clients.valuerefs()
     return [client for each in references if (client := each()) is not None]
 
@@ -428,7 +428,7 @@ def _close_all() -> None:
     """
     End all clients before the interpreter does, in a bounded time.
 
-    All are told first, so that they take their time together.
+    All begin to close first, so that their times overlap.
     """
     clients = _living()
     for client in clients:

@@ -53,10 +53,10 @@ class Codec:
 
 def resolve(codec: Any) -> Codec:
     """
-    Return the codec that the option *codec* means.
+    Return the codec for the option *codec*.
 
     Raises:
-        TypeError: It is none of the names, and has neither encode and decode
+        TypeError: It is not one of the names, and has neither encode and decode
             nor dumps and loads.
         ImportError: It is orjson, which is not installed.
     """
@@ -107,7 +107,7 @@ def _finite_float(text: str) -> float:
     Return a number as a float.
 
     Raises:
-        ValueError: There is none that large.
+        ValueError: No float is that large.
     """
     number = float(text)
     if math.isinf(number):
@@ -118,7 +118,7 @@ def _finite_float(text: str) -> float:
 
 def _no_constant(text: str) -> Any:
     """
-    Refuse what Python's decoder takes and JSON has not.
+    Refuse what Python's decoder accepts but JSON does not have.
 
     Raises:
         ValueError: Always.
@@ -129,7 +129,7 @@ def _no_constant(text: str) -> Any:
 
 def _one_by_one(data: Any) -> list[Any]:
     """
-    Refuse: a decoder of someone else's may make of an array what it likes.
+    Refuse: another codec's decoder may turn an array into anything.
 
     Raises:
         TypeError: Always.
@@ -144,7 +144,7 @@ def check_finite(value: Any) -> None:
     Only called when the encoded text contains null, which may stand for one.
 
     Raises:
-        ValueError: There is one; JSON has no such number (RFC 8259 §6).
+        ValueError: There is one, and JSON has no such number (RFC 8259 §6).
     """
     pending = [value]
     while pending:
@@ -159,7 +159,7 @@ def check_finite(value: Any) -> None:
         elif isinstance(item, list | tuple | set | frozenset):
             pending.extend(item)
         elif item is not None and not isinstance(item, str | int):
-            # Dataclasses and the like; what only the codec knows is its matter.
+            # Dataclasses and the like; other types are left to the codec.
             with contextlib.suppress(TypeError, ValueError):
                 plain = msgspec.to_builtins(item)
                 if isinstance(plain, dict | list | float):
@@ -169,7 +169,7 @@ def check_finite(value: Any) -> None:
 def encoding_fault(
     params: Any, encode: Callable[[Any], bytes], error: Exception
 ) -> Exception:
-    """Return what to raise where the codec raised *error*: it says where."""
+    """Return what to raise instead of the codec's *error*: it names the place."""
     if (fault := nesting_fault(params, error)) is not None:
         return ValueError(fault)
     if isinstance(error, RecursionError):
@@ -177,7 +177,7 @@ def encoding_fault(
 
     def refused(item: Any) -> bool:
         if isinstance(item, dict | list | tuple):
-            return False  # what is inside is asked for by itself
+            return False  # its items are checked separately
         try:
             encode([item])
         except (TypeError, ValueError):
@@ -189,7 +189,7 @@ def encoding_fault(
 
 
 def _place_of(params: Any, wanted: Callable[[Any], bool]) -> str | None:
-    """Return where in *params*, which do not contain themselves, an item is."""
+    """Return the place of an item in *params*, which do not contain themselves."""
     levels = [_items(params)]
     path: list[str] = []
     while levels:
@@ -207,21 +207,21 @@ def _place_of(params: Any, wanted: Callable[[Any], bool]) -> str | None:
     return None
 
 
-_DEEP = 200  # levels that any codec takes
+_DEEP = 200  # levels that every codec accepts
 _SHOWN = 4  # steps of a place: it may have thousands
 
 
 def nesting_fault(params: Any, error: Exception) -> str | None:
     """
-    Say where params contain themselves, or are nested as no codec takes them.
+    Say where params contain themselves, or are nested too deeply for any codec.
 
-    *error* is what the codec raised.  None: it was for something else.
+    *error* is what the codec raised.  None: that had another reason.
     """
-    path: list[str] = []  # of the container whose items are being looked at
+    path: list[str] = []  # of the container being searched
     deepest, depth = path, 1  # the beginning of the longest path, and its levels
     levels = [(params, _items(params))]
     inside = {id(params)}
-    seen: set[int] = set()  # containers that are known to be good: no need to go in
+    seen: set[int] = set()  # containers known to be good, which need no search
     while levels:
         container, items = levels[-1]
         for step, item in items:
@@ -255,5 +255,5 @@ def _items(container: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _place(path: list[str]) -> str:
-    """Return the beginning of a place, as Python has it."""
+    """Return the beginning of a place, in Python's notation."""
     return "params" + "".join(path[:_SHOWN])

@@ -31,7 +31,7 @@ exit codes:
   0    success; for "servers": all are up
   1    the server answered with an error
   2    the command line, the servers string or the params are wrong
-  3    no answer came in time
+  3    no response arrived in time
   4    no server can be reached, or the connection was lost
   5    the response is invalid
   6    a local failure: the output could not be written (the call was made), or
@@ -49,23 +49,23 @@ CODES: dict[type[jsonrpcc.JsonRpcError], int] = {
 
 
 class TextCodec:
-    """Leaves JSON as text, so that every number is printed as it came."""
+    """Leaves JSON as text, so that numbers are printed exactly as received."""
 
     @staticmethod
     def encode(value: Any) -> bytes:
-        """Encode; nothing here is sent but text."""
+        """Encode; only text is sent here."""
         return msgspec.json.encode(value)
 
     @staticmethod
     def decode(text: bytes) -> bytes:
-        """Leave as it is."""
+        """Leave it unchanged."""
         return text
 
 
 # --- output ----------------------------------------------------------------------
 
-# What a terminal executes instead of showing it (ESC, BEL, CSI ...), and what changes
-# the order in which it shows other characters.  The texts come from servers.
+# What a terminal executes instead of showing (ESC, BEL, CSI ...), and what changes the
+# order in which it shows other characters.  The texts come from servers.
 CONTROL = r"\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
 CONTROLS = re.compile(f"[{CONTROL}]")
 
@@ -80,7 +80,7 @@ def visible(text: str) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """Return a character as JSON can have it in ASCII."""
+    """Return a character as JSON can write it in ASCII."""
     return json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f"
 
 
@@ -106,7 +106,7 @@ def write(text: str) -> None:
         OutputLostError: It cannot be written.
         BrokenPipeError: The reader has gone.
     """
-    if sys.stdout is None:  # closed before we came
+    if sys.stdout is None:  # closed before we started
         raise OutputLostError(os.strerror(errno.EBADF))
     encoding = sys.stdout.encoding
     try:
@@ -127,7 +127,7 @@ def show(text: bytes, *, pretty: bool) -> None:
 
 def tell(line: str) -> None:
     """Write a line to stderr, if there is one; there is no other place to report."""
-    if sys.stderr is not None:  # print() would take stdout
+    if sys.stderr is not None:  # print() would use stdout
         with contextlib.suppress(OSError):
             print(line, file=sys.stderr, flush=True)
 
@@ -191,7 +191,7 @@ def notify(args: argparse.Namespace) -> int:
         client.notification(
             args.method, params, timeout=args.timeout, wait_for_ready=args.wait
         )
-        # There is no outcome of a notification to wait for; its deadline bounds this.
+        # A notification has no outcome to wait for; its deadline bounds this.
         while not (
             (stats := client.stats()).ok
             or stats.timeouts

@@ -1,4 +1,4 @@
-"""What C code leaves of completions: failures, events, results it could not decode."""
+"""Delivers what C code leaves: failures, events, results that it cannot decode."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
 _GOOD_NEWS = ("connected", "trusted", "back")
 
 PAUSE = 0.01
-"""Seconds until memory is asked for again, where there was none."""
+"""Seconds until the next try after memory has run out."""
 
 
 class Calls(Protocol):
-    """Whom to tell the outcome of which call: `Callbacks` or `Futures`."""
+    """Which callbacks or future get the outcome of a call: `Callbacks` or `Futures`."""
 
     def get(self, token: int, /) -> Any:
         """Return the entry, whose last item is the method, or None."""
 
     def discard(self, token: int, /) -> None:
-        """Forget the entry; takes no memory."""
+        """Forget the entry; allocates nothing."""
 
 
 class Delivery:
     """
-    Delivers one outcome after the other, and none twice.
+    Delivers outcomes one by one, and none twice.
 
-    What an outcome takes of memory is made before its call is let go of.  So where
-    there is none, nothing is lost: the completions itself tells what is left of it, and
-    the next deliver() goes on there.
+    The memory for an outcome is allocated before its call is forgotten.  So if there
+    is none, nothing is lost: the completions record what is left of them, and the next
+    deliver() continues there.
 
     Attributes:
-        guarded: What a codec or a listener may raise, and no more is made of it than
-            that a result was refused, or an event heard.
-        repeatable: It is no harm to finish a call twice, and it is finished before
-            it is let go of.  So an exception from outside, that of a signal handler,
-            loses no outcome.
-        held: What finish() is given, of a call that was let go of and cannot be
-            finished twice.  It sets this to None where it is past returning.
+        guarded: Exceptions of a codec or listener that mean no more than a refused
+            result, or an event that was heard.
+        repeatable: A call may be finished twice, and is finished before it is
+            forgotten.  So an exception from outside, such as a signal handler's, loses
+            no outcome.
+        held: The arguments of finish() for a call that was forgotten and cannot be
+            finished twice.  finish() sets this to None once it cannot turn back.
     """
 
     guarded: ClassVar[type[BaseException]]
@@ -60,18 +60,18 @@ class Delivery:
         self._calls = calls
         self.held: tuple[Any, Any, Any] | None = None
 
-    # ---- for whom it is: a subclass tells -------------------------------------
+    # ---- implemented by subclasses --------------------------------------------
 
     def finish(self, entry: Any, result: Any, error: Any) -> None:
-        """Tell the outcome of a call: *result*, or *error* if that is not None."""
+        """Deliver the outcome of a call: *result*, or *error* if that is not None."""
         raise NotImplementedError
 
     def undecoded(self, method: str, cause: Any, origin: Any) -> Any:
-        """Return what finish() is given for a result that the codec refused."""
+        """Return the error for a result that the codec refused."""
         return self.session.outcomes.undecoded(method, cause, origin)
 
     def tell(self, record: Any) -> None:
-        """Log an event, one line a change of state, and hand it to the listener."""
+        """Log an event, one line per change of state, and pass it to the listener."""
         session, log = self.session, self.log
         try:
             event = session.outcomes.event(record)
@@ -86,16 +86,16 @@ class Delivery:
             if session.on_event is not None:
                 session.on_event(event)
         except self.guarded as error:
-            kind = None  # one of its own
+            kind = None  # its own
             log.write(
                 logging.ERROR, kind, "on_event %r failed", session.on_event, error=error
             )
 
     # ---- what is delivered ----------------------------------------------------
 
-    # Each of these ends with the frame that knew a callback, or the loop would
-    # hold on to the last one until the next fetch.  And each is short: to handle an
-    # error behind its first 256 instructions Python itself wants memory.
+    # A callback is known only to the frames of these, or the loop would keep the last
+    # one until the next fetch.  And each is short: to handle an error after the first
+    # 256 instructions, Python itself needs memory.
 
     def _decoded(self, i: int, method: str) -> tuple[Any, Exception | None]:
         """Return a result and None, or None and why it cannot be decoded."""
@@ -108,7 +108,7 @@ class Delivery:
             return None, self.undecoded(method, cause, origin)
 
     def _deliver_result(self) -> None:
-        """One of the results cannot be decoded: that is its call's matter alone."""
+        """Decode alone: a result that cannot be decoded affects only its own call."""
         completions, calls, i = self._completions, self._calls, self._at
         token, following = completions.tokens[i], i + 1
         entry = calls.get(token)
@@ -145,7 +145,7 @@ class Delivery:
         calls.discard(token)
 
     def _deliver_event(self) -> None:
-        """Tell an event; one that there is no memory to tell is missed."""
+        """Deliver an event, or drop it if there is no memory."""
         completions, i = self._completions, self._at
         event = lib.jsonrpcc_completions_event(completions, i)
         self._at = i + 1
@@ -155,9 +155,9 @@ class Delivery:
 
     def deliver(self) -> bool:
         """
-        Deliver what is left of the completions; True: that was all.
+        Deliver what is left of the completions.  True: that was all.
 
-        A listener may come here again, and then leaves nothing.
+        A listener may call this again; then nothing is left.
 
         Raises:
             MemoryError: Call it again, later.

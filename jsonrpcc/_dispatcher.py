@@ -35,11 +35,11 @@ OK: int = lib.JSONRPCC_OK
 _GOES_ON = (OK, lib.JSONRPCC_EPENDING)
 
 SOON_MS = 1
-"""Until a future is tried again whose lock was not free."""
+"""Seconds until a future whose lock was taken is tried again."""
 
 
 class DispatcherLog(Log):
-    """The log of a thread that nothing may end."""
+    """The log of a thread that must not end."""
 
     def __init__(self, name: str | None) -> None:
         super().__init__(name, BaseException)
@@ -52,11 +52,11 @@ class DispatcherLog(Log):
 
 class CallbackDelivery(Delivery):
     """
-    To callbacks.
+    Delivers to callbacks.
 
-    Whatever one raises, SystemExit and asyncio.CancelledError too, must not end the
-    thread that runs them all.  But where one has forked, and this is the child, the
-    others are the parent's, and so is what the thread was started for: it ends.
+    Whatever a callback raises, including SystemExit and asyncio.CancelledError, must
+    not end the thread that runs them all.  But if it has forked and this is the child,
+    the others belong to the parent, as does the thread's task: the thread ends.
     """
 
     guarded = BaseException
@@ -68,8 +68,8 @@ class CallbackDelivery(Delivery):
         """Run one of the callbacks; without on_error, log the error."""
         on_result, on_error, method = entry
         try:
-            # Between letting go and the callback there is no step that could be
-            # interrupted: it runs once, whatever comes from outside.
+            # No step that could be interrupted lies between forgetting the call and
+            # the callback: it runs once, whatever is raised from outside.
             if error is None:
                 self.held = None
                 if on_result is not None:
@@ -89,13 +89,13 @@ class CallbackDelivery(Delivery):
             raise SystemExit
 
     def tell(self, record: Any) -> None:
-        """As of the base class."""
+        """Like the base class."""
         super().tell(record)
         if self._calls.is_foreign():
             raise SystemExit
 
     def undecoded(self, method: str, cause: BaseException, origin: Any) -> JsonRpcError:
-        """Return the error for on_error, which is a JsonRpcError always."""
+        """Return the error for on_error, which is always a JsonRpcError."""
         return self.session.outcomes.undecodable(method, cause, origin)
 
 
@@ -103,10 +103,10 @@ _running: dict[int, Dispatcher] = {}  # by the threads that run callbacks
 
 
 class Future(Protocol):
-    """What is told its outcome by `settle`."""
+    """What gets its outcome by `settle`."""
 
     def settle(self, *, wait: bool) -> bool:
-        """Tell those who wait; False: its lock is not free, and nothing was done."""
+        """Wake the waiting threads.  False: the lock is taken, and nothing was done."""
 
     def is_locked_here(self) -> bool:
         """Whether this thread holds its lock."""
@@ -114,10 +114,10 @@ class Future(Protocol):
 
 def settle(future: Future) -> None:
     """
-    In a callback: tell a future's outcome, at once or when its lock is free.
+    In a callback: set a future's outcome, at once or when its lock is free.
 
-    Whoever holds it may be interrupted by a signal handler that waits for this
-    thread: by close(), or for another outcome.  So it is not waited for.
+    The thread that holds the lock may be interrupted by a signal handler that waits
+    for this thread, in close() or for another outcome.  So this never waits for it.
     """
     if future.settle(wait=False):
         return
@@ -131,14 +131,14 @@ class Dispatcher:
     """
     The thread that fetches outcomes and runs callbacks.
 
-    It must not know the client, or that would never become garbage.
+    It must not know the client, which would otherwise never become garbage.
 
     Signal handlers, finalizers and logging handlers may use the client, between any
-    two steps of any thread.  So no lock is held over Python code: what is made here
-    counts from the moment a client has it, and the thread may be started twice.
+    two steps of any thread.  So no lock is held while Python code runs: what is created
+    here takes effect when a client has it, and the thread may be started twice.
     """
 
-    waits_for: Dispatcher | None = None  # as a callback of this one's does
+    waits_for: Dispatcher | None = None  # as one of its callbacks does
 
     def __init__(self, session: Session) -> None:
         check_threads()
@@ -149,12 +149,12 @@ class Dispatcher:
         self._completions = ffi.new("jsonrpcc_completions *")
         self._rest = CallbackDelivery(session, self._completions, self.calls, self._log)
         self._idle = Bell()
-        self._delivering = False  # what has left `calls` may still run
-        self._has_all = False  # there is nothing more to come
+        self._delivering = False  # calls that have left `calls` may still run
+        self._has_all = False  # nothing more will arrive
         self.unsettled: collections.deque[Future] = collections.deque()
 
     def is_foreign(self) -> bool:
-        """Whether another process has made it, and forked since."""
+        """Whether the process that forked this one created it."""
         return self.calls.is_foreign()
 
     def start(self) -> None:
@@ -170,7 +170,7 @@ class Dispatcher:
             raise refused(errno.EAGAIN) from error
 
     def _keep_up(self) -> None:
-        """Start the thread if it is gone, and there were too many for another."""
+        """Start the thread if it is gone and could not be replaced at once."""
         with contextlib.suppress(OSError):
             self.start()
 
@@ -178,7 +178,7 @@ class Dispatcher:
         """
         Fetch and deliver until the client is closed and all is delivered.
 
-        After an exception from outside it is called again, and goes on.
+        After an exception from outside, it is called again and continues.
         """
         self.calls.adopt()
         ident = get_ident()
@@ -198,11 +198,11 @@ class Dispatcher:
         wait = lib.jsonrpcc_queue_wait
         deliver = self.calls.deliver
         deliver_rest = self._rest.deliver
-        status, done = OK, False  # there is a rest where it was interrupted
+        status, done = OK, False  # something is left where it was interrupted
         while status in _GOES_ON:
-            # The outcomes of all calls come through this thread: nothing may end
-            # it, and none of them may be lost.  Outside of the try there is
-            # nothing that takes memory, not even an int above 256.
+            # The outcomes of all calls go through this thread: nothing may end
+            # it, and none of them may be lost.  Nothing outside the try allocates
+            # memory, not even an int above 256.
             while not done:
                 try:
                     done = deliver_rest()
@@ -242,16 +242,16 @@ class Dispatcher:
                 unsettled.rotate(-1)
 
     def _is_settled(self) -> bool:
-        """Whether all is but what only this thread can let be settled."""
+        """Whether all is delivered except what waits for this thread."""
         return all(future.is_locked_here() for future in list(self.unsettled))
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[bool]:
         """
-        Say that this thread waits for us; False: it would wait for ever.
+        Record that this thread waits for us.  False: it would wait forever.
 
-        For it runs callbacks, and we wait for it, or for somebody who does.  It says
-        so before it looks: of all in a ring, the last one sees it.
+        That is so if it runs callbacks and we wait for it, directly or indirectly.  It
+        records this before it checks: of all threads in a ring, the last one sees it.
         """
         waiter = _running.get(get_ident())
         if waiter is None:
@@ -279,12 +279,12 @@ class Dispatcher:
         return self._is_idle()
 
     def _is_idle(self) -> bool:
-        # In this order: a call leaves `calls` only while we are delivering.
+        # In this order: a call leaves `calls` only while we deliver.
         return not self.calls and not self._delivering and self._is_settled()
 
     def await_end(self, seconds: float = -1) -> bool:
-        """Wait until all is delivered, in a closed client; at most for so long."""
-        self.start()  # for one that came between us and our thread
+        """Wait until a closed client has delivered everything, or the time is up."""
+        self.start()  # for an exception that ended our thread
         deadline = float("inf") if seconds < 0 else time.monotonic() + seconds
         while not self.worker.join(
             max(0.0, min(SLICE_MS / 1000, deadline - time.monotonic()))

@@ -115,7 +115,7 @@ class RemoteError(JsonRpcError):
         return f"{self.method}{where}: {said}"
 
     def __repr__(self) -> str:
-        # Not data: it is the peer's, may be secret, and is there to be asked for.
+        # Not data: it is the peer's, may be secret, and available on request.
         shown = ("code", "message", "method", "server", "elapsed", "fate")
         details = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
         return f"RemoteError({details})"
@@ -123,7 +123,7 @@ class RemoteError(JsonRpcError):
 
 class RequestTimeout(JsonRpcError, TimeoutError):
     """
-    No answer came before the deadline; ``str(error)`` starts with ``timeout``.
+    No response arrived before the deadline; ``str(error)`` starts with ``timeout``.
 
     *fate* is ``"not_sent"`` if the call was still waiting for a server or for room
     in a socket.
@@ -162,7 +162,7 @@ class Cancelled(JsonRpcError):
 
 class ClientClosed(JsonRpcError):
     """
-    The client is closed, or was closed before the answer came.
+    The client is closed, or was closed before the response arrived.
 
     *fate* is ``"not_sent"`` for a call made after that.
     """
@@ -179,7 +179,7 @@ class QueueFull(JsonRpcError):
 
 def refused(number: int) -> MemoryError | OSError:
     """
-    Return the exception for what the system refused with this errno.
+    Return the exception for an errno with which the system refused something.
 
     That is memory, a descriptor (``EMFILE``, ``ENFILE``) or a thread (``EAGAIN``).
     """

@@ -1,4 +1,4 @@
-"""What a caller who made a mistake most likely meant; asked only then."""
+"""What a mistaken caller most likely meant; used only for error messages."""
 
 from __future__ import annotations
 

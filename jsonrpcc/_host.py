@@ -1,4 +1,4 @@
-"""Where a client can work at all: refuse the rest before anything hangs."""
+"""Refuses processes in which a client cannot work, before anything hangs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_interpreter() -> None:
 
 def check_threads() -> None:
     """
-    Refuse to work where `threading` starts and waits for something else.
+    Refuse to work if `threading` starts and waits for something else.
 
     Raises:
         RuntimeError: gevent or eventlet has patched it.

@@ -1,4 +1,4 @@
-"""What the client logs: limited, and never about consequences of its own log lines."""
+"""What the client logs: limited, and never about the effects of its own log lines."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Log:
     the end.
 
     Handlers may use clients.  What that leads to is not logged again: neither
-    directly, nor when calls that were made meanwhile fail, or their callbacks.
-    What a handler raises is told on stderr, as `logging` does it, and goes no further.
+    directly, nor when calls that were made meanwhile fail, or their callbacks do.
+    What a handler raises is printed to stderr, as by `logging`, and goes no further.
 
     Attributes:
         wait_ms: Milliseconds until flush() has something to do, -1: nothing.
@@ -62,7 +62,7 @@ class Log:
         """
         Write lines that begin with *name*, if the client has one.
 
-        *guarded* is what handlers may raise and is kept from the caller.
+        *guarded* are the exceptions of handlers that do not reach the caller.
         """
         self.wait_ms = -1
         self._name = name
@@ -98,7 +98,7 @@ class Log:
             _tell()
 
     def flush(self, *, everything: bool = False) -> None:
-        """Write how many more there were in the periods that are over, or in all."""
+        """Write how many more there were in past periods, or in all."""
         try:
             self._flush(0.0 if everything else PERIOD)
         except self._guarded:
@@ -122,11 +122,11 @@ class Log:
         self.wait_ms = LOOK_MS if waits else -1
 
 
-# ---- what is written, and what comes of it ----------------------------------------
+# ---- writing, and what it leads to ------------------------------------------------
 
 
 class _Here(threading.local):
-    depth = 0  # so many records of ours this thread is handling, or what came of them
+    depth = 0  # records of ours, or their effects, that this thread is handling
 
 
 _here = _Here()
@@ -169,13 +169,13 @@ class _Quiet:
     def __call__(self, outcome: Any) -> None:
         if self._function is None:
             return
-        # On the thread that runs all callbacks: nothing may end it.
+        # This is the thread that runs all callbacks: nothing may end it.
         with _hushed(), contextlib.suppress(BaseException):
             self._function(outcome)
 
 
 def _quieten(on_result: Any, on_error: Any) -> tuple[Any, Any]:
-    """Return the callbacks as a call shall have them that is made here and now."""
+    """Return the callbacks to use for a call that is made here and now."""
     if not _here.depth:
         return on_result, on_error
     return _Quiet(on_result), _Quiet(on_error)

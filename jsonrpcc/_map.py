@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from jsonrpcc._speedups import Ordered
 
 CHUNK = 512
-"""So many calls are encoded and submitted together at most."""
+"""How many calls are encoded and submitted together at most."""
 
 LONG = 0.05
-"""Seconds of reading, and then what was read is sent, and results are looked for."""
+"""Seconds of reading before what was read is sent, and results are fetched."""
 
 _AT_HAND: tuple[type, ...] = (type(iter([])), type(iter(())), type(iter(range(0))))
-"""Iterators that neither block nor raise, whatever they are over."""
+"""Iterators that neither block nor raise, whatever they iterate over."""
 
 _ENDS = (lib.JSONRPCC_ECLOSED, lib.JSONRPCC_EDEADLK, lib.JSONRPCC_EFOREIGN)
 
-# What says that params are bad.  From a codec written in C nothing else comes: it is
-# an exception from outside then, of a signal handler, and no outcome of a call.
+# Exceptions that mean bad params.  A codec written in C raises nothing else, so any
+# other exception comes from outside, such as a signal handler, and is no outcome.
 _BAD_PARAMS = (
     TypeError, ValueError, OverflowError, RecursionError, MemoryError,
     msgspec.MsgspecError,
@@ -43,13 +43,13 @@ class Bulk:
     """
     One run of `Client.map`, with a queue of its own.
 
-    Whoever iterates fetches, and drives the loop while waiting: no other thread
-    takes part.  It is called where the next outcome has not come yet.
+    The iterating thread fetches, and drives the loop while it waits: no other thread
+    takes part.  This is called when the next outcome has not arrived yet.
 
-    The params' iterator may block or raise, and nobody can know before.  So what was
-    read is sent before more is read, in groups only as far as reading goes quickly: a
-    group is a quarter of what came quickly in a row.  Where reading takes long it is
-    one by one, and results that have come go first.
+    The iterator of params may block or raise, which cannot be known in advance.  So
+    what was read is sent before more is read, and in groups only while reading is
+    quick: a group is a quarter of what was read quickly in a row.  If reading takes
+    long, it is one by one, and results that have arrived go first.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Bulk:
         window: int,
         keep: object,
     ) -> None:
-        """*keep* is the client, which closes when nobody keeps it."""
+        """*keep* is the client, which closes when no reference is left."""
         self._session = session
         self._keep = keep
         self._method = method
@@ -71,12 +71,12 @@ class Bulk:
         self._is_at_hand = type(params) in _AT_HAND
         self._ms, self._flags = options
         self._window = window
-        # One half of the window is answered while the other is used up.
+        # One half of the window is answered while the other is processed.
         self._half = min(CHUNK, (window + 1) // 2)
-        self._quick = 0  # so many params came quickly in a row
-        self._took = 0.0  # seconds of reading since outcomes were looked for
+        self._quick = 0  # params read quickly in a row
+        self._took = 0.0  # seconds of reading since outcomes were last fetched
         self._unsent: list[Any] = []
-        self._text: bytes | None = None  # of all that is unsent, as one array
+        self._text: bytes | None = None  # all unsent params, as one array
         self._at = ffi.new("size_t *")  # and how far it has been sent
         self._numbered = 0
         self._end: Exception | None = None
@@ -87,9 +87,9 @@ class Bulk:
 
     def __call__(self, outcomes: Ordered) -> bool:
         """
-        Have as many in flight as may be and wait for some; False at the end.
+        Have as many in flight as allowed, and wait for some.  False at the end.
 
-        Raises what the params' iterator raised, when all before it has been told.
+        Raises what the iterator of params raised, once all before it was delivered.
         """
         ms = self._fill(outcomes)
         if outcomes.ready:
@@ -97,7 +97,7 @@ class Bulk:
         if outcomes.come < self._numbered:
             self._fetch(outcomes, ms)
         elif self._unsent:
-            # Others fill the client.
+            # Other calls fill the client.
             lib.jsonrpcc_room(self._session.handle, SLICE_MS)
         elif self._params is None and outcomes.turn == self._numbered:
             error, self._end = self._end, None
@@ -129,7 +129,7 @@ class Bulk:
             if not self._send(outcomes):
                 break
             if self._took >= LONG:
-                # Reading on keeps back a result that comes meanwhile: wait for it,
+                # Reading on delays a result that arrives meanwhile: wait for it,
                 # but not so long that reading becomes much slower.
                 return min(math.ceil(self._took * 250), SLICE_MS)
             room = self._room(outcomes)
@@ -150,12 +150,12 @@ class Bulk:
         self._at[0] = 0
         self._text = None
         if plain and len(chunk) > 1:
-            # If it is refused they tell one by one which it is.
+            # If it is refused, sending one by one shows which call it is.
             with contextlib.suppress(*self._bad_params):
                 self._text = self._session.texts.params(chunk)[0]
 
     def _send(self, outcomes: Ordered) -> bool:
-        """Send what was read; False: the client is full, the rest is for later."""
+        """Send what was read.  False: the client is full, the rest comes later."""
         if self._text is not None and not self._send_many():
             return False
         while self._unsent:
@@ -169,7 +169,7 @@ class Bulk:
         """
         Send from one text.
 
-        False: the client is full.  True: all is sent, or one by one will tell.
+        False: the client is full.  True: all is sent, or must be sent one by one.
         """
         text, size = pointer(self._text)
         while self._unsent:
@@ -187,7 +187,7 @@ class Bulk:
         return True
 
     def _send_one(self, params: Any, outcomes: Ordered) -> int:
-        """Send one, or put in its place why not; return EFULL, or anything else."""
+        """Send one, or store why not as its outcome; return EFULL, or anything else."""
         try:
             text, flags = self._session.texts.params(params)
         except self._bad_params as error:
@@ -201,7 +201,7 @@ class Bulk:
         if result > 0:
             self._numbered += 1
         elif -result in _ENDS:
-            # No matter of this call's: there will be no other.
+            # Not this call's fault: no other call will be made.
             self._end = refusal(-result, self._method, text, flags)
             self._stop()
         elif result != -lib.JSONRPCC_EFULL:
@@ -209,11 +209,11 @@ class Bulk:
         return -result
 
     def _refuse(self, error: Exception, outcomes: Ordered) -> None:
-        """One call was not accepted: that is its outcome."""
+        """Store the outcome of a call that was not accepted."""
         outcomes.put(self._numbered, error, True)
         self._numbered += 1
         if not outcomes.return_exceptions:
-            # It will be raised; nothing behind it is sent.
+            # It will be raised; nothing after it is sent.
             self._end = None
             self._stop()
 
@@ -224,7 +224,7 @@ class Bulk:
     # ---- outcomes ----------------------------------------------------------------
 
     def _fetch(self, outcomes: Ordered, ms: int) -> None:
-        """Wait for some outcomes and put them where they belong."""
+        """Wait for some outcomes, and store them by number."""
         completions = self._completions
         status = lib.jsonrpcc_queue_wait(self._queue, completions, ms)
         if status == lib.JSONRPCC_EPENDING:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, eq=False)
 class Metric:
     """
-    A metric; those of several clients and processes with the same labels add up.
+    A metric; values of several clients and processes with the same labels add up.
 
     Attributes:
-        name: In base units; Prometheus puts ``_total`` behind that of a counter.
-        text: What it is, in a sentence.
-        kind: Of a client that is gone, a gauge is 0.  A fact says the same all the
-            time, and does not add up.
+        name: In base units; Prometheus appends ``_total`` to a counter's.
+        text: Its description, one sentence.
+        kind: The gauges of a client that is gone are 0.  A fact never changes, and
+            does not add up.
         labels: Their names.
     """
 
@@ -45,7 +45,7 @@ CALLS = Metric(
 )
 EVENTS = Metric(
     "jsonrpcc_events",
-    "What happened to servers: those a listener hears, by kind.",
+    "What happened to servers, by kind, as a listener hears it.",
     labels=("client", "kind"),
 )
 CLIENTS = Metric("jsonrpcc_clients", "Open clients.", "gauge")
@@ -128,7 +128,7 @@ Key = tuple[Metric, tuple[str, ...]]  # and the values of its labels
 
 class Numbers:
     """
-    The numbers of some clients, added up where the labels are the same.
+    The numbers of some clients, added up if the labels are the same.
 
     Attributes:
         values: Of each metric and its labels.
@@ -143,7 +143,7 @@ class Numbers:
     def add(
         self, client: str, stats: Stats, servers: list[ServerInfo], *, is_gone: bool
     ) -> None:
-        """Add those of a client; the gauges of one that is gone or closed are 0."""
+        """Add a client's; if it is gone or closed, its gauges are 0."""
         is_open = not is_gone and all(each.state != "closed" for each in servers)
         self._add((CLIENTS, (client,)), 1, is_open=is_open)
         for outcome in OUTCOMES:

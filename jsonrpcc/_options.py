@@ -1,4 +1,4 @@
-"""The options of a client: Python's names and units, checked, to the C struct."""
+"""The options of a client: checks them, and converts them to the C struct."""
 
 from __future__ import annotations
 
@@ -103,10 +103,10 @@ _DURATIONS = ("timeout", "connect_timeout", "reconnect_delay", "reconnect_delay_
 
 def milliseconds(name: str, seconds: Any) -> int:
     """
-    Return a duration as the C core takes it, rounded up.
+    Return a duration as the C core expects it, rounded up.
 
     Raises:
-        TypeError: *seconds* is no number (None: there is no endless wait).
+        TypeError: *seconds* is not a number (nor None: no wait is endless).
         ValueError: It is not positive, not finite, or beyond 24 days.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
@@ -137,10 +137,10 @@ def _integer(name: str, value: Any) -> int:
 
 def _check_own_name(name: Any) -> None:
     """
-    Check the name of a client: it goes into log lines as it is.
+    Check the name of a client, which goes into log lines unchanged.
 
     Raises:
-        TypeError, ValueError: It is no str, empty, too long or not printable.
+        TypeError, ValueError: It is not a str, empty, too long or not printable.
     """
     if name is None:
         return
@@ -154,7 +154,7 @@ def _check_own_name(name: Any) -> None:
 
 def _check_names(servers: str) -> None:
     """
-    Check what Python can tell better than the core: it knows how IDNA has a name.
+    Check what Python can check better than the core: it knows IDNA.
 
     Raises:
         ValueError: A name is not ASCII.
@@ -205,7 +205,7 @@ def open_client(servers: Any, options: Options) -> Any:
             "connect_timeout_ms": ms["connect_timeout"],
             "reconnect_ms": ms["reconnect_delay"],
             "reconnect_max_ms": ms["reconnect_delay_max"],
-            # In C zero is the default of everything, and that is "for ever".
+            # In C, zero stands for the default, which is "forever".
             "reconnect_attempts": {-1: 0, 0: -1}.get(attempts, attempts),
             **numbers,
         },

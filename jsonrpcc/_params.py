@@ -1,4 +1,4 @@
-"""What callers pass as method and params, as texts for the C core."""
+"""Turns what callers pass as method and params into texts for the C core."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ LENIENT: int = lib.JSONRPCC_LENIENT
 IDEMPOTENT: int = lib.JSONRPCC_IDEMPOTENT
 WAIT_FOR_READY: int = lib.JSONRPCC_WAIT_FOR_READY
 _CONTAINERS = (dict, list, tuple)
-_MOST_METHODS = 1024  # are remembered: a bound, whatever callers do
+_MOST_METHODS = 1024  # remembered: a bound, whatever callers do
 
 
 class CallOptions(NamedTuple):
-    """The options of a call as the core has them, in one value."""
+    """The options of a call as the core expects them, in one value."""
 
     ms: int = 0  # the client's
     flags: int = 0
@@ -48,7 +48,7 @@ def call_options(
 
 class Texts:
     """
-    Makes texts of the arguments of calls, for one client.
+    Turns the arguments of calls into texts, for one client.
 
     Raises:
         TypeError, ValueError: As `params` and `method`.
@@ -69,7 +69,7 @@ class Texts:
         on_result: Any = None,
         on_error: Any = None,
     ) -> Prepared:
-        """Make of a call's arguments what _speedups submits."""
+        """Turn a call's arguments into what _speedups submits."""
         text, flags = self.params(params)
         self.method(method)
         flags |= options.flags
@@ -80,7 +80,7 @@ class Texts:
         Return the method's bytes; remembered, as programs call few of them.
 
         Raises:
-            TypeError, ValueError: It is no str, or not valid in UTF-8.
+            TypeError, ValueError: It is not a str, or not valid UTF-8.
         """
         known = self._methods.get(method) if isinstance(method, str) else None
         if known is not None:
@@ -102,10 +102,10 @@ class Texts:
         Return params as JSON text (None for none), and the call's flags.
 
         Raises:
-            TypeError: They are of no type that stands for an array or object,
-                or the codec does not know what is in them.
-            ValueError: They hold a number that JSON has not, or themselves, or
-                are nested too deep; says where.
+            TypeError: They are not of a type that stands for an array or object,
+                or the codec does not know a type in them.
+            ValueError: They contain a number that JSON does not have, or
+                themselves, or are nested too deeply; the text says where.
         """
         if params is None:
             return None, 0

@@ -12,8 +12,8 @@ class Proxy:
     """
     ``proxy.math.add(1, 2)`` is ``call("math.add", [1, 2])``.
 
-    Keywords make named params; no arguments, no params.  With an AsyncClient the
-    call is to be awaited.
+    Keywords make named params; no arguments, no params.  With an AsyncClient,
+    await the call.
     """
 
     __slots__ = ("_call", "_name")
@@ -23,7 +23,7 @@ class Proxy:
         self._name = name
 
     def __getattr__(self, name: str) -> Proxy:
-        if name.startswith("__"):  # what Python looks up is no method of a server
+        if name.startswith("__"):  # Python's, not a server's
             raise AttributeError(name)
         return Proxy(self._call, f"{self._name}.{name}" if self._name else name)
 

@@ -1,4 +1,4 @@
-"""From the C core's records to Python's errors, events and snapshots."""
+"""Turns the C core's records into Python's errors, events and snapshots."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ EVENT_KINDS: dict[int, EventKind] = {
 ServerState = Literal["down", "connecting", "up", "suspect", "proving", "closed"]
 
 IN_USE: frozenset[ServerState] = frozenset({"up", "proving"})
-"""The states in which a server gets calls that are no trials of a suspect."""
+"""The states in which a server gets calls other than a suspect's trials."""
 
 _STATES: dict[int, ServerState] = {
     lib.JSONRPCC_SERVER_DOWN: "down",
@@ -198,13 +198,13 @@ def _why_not(server: ServerInfo) -> str:
 
 
 class Outcomes:
-    """Makes errors and events of the C core's records, for one client."""
+    """Turns the C core's records into errors and events, for one client."""
 
     def __init__(self, client: Any, codec: Codec) -> None:
         self._client = client
         self._addresses = [server.address for server in read_servers(client)]
         self._codec = codec
-        self._unreachable = (0.0, "")  # when it was put together, and the text
+        self._unreachable = (0.0, "")  # when it was built, and the text
 
     def _address(self, index: int) -> str | None:
         return self._addresses[index] if index >= 0 else None
@@ -213,7 +213,7 @@ class Outcomes:
         """
         Return each server with the reason why it cannot be reached.
 
-        Thousands of calls may fail together: one look serves them all.
+        Thousands of calls may fail together: one text serves them all.
         """
         now = time.monotonic()
         if now - self._unreachable[0] > _LOOK_AGAIN:
@@ -236,7 +236,7 @@ class Outcomes:
     def undecoded(
         self, method: str, cause: Exception, origin: Any
     ) -> InvalidResponse | MemoryError:
-        """Return what to raise where somebody waits for a result like this."""
+        """Return what to raise to a caller that waits for a result like this."""
         if isinstance(cause, MemoryError):
             return cause  # which says nothing about the response
         return self.undecodable(method, cause, origin)
@@ -260,7 +260,7 @@ class Outcomes:
         return error
 
     def _decode_error(self, text: bytes) -> Any:
-        """Decode as it is: the codec's types may be those of results alone."""
+        """Decode to plain types: the codec's may be for results only."""
         try:
             return msgspec.json.decode(text)
         except ValueError:
@@ -316,7 +316,7 @@ _ERRORS: dict[int, tuple[type[JsonRpcError], str]] = {
 def _remote_error(
     value: Any, method: str, server: str | None, elapsed: float
 ) -> RemoteError:
-    """Return the error for whatever a server sent as one: not all keep to §5.1."""
+    """Return the error for whatever a server sent as one: not all follow §5.1."""
     code: Any = None
     message: Any = ""
     data = value
@@ -335,7 +335,7 @@ def _remote_error(
     )
 
 
-# A child cannot know what becomes of calls that its parent made.
+# A child cannot know what happens to calls that its parent made.
 _CLOSED: dict[int, tuple[str, Fate]] = {
     lib.JSONRPCC_ECLOSED: ("client closed", "not_sent"),
     lib.JSONRPCC_EFOREIGN: ("made by another process, before fork()", "unknown"),

@@ -58,9 +58,9 @@ def functions_of(name: str) -> dict[str, Callable[..., Any]]:
 
     Raises:
         ImportError: It cannot be imported.
-        ValueError: It has none.
+        ValueError: It has no such functions.
     """
-    sys.path.insert(0, "")  # the script jsonrpcc does not look where one stands
+    sys.path.insert(0, "")  # the script jsonrpcc does not search the current directory
     module = importlib.import_module(name)
     names = getattr(module, "__all__", None)
     found = {

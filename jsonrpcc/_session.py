@@ -1,4 +1,4 @@
-"""What the parts of a client know of it, and of each other: a Session, no more."""
+"""What the parts of a client know of it and of each other: only a Session."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Session:
     """
     The C client, and what each of its calls needs.
 
-    Whatever makes calls or delivers outcomes knows this and not the client object:
-    threads and event loops hold it, and that object has to become garbage when its
+    Code that makes calls or delivers outcomes knows this and not the client object:
+    threads and event loops hold it, and the client has to become garbage when its
     users forget it.
 
     Attributes:
         handle: The C client; it is freed with the last reference to it.
         codec: Between objects and JSON texts.
         texts: Reads the arguments of calls.
-        outcomes: Makes errors and events of the core's records.
-        timeout_ms: Of calls that name none.
+        outcomes: Turns the core's records into errors and events.
+        timeout_ms: Of calls that do not say.
         on_event: The listener, if there is one.
         name: What the client is called, if it has a name.
 
@@ -62,15 +62,15 @@ class Session:
 
     def new_queue(self, flags: int) -> Any:
         """
-        Return a new C queue of the client's, which it keeps.
+        Return a new C queue, which keeps the client.
 
         Raises:
             MemoryError, OSError: The system refused memory or a descriptor.
         """
         free = functools.partial(lib.jsonrpcc_queue_free)
         vars(free)["client"] = self.handle  # which has to outlive it
-        # By C alone: an exception from a signal handler never finds a queue that
-        # nobody would free, and does not keep it from being freed.
+        # Pure C: an exception from a signal handler can neither leave a queue without
+        # an owner, nor keep it from being freed.
         made = map(lib.jsonrpcc_queue_new, (self.handle,), (flags,))
         (queue,) = map(ffi.gc, made, (free,))
         if queue == ffi.NULL:
@@ -78,7 +78,7 @@ class Session:
         return queue
 
     def close(self, ms: int) -> bool:
-        """Close the C client; whether that was over within *ms* milliseconds."""
+        """Close the C client; return whether that took at most *ms* milliseconds."""
         return bool(lib.jsonrpcc_client_close(self.handle, ms))
 
     def is_foreign(self) -> bool:
@@ -87,12 +87,12 @@ class Session:
 
 
 def pointer(text: bytes | None) -> tuple[Any, int]:
-    """Return a text as cffi takes it: pointer and size."""
+    """Return a text as cffi expects it: pointer and size."""
     return (ffi.NULL, 0) if text is None else (text, len(text))
 
 
 def view(text: Any, size: int) -> memoryview:
-    """Return *size* bytes of the core's, borrowed, as any decoder takes them."""
+    """Return *size* bytes of the core's, borrowed, as any decoder accepts them."""
     return memoryview(ffi.buffer(text, size))
 
 

@@ -1,4 +1,4 @@
-"""What the C code is given: the core's functions, and Python for what is unusual."""
+"""What C code needs: the core's functions, and Python code for unusual cases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def address(pointer: Any) -> int:
-    """Return a pointer as _speedups takes it."""
+    """Return a pointer as _speedups expects it."""
     return int(ffi.cast("uintptr_t", pointer))
 
 

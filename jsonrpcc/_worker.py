@@ -22,7 +22,7 @@ class Bell:
 
     A `threading.Condition` has a lock, and a signal handler or a finalizer may run
     while its thread holds it.  If that handler then waits for the thread that would
-    ring, it waits for ever.  Here each waiting thread has its own lock.
+    ring, it waits forever.  Here each waiting thread has its own lock.
     """
 
     def __init__(self) -> None:
@@ -41,34 +41,34 @@ class Bell:
             if not has_come():
                 told.acquire(timeout=seconds)
         finally:
-            with contextlib.suppress(ValueError):  # it has been told
+            with contextlib.suppress(ValueError):  # it has been woken
                 self._waiting.remove(told)
 
     def ring(self) -> None:
-        """Wake all; takes no memory."""
+        """Wake all; allocates nothing."""
         try:
             while self._waiting:
                 self._waiting.pop().release()
         except IndexError:
-            pass  # the last one has just gone by itself
+            pass  # the last one has just stopped waiting
 
 
 class Worker:
     """
-    A thread that runs a function until that has returned.
+    A thread that runs a function until it has returned.
 
     `threading.Thread.start` waits for the thread, with a lock held that the thread
     wants; this start() does not.
 
     An exception from outside (PyThreadState_SetAsyncExc) may come between any two
-    steps, also before the first: until CPython 3.13 a thread that starts can get the
-    one that was meant for the thread that starts it.  Then the thread is gone, and
-    another one calls the function again.
+    steps, even before the first: before CPython 3.13, a new thread can get the one that
+    was meant for the thread that starts it.  Then the thread is gone, and another one
+    calls the function again.
     """
 
     def __init__(self) -> None:
         self._threads: list[weakref.ref[Any]] = []  # those that are started
-        self._turns: dict[int, weakref.ref[Any]] = {}  # who was the one to run, by turn
+        self._turns: dict[int, weakref.ref[Any]] = {}  # which thread ran, by turn
         self._ended = False
         self._end = Bell()
         self._ident = 0
@@ -90,7 +90,7 @@ class Worker:
         mine.append(weakref.ref(thread, partial(self._on_gone, run, args)))
         self._threads.append(mine[0])
         try:
-            # Its arguments go with it, whoever keeps a traceback of its frames.
+            # Its arguments go with it, even if a traceback keeps its frames.
             start_new_thread(next, (thread, None))
         except RuntimeError:
             self._threads.remove(mine[0])
@@ -99,7 +99,7 @@ class Worker:
     def _on_gone(
         self, run: Callable[..., None], args: tuple[Any, ...], thread: weakref.ref[Any]
     ) -> None:
-        """Go on in another thread, if this one was started and has not done it all."""
+        """Continue in another thread, if this one was started and is not done."""
         if thread in self._threads:
             self._threads.remove(thread)
             with contextlib.suppress(RuntimeError):  # the next start() may succeed
@@ -119,7 +119,7 @@ class Worker:
         self._ident = ident = get_ident()
         try:
             with contextlib.suppress(MemoryError):
-                self._dress(hooks=turn == 0)  # one that raises is not asked again
+                self._dress(hooks=turn == 0)  # a hook that raises is not called again
             run(*args)
             self._ended = True
         finally:
@@ -128,11 +128,11 @@ class Worker:
             threading._active.pop(ident, None)  # type: ignore[attr-defined]  # noqa: SLF001
             if self._ended:
                 self._end.ring()
-        yield  # a generator, of which a weak reference tells when the thread is gone
+        yield  # a generator: a weak reference to it tells when the thread is gone
 
     @staticmethod
     def _dress(*, hooks: bool) -> None:
-        """Do as Thread does: debuggers, profilers and log lines rely on it."""
+        """Do what Thread does: debuggers, profilers and log lines rely on it."""
         threading.current_thread().name = NAME
         if not hooks:
             return
@@ -157,6 +157,6 @@ class Worker:
         return self._ended
 
     def join(self, seconds: float = -1) -> bool:
-        """Wait until the function has returned; False: not within so many seconds."""
+        """Wait until the function has returned; False: not in that time."""
         self._end.wait(self.has_ended, seconds)
         return self._ended

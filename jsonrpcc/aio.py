@@ -27,7 +27,7 @@ _F = TypeVar("_F", bound="Callable[..., Any]")
 
 
 def _in_c(function: _F) -> _F:
-    """Make a method of *function* that does the same in C, for usual arguments."""
+    """Make a method that does in C what *function* does, for usual arguments."""
     method: Any = _Methods._method(function, MethodType)  # noqa: SLF001
     return cast("_F", method)
 
@@ -36,7 +36,7 @@ _ANOTHER_LOOP = "this AsyncClient belongs to another event loop"
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return None where the coroutine is driven by something else than a loop."""
+    """Return None if the coroutine is driven by something other than a loop."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -54,7 +54,7 @@ class AsyncClient(_Methods, Base):
         TypeError, ValueError: An option or the servers string is wrong.
         OSError: No descriptors (EMFILE, ENFILE) or threads (EAGAIN) are left; the
             first use may raise it as well.
-        RuntimeError: Later, when a call is made in another event loop.
+        RuntimeError: Later, if a call is made in another event loop.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class AsyncClient(_Methods, Base):
 
     def _open(self, method: str = "") -> Any:
         """
-        Return what calls are made by, in the loop that runs: the first one's.
+        Return what calls go through in the running loop, which must be the first one.
 
         Raises:
-            RuntimeError: It is another one.
-            ClientClosed: There are no calls any more.
+            RuntimeError: It is another loop.
+            ClientClosed: No more calls can be made.
         """
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
@@ -88,7 +88,7 @@ class AsyncClient(_Methods, Base):
             return self._futures
         session = self._session
         channel = Channel(loop, session)
-        # The loop knows what follows, and so it must not know this object.
+        # The loop knows what follows, which must therefore not know this object.
         end = weakref.WeakMethod(self._let_go)
 
         def on_end() -> None:
@@ -122,7 +122,7 @@ class AsyncClient(_Methods, Base):
         return futures
 
     def _let_go(self) -> None:
-        """Keep nothing that has a descriptor."""
+        """Drop everything that has a descriptor."""
         self._bind(None)
         self._futures = self._channel = None
 
@@ -205,7 +205,7 @@ class AsyncClient(_Methods, Base):
             channel.end()
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        # Not if __init__() has failed; and a forked child leaves it to its parent.
+        # Not if __init__() failed; and a forked child leaves that to its parent.
         session = getattr(self, "_session", None)
         if self._closed or session is None or session.is_foreign():
             return

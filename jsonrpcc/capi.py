@@ -59,7 +59,7 @@ def get_pkgconfig_dir() -> str:
 
 def ffibuilder() -> Any:
     """Return a `cffi.FFI` with the declarations of ``jsonrpcc.h``, to be included."""
-    # Only builders need these.
+    # Only builds need these.
     from importlib import resources  # noqa: PLC0415
 
     from cffi import FFI  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -68,7 +68,7 @@ def ffibuilder() -> Any:
     builder: Any = FFI()
     builder.cdef(header.partition("/* cffi: begin */")[2].partition("/* cffi: end")[0])
     builder.cdef("typedef struct jsonrpcc_capi jsonrpcc_capi;")
-    builder.set_source("jsonrpcc._jsonrpcc", "")  # where they are when it runs
+    builder.set_source("jsonrpcc._jsonrpcc", "")  # where they are at run time
     return builder
 
 

@@ -51,10 +51,10 @@ _VERSION: str = ffi.string(lib.jsonrpcc_version()).decode()
 
 class _Lock:
     """
-    Held while metrics are written, and by whoever forks.
+    Held while metrics are written, and around fork().
 
-    For no lock of prometheus_client's may be held in a child, by a thread that is not
-    there.  A fork in C does not come by here: if a thread was writing just then,
+    So that a child never inherits a lock of prometheus_client from a thread that does
+    not exist there.  A fork in C bypasses this: if a thread was writing at that moment,
     nothing can be written in that child.
     """
 
@@ -106,7 +106,7 @@ class _Families(_Protocol):
         self.collectors: list[Collector] = []
 
     def describe(self) -> Iterator[Family]:
-        """Yield what names there are, which no other collector may use."""
+        """Yield the names in use, which no other collector may use."""
         return self._families(Numbers())
 
     def collect(self) -> Iterator[Family]:
@@ -165,7 +165,7 @@ class Collector:
         *,
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
-        handle_of(client)  # or it is none
+        handle_of(client)  # or it is not a client
         self.client = weakref.ref(client)
         with _lock:
             shared = _families.get(registry)
@@ -177,7 +177,7 @@ class Collector:
             shared.collectors.append(self)
 
     def close(self) -> None:
-        """Show the client no more.  May be repeated."""
+        """Stop showing the client.  May be called again."""
         with _lock:
             if self in self._shared.collectors:
                 self._shared.collectors.remove(self)
@@ -187,10 +187,10 @@ class Collector:
 
 
 class _Histogram(prometheus_client.Histogram):
-    """A histogram that can be told of many observations at once."""
+    """A histogram that takes many observations at once."""
 
     def add(self, counts: list[int], seconds: float) -> None:
-        """Observe so many in each bucket, which took so long together."""
+        """Observe that many in each bucket, with their total time."""
         for bucket, count in zip(self._buckets, counts, strict=True):
             if count:
                 bucket.inc(count)
@@ -198,7 +198,7 @@ class _Histogram(prometheus_client.Histogram):
 
 
 class _Metrics:
-    """The metrics of this process that publishers add to; made when one needs them."""
+    """The metrics of this process that publishers add to, created on demand."""
 
     def __init__(self) -> None:
         self._made: dict[Metric, Any] = {}
@@ -232,20 +232,20 @@ class Publisher:
     """
     Adds what a client counts to ordinary metrics, in the default registry.
 
-    So they work in prometheus_client's multiprocess mode: servers that fork their
-    workers, as gunicorn.  A daemon thread adds the differences every *every*
+    So they work in prometheus_client's multiprocess mode, for servers that fork their
+    workers, such as gunicorn.  A daemon thread adds the differences every *every*
     seconds, the last ones when the client is garbage, when this is closed, and when
     the process ends, unless by a signal or `os._exit`: then up to *every* seconds
-    are lost, if nobody calls `publish` before.
+    are lost, unless `publish` is called before.
 
-    It may be made before the process forks: each child goes on with a thread of its
-    own, and counts from its own first call.  It stays until one of these ends even
-    if nobody keeps it, and it does not keep its client.
+    It may be created before the process forks: each child continues with a thread of
+    its own, and counts from its first call.  It lives until one of these happens, even
+    if no reference is kept, and it does not keep its client.
 
     Any thread may use it.
 
     Raises:
-        TypeError, ValueError: *every* is no positive number of seconds.
+        TypeError, ValueError: *every* is not a positive number of seconds.
     """
 
     def __init__(self, client: Client | AsyncClient, *, every: float = 5.0) -> None:
@@ -261,7 +261,7 @@ class Publisher:
 
     def publish(self) -> None:
         """
-        Add now what is new.
+        Add what is new now.
 
         Raises:
             OSError: The files of the multiprocess mode cannot be written.
@@ -272,7 +272,7 @@ class Publisher:
 
     def close(self) -> None:
         """
-        Add what is new, have the gauges add nothing, and end.  May be repeated.
+        Add what is new, take back the gauges, and end.  May be called again.
 
         Raises as `publish` does.
         """
@@ -294,7 +294,7 @@ class Publisher:
         ).start()
 
     def _forget(self) -> None:
-        """Know that nothing of this process has been told."""
+        """Note that nothing of this process has been published."""
         self._pid = os.getpid()
         self._told: dict[Key, float] = {}
         self._told_durations = [0] * len(BOUNDS), 0.0
@@ -302,9 +302,9 @@ class Publisher:
     def _publish(self, *, is_last: bool) -> None:
         client = self._client()
         if lib.jsonrpcc_client_is_foreign(self._handle) or not _lock.can_write:
-            return  # a child that has not used it: to read it would be to connect
+            return  # a child that has not used it: reading it would connect
         if self._pid != os.getpid():
-            self._forget()  # forked in C, without a word to Python
+            self._forget()  # forked in C, unnoticed by Python
         if client is None:
             stats, servers = read_stats(self._handle), read_servers(self._handle)
         else:
@@ -338,7 +338,7 @@ class Publisher:
                     self.close()
                 else:
                     self.publish()
-            except Exception as error:  # of the disk, or of prometheus_client
+            except Exception as error:  # the disk's, or prometheus_client's
                 kind = "publish"
                 self._log.write(
                     logging.ERROR, kind, "metrics could not be published", error=error

@@ -1,5 +1,5 @@
 """
-A JSON-RPC 2.0 server over netstrings for tests, that misbehaves on demand.
+A JSON-RPC 2.0 server over netstrings, for tests, that misbehaves on demand.
 
     with Server({"add": lambda a, b: a + b}) as server:
         client = Client(f"{server.address},1")

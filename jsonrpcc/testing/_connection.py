@@ -97,17 +97,17 @@ class Connection(asyncio.BufferedProtocol):
         return bool(self._tasks) and self._linger is None
 
     def pause_writing(self) -> None:
-        """Stop reading: who does not read replies need not ask more."""
+        """Stop reading: a peer that does not read replies need not ask more."""
         self._writable.clear()
         self._set_reading()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Resume."""
         self._writable.set()
         self._set_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Say where to read to."""
+        """Return the buffer to read into."""
         del sizehint
         return self._view[: piece(self._rate)[0]] if self._slow() else self._view
 
@@ -151,7 +151,7 @@ class Connection(asyncio.BufferedProtocol):
         self._flush()
 
     def _answer_early(self) -> None:
-        """Answer the request that has not arrived whole, if its id has."""
+        """Answer a request that has not arrived completely, if its id has."""
         if self._answered_early:
             return
         frame = self._frames
@@ -235,7 +235,7 @@ class Connection(asyncio.BufferedProtocol):
         self._flush()
         self._spawn(self._deliver(reply, self._releases))
         if reply.end and not reply.delay:
-            self._over = True  # what came behind this request gets no answer
+            self._over = True  # whatever follows this request gets no response
 
     def _queue(self, data: bytes) -> None:
         if data and not self._over:
@@ -332,7 +332,7 @@ class Connection(asyncio.BufferedProtocol):
         self._early = opening.early
         self._rate = opening.read_rate
         if self._slow():
-            # A small window soon fills: the peer shall notice.
+            # A small window soon fills, so that the peer notices.
             narrow_window(self._transport.get_extra_info("socket"))
         self._set_reading()
 
@@ -377,7 +377,7 @@ class Connection(asyncio.BufferedProtocol):
             self._linger = loop.call_later(LINGER, self._transport.abort)
 
     def abort(self) -> None:
-        """Close as the kernel does for a killed process."""
+        """Close like the kernel for a killed process."""
         self._over = True
         self._owner.closing(self)
         self._transport.abort()

@@ -142,7 +142,7 @@ class Method:
         try:
             return self.function(*args, **kwargs)
         except TypeError as error:
-            # Without a signature this is as near as one gets: no frame below ours.
+            # Without a signature, this is the best guess: no frame below ours.
             traceback = error.__traceback__
             if self._signature is None and traceback and not traceback.tb_next:
                 raise invalid_params(error) from error
@@ -170,9 +170,9 @@ class Method:
 
 def read_message(payload: bytes, connection: int) -> tuple[list[Request | bytes], bool]:
     """
-    Understand a frame: its requests, and whether they are a batch.
+    Parse a frame: its requests, and whether they are a batch.
 
-    In the place of what is no valid request stands the error response's text.
+    In place of an invalid request, there is the text of its error response.
     """
     try:
         message = decode(payload)
@@ -185,7 +185,7 @@ def read_message(payload: bytes, connection: int) -> tuple[list[Request | bytes]
 
 
 def _read_request(message: Any, raw: bytes, number: int, now: float) -> Request | bytes:
-    """Understand one request; if it is invalid, the error response's text."""
+    """Parse one request; if it is invalid, return the error response's text."""
     if isinstance(message, dict):
         method = message.get("method")
         params = message.get("params")
@@ -208,7 +208,7 @@ def _read_request(message: Any, raw: bytes, number: int, now: float) -> Request 
 
 def early_id(payload: bytes, connection: int, *, whole: bool) -> bytes | None:
     """
-    Return the id, as JSON text, of a request that has not arrived whole.
+    Return the id, as JSON text, of a request that has not arrived completely.
 
     None if it cannot be seen yet, or if there is none.  *whole* says that only
     the frame's comma is missing.

@@ -1,5 +1,5 @@
 """
-`jsonrpcc.testing.MockServer`: canned replies, and what was asked beside them.
+`jsonrpcc.testing.MockServer`: canned replies, and a record of everything else.
 
 A request of a method that the server does not have goes to the `Stub`.  It is
 called on the server's loop, the expectations are made in the test's thread: the
@@ -28,7 +28,7 @@ LONGEST = 200  # of params in a message, in characters
 
 
 def shown(method: str, params: Any) -> str:
-    """Return a request as messages show it."""
+    """Return a request as shown in messages."""
     if params is ...:
         return method
     text = repr(params) if params is None else _json(params)
@@ -38,7 +38,7 @@ def shown(method: str, params: Any) -> str:
 def _json(params: Any) -> str:
     try:
         return encode(params).decode()
-    except (TypeError, ValueError):  # ANY is in it, or something else of a test's
+    except (TypeError, ValueError):  # it contains ANY, or another object of a test
         return repr(params)
 
 
@@ -171,7 +171,7 @@ class Expectation:
         return step
 
     def missing(self) -> str | None:
-        """Say which requests were expected and did not come."""
+        """Say which expected requests did not come."""
         if self._optional or all(step.met() for step in self._steps):
             return None
         used = sum(step.used for step in self._steps if step.times is not None)
@@ -223,7 +223,7 @@ class Stub:
             return None
 
     def missing(self) -> list[str]:
-        """Say what should have been asked for and was not."""
+        """Say which requests should have come and did not."""
         with self.changed:
             found = [each.missing() for each in self.expectations]
         return [text for text in found if text is not None]
@@ -261,7 +261,7 @@ class MockServer(Server):
 
     def on(self, method: str, params: Any = ...) -> Expectation:
         """
-        Expect requests of *method*, with these *params* unless they are ``...``.
+        Expect requests of *method* with these *params*; ``...``: any.
 
         *params* are compared with ``==``: `unittest.mock.ANY` inside them matches
         anything.  None stands for requests without params.
@@ -333,7 +333,7 @@ class MockServer(Server):
         timeout: float = 1.0,
     ) -> None:
         """
-        Assert that all was as expected, which the pytest fixture does in the end.
+        Assert that all was as expected.  The pytest fixture does this at the end.
 
         Waits up to *timeout* seconds for what is still missing.
 

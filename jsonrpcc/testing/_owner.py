@@ -1,4 +1,4 @@
-"""Whom a connection belongs to, as far as it knows: it is handed to it."""
+"""What a connection knows of the service that it belongs to."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Owner(Protocol[_ConnectionT_contra]):
         """Bytes of the largest frame."""
 
     def opened(self, connection: _ConnectionT_contra, age: int) -> bool:
-        """Take it in; False if everything was closed since it had that age."""
+        """Add it.  False: everything was closed since it had that age."""
 
     def closing(self, connection: _ConnectionT_contra) -> None:
-        """Do not count it any more; it will be `closed`."""
+        """Stop counting it; `closed` follows."""
 
     def closed(self, connection: _ConnectionT_contra) -> None:
         """Forget it."""
 
     def arrived(self, requests: list[Request], invalid: list[bytes]) -> None:
-        """Note requests, and payloads that are none."""
+        """Record requests, and payloads that are not requests."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run *work*, no longer than the service."""

@@ -38,7 +38,7 @@ from jsonrpcc.testing._sockets import (
 
 class Server:
     """
-    A JSON-RPC 2.0 server that does what a test wants.
+    A JSON-RPC 2.0 server for tests, with faults on demand.
 
     *methods* maps names to functions, sync or async.  A sync one runs on the loop's
     thread, so the server does nothing else meanwhile; an async one is cancelled when
@@ -308,10 +308,10 @@ class Server:
 
     def add_method(self, name: str, function: Callable[..., Any]) -> None:
         """
-        Have a method from now on, in the place of one of that name.
+        Add a method, or replace the one of that name.
 
         Raises:
-            TypeError: *function* is none.
+            TypeError: *function* is not callable.
         """
         check_methods({name: function})
         self._call(self._core.add_method, name, function)
