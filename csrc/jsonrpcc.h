@@ -26,7 +26,7 @@
  * function that ran it, jsonrpcc_wait() or another, returns EFOREIGN there and
  * runs no other callback.  If it ran on the event thread, that thread ends, and
  * so does the child unless it has other threads.  All this holds for fork(),
- * whoever calls it; after vfork() or clone(), a child may only exec.
+ * whichever code calls it; after vfork() or clone(), a child may only exec.
  *
  * libevent.  The library sets libevent's log and fatal callbacks once, with the
  * first client, to keep libevent from ending the process when no descriptors
@@ -147,7 +147,7 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
 /* Stop: new calls are refused with ECLOSED, pending ones complete with it, and
  * notifications still unsent get up to a second to be sent.  Waits up to
  * timeout_ms (-1: for as long as it takes).  True: all is done, and no callback
- * will run any more.  False: closing goes on in the background; call again to
+ * will run any more.  False: closing continues in the background; call again to
  * wait for its end, or free the client.  In a callback, of this client or of
  * another one, it does not wait, so clients may be closed in each other's
  * callbacks.  Idempotent; the client still has to be freed. */
@@ -217,9 +217,9 @@ typedef struct {
     const char *json;    /* OK: the result; EREMOTE: the error; EINVALID: the
                             rule broken, as plain text; otherwise NULL */
     size_t json_len;
-    int64_t code; /* EREMOTE: the error's code; 0 if it is no such integer */
-    /* Where the time went, by the last attempt.  Their sum is at most
-     * elapsed_us; what is left is time in vain after the request was sent. */
+    int64_t code; /* EREMOTE: the error's code; 0 if it is not an int64_t */
+    /* Where the time went, for the last attempt.  They add up to at most
+     * elapsed_us; the rest was spent in vain after the request was sent. */
     uint64_t waited_us;   /* until it was sent; elapsed_us if it was not */
     uint64_t answered_us; /* from then to the answer; 0 if there is none, or if
                              it came before all of the request was sent */
@@ -395,7 +395,7 @@ void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn,
  *
  * Callbacks (done functions, the event listener and functions passed to
  * jsonrpcc_defer()) run inside jsonrpcc_host_poll() and nowhere else, except
- * those of calls with JSONRPCC_ANY_THREAD.  I/O and deadlines go on in the
+ * those of calls with JSONRPCC_ANY_THREAD.  I/O and deadlines continue in the
  * event thread, however late the host is; outcomes that wait for it count in
  * max_in_flight and max_undelivered_bytes.
  *
@@ -524,7 +524,7 @@ typedef struct {
     uint64_t elapsed_us;
 } jsonrpcc_origin;
 
-/* What a fetch returns: at most 256 results or some 64 KiB of them, and all
+/* What a fetch returns: at most 256 results or about 64 KiB of them, and all
  * failures and events so far.  Everything in it is valid until the next fetch.
  * It never grows: records, which do, are read by functions. */
 typedef struct {
@@ -566,7 +566,7 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags);
  * listener that is running.  No other thread may be using the queue. */
 void jsonrpcc_queue_free(jsonrpcc_queue *queue);
 
-/* As jsonrpcc_request(), with the queue as the receiver.  Returns the id of
+/* Like jsonrpcc_request(), with the queue as the receiver.  Returns the id of
  * the call (> 0), or the negated status. */
 int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
                                const char *method, size_t method_len,
@@ -585,7 +585,7 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
                                     size_t *at, uint32_t count,
                                     int32_t timeout_ms, uint32_t flags);
 
-/* As jsonrpcc_room(), for this queue's requests. */
+/* Like jsonrpcc_room(), for this queue's requests. */
 bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms);
 
 /* Fetch what has arrived, without waiting.  False: nothing has, so call
@@ -608,9 +608,9 @@ jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
  *
  * This is all that an event loop needs to take many outcomes at a time, without
  * callbacks: submit without JSONRPCC_CORKED, watch this descriptor alone, and
- * when it is readable, fetch until false.  I/O and deadlines go on in the event
- * thread, however late the loop is.  See examples/c/loop_queue.c.  If you want
- * a callback for each outcome, jsonrpcc_host_poll() is simpler. */
+ * when it is readable, fetch until false.  I/O and deadlines continue in the
+ * event thread, however late the loop is.  See examples/c/loop_queue.c.  If you
+ * want a callback for each outcome, jsonrpcc_host_poll() is simpler. */
 int jsonrpcc_queue_fd(jsonrpcc_queue *queue);
 
 /* ---- bindings: what bindings to other languages need in addition ---- */
@@ -626,9 +626,9 @@ void jsonrpcc_refused(jsonrpcc_client *client);
  * a callback of the client, or is the host's, see jsonrpcc_host_poll(). */
 bool jsonrpcc_in_callback(jsonrpcc_client *client);
 
-/* Report that you now keep so many bytes more (or, if negative, fewer) of what
+/* Report that you now keep this many more bytes (fewer, if negative) of what
  * the client received.  While more than max_undelivered_bytes are kept, the
- * client does not read from its sockets; deadlines go on. */
+ * client does not read from its sockets; deadlines continue to run. */
 void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes);
 
 /* What jsonrpcc_defer() runs.  It never grows. */
@@ -664,8 +664,8 @@ bool jsonrpcc_poll(jsonrpcc_waiter *waiter);
  * does everything. */
 int jsonrpcc_poll_fd(jsonrpcc_waiter *waiter);
 
-/* As jsonrpcc_poll() and jsonrpcc_poll_fd(), for the queue's waiter.  After the
- * poll returned true, fetch before you sleep: jsonrpcc_queue_fd() does not
+/* Like jsonrpcc_poll() and jsonrpcc_poll_fd(), for the queue's waiter.  After
+ * the poll returned true, fetch before you sleep: jsonrpcc_queue_fd() does not
  * become readable for what the poll itself brought, only for what comes later.
  */
 bool jsonrpcc_queue_poll(jsonrpcc_queue *queue);
