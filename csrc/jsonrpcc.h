@@ -213,14 +213,17 @@ typedef struct {
     int32_t server;      /* index in the servers string, -1 none */
     int32_t reason;      /* of EFAILURE and ECONNLOST: see jsonrpcc_reason */
     uint32_t attempts;   /* how often the whole of it was sent */
-    uint64_t elapsed_us; /* since the call was accepted */
+    uint64_t elapsed_us; /* since the call was accepted, or its since_us */
     const char *json;    /* OK: the result; EREMOTE: the error; EINVALID: the
                             rule broken, as plain text; otherwise NULL */
     size_t json_len;
     int64_t code; /* EREMOTE: the error's code; 0 if it is not an int64_t */
-    /* Where the time went, for the last attempt.  They add up to at most
-     * elapsed_us; the rest was spent in vain after the request was sent. */
+    /* Where the time went, for the last attempt.  waited_us and answered_us add
+     * up to at most elapsed_us; the rest was spent in vain after the request
+     * was sent. */
     uint64_t waited_us;   /* until it was sent; elapsed_us if it was not */
+    uint64_t room_us;     /* ... of these, for room: see since_us of a call */
+    uint64_t server_us;   /* ... for a server; what is left: for the socket */
     uint64_t answered_us; /* from then to the answer; 0 if there is none, or if
                              it came before all of the request was sent */
 } jsonrpcc_outcome;
@@ -243,6 +246,9 @@ typedef struct {
     jsonrpcc_done_fn done; /* NULL: the outcome is discarded */
     void *arg;             /* passed to done */
     uint64_t token;        /* passed to done */
+    uint64_t since_us;     /* CLOCK_MONOTONIC; where it is not 0 the timeout
+                              counts from then: for a call that has had to wait
+                              for room, the time of its first attempt */
 } jsonrpcc_call;
 
 /* Start a call.  *id (id may be NULL) identifies it for jsonrpcc_cancel().
@@ -335,6 +341,12 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
                                    size_t method_len, const char *params,
                                    size_t params_len, int32_t timeout_ms,
                                    uint32_t flags, int32_t slice_ms);
+
+/* The same for a call with everything that it can have, but that done, arg and
+ * token are ignored.  EINVAL also as for jsonrpcc_request(). */
+jsonrpcc_status jsonrpcc_sync_submit(jsonrpcc_sync *sync,
+                                     const jsonrpcc_call *call,
+                                     int32_t slice_ms);
 
 /* Wait up to slice_ms more for the pending call (0: only look).  EINVAL: there
  * is none, or another thread waits for it. */
@@ -572,6 +584,10 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
                                const char *method, size_t method_len,
                                const char *params, size_t params_len,
                                int32_t timeout_ms, uint32_t flags);
+
+/* The same for a call with everything that it can have, but that done and arg
+ * are ignored. */
+int64_t jsonrpcc_queue_submit(jsonrpcc_queue *queue, const jsonrpcc_call *call);
 
 /* Submit up to count calls of one method with tokens token, token + 1, ...;
  * params is the text of a JSON array whose elements are the params of one call

@@ -145,7 +145,15 @@ def complain_of(error: jsonrpcc.JsonRpcError, *, as_json: bool) -> int:
     if as_json:
         members |= {
             name: getattr(error, name)
-            for name in ("method", "server", "elapsed", "fate")
+            for name in (
+                "method",
+                "server",
+                "elapsed",
+                "fate",
+                "waited",
+                "answered",
+                "attempts",
+            )
         }
         tell(visible_json(json.dumps(members)))
     elif "code" in members:

@@ -1,7 +1,7 @@
 """
 What can go wrong with a call.
 
-Every error of a call says which method, which server, after how long, and
+Every error of a call says which method, which server, where the time went, and
 whether the request may have run: ``fate`` is ``"not_sent"`` (its last byte never
 left, so no server has run it), ``"unknown"`` or ``"answered"``.
 """
@@ -25,6 +25,11 @@ class JsonRpcError(Exception):
             was none.
         elapsed: Seconds from the call to this outcome, by the C core's monotonic
             clock; None if it is not known, as for a call that was not accepted.
+        waited: How many of these seconds had passed when the request was sent: it
+            waited for room in the queue, for a connection, and for room in the
+            socket.  All of them if it was not sent; None if that is not known.
+        answered: Seconds from then to the answer; None if there was none.
+        attempts: How often the request was sent.
         fate: What may have happened to the request: ``"not_sent"`` (its last byte
             never left: no server has run it), ``"unknown"`` (a server may have
             run it, be running it, or run it later) or ``"answered"``.
@@ -38,12 +43,18 @@ class JsonRpcError(Exception):
         server: str | None = None,
         elapsed: float | None = None,
         fate: Fate | None = None,
+        waited: float | None = None,
+        answered: float | None = None,
+        attempts: int | None = None,
     ) -> None:
         super().__init__(message)
         self.method = method
         self.server = server
         self.elapsed = elapsed
         self.fate = fate
+        self.waited = waited
+        self.answered = answered
+        self.attempts = attempts
 
     def __repr__(self) -> str:
         details = "".join(
@@ -98,9 +109,19 @@ class RemoteError(JsonRpcError):
         server: str | None = None,
         elapsed: float | None = None,
         fate: Fate | None = "answered",
+        waited: float | None = None,
+        answered: float | None = None,
+        attempts: int | None = None,
     ) -> None:
         super().__init__(
-            message, method=method, server=server, elapsed=elapsed, fate=fate
+            message,
+            method=method,
+            server=server,
+            elapsed=elapsed,
+            fate=fate,
+            waited=waited,
+            answered=answered,
+            attempts=attempts,
         )
         self.code = code
         self.message = message
@@ -116,7 +137,10 @@ class RemoteError(JsonRpcError):
 
     def __repr__(self) -> str:
         # Not data: it is the peer's, may be secret, and available on request.
-        shown = ("code", "message", "method", "server", "elapsed", "fate")
+        shown = (
+            "code", "message", "method", "server", "elapsed", "fate", "waited",
+            "answered", "attempts",
+        )  # fmt: skip
         details = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
         return f"RemoteError({details})"
 
@@ -125,6 +149,8 @@ class RequestTimeout(JsonRpcError, TimeoutError):
     """
     No response arrived before the deadline; ``str(error)`` starts with ``timeout``.
 
+    It says where the time went: ``timeout: get_user at 10.0.0.7:9999, 500 ms, 480 of
+    them waiting for a connection``.
     *fate* is ``"not_sent"`` if the call was still waiting for a server or for room
     in a socket.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import msgspec
 
@@ -197,6 +197,31 @@ def _why_not(server: ServerInfo) -> str:
     return f"{server.address} {why or server.state}"
 
 
+def _ms(us: int) -> str:
+    return f"{us / 1000:.0f}" if us >= 1000 else f"{us / 1000:.1f}"  # noqa: PLR2004
+
+
+def _spent(outcome: Any) -> str:
+    """Return how long an outcome took, and where more than a moment of that went."""
+    socket_us = outcome.waited_us - outcome.room_us - outcome.server_us
+    waits = [
+        (_ms(us), what)
+        for us, what in (
+            (outcome.room_us, "for room in the queue"),
+            (outcome.server_us, "for a connection"),
+            (socket_us, "for room in the socket"),
+        )
+        if us >= 1000  # noqa: PLR2004
+    ]
+    elapsed = _ms(outcome.elapsed_us)
+    text = f"{elapsed} ms"
+    if waits:
+        ms, what = waits[0]
+        text += f", {'all' if ms == elapsed else ms} of them waiting {what}"
+        text += "".join(f", {ms} {what}" for ms, what in waits[1:])
+    return text
+
+
 class Outcomes:
     """Turns the C core's records into errors and events, for one client."""
 
@@ -270,8 +295,16 @@ class Outcomes:
         """Return the error of an outcome that is not OK."""
         status = outcome.status
         server = self._address(outcome.server)
-        elapsed = outcome.elapsed_us / 1e6
         fate = _FATES[outcome.fate]
+        facts: _Facts = {
+            "method": method,
+            "server": server,
+            "elapsed": outcome.elapsed_us / 1e6,
+            "fate": fate,
+            "waited": outcome.waited_us / 1e6,
+            "answered": outcome.answered_us / 1e6 if fate == "answered" else None,
+            "attempts": outcome.attempts,
+        }
         text = (
             bytes(ffi.buffer(outcome.json, outcome.json_len))
             if outcome.json_len
@@ -282,7 +315,7 @@ class Outcomes:
                 value = self._decode_error(text)
             except Exception as cause:
                 return self.undecodable(method, cause, outcome)
-            return _remote_error(value, method, server, elapsed)
+            return _remote_error(value, facts)
         cls, what = _ERRORS[status]
         servers = ""
         if status == lib.JSONRPCC_EINVALID:
@@ -294,11 +327,7 @@ class Outcomes:
         sent = " (not sent)" if fate == "not_sent" else ""
         where = f" at {server}" if server else ""
         return cls(
-            f"{what}: {method}{where} after {elapsed:.3f} s{sent}{servers}",
-            method=method,
-            server=server,
-            elapsed=elapsed,
-            fate=fate,
+            f"{what}: {method}{where}, {_spent(outcome)}{sent}{servers}", **facts
         )
 
 
@@ -313,9 +342,17 @@ _ERRORS: dict[int, tuple[type[JsonRpcError], str]] = {
 }
 
 
-def _remote_error(
-    value: Any, method: str, server: str | None, elapsed: float
-) -> RemoteError:
+class _Facts(TypedDict):
+    method: str
+    server: str | None
+    elapsed: float
+    fate: Fate
+    waited: float
+    answered: float | None
+    attempts: int
+
+
+def _remote_error(value: Any, facts: _Facts) -> RemoteError:
     """Return the error for whatever a server sent as one: not all follow §5.1."""
     code: Any = None
     message: Any = ""
@@ -330,9 +367,7 @@ def _remote_error(
         message, data = value, None
     if not isinstance(message, str):
         message = str(message)
-    return RemoteError(
-        code, message, data, method=method, server=server, elapsed=elapsed
-    )
+    return RemoteError(code, message, data, **facts)
 
 
 # A child cannot know what happens to calls that its parent made.

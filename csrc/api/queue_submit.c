@@ -4,6 +4,7 @@
 #include "api/queue.h"
 
 #include "api/bulk.h"
+#include "wire/growth.h"
 #include "wire/json_scan.h"
 
 #include <errno.h>
@@ -58,7 +59,6 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
                                const char *params, size_t params_len,
                                int32_t timeout_ms, uint32_t flags)
 {
-    bool told = (flags & JSONRPCC_NOTIFICATION) == 0;
     jsonrpcc_call call = {
         .size = sizeof call,
         .method = method,
@@ -66,16 +66,29 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
         .params = params,
         .params_len = params_len,
         .timeout_ms = timeout_ms,
-        .flags = flags | JSONRPCC_ANY_THREAD,
-        .done = told ? jrc_queue_done : NULL,
-        .arg = queue,
+        .flags = flags,
         .token = token,
     };
+
+    return jsonrpcc_queue_submit(queue, &call);
+}
+
+int64_t jsonrpcc_queue_submit(jsonrpcc_queue *queue,
+                              const jsonrpcc_call *theirs)
+{
+    bool told = (theirs->flags & JSONRPCC_NOTIFICATION) == 0;
+    jsonrpcc_call call;
     uint64_t id;
 
     if (jsonrpcc_queue_is_foreign(queue))
         return -JSONRPCC_EFOREIGN;
-    if (told && claim(queue, 1, flags) == 0)
+    if (!jrc_growth_copy(&call, sizeof call, theirs, theirs->size))
+        return -JSONRPCC_EINVAL;
+    call.size = sizeof call;
+    call.flags |= JSONRPCC_ANY_THREAD;
+    call.done = told ? jrc_queue_done : NULL;
+    call.arg = queue;
+    if (told && claim(queue, 1, call.flags) == 0)
         return -JSONRPCC_EFULL;
     jsonrpcc_status status = jsonrpcc_request(queue->client, &call, &id);
     if (status == JSONRPCC_OK)

@@ -2,6 +2,7 @@
  * outcome. */
 
 #include "jsonrpcc.h"
+#include "wire/growth.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -106,10 +107,15 @@ static jsonrpcc_status await(jsonrpcc_sync *sync, int32_t slice_ms)
     return sync->outcome.status;
 }
 
-static jsonrpcc_status call_and_await(jsonrpcc_sync *sync,
-                                      const jsonrpcc_call *call,
+static jsonrpcc_status call_and_await(jsonrpcc_sync *sync, jsonrpcc_call *call,
                                       int32_t slice_ms)
 {
+    call->size = sizeof *call;
+    call->done = on_done;
+    call->arg = sync;
+    /* Waiting makes sure that a thread leads. */
+    call->flags = (call->flags & ~(uint32_t)JSONRPCC_NOTIFICATION) |
+                  JSONRPCC_CORKED | JSONRPCC_ANY_THREAD;
     sync->has_outcome = false;
     if (sync->pending)
         return JSONRPCC_EINVAL;
@@ -137,12 +143,17 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
         .params = params,
         .params_len = params_len,
         .timeout_ms = timeout_ms,
-        /* Waiting makes sure that a thread leads. */
-        .flags = (flags & ~(uint32_t)JSONRPCC_NOTIFICATION) | JSONRPCC_CORKED |
-                 JSONRPCC_ANY_THREAD,
-        .done = on_done,
-        .arg = sync,
+        .flags = flags,
     };
+
+    return jsonrpcc_sync_submit(sync, &call, slice_ms);
+}
+
+jsonrpcc_status jsonrpcc_sync_submit(jsonrpcc_sync *sync,
+                                     const jsonrpcc_call *theirs,
+                                     int32_t slice_ms)
+{
+    jsonrpcc_call call;
 
     if (jsonrpcc_waiter_is_foreign(sync->waiter)) {
         sync->has_outcome = false; /* this call's outcome, not the last one's */
@@ -150,7 +161,10 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
     }
     if (atomic_flag_test_and_set_explicit(&sync->used, memory_order_acquire))
         return JSONRPCC_EINVAL;
-    jsonrpcc_status status = call_and_await(sync, &call, slice_ms);
+    jsonrpcc_status status =
+        jrc_growth_copy(&call, sizeof call, theirs, theirs->size)
+            ? call_and_await(sync, &call, slice_ms)
+            : JSONRPCC_EINVAL;
     atomic_flag_clear_explicit(&sync->used, memory_order_release);
     return status;
 }

@@ -15,6 +15,7 @@
 #include "client/stats.h"
 #include "client/submit.h"
 #include "engine/servers_parse.h"
+#include "wire/growth.h"
 #include "wire/request.h"
 
 #include <errno.h>
@@ -65,7 +66,7 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
                                     size_t why_size)
 {
     char unused[1];
-    jsonrpcc_options o = {0};
+    jsonrpcc_options o;
 
     if (why == NULL || why_size == 0) {
         why = unused;
@@ -74,8 +75,7 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     why[0] = '\0';
     /* If an older caller's struct ends early, the rest reads as zero: the
      * defaults. */
-    memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    if (!jrc_is_known(options, options->size, sizeof o)) {
+    if (!jrc_growth_copy(&o, sizeof o, options, options->size)) {
         snprintf(why, why_size,
                  "an option is set that this version does not have");
         return JSONRPCC_EINVAL;
@@ -189,7 +189,7 @@ jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
 {
     struct jrc_core *core = jrc_client_core(client);
     uint64_t unused;
-    jsonrpcc_call c = {0};
+    jsonrpcc_call c;
 
     if (core == NULL)
         return status_of(errno);
@@ -197,7 +197,7 @@ jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
         return jrc_is_known(call, call->size, sizeof c)
                    ? jrc_core_submit(core, call, id != NULL ? id : &unused)
                    : JSONRPCC_EINVAL;
-    memcpy(&c, call, call->size);
+    jrc_growth_copy(&c, sizeof c, call, call->size);
     return jrc_core_submit(core, &c, id != NULL ? id : &unused);
 }
 

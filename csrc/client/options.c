@@ -19,16 +19,6 @@ static bool in_range(int64_t value, const struct range *range, char *why,
     return false;
 }
 
-bool jrc_is_known(const void *data, size_t size, size_t known)
-{
-    const char *bytes = data;
-
-    for (size_t i = known; i < size; i++)
-        if (bytes[i] != 0)
-            return false;
-    return true;
-}
-
 void jrc_options_default(jsonrpcc_options *o)
 {
     const size_t mib = 1024 * 1024;

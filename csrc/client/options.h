@@ -5,10 +5,6 @@
 
 #include "jsonrpcc.h"
 
-/* Whether a struct of size bytes, perhaps a newer caller's, asks for nothing
- * beyond the known bytes: fields that this version does not have are zero. */
-bool jrc_is_known(const void *data, size_t size, size_t known);
-
 /* Give every field that is 0 its default; servers has none. */
 void jrc_options_default(jsonrpcc_options *o);
 

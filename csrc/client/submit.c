@@ -25,7 +25,10 @@ static void fill(struct jrc_call *slot, const jsonrpcc_call *call,
     slot->done = call->done;
     slot->arg = call->arg;
     slot->token = call->token;
-    slot->start_us = now_us;
+    slot->accepted_us = now_us;
+    /* It is neither 0 nor a time to come. */
+    bool is_since = call->since_us - 1 < now_us;
+    slot->start_us = is_since ? call->since_us : now_us;
     slot->timeout_ms =
         call->timeout_ms > 0 ? call->timeout_ms : core->options.timeout_ms;
     slot->flags = (uint8_t)(call->flags &

@@ -46,7 +46,10 @@ struct jrc_call {
     jsonrpcc_done_fn done;
     void *arg;
     uint64_t token;
-    uint64_t start_us;
+    uint64_t start_us; /* its deadline counts from then */
+    uint64_t accepted_us;
+    uint64_t given_us;  /* when it was put into a connection's output; 0: it is
+                           to wait for a server (again) */
     uint64_t sent_us;   /* SENT: when its last byte was handed to the kernel */
     char *copy;         /* the frame of an idempotent call, owned; else NULL */
     uint32_t frame_len; /* of the frame, and of the copy */
@@ -61,7 +64,11 @@ struct jrc_call {
     uint8_t flags; /* JSONRPCC_NOTIFICATION ... */
     uint8_t sends; /* how often it was sent completely */
     uint8_t role;  /* JRC_TRIAL ... */
+    uint64_t unused;
 };
+
+_Static_assert(sizeof(struct jrc_call) == 128,
+               "a power of two, so that an index needs no division");
 
 /* A list of sent calls, oldest first. */
 struct jrc_call_list {

@@ -55,13 +55,18 @@ static void orphan(struct jrc_orphans *orphans, uint64_t id)
 static void note_times(jsonrpcc_outcome *outcome, const struct jrc_call *call,
                        uint64_t now_us)
 {
-    uint64_t end_us = now_us > call->start_us ? now_us : call->start_us;
-    uint64_t sent_us = call->state == JRC_CALL_SENT ? call->sent_us : end_us;
+    uint64_t elapsed_us = now_us - call->start_us;
+    uint64_t waited_us = call->state == JRC_CALL_SENT
+                             ? call->sent_us - call->start_us
+                             : elapsed_us;
+    uint64_t given_us = call->given_us != 0 ? call->given_us : now_us;
 
-    outcome->elapsed_us = end_us - call->start_us;
-    outcome->waited_us = sent_us - call->start_us;
+    outcome->elapsed_us = elapsed_us;
+    outcome->waited_us = waited_us;
+    outcome->room_us = call->accepted_us - call->start_us;
+    outcome->server_us = given_us - call->accepted_us;
     outcome->answered_us =
-        outcome->fate == JSONRPCC_ANSWERED ? end_us - sent_us : 0;
+        outcome->fate == JSONRPCC_ANSWERED ? elapsed_us - waited_us : 0;
 }
 
 void jrc_dispatch_finish(struct jrc_engine *engine, struct jrc_call *call,
@@ -236,11 +241,13 @@ void jrc_dispatch_call(struct jrc_engine *engine, struct jrc_call *call,
         }
         call->state = JRC_CALL_QUEUED;
         call->server = picked;
+        call->given_us = now_us;
         call->role = trial ? JRC_TRIAL : 0;
         engine->held_bytes += len;
         jrc_engine_want(engine, i, JRC_WRITE);
         return;
     }
+    call->given_us = 0; /* if it was given to one, that was in vain */
     if (picked == JRC_NO_SERVER)
         jrc_dispatch_ask(engine, now_us);
     bool waits = picked == JRC_SERVER_PENDING ||
@@ -271,6 +278,7 @@ bool jrc_dispatch_block(struct jrc_engine *engine, struct jrc_frames *frames,
         jrc_calls_watch(engine->calls, call);
         call->state = JRC_CALL_QUEUED;
         call->server = sole;
+        call->given_us = now_us;
     }
     engine->held_bytes += jrc_frames_size(frames);
     recycle_take(engine, out);

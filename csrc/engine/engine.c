@@ -87,6 +87,7 @@ void jrc_engine_submit(struct jrc_engine *engine, struct jrc_frames *frames,
         struct jrc_call *call = jrc_calls_slot(engine->calls, frame->id);
 
         jrc_calls_watch(engine->calls, call);
+        call->given_us = 0;
         if (engine->closing)
             jrc_dispatch_fail(engine, call, JSONRPCC_ECLOSED, 0, now_us);
         else

@@ -196,16 +196,32 @@ void spd_text(PyObject *text, char **bytes, size_t *len)
     *len = (size_t)size;
 }
 
-int64_t spd_submit(jsonrpcc_queue *queue, const struct spd_arguments *a,
-                   uint64_t token, uint32_t flags)
+jsonrpcc_call spd_as_call(const struct spd_arguments *a)
 {
     char *params;
     size_t len;
 
     spd_text(a->text, &params, &len);
-    return spd_core->queue_request(queue, token, a->method_text,
-                                   (size_t)a->method_len, params, len,
-                                   a->timeout_ms, a->flags | flags);
+    return (jsonrpcc_call){
+        .size = sizeof(jsonrpcc_call),
+        .method = a->method_text,
+        .method_len = (size_t)a->method_len,
+        .params = params,
+        .params_len = len,
+        .timeout_ms = a->timeout_ms,
+        .flags = a->flags,
+        .since_us = a->since_us,
+    };
+}
+
+int64_t spd_submit(jsonrpcc_queue *queue, const struct spd_arguments *a,
+                   uint64_t token, uint32_t flags)
+{
+    jsonrpcc_call call = spd_as_call(a);
+
+    call.token = token;
+    call.flags |= flags;
+    return spd_core->queue_submit(queue, &call);
 }
 
 void spd_refuse(PyObject *refuse, jsonrpcc_status status,

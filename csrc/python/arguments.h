@@ -19,7 +19,8 @@ struct spd_arguments {
     PyObject *method, *params, *on_result, *on_error; /* NULL or None: none */
     int32_t timeout_ms;
     uint32_t flags;
-    bool block; /* the caller waits for room */
+    uint64_t since_us; /* as of jsonrpcc_call */
+    bool block;        /* the caller waits for room */
     const char *method_text;
     Py_ssize_t method_len;
     PyObject *text;  /* the encoded params, or None */
@@ -52,6 +53,9 @@ bool spd_read(struct spd_arguments *arguments, const struct spd_style *style,
  * above. */
 bool spd_read_prepared(struct spd_arguments *arguments, PyObject *prepared);
 void spd_arguments_clear(struct spd_arguments *arguments);
+
+/* The call as the core takes it; it borrows from the arguments. */
+jsonrpcc_call spd_as_call(const struct spd_arguments *arguments);
 
 /* Submit a call.  Returns its id, or a negated status. */
 int64_t spd_submit(jsonrpcc_queue *queue, const struct spd_arguments *arguments,

@@ -45,14 +45,9 @@ static void give_back(struct blocking *self, PyObject *pair)
 static jsonrpcc_status wait(const struct blocking *self, jsonrpcc_sync *sync,
                             const struct spd_arguments *a)
 {
-    char *params;
-    size_t len;
-
-    spd_text(a->text, &params, &len);
+    jsonrpcc_call call = spd_as_call(a);
     PyThreadState *state = PyEval_SaveThread();
-    jsonrpcc_status status =
-        spd_core->sync_call(sync, a->method_text, (size_t)a->method_len, params,
-                            len, a->timeout_ms, a->flags, SPD_SLICE_MS);
+    jsonrpcc_status status = spd_core->sync_submit(sync, &call, SPD_SLICE_MS);
     PyEval_RestoreThread(state);
     while (status == JSONRPCC_EPENDING && PyErr_CheckSignals() == 0) {
         state = PyEval_SaveThread();
@@ -76,9 +71,10 @@ static jsonrpcc_status wait_with_room(const struct blocking *self,
 
     if (status != JSONRPCC_EFULL)
         return status;
-    spd_room_init(&room, self->client, NULL,
+    a->since_us = spd_now_us();
+    spd_room_init(&room, self->client, NULL, a->since_us,
                   a->timeout_ms > 0 ? a->timeout_ms : self->timeout_ms);
-    while (status == JSONRPCC_EFULL && spd_room_wait(&room, &a->timeout_ms))
+    while (status == JSONRPCC_EFULL && spd_room_wait(&room))
         status = wait(self, sync, a);
     return status;
 }

@@ -86,9 +86,10 @@ static int64_t submit_with_room(struct callbacks *self, struct spd_arguments *a)
     }
     if (!a->block)
         return id;
-    spd_room_init(&room, self->calls.client, self->calls.queue,
+    a->since_us = spd_now_us();
+    spd_room_init(&room, self->calls.client, self->calls.queue, a->since_us,
                   a->timeout_ms > 0 ? a->timeout_ms : self->timeout_ms);
-    while (id == -JSONRPCC_EFULL && spd_room_wait(&room, &a->timeout_ms))
+    while (id == -JSONRPCC_EFULL && spd_room_wait(&room))
         id = submit(self, a);
     return PyErr_Occurred() ? 0 : id;
 }

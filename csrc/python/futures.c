@@ -6,6 +6,7 @@
 #include "python/futures.h"
 
 #include "python/object.h"
+#include "python/room.h"
 
 /* Have the event loop call flush(), so that everything submitted in one of its
  * turns goes out together. */
@@ -80,6 +81,7 @@ static bool begin(PyObject *object, struct spd_pending *pending)
         return true;
     if (!is_full(self, id, &pending->arguments))
         return false;
+    pending->arguments.since_us = spd_now_us();
     PyObject *waiting =
         PyObject_CallFunctionObjArgs(self->when_room, pending, NULL);
     Py_XDECREF(pending->iterator);
@@ -117,7 +119,7 @@ static PyObject *notification(PyObject *object, PyObject *prepared)
 }
 
 /* again(Pending, or arguments of a notification, ms) -> whether there was
- * room */
+ * room.  A Pending knows when it began. */
 static PyObject *again(PyObject *object, PyObject *args)
 {
     struct futures *self = (struct futures *)object;
@@ -130,7 +132,6 @@ static PyObject *again(PyObject *object, PyObject *args)
         return NULL;
     if ((PyObject *)Py_TYPE(what) == self->maker.type) {
         struct spd_pending *pending = (struct spd_pending *)what;
-        pending->arguments.timeout_ms = ms;
         id = submit(self, pending);
         if (id <= 0 && !is_full(self, id, &pending->arguments))
             return NULL;

@@ -61,6 +61,7 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_sync_new) *sync_new;
     __typeof__(jsonrpcc_sync_free) *sync_free;
     __typeof__(jsonrpcc_sync_call) *sync_call;
+    __typeof__(jsonrpcc_sync_submit) *sync_submit;
     __typeof__(jsonrpcc_sync_wait) *sync_wait;
     __typeof__(jsonrpcc_sync_cancel) *sync_cancel;
     __typeof__(jsonrpcc_sync_outcome) *sync_outcome;
@@ -78,6 +79,7 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_queue_new) *queue_new;
     __typeof__(jsonrpcc_queue_free) *queue_free;
     __typeof__(jsonrpcc_queue_request) *queue_request;
+    __typeof__(jsonrpcc_queue_submit) *queue_submit;
     __typeof__(jsonrpcc_queue_request_many) *queue_request_many;
     __typeof__(jsonrpcc_queue_room) *queue_room;
     __typeof__(jsonrpcc_queue_fetch) *queue_fetch;

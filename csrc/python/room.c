@@ -4,29 +4,30 @@
 
 #include <time.h>
 
-static int64_t now_ms(void)
+uint64_t spd_now_us(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 void spd_room_init(struct spd_room *room, jsonrpcc_client *client,
-                   jsonrpcc_queue *queue, int32_t timeout_ms)
+                   jsonrpcc_queue *queue, uint64_t since_us, int32_t timeout_ms)
 {
     room->client = client;
     room->queue = queue;
-    room->deadline_ms = now_ms() + timeout_ms;
+    room->deadline_us = since_us + (uint64_t)timeout_ms * 1000;
 }
 
-bool spd_room_wait(const struct spd_room *room, int32_t *left_ms)
+bool spd_room_wait(const struct spd_room *room)
 {
-    int64_t left = room->deadline_ms - now_ms();
-    int32_t slice = left < SPD_SLICE_MS ? (int32_t)left : SPD_SLICE_MS;
+    uint64_t now_us = spd_now_us();
 
-    if (left <= 0)
+    if (now_us >= room->deadline_us)
         return false;
+    uint64_t left_ms = (room->deadline_us - now_us + 999) / 1000;
+    int32_t slice = left_ms < SPD_SLICE_MS ? (int32_t)left_ms : SPD_SLICE_MS;
     PyThreadState *state = PyEval_SaveThread();
     if (room->queue != NULL)
         spd_core->queue_room(room->queue, slice);
@@ -35,9 +36,5 @@ bool spd_room_wait(const struct spd_room *room, int32_t *left_ms)
     PyEval_RestoreThread(state);
     /* A handler that raises here does what it would do while the call is
      * refused. */
-    if (PyErr_CheckSignals() != 0)
-        return false;
-    left = room->deadline_ms - now_ms();
-    *left_ms = left > 1 ? (int32_t)left : 1;
-    return true;
+    return PyErr_CheckSignals() == 0;
 }

@@ -9,15 +9,19 @@
 struct spd_room {
     jsonrpcc_client *client;
     jsonrpcc_queue *queue; /* NULL: only room in the client */
-    int64_t deadline_ms;
+    uint64_t deadline_us;
 };
 
-void spd_room_init(struct spd_room *room, jsonrpcc_client *client,
-                   jsonrpcc_queue *queue, int32_t timeout_ms);
+/* By CLOCK_MONOTONIC, as of jsonrpcc_call.since_us. */
+uint64_t spd_now_us(void);
 
-/* Wait for room, or for a slice of time, without the GIL; sets *left_ms to what
- * is left of the call's time.  False: nothing is left, or a signal handler
- * raised. */
-bool spd_room_wait(const struct spd_room *room, int32_t *left_ms);
+/* The call began at since_us. */
+void spd_room_init(struct spd_room *room, jsonrpcc_client *client,
+                   jsonrpcc_queue *queue, uint64_t since_us,
+                   int32_t timeout_ms);
+
+/* Wait for room, or for a slice of time, without the GIL.  False: no time is
+ * left, or a signal handler raised. */
+bool spd_room_wait(const struct spd_room *room);
 
 #endif

@@ -85,7 +85,7 @@ uint64_t rig_prepare(struct rig *rig, uint64_t token, uint32_t flags,
     char *space = jrc_frames_space(frames, size);
     call->token = token;
     call->flags = (uint8_t)flags;
-    call->start_us = rig->now_us;
+    call->start_us = call->accepted_us = rig->now_us;
     call->timeout_ms = timeout_ms;
     call->frame_len = (uint32_t)size;
     call->copy = NULL;

@@ -125,6 +125,8 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
     } else if (outcome->status == JSONRPCC_EFAILURE) {
         value = sim->servers.ready_count > 0;
     }
+    if (outcome->room_us + outcome->server_us > outcome->waited_us)
+        sim_break(sim, "waited for a server longer than at all");
     sim->outcomes[outcome->status]++;
     sim_note(sim, (struct sim_record){
                       .kind = SIM_OUTCOME,

@@ -29,7 +29,7 @@ static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
     char *space = jrc_frames_space(&sim->pending, size);
     call->token = sim->last_token;
     call->flags = flags;
-    call->start_us = sim->now_us;
+    call->start_us = call->accepted_us = sim->now_us;
     call->timeout_ms = timeout_ms;
     call->frame_len = (uint32_t)size;
     call->copy = NULL;

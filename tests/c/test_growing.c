@@ -64,7 +64,17 @@ static void test_calls_of_a_later_version(jsonrpcc_client *client)
     CHECK(jsonrpcc_request(client, &calls[0].known, NULL) == JSONRPCC_OK);
     CHECK(jsonrpcc_request_many(client, &calls[0].known, 2, &status) == 2 &&
           status == JSONRPCC_OK);
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, 0);
+    jsonrpcc_sync *sync = jsonrpcc_sync_new(client);
+    CHECK(jsonrpcc_queue_submit(queue, &calls[0].known) > 0);
+    CHECK(jsonrpcc_sync_submit(sync, &calls[0].known, 0) == JSONRPCC_EPENDING);
+    jsonrpcc_sync_free(sync);
+    sync = jsonrpcc_sync_new(client);
     calls[1].more = 1;
+    CHECK(jsonrpcc_queue_submit(queue, &calls[1].known) == -JSONRPCC_EINVAL);
+    CHECK(jsonrpcc_sync_submit(sync, &calls[1].known, 0) == JSONRPCC_EINVAL);
+    jsonrpcc_sync_free(sync);
+    jsonrpcc_queue_free(queue);
     CHECK(jsonrpcc_request(client, &calls[1].known, NULL) == JSONRPCC_EINVAL);
     CHECK(jsonrpcc_request_many(client, &calls[0].known, 2, &status) == 1 &&
           status == JSONRPCC_EINVAL);

@@ -250,6 +250,52 @@ static void test_room_for_a_small_one_is_for_its_size(void)
     end_client(client);
 }
 
+/* ---- where the time went ----------------------------------------------------
+ */
+
+static void keep(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
+{
+    jsonrpcc_outcome *kept = arg;
+
+    (void)token;
+    *kept = *outcome;
+}
+
+/* A call's time begins when it was refused for the first time. */
+static void test_the_wait_for_room_is_part_of_the_time(void)
+{
+    jsonrpcc_client *client = new_client((jsonrpcc_options){
+        .servers = "127.0.0.1:1", .max_queued_bytes = 10000});
+    jsonrpcc_outcome outcome = {0};
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t now_us =
+        (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    const jsonrpcc_call call = {
+        .size = sizeof call,
+        .method = "m",
+        .method_len = 1,
+        .timeout_ms = 400,
+        .flags = JSONRPCC_WAIT_FOR_READY,
+        .done = keep,
+        .arg = &outcome,
+        .since_us = now_us - 300000,
+    };
+    CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_OK);
+    jsonrpcc_waiter *waiter = jsonrpcc_waiter_new(client, false);
+    for (int i = 0; i < 500 && outcome.status == JSONRPCC_OK; i++)
+        jsonrpcc_wait(waiter, 10);
+    CHECK(outcome.status == JSONRPCC_ETIMEDOUT && outcome.attempts == 0);
+    CHECK(outcome.elapsed_us >= 400000 && outcome.elapsed_us < 5000000);
+    CHECK(outcome.waited_us == outcome.elapsed_us && outcome.answered_us == 0);
+    CHECK(outcome.room_us >= 300000);
+    CHECK(outcome.server_us + outcome.room_us == outcome.elapsed_us);
+    jsonrpcc_waiter_free(waiter);
+    end_client(client);
+    CHECK(outcome.elapsed_us < 5000000);
+}
+
 /* ---- a queue -------------------------------------------------------------
  */
 
@@ -302,6 +348,7 @@ int main(void)
     begin_peer();
     test_a_large_one_is_not_passed_over();
     test_the_first_in_line_is_the_next();
+    test_the_wait_for_room_is_part_of_the_time();
     test_room_for_a_small_one_is_for_its_size();
     test_who_waits_is_told_when_a_call_is_refused();
     peer_stop(&peer);

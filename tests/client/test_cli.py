@@ -143,7 +143,8 @@ def test_remote_error_of_any_shape(server):
 def test_errors_as_json(server, nowhere):
     done = run("call", server.address, "fail", '[5, "no", [1]]', "--json-errors")
     error = json.loads(one_line(done.stderr))
-    assert error.pop("elapsed") > 0
+    elapsed, waited, answered = map(error.pop, ("elapsed", "waited", "answered"))
+    assert 0 < waited + answered <= elapsed + 1e-6
     assert error == {
         "error": "RemoteError",
         "code": 5,
@@ -152,6 +153,7 @@ def test_errors_as_json(server, nowhere):
         "method": "fail",
         "server": server.address,
         "fate": "answered",
+        "attempts": 1,
     }
     done = run("call", nowhere, "fail", "--json-errors")
     error = json.loads(one_line(done.stderr))

@@ -3,6 +3,8 @@
 import copy
 import inspect
 import pickle
+import re
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -22,7 +24,7 @@ from jsonrpcc import (
     RequestTimeout,
     ServerFailure,
 )
-from jsonrpcc.testing import Close, Drop, Payload, Server
+from jsonrpcc.testing import Close, Delay, Drop, NeverRead, Payload, Server
 
 CLASSES = [
     each
@@ -53,11 +55,93 @@ def test_a_timeout(serve, ask):
         ask(server.address, "get_user", None, timeout=0.05)
     error = caught.value
     assert isinstance(error, RequestTimeout)
-    assert str(error).startswith(f"timeout: get_user at {server.address} after 0.")
+    spent = r"\d+ ms(, \d+ of them waiting for a connection)?"
+    where = re.escape(server.address)
+    assert re.fullmatch(rf"timeout: get_user at {where}, {spent}", str(error))
     assert (error.method, error.server, error.fate) == (
         "get_user", server.address, "unknown",
     )  # fmt: skip
     assert 0.05 <= error.elapsed < 1
+
+
+def milliseconds(error, pattern):
+    """The milliseconds that *pattern* finds in an error's text."""
+    found = re.search(pattern, str(error))
+    assert found is not None, str(error)
+    return [int(number) for number in found.groups()]
+
+
+def test_a_timeout_that_was_waiting_for_a_connection(serve, ask):
+    server = serve()
+    server.blackhole()
+    with pytest.raises(RequestTimeout) as caught:
+        ask(server.address, "get_user", None, timeout=0.2, connect_timeout=9)
+    error = caught.value
+    [ms] = milliseconds(
+        error,
+        r"^timeout: get_user, (\d+) ms, all of them waiting for a connection "
+        r"\(not sent\)$",
+    )
+    assert ms == round(error.elapsed * 1000) >= 200
+    assert (error.waited, error.answered, error.attempts) == (error.elapsed, None, 0)
+    assert (error.server, error.fate) == (None, "not_sent")
+
+
+def test_a_timeout_that_was_waiting_for_a_connection_at_first(serve, client_for):
+    server = serve(Drop())
+    server.stop()
+    client = client_for(server, **QUICK)
+    until(lambda: client.servers()[0].attempts_failed)
+    later = threading.Timer(0.2, server.start)
+    later.start()
+    with pytest.raises(RequestTimeout) as caught:
+        client.call("get_user", timeout=1, wait_for_ready=True)
+    later.join()
+    error = caught.value
+    ms, waiting = milliseconds(
+        error,
+        rf"^timeout: get_user at {re.escape(server.address)}, (\d+) ms, "
+        r"(\d+) of them waiting for a connection$",
+    )
+    assert 200 <= waiting < 1000 <= ms
+    assert waiting <= round(error.waited * 1000) <= waiting + 20
+    assert (error.answered, error.attempts, error.fate) == (None, 1, "unknown")
+
+
+def test_a_timeout_that_was_waiting_for_room_in_the_socket(serve, client_for):
+    server = serve(NeverRead())
+    client = client_for(server)
+    until(lambda: client.servers()[0].state == "up")
+    client.request("echo", ["x" * 2**23], print, lambda _: None, timeout=9)
+    with pytest.raises(RequestTimeout) as caught:
+        client.call("get_user", timeout=0.2)
+    error = caught.value
+    [ms] = milliseconds(
+        error,
+        rf"^timeout: get_user at {re.escape(server.address)}, (\d+) ms, "
+        r"all of them waiting for room in the socket \(not sent\)$",
+    )
+    assert ms >= 200
+    assert error.waited == error.elapsed
+
+
+def test_an_error_of_the_server_says_where_the_time_went(serve, ask):
+    server = serve(Delay(0.1))
+    with pytest.raises(RemoteError) as caught:
+        ask(server.address, "fail", [1])
+    error = caught.value
+    assert 0.1 <= error.answered <= error.elapsed
+    assert error.waited + error.answered == pytest.approx(error.elapsed, abs=1e-6)
+    assert error.attempts == 1
+
+
+def test_an_error_of_a_request_that_was_sent_twice(serve, client_for):
+    servers = serve(Close(0)), serve(Drop())
+    client = client_for(*servers)
+    until(lambda: all(each.state == "up" for each in client.servers()))
+    with pytest.raises(RequestTimeout) as caught:  # by way of the first one
+        client.call("get_user", timeout=0.3, idempotent=True)
+    assert (caught.value.server, caught.value.attempts) == (servers[1].address, 2)
 
 
 def test_a_failure(serve, ask):
@@ -67,9 +151,11 @@ def test_a_failure(serve, ask):
         ask(server.address, "get_user", None)
     error = caught.value
     assert type(error) is ServerFailure
-    assert str(error).startswith("failure: no server can be reached: get_user after 0")
-    assert str(error).endswith(
-        f" s (not sent): {server.address} Connection refused (just now)"
+    assert re.fullmatch(
+        r"failure: no server can be reached: get_user, [\d.]+ ms"
+        r"(, all of them waiting for a connection)? \(not sent\): "
+        rf"{re.escape(server.address)} Connection refused \(just now\)",
+        str(error),
     )
     assert (error.method, error.server, error.fate) == ("get_user", None, "not_sent")
     assert 0 <= error.elapsed < 5
