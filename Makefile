@@ -21,8 +21,11 @@ FILL = sed -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|' -e 's|@PREFIX
        -e "s|@INCLUDE_FROM_LIB@|$$(realpath -m --relative-to='$(LIBDIR)' '$(INCLUDEDIR)')|"
 VERSION = $(shell sed -n 's/^.define JSONRPCC_VERSION "\(.*\)"/\1/p' csrc/jsonrpcc.h)
 PY_INCLUDE = $(shell $(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')
-PKG_CFLAGS = $(shell pkg-config --cflags libevent_core json-c)
-PKG_LIBS = $(shell pkg-config --libs libevent_core json-c)
+# With TLS if there is OpenSSL; JSONRPCC_TLS=no leaves it out, yes insists on it.
+TLS = $(if $(filter no,$(JSONRPCC_TLS)),,$(shell pkg-config --exists 'libssl >= 3.0' && echo libssl libcrypto))
+PKGS = libevent_core json-c $(or $(TLS),$(if $(filter yes,$(JSONRPCC_TLS)),libssl libcrypto))
+PKG_CFLAGS = $(if $(filter libssl,$(PKGS)),-DJRC_TLS) $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS = $(shell pkg-config --libs $(PKGS))
 
 STD = -std=gnu11 -pthread -fvisibility=hidden -Icsrc -Werror=implicit-function-declaration
 # Inlining across files saves a tenth of a call's instructions.
@@ -38,12 +41,15 @@ comma = ,
 OUT = build/$(if $(SAN),$(subst $(comma),-,$(subst address$(comma)undefined,asan,$(SAN))),plain)
 LAYERS = wire engine io client api
 CORE = $(patsubst csrc/%.c,%,$(wildcard $(LAYERS:%=csrc/%/*.c)))
-C_FILES = $(wildcard csrc/*.[ch] $(LAYERS:%=csrc/%/*.[ch]) tests/c/*.[ch] tests/programs/adding.c tests/programs/grown.c examples/c/*.[ch])
+# In tests/c, what needs OpenSSL as well.
+TLS_TESTS = $(if $(filter libssl,$(PKGS)),,$(wildcard tests/c/test_tls*.c tests/c/tls_*.c tests/c/certificates.c))
+C_TESTS = $(filter-out $(TLS_TESTS),$(wildcard tests/c/*.c))
+C_FILES = $(wildcard csrc/*.[ch] $(LAYERS:%=csrc/%/*.[ch]) tests/c/*.h) $(C_TESTS) $(wildcard tests/programs/adding.c tests/programs/grown.c examples/c/*.[ch])
 PY_C_FILES = $(wildcard csrc/python/*.[ch] tests/consumer/consumer/*.[ch])
 
 # Programs in tests/c: test_*.c, fuzz_*.c with fuzz_driver.c, jsontestsuite.c.
 # What else lies there is for them to use; an archive gives each what it needs.
-TESTS = $(sort $(patsubst tests/c/%.c,%,$(wildcard tests/c/test_*.c)))
+TESTS = $(sort $(patsubst tests/c/%.c,%,$(filter tests/c/test_%.c,$(C_TESTS))))
 FUZZERS = $(filter-out fuzz_driver,$(sort $(patsubst tests/c/%.c,%,$(wildcard tests/c/fuzz_*.c))))
 SUITE = $(patsubst tests/c/%.c,%,$(wildcard tests/c/jsontestsuite.c))
 # Those that need neither a socket nor a library, and what they are linked with.
@@ -52,7 +58,7 @@ PURE_TESTS = test_netstring test_json_scan test_json_members test_json_scan_port
              test_response test_inbox test_outbox test_call_table test_servers test_servers_doubt \
              test_server_states test_servers_parse test_engine test_engine_output test_engine_servers test_suspect
 PROGRAMS = $(TESTS) $(FUZZERS) $(SUITE)
-HELPERS = $(filter-out $(PROGRAMS) fuzz_driver,$(patsubst tests/c/%.c,%,$(wildcard tests/c/*.c)))
+HELPERS = $(filter-out $(PROGRAMS) fuzz_driver,$(C_TESTS:tests/c/%.c=%))
 
 help: ## list these targets (the default)
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

@@ -6,6 +6,8 @@ only place of the version; pyproject.toml takes both from this module.
 
 Environment:
     JSONRPCC_SAN: build with sanitizers: "address,undefined" or "thread".
+    JSONRPCC_TLS: "no" leaves TLS out, "yes" insists on it; otherwise it is built if
+        OpenSSL is found.
     JSONRPCC_COVERAGE: build for gcov, if it is set.
     PKG_CONFIG: the pkg-config to use.
 """
@@ -27,11 +29,13 @@ CSRC = ROOT / "csrc"
 LAYERS = ["wire", "engine", "io", "client", "api"]  # folders of the core
 HEADER = (CSRC / "jsonrpcc.h").read_text(encoding="utf-8")
 LIBRARIES = ["libevent_core >= 2.1", "json-c >= 0.15"]
+TLS_LIBRARIES = ["libssl >= 3.0", "libcrypto >= 3.0"]
 INSTALL = (
     "Debian/Ubuntu: apt-get install gcc libc6-dev pkg-config libevent-dev "
-    "libjson-c-dev; Fedora: dnf install gcc pkgconf-pkg-config libevent-devel "
-    "json-c-devel; Alpine: apk add gcc musl-dev pkgconf libevent-dev json-c-dev; "
-    "macOS: brew install pkgconf libevent json-c"
+    "libjson-c-dev libssl-dev; Fedora: dnf install gcc pkgconf-pkg-config "
+    "libevent-devel json-c-devel openssl-devel; Alpine: apk add gcc musl-dev pkgconf "
+    "libevent-dev json-c-dev openssl-dev; macOS: brew install pkgconf libevent "
+    "json-c openssl@3"
 )
 
 
@@ -116,20 +120,26 @@ def compile_flags() -> tuple[list[str], list[str]]:
     return cflags, ldflags
 
 
-def pkg_config(option: str) -> list[str]:
-    """Ask pkg-config about our libraries; without them, say what to install."""
+def pkg_config(*arguments: str) -> str | None:
+    """Return what pkg-config answers; None if it does not know a library."""
     command = os.environ.get("PKG_CONFIG", "pkg-config")
     if shutil.which(command) is None:
         sys.exit(f"jsonrpcc: {command} is missing. {INSTALL}")
-    missing = [
-        library
-        for library in LIBRARIES
-        if subprocess.run([command, "--exists", library], check=False).returncode
-    ]
+    done = subprocess.run(
+        [command, *arguments], check=False, text=True, stdout=subprocess.PIPE
+    )
+    return None if done.returncode else done.stdout
+
+
+def find_libraries() -> list[str]:
+    """Return what we are built with; if a library is missing, say what to install."""
+    wanted = os.environ.get("JSONRPCC_TLS")
+    needed = LIBRARIES + (TLS_LIBRARIES if wanted == "yes" else [])
+    missing = [name for name in needed if pkg_config("--exists", name) is None]
     if missing:
         sys.exit(f"jsonrpcc: {' and '.join(missing)} not found. {INSTALL}")
-    output = subprocess.check_output([command, option, *LIBRARIES], text=True)
-    return shlex.split(output)
+    has_tls = all(pkg_config("--exists", name) is not None for name in TLS_LIBRARIES)
+    return LIBRARIES + TLS_LIBRARIES if has_tls and wanted != "no" else needed
 
 
 class build_ext(setuptools_build_ext):  # noqa: N801
@@ -168,8 +178,13 @@ class build_ext(setuptools_build_ext):  # noqa: N801
     def run(self) -> None:
         """Generate the binding and compile it with the C core."""
         extension = self.extensions[0]
-        extension.extra_compile_args += pkg_config("--cflags")
-        extension.extra_link_args += pkg_config("--libs")
+        libraries = find_libraries()
+        if TLS_LIBRARIES[0] in libraries:
+            extension.define_macros.append(("JRC_TLS", "1"))
+        cflags = pkg_config("--cflags", *libraries) or ""
+        extension.extra_compile_args += shlex.split(cflags)
+        libs = pkg_config("--libs", *libraries) or ""
+        extension.extra_link_args += shlex.split(libs)
         generated = Path(self.build_temp) / "_jsonrpcc.c"
         generated.parent.mkdir(parents=True, exist_ok=True)
         ffibuilder.emit_c_code(str(generated))

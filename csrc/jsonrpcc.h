@@ -112,6 +112,38 @@ typedef enum {
     JSONRPCC_HOST_CALLBACKS = 1 /* they wait for jsonrpcc_host_poll() */
 } jsonrpcc_client_flags;
 
+/* Flags of jsonrpcc_tls, combined with |. */
+typedef enum {
+    JSONRPCC_TLS_NO_VERIFY = 1 /* anybody may be the server */
+} jsonrpcc_tls_flags;
+
+/* How connections are secured; zero means "the default" for every field but
+ * size.  Fields that the library does not know are as in jsonrpcc_options.
+ * Servers are trusted for the names and addresses that their certificates list
+ * (a common name does not count).  The files are looked at every reload_ms; if
+ * they have changed, new connections use what is there now, see
+ * JSONRPCC_CERTIFICATES. */
+typedef struct {
+    size_t size;              /* sizeof(jsonrpcc_tls) */
+    const char *ca;           /* whom to trust: a file of PEM certificates, or a
+                                 folder made by "openssl rehash"; NULL: whom the
+                                 system trusts */
+    const char *cert;         /* our certificate and its chain, a PEM file */
+    const char *key;          /* its private key, a PEM file */
+    const char *key_password; /* of that file */
+    const char *server_name;  /* to verify and to ask for (SNI), instead of the
+                                 host; a name or an IP address */
+    const char *min_version;  /* "1.2", the default, or "1.3" */
+    const char *ciphers;      /* OpenSSL's names, with ':' between; those of TLS
+                                 1.3 begin with TLS_, others are of TLS 1.2 */
+    int32_t reload_ms;        /* default 60000; -1 never */
+    uint32_t flags;           /* jsonrpcc_tls_flags; others are EINVAL */
+} jsonrpcc_tls;
+
+/* The TLS library in use, with its version; NULL: this build has no TLS.
+ * Static. */
+const char *jsonrpcc_tls_library(void);
+
 /* Zero means "the default" for every field but size and servers.  If your
  * header is newer than the library, a field that the library does not know has
  * to be zero; anything else is EINVAL. */
@@ -131,6 +163,7 @@ typedef struct {
                                      resending; default 64 MiB */
     size_t max_undelivered_bytes; /* received, not fetched; default 64 MiB */
     uint32_t flags;               /* jsonrpcc_client_flags; others are EINVAL */
+    const jsonrpcc_tls *tls;      /* NULL: connections are not encrypted */
 } jsonrpcc_options;
 
 /* Create a client and begin to connect to all its servers; does not wait.
@@ -177,8 +210,8 @@ typedef enum {
 } jsonrpcc_fate;
 
 /* Why a server cannot be reached: an errno if positive, else one of these.
- * Values below JSONRPCC_RESOLVE are JSONRPCC_RESOLVE + a (negative) EAI_ code.
- */
+ * Values from JSONRPCC_RESOLVE down to JSONRPCC_TLS are JSONRPCC_RESOLVE + a
+ * (negative) EAI_ code. */
 typedef enum {
     JSONRPCC_NO_REASON = 0,
     JSONRPCC_PEER_CLOSED = -1,
@@ -188,7 +221,13 @@ typedef enum {
     JSONRPCC_UNRESPONSIVE = -5,
     JSONRPCC_UNREADABLE = -6,
     JSONRPCC_BACKLOG_FULL = -7, /* of a Unix socket */
-    JSONRPCC_RESOLVE = -1000
+    JSONRPCC_RESOLVE = -1000,
+    /* Of TLS.  JSONRPCC_TLS itself: the connection ended in the handshake; from
+     * there down to JSONRPCC_TLS_ERROR: JSONRPCC_TLS - the X509_V_ERR_ code of
+     * the check that the server's certificate failed. */
+    JSONRPCC_TLS = -2000,
+    JSONRPCC_TLS_ERROR = -3000 /* - an SSL_R_ code of OpenSSL's; alerts of the
+                                  server are 1000 + their number */
 } jsonrpcc_reason;
 
 /* Write what a reason means to text[0..size), NUL-terminated and truncated if
@@ -371,9 +410,12 @@ typedef enum {
     JSONRPCC_TRUSTED,     /* a suspect server answered again */
     JSONRPCC_FAILED_OVER, /* calls now go to a lower priority; see server */
     JSONRPCC_BACK,        /* calls go to a higher priority again */
-    JSONRPCC_REJECTED     /* an error with id null: the server could not read a
+    JSONRPCC_REJECTED,    /* an error with id null: the server could not read a
                              request, and it is unknown which; at most one per
                              connection in reconnect_max_ms */
+    JSONRPCC_CERTIFICATES /* the files of jsonrpcc_tls have changed; server is
+                             -1; reason 0: new connections use them, otherwise:
+                             they do not, see jsonrpcc_tls_get() */
 } jsonrpcc_event_kind;
 
 typedef struct {
@@ -470,6 +512,37 @@ uint32_t jsonrpcc_server_count(jsonrpcc_client *client);
  * size: sizeof(jsonrpcc_server_info) as the caller knows it. */
 bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
                          jsonrpcc_server_info *info, size_t size);
+
+/* How TLS stands with a server. */
+typedef struct {
+    const char *version; /* of the last handshake that worked: "TLSv1.3"; NULL:
+                            there was none.  Static */
+    const char *cipher;  /* of the same; static */
+    int64_t expires_s;   /* Unix time at which the first of the certificates
+                            that the server sent ends; 0: not known */
+    bool resumed;        /* the handshake resumed an earlier session */
+    char why[256];       /* what was wrong with the last handshake, in more
+                            words than the reason has; empty: nothing */
+} jsonrpcc_server_tls_info;
+
+/* Fill *info as jsonrpcc_server_get() does.  False: there is no such server, or
+ * the client has no TLS. */
+bool jsonrpcc_server_tls_get(jsonrpcc_client *client, uint32_t index,
+                             jsonrpcc_server_tls_info *info, size_t size);
+
+/* What a client has read from the files of its jsonrpcc_tls. */
+typedef struct {
+    int64_t expires_s; /* Unix time at which our certificate ends, or the first
+                          one of its chain; 0: there is none */
+    uint64_t reloads;  /* changes of the files that new connections use */
+    uint64_t refusals; /* changes that they do not use */
+    char why[256];     /* what was wrong the last time; empty: nothing */
+} jsonrpcc_tls_info;
+
+/* Fill *info; size as for jsonrpcc_server_get().  False: the client has no
+ * TLS. */
+bool jsonrpcc_tls_get(jsonrpcc_client *client, jsonrpcc_tls_info *info,
+                      size_t size);
 
 #define JSONRPCC_LATENCY_BUCKETS 128
 #define JSONRPCC_EVENT_KINDS 16 /* more than there are */

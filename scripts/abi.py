@@ -31,6 +31,9 @@ GROW = (
     "jsonrpcc_failure",
     "jsonrpcc_origin",
     "jsonrpcc_event",
+    "jsonrpcc_tls",
+    "jsonrpcc_tls_info",
+    "jsonrpcc_server_tls_info",
 )
 ABIDW = (
     "abidw", "--exported-interfaces-only", "--header-file", "csrc/jsonrpcc.h",

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Set up what the Makefile needs, and only what is missing.
 #
-#   setup.sh system      a C compiler, pkg-config, libevent, json-c, a Python
+#   setup.sh system      a C compiler, pkg-config, libevent, json-c, OpenSSL, a Python
 #   setup.sh library     the same without a Python; what is missing is named, and
 #                        not installed
 #   setup.sh soak        ip, nft, valgrind, clang, a debug build of Python and what
@@ -47,6 +47,10 @@ find_python() {
     done
 }
 
+find_missing_of_tls() {
+    pkg-config --exists 'libssl >= 3.0' 2>/dev/null || missing="$missing libssl-dev"
+}
+
 # Debian packages that the C library needs and that are missing, in $missing.
 find_missing_of_library() {
     missing=
@@ -55,6 +59,7 @@ find_missing_of_library() {
     if command -v pkg-config >/dev/null; then
         pkg-config --exists 'libevent_core >= 2.1' || missing="$missing libevent-dev"
         pkg-config --exists 'json-c >= 0.15' || missing="$missing libjson-c-dev"
+        [ "${JSONRPCC_TLS:-}" != yes ] || find_missing_of_tls
     else
         missing="$missing pkg-config libevent-dev libjson-c-dev"
     fi
@@ -64,6 +69,7 @@ find_missing_of_library() {
 # Those that Python needs as well.
 find_missing() {
     find_missing_of_library
+    [ -n "${JSONRPCC_TLS:-}" ] || find_missing_of_tls
     find_python
     case $python in
     "") missing="$missing python3 python3-venv python3-dev" ;;
@@ -177,7 +183,7 @@ setup_venv() {
     once python "$("$python" -c 'import sys; print(sys.version)') $python $PWD" make_venv
     once "group-$1" "$(cksum pyproject.toml)" install_group "$1"
     ls jsonrpcc/_jsonrpcc*.so jsonrpcc/_speedups*.so >/dev/null 2>&1 || rm -f .venv/package.done
-    once package "$(cat pyproject.toml build_ext.py csrc/*.[ch] csrc/*/* | cksum) ${JSONRPCC_SAN:-}" build_package
+    once package "$(cat pyproject.toml build_ext.py csrc/*.[ch] csrc/*/* | cksum) ${JSONRPCC_SAN:-} ${JSONRPCC_TLS:-}" build_package
 }
 
 case $1 in

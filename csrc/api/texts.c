@@ -1,5 +1,6 @@
 /* The names of versions, statuses and reasons. */
 
+#include "io/tls_reason.h"
 #include "jsonrpcc.h"
 
 #include <errno.h>
@@ -15,6 +16,11 @@ const char *jsonrpcc_version(void)
 uint32_t jsonrpcc_abi_version(void)
 {
     return JSONRPCC_ABI_VERSION;
+}
+
+const char *jsonrpcc_tls_library(void)
+{
+    return jrc_tls_library();
 }
 
 const char *jsonrpcc_status_text(jsonrpcc_status status)
@@ -70,7 +76,9 @@ void jsonrpcc_reason_text(int32_t reason, char *text, size_t size)
             snprintf(text, size, "errno %d", reason);
     } else if (reason > -(int32_t)(sizeof texts / sizeof texts[0])) {
         snprintf(text, size, "%s", texts[-reason]);
-    } else if (reason <= JSONRPCC_RESOLVE) {
+    } else if (jrc_tls_reason_text(reason, text, size)) {
+        return;
+    } else if (reason <= JSONRPCC_RESOLVE && reason > JSONRPCC_TLS) {
         snprintf(text, size, "name resolution: %s",
                  gai_strerror(reason - JSONRPCC_RESOLVE));
     } else {

@@ -26,6 +26,7 @@
 struct jsonrpcc_client {
     jsonrpcc_options options; /* complete; servers is ours */
     char *servers;
+    struct jrc_tls_context *tls; /* NULL: no TLS */
     struct jrc_core *_Atomic core;
     atomic_uint refs;   /* the caller's, and one per waiter */
     atomic_bool closed; /* outlives fork(), unlike the core */
@@ -58,6 +59,7 @@ void jrc_client_unref(jsonrpcc_client *client)
     if (atomic_fetch_sub(&client->refs, 1) != 1)
         return;
     free(client->servers);
+    jrc_tls_context_unref(client->tls);
     free(client);
 }
 
@@ -92,11 +94,15 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     client->servers = strdup(o.servers);
     client->options = o;
     client->options.servers = client->servers;
+    client->options.tls = NULL;
     struct jrc_core *core = NULL;
     jrc_fork_lock_opening();
-    int error = client->servers == NULL
-                    ? ENOMEM
-                    : jrc_core_new(&client->options, &core, why, why_size);
+    int error = client->servers == NULL ? ENOMEM : 0;
+    if (error == 0 && o.tls != NULL)
+        error = jrc_tls_context_new(o.tls, &client->tls, why, why_size);
+    if (error == 0)
+        error =
+            jrc_core_new(&client->options, client->tls, &core, why, why_size);
     jrc_fork_unlock_opening();
     if (error != 0) {
         if (error != EINVAL)
@@ -120,7 +126,8 @@ static struct jrc_core *reopen(jsonrpcc_client *client)
     struct jrc_core *core = atomic_load(&client->core);
     if (!jrc_core_is_ours(core)) {
         const struct jrc_core *stale = core;
-        error = jrc_core_new(&client->options, &core, why, sizeof why);
+        error =
+            jrc_core_new(&client->options, client->tls, &core, why, sizeof why);
         if (error == 0) {
             /* Cancelling an inherited call must not cancel one of ours. */
             jrc_calls_begin_after(&core->submission.calls,
@@ -439,6 +446,31 @@ bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
         .bytes_received = jrc_read(&conn->bytes_received),
         .in_flight = (uint32_t)jrc_read(&conn->in_flight),
     };
+    give(info, size, &all, sizeof all);
+    return true;
+}
+
+bool jsonrpcc_server_tls_get(jsonrpcc_client *client, uint32_t index,
+                             jsonrpcc_server_tls_info *info, size_t size)
+{
+    struct jrc_core *core = jrc_client_core(client);
+    jsonrpcc_server_tls_info all = {0};
+
+    if (core == NULL || core->tls == NULL || index >= core->servers.count)
+        return false;
+    jrc_tls_describe(core->tls, index, &all);
+    give(info, size, &all, sizeof all);
+    return true;
+}
+
+bool jsonrpcc_tls_get(jsonrpcc_client *client, jsonrpcc_tls_info *info,
+                      size_t size)
+{
+    jsonrpcc_tls_info all = {0};
+
+    if (client->tls == NULL)
+        return false;
+    jrc_tls_context_info(client->tls, &all);
     give(info, size, &all, sizeof all);
     return true;
 }

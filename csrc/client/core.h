@@ -17,6 +17,7 @@
 #include "engine/outbox.h"
 #include "engine/servers.h"
 #include "io/loop.h"
+#include "io/transport_tls.h"
 #include "jsonrpcc.h"
 
 #include <pthread.h>
@@ -145,6 +146,8 @@ struct jrc_core {
     struct jrc_servers servers;
     struct jrc_engine engine;
     struct jrc_loop *loop;
+    struct jrc_tls_context *tls_context; /* NULL: no TLS */
+    struct jrc_tls *tls;                 /* with it */
     struct jrc_host *host; /* NULL without JSONRPCC_HOST_CALLBACKS */
     unsigned generation;   /* of the process that created it */
     struct jrc_fork_watch fork_watch;

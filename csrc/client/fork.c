@@ -1,10 +1,13 @@
 /* A child must neither use nor disturb what it inherits.
  *
- * Locks are taken in this order: the one around opening, the list's, then those
- * of each hook; the thread that forks takes them all.  So no descriptor is half
- * open, and no lock is held by a thread that the child does not have. */
+ * Locks are taken in this order: the one around opening, the list's, those of
+ * each hook, then TLS's; the thread that forks takes them all.  So no
+ * descriptor is half open, and no lock is held by a thread that the child does
+ * not have. */
 
 #include "client/fork.h"
+
+#include "io/tls_context.h"
 
 #include <pthread.h>
 #include <stddef.h>
@@ -35,10 +38,12 @@ static void prepare(void)
     pthread_mutex_lock(&list_lock);
     for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
         w->hooks->lock(w->arg);
+    jrc_tls_lock_all();
 }
 
 static void resume(void)
 {
+    jrc_tls_unlock_all();
     for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
         w->hooks->unlock(w->arg);
     pthread_mutex_unlock(&list_lock);

@@ -87,6 +87,16 @@ bool jrc_has_work(const struct jrc_core *core)
            (core->life.closing && !core->turn.close_begun);
 }
 
+/* See whether there are new certificates, and report what became of them. */
+static void check_certificates(struct jrc_core *core, uint64_t now_us)
+{
+    int32_t reason;
+
+    if (jrc_tls_context_check(core->tls_context, now_us, &reason))
+        jrc_engine_emit(&core->engine, JSONRPCC_CERTIFICATES, UINT32_MAX,
+                        reason, now_us);
+}
+
 /* Pass it all to the engine, and do what the engine asks for. */
 static void work(struct jrc_core *core, const struct intake *intake)
 {
@@ -101,6 +111,8 @@ static void work(struct jrc_core *core, const struct intake *intake)
         jrc_engine_close(&core->engine, now_us, LINGER_US);
     }
     jrc_engine_tick(&core->engine, now_us);
+    if (core->tls_context != NULL)
+        check_certificates(core, now_us);
     core->turn.reading = jrc_consumer_keeps_up(core);
     jrc_engine_set_reading(&core->engine, core->turn.reading, now_us);
     jrc_loop_set_reading(core->loop,
@@ -138,6 +150,11 @@ static void coalesce_pause(struct jrc_core *core)
     jrc_loop_poll(core->loop, 0);
 }
 
+static uint64_t sooner(uint64_t one_us, uint64_t other_us)
+{
+    return one_us < other_us ? one_us : other_us;
+}
+
 /* Sleep until something happens, and measure how soon another thread wakes us.
  * For a caller that does not matter, see is_coalescing(). */
 static void sleep_until(struct jrc_core *core, uint64_t until_us)
@@ -145,9 +162,10 @@ static void sleep_until(struct jrc_core *core, uint64_t until_us)
     bool counts = core->leadership.leader != JRC_CALLER;
     bool may_read = !core->turn.reading && jrc_consumer_has_caught_up(core);
     uint64_t next_us = may_read ? 0 : jrc_engine_next_us(&core->engine);
+    if (core->tls_context != NULL)
+        next_us = sooner(next_us, jrc_tls_context_next_us(core->tls_context));
     uint64_t slept_us = counts ? jrc_now_us() : 0;
-    bool woken =
-        jrc_loop_poll(core->loop, next_us < until_us ? next_us : until_us);
+    bool woken = jrc_loop_poll(core->loop, sooner(next_us, until_us));
 
     if (counts && woken && jrc_now_us() - slept_us < SHORT_SLEEP_US)
         core->leadership.short_sleeps++;

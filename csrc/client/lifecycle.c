@@ -62,6 +62,8 @@ static const struct jrc_fork_hooks fork_hooks = {
 static void destroy(struct jrc_core *core)
 {
     jrc_loop_free(core->loop);
+    jrc_tls_free(core->tls);
+    jrc_tls_context_unref(core->tls_context);
     jrc_alarm_close(core);
     if (core->engine.conns != NULL)
         jrc_engine_clear(&core->engine);
@@ -164,7 +166,16 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
     error = is_hosted ? jrc_host_new(core) : 0;
     if (error != 0)
         return error;
-    core->loop = jrc_loop_new(&core->engine, &core->servers, &jrc_tcp);
+    if (core->tls_context != NULL)
+        core->tls = jrc_tls_new(core->tls_context);
+    if (core->tls_context != NULL && core->tls == NULL)
+        return ENOMEM;
+    /* TLS 1.3 tells that it is established before the server has seen our
+     * certificate. */
+    core->servers.all_prove = jrc_tls_context_has_own(core->tls_context);
+    core->loop = jrc_loop_new(&core->engine, &core->servers,
+                              core->tls != NULL ? jrc_tls_transport(core->tls)
+                                                : &jrc_tcp);
     if (core->loop == NULL)
         return errno;
     jrc_servers_start(&core->servers, (uint64_t)options->reconnect_ms * 1000,
@@ -173,8 +184,8 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
     return 0;
 }
 
-int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **result,
-                 char *why, size_t why_size)
+int jrc_core_new(const jsonrpcc_options *options, struct jrc_tls_context *tls,
+                 struct jrc_core **result, char *why, size_t why_size)
 {
     struct jrc_core *core = calloc(1, sizeof *core);
 
@@ -182,6 +193,8 @@ int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **result,
         return ENOMEM;
     core->options = *options;
     core->options.servers = NULL;
+    core->options.tls = NULL;
+    core->tls_context = jrc_tls_context_ref(tls);
     core->generation = jrc_fork_generation();
     core->leadership.alarm_fd = -1;
     core->turn.deferred_last = &core->turn.deferred;

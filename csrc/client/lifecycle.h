@@ -5,11 +5,12 @@
 
 #include "client/core.h"
 
-/* Takes complete options.  Starts the event thread.  Returns 0; or an errno,
- * and then leaves neither a thread nor a descriptor: EINVAL with why, ENOMEM,
- * or what the system said when it refused one. */
-int jrc_core_new(const jsonrpcc_options *options, struct jrc_core **core,
-                 char *why, size_t why_size);
+/* Takes complete options, of which tls is not used but the context made of it:
+ * the core adds a reference to that; NULL: no TLS.  Starts the event thread.
+ * Returns 0; or an errno, and then leaves neither a thread nor a descriptor:
+ * EINVAL with why, ENOMEM, or what the system said when it refused one. */
+int jrc_core_new(const jsonrpcc_options *options, struct jrc_tls_context *tls,
+                 struct jrc_core **core, char *why, size_t why_size);
 
 void jrc_core_unref(struct jrc_core *core);
 

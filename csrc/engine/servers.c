@@ -219,7 +219,7 @@ void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us)
     server->timeouts = 0;
     if (server->renewing) {
         set_state(servers, i, JRC_SERVER_SUSPECT, now_us);
-    } else if (server->failures > 0) {
+    } else if (server->failures > 0 || servers->all_prove) {
         server->trial_us = now_us;
         set_state(servers, i, JRC_SERVER_PROVING, now_us);
     } else {

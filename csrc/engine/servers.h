@@ -85,6 +85,7 @@ struct jrc_servers {
     uint64_t choice_us;   /* how long to wait for a better first choice */
     uint64_t base_us, cap_us;
     int32_t max_attempts; /* to reconnect in a row; -1: no bound */
+    bool all_prove;       /* the first connections, too */
 };
 
 /* Whether the state of a server may change like this.  Staying is not a

@@ -105,6 +105,7 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
         loop->list[i].all = &loop->sockets;
         loop->list[i].conn = (uint32_t)i;
         loop->list[i].stream.fd = -1;
+        loop->list[i].stream.conn = (uint32_t)i;
     }
     loop->wake_fd = loop->timer_fd = -1;
     int error = start(loop);

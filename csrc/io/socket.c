@@ -203,6 +203,8 @@ void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading)
             error = jrc_event_add(&s->read_event);
         if (error != 0)
             jrc_socket_lost(s, error);
+        else if (reading && s->stream.transport->has_input(&s->stream))
+            receive_all(s);
     }
 }
 
@@ -242,6 +244,9 @@ static void go_on_connecting(struct jrc_socket *s)
         transport->set_patient(&s->stream, true);
     forget_endpoints(s);
     jrc_engine_opened(s->all->engine, s->conn, jrc_now_us());
+    if (reading && jrc_socket_is_connected(s) &&
+        transport->has_input(&s->stream))
+        receive_all(s); /* it came with the end of the handshake */
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)

@@ -21,8 +21,9 @@
  * transport, so that the peer never sees an end that is not one. */
 struct jrc_stream {
     const struct jrc_transport *transport;
-    int fd;      /* -1: none */
-    void *state; /* the transport's own, from connect() to close() */
+    int fd;        /* -1: none */
+    void *state;   /* the transport's own, from connect() to close() */
+    uint32_t conn; /* the connection's number, for what outlives the stream */
 };
 
 struct jrc_transport {

@@ -128,6 +128,9 @@ typedef struct jsonrpcc_capi {
 
     __typeof__(jsonrpcc_client_is_foreign) *client_is_foreign;
     __typeof__(jsonrpcc_queue_is_foreign) *queue_is_foreign;
+    __typeof__(jsonrpcc_tls_library) *tls_library;
+    __typeof__(jsonrpcc_tls_get) *tls_get;
+    __typeof__(jsonrpcc_server_tls_get) *server_tls_get;
 } jsonrpcc_capi;
 
 /* The table, for the life of the process.  NULL: an ImportError is set, because

@@ -89,6 +89,9 @@ static jsonrpcc_capi table = {
     .json_object_put = json_object_put,
     .client_is_foreign = jsonrpcc_client_is_foreign,
     .queue_is_foreign = jsonrpcc_queue_is_foreign,
+    .tls_library = jsonrpcc_tls_library,
+    .tls_get = jsonrpcc_tls_get,
+    .server_tls_get = jsonrpcc_server_tls_get,
 };
 
 jsonrpcc_capi *jrc_capi(void)

@@ -26,8 +26,12 @@ LAYERS = {
 }
 # The public header carries the types that engine counts in; wire needs none.
 WITHOUT_PUBLIC_HEADER = {"wire"}
-# One way past the public functions: what has no function there yet.
-EXCEPTIONS = {("client/client.c", "api/bulk.h")}
+# Ways past the public functions, for what has no function there, and past them
+# to what OpenSSL calls its errors.
+EXCEPTIONS = {
+    ("client/client.c", "api/bulk.h"),
+    ("api/texts.c", "io/tls_reason.h"),
+}
 
 # Where each file has a header of its name; api's is that of the public header.
 OF_ITS_NAME = {"wire", "engine", "io", "client", "python"}
@@ -119,6 +123,7 @@ def test_libevent_is_in_the_loop_only():
     assert including(r"event2?/.*|event\.h|evutil\.h") == {
         "io/event_base.h",
         "io/socket.h",
+        "io/transport_tls.c",  # for EV_READ and EV_WRITE, what it waits for
     }
     users = {name_of(p) for p in CORE if "io/socket.h" in includes(p)[0]}
     assert users == {"io/loop.c", "io/socket.c"}
@@ -134,7 +139,7 @@ def test_of_libevent_only_the_core_is_used():
 def test_threads_are_where_they_belong():
     assert including(r"pthread\.h|threads\.h") == {
         "api/queue.h", "client/core.h", "client/fork.c", "io/event_base.c",
-        "io/resolver.c", "io/socket.h", "io/thread.c",
+        "io/resolver.c", "io/socket.h", "io/thread.c", "io/tls_context.h",
     }  # fmt: skip
 
 
@@ -148,6 +153,12 @@ def test_sockets_are_in_io_only():
         "wire/srv.c",  # compressed names of DNS
     }
     assert including(r"netinet/.*") == {"io/transport_tcp.c"}
+
+
+def test_openssl_is_in_the_files_of_tls_only():
+    users = including(r"openssl/.*")
+    assert "io/transport_tls.c" in users
+    assert all(re.fullmatch(r"io/(tls_\w+|transport_tls)\.c", name) for name in users)
 
 
 def test_what_an_address_is_knows_one_file():
