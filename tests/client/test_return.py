@@ -15,7 +15,7 @@ from history import METHODS, until, wait_for_state
 from jsonrpcc import Client, JsonRpcError
 from jsonrpcc.testing import Server
 
-LONG = {"reconnect_delay": 30, "reconnect_delay_max": 30}
+LONG = {"reconnect_delay": 3600, "reconnect_delay_max": 3600}
 PAUSE = 0.02
 
 
