@@ -90,11 +90,15 @@ struct jrc_leadership {
     pthread_t thread;       /* of the leader, if there is one */
     struct jrc_follower *followers;
     uint64_t left_us;    /* when the last leader stepped down */
+    uint64_t due_us;     /* when the watchdog leads, unless a thread does */
     uint64_t alarm_us;   /* when the watchdog checks on the leader */
     int alarm_fd;        /* its timerfd */
     bool wake_requested; /* the watchdog leads unless another thread does */
     bool poller_wants;   /* a foreign event loop wants to lead */
     bool poll_skipped;   /* last time, that loop only sent */
+    bool idle;           /* nothing was in flight when the last leader left */
+    bool unwatched;      /* no thread has watched the sockets for a while */
+    bool sparse;         /* this was so when what is in flight was sent */
     bool has_dispatcher;
     pthread_t dispatcher;    /* the last thread to lead with a lazy waiter */
     unsigned watchdog_turns; /* with no sign of the dispatcher */

@@ -228,6 +228,16 @@ static bool turn(struct jrc_core *core,
     return true;
 }
 
+/* Under the lock, which is released meanwhile: see what has happened while no
+ * thread watched.  A connection that has ended must not get a call. */
+static void look(struct jrc_core *core)
+{
+    core->leadership.unwatched = false;
+    pthread_mutex_unlock(&core->lock);
+    jrc_loop_poll(core->loop, core->leadership.left_us); /* only look */
+    pthread_mutex_lock(&core->lock);
+}
+
 /* Callbacks run deep inside libevent and the engine.  In a child that a
  * callback forked, those would continue with the parent's other messages, and
  * with descriptors that are closed here or reused by now.  So we leave by a
@@ -242,6 +252,8 @@ bool jrc_take_turns(struct jrc_core *core,
     if (setjmp(way_out) != 0)
         return false;
     core->turn.way_out = &way_out;
+    if (core->leadership.unwatched)
+        look(core);
     /* If until_us passes during a turn, there is one more turn, which does not
      * wait. */
     while (turn(core, may_stay, arg, until_us) && core->turn.now_us < until_us)

@@ -10,7 +10,13 @@
  *
  * So the loop is never unattended for longer than that, however long Python
  * stays in a callback, and the watchdog sleeps both in an idle process and in a
- * busy one. */
+ * busy one.
+ *
+ * While nothing is in flight, the loop may be unattended for JRC_IDLE_US, or
+ * until the engine's next timer: a program that calls every few milliseconds
+ * would otherwise pay for handing the loop over and back each time.  A leader
+ * that comes after such a time looks at the sockets before it sends, so that no
+ * call goes to a connection that has ended meanwhile. */
 
 #include "client/leader.h"
 
@@ -21,7 +27,31 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { WATCHDOG_TURNS = 20 }; /* with no sign of the dispatcher: it is gone */
+enum {
+    WATCHDOG_TURNS = 20, /* with no sign of the dispatcher: it is gone */
+    FRESH_US = 250       /* what was seen this long ago is still true */
+};
+
+/* Under the lock, by the leader: whether the sockets have nothing to bring but
+ * the end of a connection. */
+static bool is_idle(const struct jrc_core *core)
+{
+    return core->submission.calls.live == 0 && core->servers.connecting == 0 &&
+           core->turn.reading;
+}
+
+/* How long there may be no leader. */
+static uint64_t leave_us(const struct jrc_core *core)
+{
+    const struct jrc_leadership *leadership = &core->leadership;
+
+    if (!leadership->idle)
+        return JRC_UNATTENDED_US;
+    uint64_t next_us = jrc_engine_next_us(&core->engine);
+    if (next_us >= leadership->left_us + JRC_IDLE_US)
+        return JRC_IDLE_US;
+    return next_us > leadership->left_us ? next_us - leadership->left_us : 0;
+}
 
 /* Under the lock: stop leading, and see which thread will. */
 static void step_down(struct jrc_core *core)
@@ -31,22 +61,35 @@ static void step_down(struct jrc_core *core)
     enum jrc_leader wanted = jrc_leader_wanted(core);
     bool has_work = jrc_has_work(core);
 
+    leadership->idle = is_idle(core);
     jrc_set_leader(leadership, JRC_NO_LEADER);
     leadership->wake_requested = has_work;
+    uint64_t delay_us = core->life.closing || has_work ? 0 : leave_us(core);
+    leadership->due_us = leadership->left_us + delay_us;
     if (wanted > role || wanted == JRC_CALLER ||
-        (has_work && wanted != JRC_NO_LEADER))
+        (has_work && wanted != JRC_NO_LEADER)) {
         jrc_promote(core, wanted);
-    else
-        jrc_alarm_set(core, leadership->left_us,
-                      core->life.closing || has_work ? 0 : JRC_UNATTENDED_US);
+        return;
+    }
+    /* The alarm was set while a call was in flight.  Waking the watchdog for
+     * nothing costs more than setting it again. */
+    if (leadership->idle && leadership->sparse)
+        jrc_alarm_postpone(core);
+    leadership->sparse &= !leadership->idle;
+    jrc_alarm_set(core, leadership->left_us, delay_us);
 }
 
 bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
               bool (*may_stay)(const struct jrc_core *core, const void *arg),
               const void *arg, uint64_t until_us)
 {
-    jrc_set_leader(&core->leadership, role);
-    core->leadership.wake_requested = false;
+    struct jrc_leadership *leadership = &core->leadership;
+
+    leadership->unwatched =
+        leadership->idle && jrc_now_us() - leadership->left_us > FRESH_US;
+    leadership->sparse |= leadership->unwatched;
+    jrc_set_leader(leadership, role);
+    leadership->wake_requested = false;
     if (role == JRC_DISPATCHER)
         jrc_note_dispatcher(core);
     if (!jrc_take_turns(core, may_stay, arg, until_us))
@@ -138,7 +181,9 @@ static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
         return JRC_UNATTENDED_US;
     }
     uint64_t now_us = jrc_now_us();
-    uint64_t due_us = core->leadership.left_us + JRC_UNATTENDED_US;
+    uint64_t due_us = core->submission.calls.live > 0
+                          ? core->leadership.left_us + JRC_UNATTENDED_US
+                          : core->leadership.due_us;
     if (!core->leadership.wake_requested && !core->life.closing &&
         now_us < due_us)
         return due_us - now_us;

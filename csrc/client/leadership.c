@@ -125,3 +125,8 @@ void jrc_alarm_set(struct jrc_core *core, uint64_t now_us, uint64_t delay_us)
     };
     timerfd_settime(core->leadership.alarm_fd, 0, &spec, NULL);
 }
+
+void jrc_alarm_postpone(struct jrc_core *core)
+{
+    core->leadership.alarm_us = JRC_NEVER;
+}

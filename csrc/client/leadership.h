@@ -7,7 +7,8 @@
 #include "client/core.h"
 
 enum {
-    JRC_UNATTENDED_US = 2000 /* how long there may be no leader */
+    JRC_UNATTENDED_US = 2000, /* how long there may be no leader */
+    JRC_IDLE_US = 200000      /* the same while nothing is in flight */
 };
 
 /* Call all of these under the lock. */
@@ -43,5 +44,8 @@ void jrc_alarm_close(struct jrc_core *core);
 
 /* Have the watchdog check on the leader delay_us from now. */
 void jrc_alarm_set(struct jrc_core *core, uint64_t now_us, uint64_t delay_us);
+
+/* Have the next jrc_alarm_set() set it, even if it goes off sooner. */
+void jrc_alarm_postpone(struct jrc_core *core);
 
 #endif

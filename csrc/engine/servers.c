@@ -83,6 +83,8 @@ static void set_state(struct jrc_servers *servers, size_t i,
     struct jrc_server *server = &servers->list[i];
 
     assert(jrc_server_may_move(server->state, state));
+    servers->connecting += state == JRC_SERVER_CONNECTING;
+    servers->connecting -= server->state == JRC_SERVER_CONNECTING;
     atomic_store_explicit(&server->state, state, memory_order_relaxed);
     atomic_store_explicit(&server->since_us, now_us, memory_order_relaxed);
     rebuild(servers);

@@ -81,6 +81,7 @@ struct jrc_servers {
     size_t cursor;        /* in ready: the next one */
     uint32_t ready_group; /* the group of the servers in ready, if any */
     size_t doubted;       /* servers that are SUSPECT or PROVING */
+    size_t connecting;    /* servers that are CONNECTING */
     uint64_t trial_us;    /* the soonest trial of one of those */
     uint64_t choice_us;   /* how long to wait for a better first choice */
     uint64_t base_us, cap_us;
