@@ -86,8 +86,9 @@ static void publish(void *arg)
         jrc_completions_reset(queue->filling);
     else
         hand_over(queue);
+    bool signals = queue->is_waited_on;
     pthread_mutex_unlock(&queue->lock);
-    if (queue->fd < 0)
+    if (signals)
         jsonrpcc_signal(queue->waiter);
     pthread_mutex_lock(&queue->lock);
     atomic_store(&queue->is_deferred, false);
@@ -285,6 +286,17 @@ static void introduce(jsonrpcc_queue *queue)
     queue->is_known = true;
 }
 
+/* Only a queue that is waited on has its waiter signalled, from then on: most
+ * with a descriptor never are. */
+static void expect_signals(jsonrpcc_queue *queue)
+{
+    if (queue->is_waited_on)
+        return;
+    pthread_mutex_lock(&queue->lock);
+    queue->is_waited_on = true;
+    pthread_mutex_unlock(&queue->lock);
+}
+
 static jsonrpcc_status fetch_or_wait(jsonrpcc_queue *queue,
                                      jsonrpcc_completions *completions,
                                      int32_t timeout_ms)
@@ -293,15 +305,15 @@ static jsonrpcc_status fetch_or_wait(jsonrpcc_queue *queue,
     if (jsonrpcc_queue_is_foreign(queue)) /* or became so just now: a
                                              callback forked */
         return JSONRPCC_EFOREIGN;
-    for (;;) {
-        if (fetch(queue, completions))
-            return JSONRPCC_OK;
+    expect_signals(queue);
+    while (!fetch(queue, completions)) {
+        /* Whatever comes after the fetch is signalled before the client is
+         * closed: there is nothing to fetch after ECLOSED. */
         jsonrpcc_status status = jsonrpcc_wait(queue->waiter, timeout_ms);
-        if (status == JSONRPCC_ECLOSED && fetch(queue, completions))
-            return JSONRPCC_OK;
         if (status != JSONRPCC_OK)
             return status;
     }
+    return JSONRPCC_OK;
 }
 
 jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,

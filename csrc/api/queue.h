@@ -33,6 +33,7 @@ struct jsonrpcc_queue {
     uint64_t published; /* outcomes that the driver has handled */
     bool armed;         /* fd: the fetcher found nothing and polls */
     bool rung;          /* fd: it was written to and has not been read since */
+    bool is_waited_on;  /* set by the fetcher alone */
     bool freed;
     unsigned room_waiters;
     pthread_cond_t room;

@@ -176,6 +176,42 @@ static void test_large_results(void)
     end_client(client);
 }
 
+static void *close_soon(void *client)
+{
+    for (int n = 0; n < 20; n++)
+        nap();
+    jsonrpcc_client_close(client, -1);
+    return NULL;
+}
+
+/* With and without a descriptor; what the close brings included. */
+static void test_waited_on(uint32_t flags)
+{
+    jsonrpcc_client *client = new_client((jsonrpcc_options){0});
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, flags);
+    jsonrpcc_completions completions;
+    pthread_t thread;
+
+    for (uint64_t i = 0; i < 20; i++) {
+        const char *text = params();
+        if (i % 2 == 0) /* the descriptor is to ring for what comes */
+            CHECK(!jsonrpcc_queue_fetch(queue, &completions));
+        CHECK(jsonrpcc_queue_request(queue, i, "echo", 4, text, strlen(text),
+                                     60000, JSONRPCC_WAIT_FOR_READY) > 0);
+        CHECK(jsonrpcc_queue_wait(queue, &completions, 20000) == JSONRPCC_OK);
+        CHECK(completions.count == 1 && completions.tokens[0] == i);
+    }
+    CHECK(jsonrpcc_queue_request(queue, 0, "mute", 4, "[0]", 3, 60000, 0) > 0);
+    if (pthread_create(&thread, NULL, close_soon, client) != 0)
+        abort();
+    CHECK(jsonrpcc_queue_wait(queue, &completions, 20000) == JSONRPCC_OK);
+    CHECK(completions.failure_count == 1);
+    CHECK(jsonrpcc_queue_wait(queue, &completions, -1) == JSONRPCC_ECLOSED);
+    pthread_join(thread, NULL);
+    jsonrpcc_queue_free(queue);
+    end_client(client);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -185,6 +221,10 @@ int main(void)
     test_polled();
     test_rung_after_a_poll();
     test_large_results();
+    test_waited_on(0);
+    test_waited_on(JSONRPCC_QUEUE_EAGER);
+    test_waited_on(JSONRPCC_QUEUE_FD);
+    test_waited_on(JSONRPCC_QUEUE_FD | JSONRPCC_QUEUE_EAGER);
     peer_stop(&peer);
     return check_done();
 }
