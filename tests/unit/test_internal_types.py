@@ -1,13 +1,16 @@
 """The types of jsonrpcc._speedups, misused as only our own code could."""
 
 import asyncio
+import gc
+import warnings
 from types import MethodType
 
 import pytest
+from helpers import until_then
 
-from jsonrpcc import AsyncClient, Client
+from jsonrpcc import AsyncClient, Client, ClientClosed
 from jsonrpcc._blocking import blocking_for
-from jsonrpcc._speedups import Ordered, assign, bind
+from jsonrpcc._speedups import Futures, Ordered, assign, bind, hush
 from jsonrpcc.testing import Drop
 
 
@@ -95,3 +98,146 @@ def test_futures(serve):
             pending.close()
 
     asyncio.run(main())
+
+
+def test_a_client_that_was_never_opened():
+    class Unbound(Client):
+        def _open(self):
+            """Bind nothing."""
+
+    with pytest.raises(RuntimeError, match="this client is not open"):
+        Unbound.__new__(Unbound).call("echo")
+    with pytest.raises(AttributeError):
+        Client.__new__(Client).call("echo")
+
+
+def test_a_method_is_as_its_function():
+    method = vars(Client)["call"]
+    assert object.__getattribute__(method, "__doc__") == Client.call.__doc__
+    method.mark = 1
+    assert vars(method)["mark"] == 1
+    del method.mark
+    assert not hasattr(Client.call, "mark")
+
+
+def test_hush():
+    refuse_call(hush, "x")
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """One that fails on demand."""
+
+    fails = False
+    Future = asyncio.Future
+
+    def is_running(self):
+        if self.fails:
+            raise KeyError("is_running")
+        return super().is_running()
+
+    def create_future(self):
+        return self.Future(loop=self)
+
+
+class Stubborn(asyncio.Future):
+    """One that raises when it is first cancelled."""
+
+    raised = False
+
+    def cancel(self, msg=None):
+        if self.raised:
+            return super().cancel(msg)
+        self.raised = True
+        raise KeyError("cancel")
+
+
+def run_in_loop(main):
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(main(runner.get_loop()))
+
+
+def test_futures_misused(serve):
+    address = serve().address
+
+    async def main(_):
+        async with AsyncClient(address) as client:
+            assert await client.call("echo", [1]) == [1]
+            futures = client._futures
+            refuse_call(futures.call, 5)
+            refuse_call(futures.notification, 5)
+            kwargs = dict.fromkeys(("client", "queue", "completions"), 1)
+            others = ("keep", "handle", "codec", "refuse", "rest", "loop")
+            others += ("when_room", "get_running_loop", "pending")
+            with pytest.raises(AttributeError):  # 5 is no event loop
+                Futures(**kwargs, **dict.fromkeys(others, 5))
+            pending = client.call("echo", [1])
+            with pytest.raises(TypeError):
+                pending.throw()
+            pending = client.call("echo", [1])
+            with pytest.raises(TypeError, match="takes an exception"):
+                pending.throw(5)
+            pending = client.call("echo", [1])
+            with pytest.raises(KeyError, match="x"):
+                pending.throw(KeyError, "x")
+            pending = client.call("echo", [1])
+            await until_then(lambda: client._session.close(0))
+            with pytest.raises(ClientClosed):
+                futures.again(pending, 1)
+            pending.close()
+
+    run_in_loop(main)
+
+
+def test_an_event_loop_that_fails(serve):
+    async def main(loop):
+        async with AsyncClient(serve().address) as client:
+            first = asyncio.create_task(client.call("echo", [1]))
+            await asyncio.sleep(0)  # the loop is asked for each call in a turn
+            loop.fails = True
+            try:
+                with pytest.raises(KeyError, match="is_running"):
+                    client.call("echo", [1]).send(None)
+            finally:
+                loop.fails = False
+            assert await first == [1]
+
+    run_in_loop(main)
+
+
+def test_what_a_pending_call_cannot_raise(serve, monkeypatch):
+    """A future that refuses to be cancelled, and a warning that is an error."""
+    unraisable = []
+    monkeypatch.setattr("sys.unraisablehook", lambda it: unraisable.append(it.exc_type))
+
+    async def main(loop):
+        async with AsyncClient(serve(Drop()).address) as client:
+            loop.Future = Stubborn
+            pending = client.call("echo", [1])
+            pending.send(None)
+            loop.Future = asyncio.Future
+            pending.close()
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", RuntimeWarning)
+                client.call("echo", [1])
+                gc.collect()
+
+    run_in_loop(main)
+    assert unraisable == [KeyError, RuntimeWarning]
+
+
+def test_an_interrupt_while_a_pending_call_is_made(serve):
+    """It does not wait for the await, as an error does."""
+
+    class Codec:
+        decode = staticmethod(print)
+
+        @staticmethod
+        def encode(_):
+            raise KeyboardInterrupt
+
+    async def main(_):
+        async with AsyncClient(serve().address, codec=Codec()) as client:
+            with pytest.raises(KeyboardInterrupt):
+                client.call("echo", [1])
+
+    run_in_loop(main)
