@@ -36,8 +36,6 @@ struct jsonrpcc_client {
 static jsonrpcc_status status_of(int error)
 {
     switch (error) {
-    case 0:
-        return JSONRPCC_OK;
     case EINVAL:
         return JSONRPCC_EINVAL;
     case ENOMEM:

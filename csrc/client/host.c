@@ -17,12 +17,10 @@
 
 static const struct jrc_ended nothing = {JRC_NO_CALL, JRC_NO_CALL};
 
-/* Append the calls of from to those of to. */
+/* Append the calls of from, which is not empty, to those of to. */
 static void append(struct jrc_calls *calls, struct jrc_ended *to,
                    struct jrc_ended from)
 {
-    if (from.first == JRC_NO_CALL)
-        return;
     if (to->first == JRC_NO_CALL)
         to->first = from.first;
     else

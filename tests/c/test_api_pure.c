@@ -66,6 +66,15 @@ static void test_params_are_checked_where_asked(void)
 static void test_texts(void)
 {
     static const struct {
+        int error;
+        const char *text;
+    } refusals[] = {
+        {EMFILE, "the process has no descriptors left"},
+        {ENFILE, "the system has no descriptors left"},
+        {EAGAIN, "no more threads can be started"},
+        {EPERM, "the system refused a descriptor or a thread"},
+    };
+    static const struct {
         int32_t reason;
         const char *text;
     } cases[] = {
@@ -103,6 +112,10 @@ static void test_texts(void)
     for (int i = 0; i <= JSONRPCC_EDEADLK; i++)
         CHECK(strcmp(jsonrpcc_status_text((jsonrpcc_status)i), "unknown") != 0);
     CHECK(strcmp(jsonrpcc_status_text((jsonrpcc_status)99), "unknown") == 0);
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        CHECK(strcmp(jsonrpcc_status_text((jsonrpcc_status)(JSONRPCC_SYSTEM +
+                                                            refusals[i].error)),
+                     refusals[i].text) == 0);
     for (uint32_t i = 1; i < JSONRPCC_LATENCY_BUCKETS; i++)
         CHECK(jsonrpcc_latency_bound_us(i) > jsonrpcc_latency_bound_us(i - 1));
     CHECK(jsonrpcc_latency_bound_us(JSONRPCC_LATENCY_BUCKETS - 1) ==

@@ -24,6 +24,14 @@ static _Atomic pid_t child = -1;
 static bool is_child;
 static unsigned told_in_child;
 
+static jsonrpcc_deferred never;
+
+static void on_never(void *arg)
+{
+    (void)arg;
+    told_in_child++;
+}
+
 static void tell(void)
 {
     if (is_child) {
@@ -36,6 +44,8 @@ static void tell(void)
     if (pid == 0) {
         is_child = true;
         told_in_child = 1;
+        never.fn = on_never;
+        jsonrpcc_defer(client, &never); /* its turn ends with the callback */
     } else {
         child = pid;
     }

@@ -1,4 +1,6 @@
 /* The queue of frames, against a plain model of it: a list of copies. */
+#include "fault_here.h"
+
 #include "check.h"
 #include "engine/outbox.h"
 
@@ -158,6 +160,32 @@ static void test_what_was_taken_ahead_has_begun_too(void)
     jrc_frames_clear(&taken);
 }
 
+/* Then all is as before. */
+static void test_a_split_without_memory(void)
+{
+    for (unsigned n = 1; fault_has_memory(); n++) {
+        struct jrc_frames f = {0}, taken = {0};
+        restart();
+        for (uint64_t id = 1; id <= 5; id++)
+            add(&f, id, 10000);
+        f.written = written = 3;
+        f.ahead = ahead = 20000;
+        fault_arm(FAULT_MEMORY, n, true);
+        bool split = jrc_frames_split(&f, &taken);
+        fault_disarm();
+        if (!split)
+            compare(&f);
+        CHECK(jrc_frames_empty(&taken) == !split);
+        CHECK(split == (fault_count() == 0));
+        jrc_frames_clear(&f);
+        jrc_frames_clear(&taken);
+        if (split) {
+            CHECK(n > 2);
+            break;
+        }
+    }
+}
+
 static void test_space_then_added(void)
 {
     struct jrc_frames f = {0};
@@ -315,6 +343,7 @@ int main(void)
     test_append_and_drop();
     test_purge_spares_what_has_begun();
     test_what_was_taken_ahead_has_begun_too();
+    test_a_split_without_memory();
     test_space_then_added();
     test_large_empty_queue_gives_memory_back();
     test_a_purged_queue_gives_memory_back();
