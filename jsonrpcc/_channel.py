@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._delivery import PAUSE, Delivery
-from jsonrpcc._errors import ClientClosed
+from jsonrpcc._errors import Cancelled, ClientClosed
 from jsonrpcc._host import check_threads
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jsonrpcc._delivery import Calls
+    from jsonrpcc._params import Prepared
     from jsonrpcc._session import Session
+    from jsonrpcc._speedups import Call
 
 EFULL: int = lib.JSONRPCC_EFULL
 
@@ -68,6 +70,23 @@ class FutureDelivery(Delivery):
         super().tell(record)
         self._look_at_log()
 
+    def run(
+        self, method: str, on_result: Any, on_error: Any, future: asyncio.Future[Any]
+    ) -> None:
+        """Run the callback of a call whose future is done; log what has none."""
+        error = future.exception()
+        try:
+            if error is None:
+                if on_result is not None:
+                    on_result(future.result())
+            elif on_error is not None:
+                on_error(error)
+            elif isinstance(error, Exception) and not isinstance(error, Cancelled):
+                self.log.report_unheard(method, error)
+        except Exception as raised:
+            self.log.report(method, raised)
+        self._look_at_log()
+
     def _look_at_log(self, *, again: bool = False) -> None:
         """Flush the log when it is time."""
         if again:
@@ -101,7 +120,7 @@ class Channel:
         self._session = session
         self._log = Log(session.name)
         self._futures: Any = None
-        self._rest: FutureDelivery | None = None
+        self._rest: Any = None
         self._fds: list[int] = []
         self._on_end: Callable[[], object] = lambda: None
         self._is_closing = False
@@ -161,15 +180,55 @@ class Channel:
         *call* is what `_speedups.Futures` has made of its arguments.
         """
         futures = self._futures  # whose reference is dropped at the end
-        method, text, ms, flags = call[:4] if type(call) is tuple else call.arguments
+        arguments = call if type(call) is tuple else call.arguments
+        await self._until_room(arguments, futures, partial(futures.again, call))
+        return None if type(call) is tuple else await call.future
+
+    async def _until_room(
+        self, arguments: Any, futures: Any, again: Callable[[int], Any]
+    ) -> Any:
+        """
+        Call *again* with the milliseconds left, until it returns what is true.
+
+        Raises:
+            QueueFull: The call's time is over.
+        """
+        method, text, ms, flags = arguments[:4]
         deadline = time.monotonic() + (ms or self._session.timeout_ms) / 1000
         while left := remaining(deadline):
             futures.flush()
             await asyncio.sleep(min(left / 1000, ROOM_CHECK))
             # The time spent waiting is taken from the call's.
-            if futures.again(call, remaining(deadline) or 1):
-                return None if type(call) is tuple else await call.future
+            if made := again(remaining(deadline) or 1):
+                return made
         raise refusal(EFULL, method, text, flags)
+
+    # ---- calls with callbacks -------------------------------------------------
+
+    async def request(self, prepared: Prepared) -> Call:
+        """Submit a call with its callbacks; wait if there is no room."""
+        futures, rest = self._futures, self._rest
+        method, *_, on_result, on_error = prepared
+        on_done = partial(rest.run, method, on_result, on_error)
+        started = futures.start(prepared, on_done, 0)
+        if started is None:
+            since_us = time.monotonic_ns() // 1000
+
+            def again(_: int) -> Any:
+                return futures.start(prepared, on_done, since_us)
+
+            started = await self._until_room(prepared, futures, again)
+        call: Call = started[0]
+        return call
+
+    async def drained(self, deadline: float | None) -> bool:
+        """Wait until no call is in flight; False: not by then, a monotonic time."""
+        while self._futures is not None and (pending := self._futures.pending()):
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if (await asyncio.wait(pending, timeout=left))[1]:
+                return False
+        await asyncio.sleep(0)  # callbacks of the last ones are about to run
+        return True
 
     # ---- the end --------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from jsonrpcc._blocking import blocking_for
 from jsonrpcc._dispatcher import Dispatcher, settle
 from jsonrpcc._errors import JsonRpcError
 from jsonrpcc._map import Bulk
-from jsonrpcc._params import call_options
+from jsonrpcc._params import call_options, check_window
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event
 from jsonrpcc._speedups import SLICE_MS, Call, Ordered, assign
@@ -243,6 +243,7 @@ class Client(_Methods, Base):
         timeout: float | None = None,
         idempotent: bool = False,
         wait_for_ready: bool = False,
+        block: bool = True,
     ) -> Any:
         """
         Call *method* and wait: return the result or raise the error.
@@ -260,7 +261,7 @@ class Client(_Methods, Base):
         options = call_options(
             timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
         )
-        return self._session.texts.prepare(method, params, options)
+        return self._session.texts.prepare(method, params, options, block=block)
 
     def submit(
         self,
@@ -270,6 +271,7 @@ class Client(_Methods, Base):
         timeout: float | None = None,
         idempotent: bool = False,
         wait_for_ready: bool = False,
+        block: bool = True,
     ) -> concurrent.futures.Future[Any]:
         """
         Call *method*; return a future of its outcome.
@@ -285,6 +287,7 @@ class Client(_Methods, Base):
             "timeout": timeout,
             "idempotent": idempotent,
             "wait_for_ready": wait_for_ready,
+            "block": block,
         }
         try:
             assign(future, "call", self.request, args, options)
@@ -319,10 +322,6 @@ class Client(_Methods, Base):
 
         Raises as `call` does, each error in its turn.
         """
-        size: Any = window
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            msg = f"window must be a positive integer, not {window!r}"
-            raise ValueError(msg)
         options = call_options(
             timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
         )
@@ -331,7 +330,7 @@ class Client(_Methods, Base):
             method,
             iter(params),
             options=options,
-            window=window,
+            window=check_window(window),
             keep=self,
         )
         return Ordered(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import collections
 import contextlib
 import errno
-import logging
 import time
 from _thread import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jsonrpcc._delivery import PAUSE, Delivery
-from jsonrpcc._errors import Cancelled, RemoteError, refused
+from jsonrpcc._errors import Cancelled, refused
 from jsonrpcc._host import check_threads
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
@@ -38,18 +37,6 @@ SOON_MS = 1
 """Seconds until a future whose lock was taken is tried again."""
 
 
-class DispatcherLog(Log):
-    """The log of a thread that must not end."""
-
-    def __init__(self, name: str | None) -> None:
-        super().__init__(name, BaseException)
-
-    def report(self, method: str, error: BaseException) -> None:
-        """Log what a callback raised."""
-        kind = "callback", method
-        self.write(logging.ERROR, kind, "callback of %r failed", method, error=error)
-
-
 class CallbackDelivery(Delivery):
     """
     Delivers to callbacks.
@@ -61,7 +48,6 @@ class CallbackDelivery(Delivery):
 
     guarded = BaseException
     repeatable = False
-    log: DispatcherLog
     _calls: Callbacks
 
     def finish(self, entry: Entry, result: Any, error: JsonRpcError | None) -> None:
@@ -78,10 +64,7 @@ class CallbackDelivery(Delivery):
                 self.held = None
                 on_error(error)
             elif not isinstance(error, Cancelled):
-                # str() of a remote error is the server's message and no more.
-                what = repr(error) if isinstance(error, RemoteError) else error
-                kind = "error", method, type(error)
-                self.log.write(logging.ERROR, kind, "%s (no on_error was given)", what)
+                self.log.report_unheard(method, error)
         except BaseException as raised:
             self.log.report(method, raised)
         self.held = None
@@ -143,7 +126,7 @@ class Dispatcher:
     def __init__(self, session: Session) -> None:
         check_threads()
         self.queue = session.new_queue(lib.JSONRPCC_QUEUE_EVENTS)
-        self._log = DispatcherLog(session.name)
+        self._log = Log(session.name, BaseException)
         self.worker = Worker()
         self.calls = callbacks_for(session, self.queue, self._log.report)
         self._completions = ffi.new("jsonrpcc_completions *")

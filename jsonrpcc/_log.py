@@ -11,6 +11,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jsonrpcc._errors import RemoteError
 from jsonrpcc._speedups import hush, set_quieten
 
 if TYPE_CHECKING:
@@ -96,6 +97,18 @@ class Log:
                 self.wait_ms = LOOK_MS
         except self._guarded:
             _tell()
+
+    def report(self, method: str, error: BaseException) -> None:
+        """Log what a callback raised."""
+        kind = "callback", method
+        self.write(logging.ERROR, kind, "callback of %r failed", method, error=error)
+
+    def report_unheard(self, method: str, error: Exception) -> None:
+        """Log an error that there is no callback for."""
+        # str() of a remote error is the server's message and no more.
+        what = repr(error) if isinstance(error, RemoteError) else error
+        kind = "error", method, type(error)
+        self.write(logging.ERROR, kind, "%s (no on_error was given)", what)
 
     def flush(self, *, everything: bool = False) -> None:
         """Write how many more there were in past periods, or in all."""

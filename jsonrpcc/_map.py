@@ -6,9 +6,8 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._params import bad_params
 from jsonrpcc._records import refusal
 from jsonrpcc._session import pointer, result_of
 from jsonrpcc._speedups import SLICE_MS, take
@@ -30,13 +29,6 @@ _AT_HAND: tuple[type, ...] = (type(iter([])), type(iter(())), type(iter(range(0)
 """Iterators that neither block nor raise, whatever they iterate over."""
 
 _ENDS = (lib.JSONRPCC_ECLOSED, lib.JSONRPCC_EDEADLK, lib.JSONRPCC_EFOREIGN)
-
-# Exceptions that mean bad params.  A codec written in C raises nothing else, so any
-# other exception comes from outside, such as a signal handler, and is no outcome.
-_BAD_PARAMS = (
-    TypeError, ValueError, OverflowError, RecursionError, MemoryError,
-    msgspec.MsgspecError,
-)  # fmt: skip
 
 
 class Bulk:
@@ -80,7 +72,7 @@ class Bulk:
         self._at = ffi.new("size_t *")  # and how far it has been sent
         self._numbered = 0
         self._end: Exception | None = None
-        self._bad_params = _BAD_PARAMS if session.codec.native else (Exception,)
+        self._bad_params = bad_params(native=session.codec.native)
         self._queue = session.new_queue(lib.JSONRPCC_QUEUE_EAGER)
         self._completions = ffi.new("jsonrpcc_completions *")
         self._address = int(ffi.cast("uintptr_t", self._completions))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from jsonrpcc._codec import check_finite, encoding_fault
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._options import milliseconds
@@ -22,6 +24,35 @@ IDEMPOTENT: int = lib.JSONRPCC_IDEMPOTENT
 WAIT_FOR_READY: int = lib.JSONRPCC_WAIT_FOR_READY
 _CONTAINERS = (dict, list, tuple)
 _MOST_METHODS = 1024  # remembered: a bound, whatever callers do
+
+
+_BAD_PARAMS = (
+    TypeError, ValueError, OverflowError, RecursionError, MemoryError,
+    msgspec.MsgspecError,
+)  # fmt: skip
+
+
+def bad_params(*, native: bool) -> tuple[type[Exception], ...]:
+    """
+    Return the exceptions that mean bad params.
+
+    A codec written in C raises nothing else, so any other exception comes from
+    outside, such as a signal handler, and is no outcome.
+    """
+    return _BAD_PARAMS if native else (Exception,)
+
+
+def check_window(window: Any) -> int:
+    """
+    Return the number of calls that a map() may have in flight.
+
+    Raises:
+        ValueError: It is no positive integer.
+    """
+    if not isinstance(window, int) or isinstance(window, bool) or window < 1:
+        msg = f"window must be a positive integer, not {window!r}"
+        raise ValueError(msg)
+    return window
 
 
 class CallOptions(NamedTuple):

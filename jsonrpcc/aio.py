@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import time
 import warnings
 import weakref
+from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+from jsonrpcc._async_map import AsyncMap
 from jsonrpcc._base import Base
 from jsonrpcc._channel import LATER, SOON, Channel
 from jsonrpcc._errors import ClientClosed
-from jsonrpcc._params import call_options
+from jsonrpcc._params import call_options, check_window
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event, refusal
-from jsonrpcc._speedups import SLICE_MS, Futures, Pending
+from jsonrpcc._speedups import SLICE_MS, Call, Futures, Pending
 from jsonrpcc._speedups import AsyncClient as _Methods
 from jsonrpcc._submit import address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 
     from jsonrpcc._options import OptionArgs
 
@@ -30,6 +34,23 @@ def _in_c(function: _F) -> _F:
     """Make a method that does in C what *function* does, for usual arguments."""
     method: Any = _Methods._method(function, MethodType)  # noqa: SLF001
     return cast("_F", method)
+
+
+def _check_callback(name: str, function: Any) -> None:
+    """
+    Refuse what cannot be a callback.
+
+    Raises:
+        TypeError: It is no function, or one whose coroutine nobody would await.
+    """
+    if function is None:
+        return
+    if not callable(function):
+        msg = f"{name} must be callable or None, not {function!r}"
+        raise TypeError(msg)
+    if inspect.iscoroutinefunction(function):
+        msg = f"{name} must not be a coroutine function: await call() in a task instead"
+        raise TypeError(msg)
 
 
 _ANOTHER_LOOP = "this AsyncClient belongs to another event loop"
@@ -109,6 +130,7 @@ class AsyncClient(_Methods, Base):
             when_room=channel.when_room,
             get_running_loop=asyncio.get_running_loop,
             pending=Pending,
+            call=Call,
         )
         self._futures = futures
         self._bind(futures)
@@ -126,22 +148,64 @@ class AsyncClient(_Methods, Base):
         self._bind(None)
         self._futures = self._channel = None
 
+    async def request(
+        self,
+        method: str,
+        params: Any = None,
+        on_result: Callable[[Any], object] | None = None,
+        on_error: Callable[[Any], object] | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  (ours reaches the C core)
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+        block: bool = True,
+    ) -> Call:
+        """
+        Call *method*; exactly one of *on_result* and *on_error* runs in the loop.
+
+        Returns as soon as the call is queued; it waits only when the client's bounds
+        are reached, and not with ``block=False``.  Cancelling that wait makes no call.
+        The callbacks are functions, not coroutine functions.  Arguments and errors
+        are those of `jsonrpcc.Client.request`.
+
+        Raises:
+            RuntimeError: The client belongs to another event loop.
+        """
+        self._open(method)
+        _check_callback("on_result", on_result)
+        _check_callback("on_error", on_error)
+        options = call_options(
+            timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
+        )
+        prepared = self._session.texts.prepare(
+            method,
+            params,
+            options,
+            block=block,
+            on_result=on_result,
+            on_error=on_error,
+        )
+        channel = cast("Channel", self._channel)
+        return await channel.request(prepared)
+
     @_in_c
     async def call(
         self,
         method: str,
         params: Any = None,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109  (ours reaches the C core)
+        timeout: float | None = None,  # noqa: ASYNC109
         idempotent: bool = False,
         wait_for_ready: bool = False,
+        block: bool = True,
     ) -> Any:
         """
         Call *method*; return the result or raise the error.
 
         It is sent when it is first awaited or its task starts; cancelling the task
         cancels the call.  Arguments and errors are those of `jsonrpcc.Client.call`.
-        When the client's bounds are reached, it waits for room.
+        When the client's bounds are reached, it waits for room; with ``block=False``
+        it raises `QueueFull` at once.
 
         Raises:
             RuntimeError: The client belongs to another event loop.
@@ -150,7 +214,8 @@ class AsyncClient(_Methods, Base):
         options = call_options(
             timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
         )
-        return await call(self._session.texts.prepare(method, params, options))
+        prepared = self._session.texts.prepare(method, params, options, block=block)
+        return await call(prepared)
 
     async def notification(
         self,
@@ -159,23 +224,88 @@ class AsyncClient(_Methods, Base):
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         wait_for_ready: bool = False,
+        block: bool = True,
     ) -> None:
         """
         Send a notification; return as soon as it is queued.
 
-        It waits only when the client's bounds are reached.  Arguments and errors
-        are those of `jsonrpcc.Client.notification`.
+        It waits only when the client's bounds are reached, and not with
+        ``block=False``.  Arguments and errors are those of
+        `jsonrpcc.Client.notification`.
         """
         notification = self._open(method).notification
         options = call_options(timeout, wait_for_ready=wait_for_ready)
-        room = notification(self._session.texts.prepare(method, params, options))
+        prepared = self._session.texts.prepare(method, params, options, block=block)
+        room = notification(prepared)
         if room is not None:
             await room
+
+    def map(
+        self,
+        method: str,
+        params: Iterable[Any] | AsyncIterable[Any],
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        wait_for_ready: bool = False,
+        return_exceptions: bool = False,
+        window: int = 1024,
+    ) -> AsyncIterator[Any]:
+        """
+        Call *method* for each of *params*; iterate over the results, in order.
+
+        *params* may be asynchronous.  At most *window* calls are in flight, and
+        *params* is read no further ahead than that.  The first error is raised in its
+        turn, unless *return_exceptions* places errors among the results; an exception
+        of the iterator of *params* is raised in its turn in either case.
+
+        A cancelled ``anext()`` loses no result: another one goes on.  Calls in flight
+        are cancelled when an error is raised, and when the iterator is dropped or
+        its ``aclose()`` awaited.
+
+        One task at a time may use the iterator.  It raises as `call` does, each error
+        in its turn.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong.
+        """
+        options = call_options(
+            timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
+        )
+        texts = self._session.texts
+        texts.method(method)
+        return AsyncMap(
+            partial(self._open, method),
+            partial(texts.prepare, method, options=options),
+            params,
+            window=check_window(window),
+            return_exceptions=return_exceptions,
+            native=self._session.codec.native,
+        )
 
     @property
     def proxy(self) -> Proxy:
         """``await client.proxy.math.add(1, 2)`` calls ``math.add``."""
         return Proxy(self.call, "")
+
+    async def drain(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> bool:
+        """
+        Wait until every call has had its outcome, and its callback has run.
+
+        Return False if *timeout* seconds were not enough.  None waits as long as it
+        takes; the calls' own deadlines bound that.  Calls made meanwhile count.
+
+        Raises:
+            RuntimeError: The client belongs to another event loop.
+        """
+        if self._channel is None or self._closed:
+            return True
+        self._open()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        return await self._channel.drained(deadline)
 
     async def close(self) -> None:
         """

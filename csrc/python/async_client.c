@@ -15,7 +15,7 @@ struct async_client {
 static PyObject *call(PyObject *object, PyObject *const *args, size_t n,
                       PyObject *kwnames)
 {
-    static const struct spd_style style = {.most = 2};
+    static const struct spd_style style = {.most = 2, .block = true};
     struct spd_method *self = (struct spd_method *)object;
     Py_ssize_t count = spd_method_count(n);
     struct spd_arguments a;

@@ -69,7 +69,7 @@ static jsonrpcc_status wait_with_room(const struct blocking *self,
     jsonrpcc_status status = wait(self, sync, a);
     struct spd_room room;
 
-    if (status != JSONRPCC_EFULL)
+    if (status != JSONRPCC_EFULL || !a->block)
         return status;
     a->since_us = spd_now_us();
     spd_room_init(&room, self->client, NULL, a->since_us,
@@ -107,7 +107,7 @@ static PyObject *conclude(struct blocking *self, PyObject *pair,
 PyObject *spd_call(PyObject *object, PyObject *read, PyObject *const *args,
                    Py_ssize_t n, PyObject *kwnames)
 {
-    static const struct spd_style style = {.most = 2};
+    static const struct spd_style style = {.most = 2, .block = true};
     struct blocking *self = (struct blocking *)object;
     struct spd_arguments a;
     PyObject *result = NULL;

@@ -1,12 +1,4 @@
-/* jsonrpcc._speedups.Futures: calls whose outcomes go to futures of an event
- * loop.
- *
- * Belongs to the loop's thread. */
-
 #include "python/futures.h"
-
-#include "python/object.h"
-#include "python/room.h"
 
 /* Have the event loop call flush(), so that everything submitted in one of its
  * turns goes out together. */
@@ -18,373 +10,73 @@ static bool cork(struct futures *self)
     return self->corked;
 }
 
-/* Create a future for the call's outcome, and its iterator. */
-static bool make_future(struct futures *self, struct spd_pending *pending)
+PyObject *spd_new_future(struct futures *self, PyObject *on_done)
 {
-    pending->future =
+    PyObject *future =
         PyObject_CallFunctionObjArgs(self->loop.create_future, NULL);
-    if (pending->future == NULL ||
-        !spd_delivery_learn(&self->delivery, pending->future))
-        return false;
-    pending->iterator = PyObject_GetIter(pending->future);
-    return pending->iterator != NULL;
+
+    if (future != NULL && !spd_delivery_learn(&self->delivery, future))
+        Py_CLEAR(future);
+    if (future == NULL || on_done == Py_None)
+        return future;
+    PyObject *added =
+        PyObject_CallMethod(future, "add_done_callback", "O", on_done);
+    if (added == NULL)
+        Py_CLEAR(future);
+    Py_XDECREF(added);
+    return future;
 }
 
-/* Submit a call together with its entry, or neither.  Returns the id, a negated
- * status, or 0 with an exception.  Whatever may fail comes first: an accepted
- * call belongs to its Pending, which cancels it if it is no longer awaited. */
-static int64_t submit(struct futures *self, struct spd_pending *pending)
+int64_t spd_submit_future(struct futures *self, const struct spd_arguments *a,
+                          PyObject *future)
 {
     struct spd_entries *entries = &self->calls.entries;
 
-    if ((pending->future == NULL && !make_future(self, pending)) || !cork(self))
+    if (!cork(self))
         return 0;
-    uint64_t token = spd_entries_put(entries, pending->future, NULL,
-                                     pending->arguments.method);
+    uint64_t token = spd_entries_put(entries, future, NULL, a->method);
     if (token == SPD_NO_ENTRY)
         return 0;
-    int64_t id = spd_submit(self->calls.queue, &pending->arguments, token,
-                            JSONRPCC_CORKED);
+    int64_t id = spd_submit(self->calls.queue, a, token, JSONRPCC_CORKED);
+    if (id <= 0)
+        spd_entries_discard(entries, token);
+    return id;
+}
+
+/* Create a future for the call's outcome, and its iterator. */
+static bool make_future(struct futures *self, struct spd_pending *pending)
+{
+    pending->future = spd_new_future(self, Py_None);
+    if (pending->future != NULL)
+        pending->iterator = PyObject_GetIter(pending->future);
+    return pending->iterator != NULL;
+}
+
+int64_t spd_submit_pending(struct futures *self, struct spd_pending *pending)
+{
+    if (pending->future == NULL && !make_future(self, pending))
+        return 0;
+    int64_t id = spd_submit_future(self, &pending->arguments, pending->future);
     if (id > 0) {
         pending->id = (uint64_t)id;
         spd_arguments_clear(&pending->arguments); /* not needed once sent */
-    } else {
-        spd_entries_discard(entries, token);
     }
     return id;
 }
 
-static int64_t notify(struct futures *self, const struct spd_arguments *a)
+int64_t spd_notify(struct futures *self, const struct spd_arguments *a)
 {
     return cork(self) ? spd_submit(self->calls.queue, a, 0,
                                    JSONRPCC_CORKED | JSONRPCC_NOTIFICATION)
                       : 0;
 }
 
-/* True: there was no room.  False: an exception is set. */
-static bool is_full(struct futures *self, int64_t id,
-                    const struct spd_arguments *a)
+bool spd_may_wait(struct futures *self, int64_t id,
+                  const struct spd_arguments *a)
 {
-    if (id < 0 && id != -JSONRPCC_EFULL)
+    bool waits = id == -JSONRPCC_EFULL && a->block;
+
+    if (id < 0 && !waits)
         spd_refuse(self->calls.refuse, (jsonrpcc_status)-id, a);
-    return id == -JSONRPCC_EFULL;
-}
-
-static bool begin(PyObject *object, struct spd_pending *pending)
-{
-    struct futures *self = (struct futures *)object;
-
-    if (!spd_event_loop_is_here(&self->loop, self->corked))
-        return false;
-    int64_t id = submit(self, pending);
-    if (id > 0)
-        return true;
-    if (!is_full(self, id, &pending->arguments))
-        return false;
-    pending->arguments.since_us = spd_now_us();
-    PyObject *waiting =
-        PyObject_CallFunctionObjArgs(self->when_room, pending, NULL);
-    Py_XDECREF(pending->iterator);
-    pending->iterator = waiting;
-    return pending->iterator != NULL;
-}
-
-/* call(prepared) -> Pending */
-static PyObject *call(PyObject *object, PyObject *prepared)
-{
-    struct spd_arguments a;
-
-    if (!spd_read_prepared(&a, Py_NewRef(prepared)))
-        return NULL;
-    return spd_pending_new(&((struct futures *)object)->maker, &a, false);
-}
-
-/* notification(prepared) -> what to await, or None */
-static PyObject *notification(PyObject *object, PyObject *prepared)
-{
-    struct futures *self = (struct futures *)object;
-    struct spd_arguments a;
-    PyObject *made = NULL;
-
-    if (!spd_event_loop_is_here(&self->loop, self->corked) ||
-        !spd_read_prepared(&a, Py_NewRef(prepared)))
-        return NULL;
-    int64_t id = notify(self, &a);
-    if (id > 0)
-        made = Py_NewRef(Py_None);
-    else if (is_full(self, id, &a))
-        made = PyObject_CallFunctionObjArgs(self->when_room, a.owner, NULL);
-    spd_arguments_clear(&a);
-    return made;
-}
-
-/* again(Pending, or arguments of a notification, ms) -> whether there was
- * room.  A Pending knows when it began. */
-static PyObject *again(PyObject *object, PyObject *args)
-{
-    struct futures *self = (struct futures *)object;
-    struct spd_arguments a;
-    PyObject *what;
-    int64_t id;
-    int ms;
-
-    if (!PyArg_ParseTuple(args, "Oi", &what, &ms))
-        return NULL;
-    if ((PyObject *)Py_TYPE(what) == self->maker.type) {
-        struct spd_pending *pending = (struct spd_pending *)what;
-        id = submit(self, pending);
-        if (id <= 0 && !is_full(self, id, &pending->arguments))
-            return NULL;
-        return PyBool_FromLong(id > 0);
-    }
-    if (!spd_read_prepared(&a, Py_NewRef(what)))
-        return NULL;
-    a.timeout_ms = ms;
-    id = notify(self, &a);
-    bool is_refused = id <= 0 && !is_full(self, id, &a);
-    spd_arguments_clear(&a);
-    return is_refused ? NULL : PyBool_FromLong(id > 0);
-}
-
-/* get(token) -> (future, method), or None */
-static PyObject *get_entry(PyObject *object, PyObject *token)
-{
-    struct spd_entry entry;
-
-    if (!spd_calls_get(&((struct futures *)object)->calls, token, &entry))
-        return NULL;
-    if (entry.method == NULL)
-        Py_RETURN_NONE;
-    return PyTuple_Pack(2, entry.on_result, entry.method);
-}
-
-static PyObject *discard_entry(PyObject *object, PyObject *token)
-{
-    return spd_calls_discard(&((struct futures *)object)->calls, token);
-}
-
-/* take_all() -> list of (future, method)
- *
- * This is the end.  References to us are dropped, or else only the garbage
- * collector would find us, and the queue's descriptor. */
-static PyObject *take_all(PyObject *object, PyObject *unused)
-{
-    struct futures *self = (struct futures *)object;
-    PyObject *list = PyList_New(0);
-    struct spd_entry entry;
-
-    (void)unused;
-    Py_CLEAR(self->flush);
-    Py_CLEAR(self->go_on);
-    for (uint32_t i = 0; list != NULL && i < self->calls.entries.used; i++) {
-        if (!spd_entries_take_any(&self->calls.entries, i, &entry))
-            continue;
-        PyObject *tuple = PyTuple_Pack(2, entry.on_result, entry.method);
-        spd_entry_drop(&entry);
-        if (tuple == NULL || PyList_Append(list, tuple) != 0)
-            Py_CLEAR(list);
-        Py_XDECREF(tuple);
-    }
-    return list;
-}
-
-/* Nothing else announces what is left, so the event loop calls go_on(). */
-static bool come_back(struct futures *self)
-{
-    if (!self->comes_back)
-        self->comes_back = spd_event_loop_call_soon(
-            &self->loop, (PyObject *)self, &self->go_on, "go_on");
-    return self->comes_back;
-}
-
-/* Like spd_deliver(), and have the event loop call again for more.  None, or
- * NULL with an exception. */
-static PyObject *deliver(struct futures *self, bool all)
-{
-    PyObject *type, *value, *traceback;
-    enum spd_delivered done = spd_deliver(&self->delivery, &self->calls, all);
-
-    if (done == SPD_MORE && !come_back(self)) {
-        done = SPD_FAILED;
-        if (PyErr_ExceptionMatches(PyExc_Exception)) {
-            PyErr_Clear(); /* no memory for that: deliver all at once, then */
-            done = spd_deliver(&self->delivery, &self->calls, true);
-        }
-    }
-    if (done != SPD_FAILED)
-        Py_RETURN_NONE;
-    /* Whatever raised (it may be a signal handler), the rest still has to be
-     * delivered. */
-    PyErr_Fetch(&type, &value, &traceback);
-    if (!come_back(self))
-        PyErr_Clear();
-    PyErr_Restore(type, value, traceback);
-    return NULL;
-}
-
-/* fetch(): deliver everything that has arrived */
-static PyObject *fetch(PyObject *object, PyObject *unused)
-{
-    (void)unused;
-    return deliver((struct futures *)object, true);
-}
-
-/* go_on(): deliver more of what has arrived */
-static PyObject *go_on(PyObject *object, PyObject *unused)
-{
-    struct futures *self = (struct futures *)object;
-
-    (void)unused;
-    self->comes_back = false;
-    return deliver(self, false);
-}
-
-/* Without the GIL: this may run other users' callbacks, which may wait for any
- * thread. */
-static bool poll(struct futures *self)
-{
-    PyThreadState *state = PyEval_SaveThread();
-    bool drove = spd_core->queue_poll(self->calls.queue);
-
-    PyEval_RestoreThread(state);
-    return drove;
-}
-
-static PyObject *begin_to_deliver(struct futures *self)
-{
-    if (self->comes_back)
-        Py_RETURN_NONE;
-    return deliver(self, false);
-}
-
-/* on_ready(): a descriptor of the client or the queue is readable */
-static PyObject *on_ready(PyObject *object, PyObject *unused)
-{
-    (void)unused;
-    poll((struct futures *)object);
-    return begin_to_deliver((struct futures *)object);
-}
-
-/* flush(): send what this turn of the event loop submitted */
-static PyObject *flush(PyObject *object, PyObject *unused)
-{
-    struct futures *self = (struct futures *)object;
-
-    (void)unused;
-    self->corked = false;
-    if (!poll(self))
-        spd_core->flush(self->calls.client);
-    return begin_to_deliver(self);
-}
-
-/* ---- the object ---- */
-
-static int init(PyObject *object, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {
-        "client", "queue",     "completions",      "keep",
-        "handle", "codec",     "refuse",           "rest",
-        "loop",   "when_room", "get_running_loop", "pending",
-        NULL};
-    struct futures *self = (struct futures *)object;
-    PyObject *client, *queue, *completions, *keep, *handle, *codec, *refuse;
-    PyObject *rest, *loop, *when_room, *get_running_loop, *pending;
-
-    if (self->loop.object != NULL) {
-        PyErr_SetString(PyExc_TypeError, "already initialised");
-        return -1;
-    }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!O!OOOOOOOOO", names,
-                                     &PyLong_Type, &client, &PyLong_Type,
-                                     &queue, &PyLong_Type, &completions, &keep,
-                                     &handle, &codec, &refuse, &rest, &loop,
-                                     &when_room, &get_running_loop, &pending))
-        return -1;
-    if (!spd_event_loop_init(&self->loop, loop, get_running_loop) ||
-        !spd_calls_init(&self->calls, client, queue, handle, keep, codec,
-                        refuse))
-        return -1; /* clear() clears what exists */
-    self->delivery.completions = PyLong_AsVoidPtr(completions);
-    self->delivery.rest = Py_NewRef(rest);
-    self->when_room = Py_NewRef(when_room);
-    self->maker = (struct spd_maker){
-        .object = object,
-        .type = Py_NewRef(pending),
-        .client = self->calls.client,
-        .begin = begin,
-    };
-    return 0;
-}
-
-static const size_t owned[] = {
-    offsetof(struct futures, flush),
-    offsetof(struct futures, go_on),
-    offsetof(struct futures, when_room),
-    offsetof(struct futures, delivery.rest),
-    offsetof(struct futures, delivery.future_type),
-    offsetof(struct futures, delivery.set_result),
-    offsetof(struct futures, maker.type),
-};
-
-static int traverse(PyObject *object, visitproc visit, void *arg)
-{
-    struct futures *self = (struct futures *)object;
-
-    Py_VISIT(Py_TYPE(object));
-    int stopped = spd_visit_owned(self, owned, SPD_COUNT(owned), visit, arg);
-    if (stopped == 0)
-        stopped = spd_event_loop_visit(&self->loop, visit, arg);
-    return stopped != 0 ? stopped : spd_calls_visit(&self->calls, visit, arg);
-}
-
-static int clear(PyObject *object)
-{
-    struct futures *self = (struct futures *)object;
-
-    spd_event_loop_clear(&self->loop);
-    spd_clear_owned(self, owned, SPD_COUNT(owned));
-    spd_calls_clear(&self->calls);
-    return 0;
-}
-
-static PyMethodDef methods[] = {
-    {"call", call, METH_O, "call(prepared): what to await."},
-    {"notification", notification, METH_O,
-     "notification(prepared): submit it; what to await, or None."},
-    {"again", again, METH_VARARGS,
-     "again(what _when_room() was given, ms): whether there was room."},
-    {"get", get_entry, METH_O, "get(token): its (future, method), or None."},
-    {"discard", discard_entry, METH_O, "discard(token): forget its entry."},
-    {"take_all", take_all, METH_NOARGS,
-     "take_all(): all entries' (future, method)."},
-    {"on_ready", on_ready, METH_NOARGS,
-     "on_ready(): a descriptor is readable."},
-    {"flush", flush, METH_NOARGS,
-     "flush(): send what this turn of the event loop submitted."},
-    {"fetch", fetch, METH_NOARGS, "fetch(): deliver all that is there."},
-    {"go_on", go_on, METH_NOARGS, "go_on(): deliver more of what is there."},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyType_Slot slots[] = {
-    {Py_tp_doc, "Calls whose outcomes go to futures of an event loop."},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_init, init},
-    {Py_tp_traverse, traverse},
-    {Py_tp_clear, clear},
-    {Py_tp_dealloc, spd_dealloc},
-    {Py_tp_methods, methods},
-    {0, NULL},
-};
-
-static PyType_Spec spec = {
-    .name = "jsonrpcc._speedups.Futures",
-    .basicsize = sizeof(struct futures),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .slots = slots,
-};
-
-PyObject *spd_futures_type(void)
-{
-    return PyType_FromSpec(&spec);
+    return waits;
 }

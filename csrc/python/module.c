@@ -6,7 +6,7 @@
 #include "python/call.h"
 #include "python/callbacks.h"
 #include "python/client.h"
-#include "python/futures.h"
+#include "python/futures_type.h"
 #include "python/hush.h"
 #include "python/method.h"
 #include "python/ordered.h"

@@ -100,12 +100,17 @@ def aio_inherited():
     """The parent's AsyncClient is closed here, and another one can be made."""
 
     async def main():
-        try:
-            await asynchronous.call("child", [1])
-        except (ClientClosed, RuntimeError):
-            pass
-        else:
-            raise AssertionError("it is the parent's")
+        for use in (
+            lambda: asynchronous.call("child", [1]),
+            lambda: asynchronous.request("child", [1]),
+            lambda: anext(asynchronous.map("child", [[1]])),
+        ):
+            try:
+                await use()
+            except (ClientClosed, RuntimeError):
+                pass
+            else:
+                raise AssertionError("it is the parent's")
         await asyncio.wait_for(asynchronous.close(), LIMIT)
 
     asyncio.run(main())

@@ -28,6 +28,7 @@ TIERS = [
     {"_log", "_session"},
     {"_base", "_delivery", "_map", "_submit"},
     {"_blocking", "_channel", "_dispatcher"},
+    {"_async_map"},
     {"_client", "aio", "capi"},
     {"jsonrpcc", "prometheus"},  # the first is its __init__
     {"_commands"},

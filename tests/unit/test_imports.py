@@ -20,7 +20,7 @@ IMPORTS = {
     "_options": {"_errors", "_hints", "_jsonrpcc"},
     "_stats": {"_jsonrpcc", "_records"},
     "_records": {"_errors", "_jsonrpcc"},
-    "_log": {"_speedups"},
+    "_log": {"_errors", "_speedups"},
     "_worker": set(),
     "testing._netstring": set(),
     "testing._sockets": set(),
@@ -55,10 +55,10 @@ IMPORTS = {
     },
 }  # fmt: skip
 CLIENT = {
-    "_base", "_blocking", "_channel", "_codec", "_delivery", "_dispatcher", "_errors",
-    "_hints", "_host", "_jsonrpcc", "_log", "_map", "_options", "_params", "_proxy",
-    "_records",
-    "_session", "_speedups", "_stats", "_submit", "_worker",
+    "_async_map", "_base", "_blocking", "_channel", "_codec", "_delivery",
+    "_dispatcher", "_errors", "_hints", "_host", "_jsonrpcc", "_log", "_map",
+    "_options", "_params", "_proxy", "_records", "_session",
+    "_speedups", "_stats", "_submit", "_worker",
 }  # fmt: skip
 SERVER = [name for name in IMPORTS if name.startswith("testing.")]
 IMPORTS["_host"] = set()

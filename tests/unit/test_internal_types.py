@@ -167,7 +167,7 @@ def test_futures_misused(serve):
             refuse_call(futures.notification, 5)
             kwargs = dict.fromkeys(("client", "queue", "completions"), 1)
             others = ("keep", "handle", "codec", "refuse", "rest", "loop")
-            others += ("when_room", "get_running_loop", "pending")
+            others += ("when_room", "get_running_loop", "pending", "call")
             with pytest.raises(AttributeError):  # 5 is no event loop
                 Futures(**kwargs, **dict.fromkeys(others, 5))
             pending = client.call("echo", [1])
