@@ -158,6 +158,8 @@ clean: ## remove all that make made, .venv included
 
 system:
 	@scripts/setup.sh system
+print-%: # for scripts: the value of a variable
+	@echo $($*)
 library: # what make lib needs is asked for, and not installed
 	@scripts/setup.sh library
 soak-tools: peers

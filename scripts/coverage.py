@@ -61,9 +61,9 @@ def run(*command: str, where: Path = ROOT) -> str:
     return done.stdout
 
 
-def flags(kind: str) -> list[str]:
-    """Ask pkg-config about our libraries."""
-    return run("pkg-config", kind, "libevent_core", "json-c").split()
+def flags(name: str) -> list[str]:
+    """Ask the Makefile about our libraries: PKG_CFLAGS or PKG_LIBS."""
+    return run("make", "-s", f"print-{name}").split()
 
 
 def build() -> list[Path]:
@@ -71,7 +71,7 @@ def build() -> list[Path]:
     shutil.rmtree(BUILD, ignore_errors=True)
     BUILD.mkdir(parents=True)
     command = ["gcc", "-std=gnu11", "-pthread", "-I../../../csrc", "-O0", "-g"]
-    command += flags("--cflags")
+    command += flags("PKG_CFLAGS")
     cores = sorted(p for p in CSRC.rglob("*.c") if p.parent.name != "python")
     for path in cores:
         run(
@@ -100,7 +100,7 @@ def build() -> list[Path]:
             f"{name}.o",
             *driver,
             "used.a",
-            *flags("--libs"),
+            *flags("PKG_LIBS"),
             "-o",
             name,
             where=BUILD,

@@ -13,6 +13,7 @@ the reason why no test can tell them from the original.
 """
 
 import argparse
+import functools
 import hashlib
 import os
 import re
@@ -54,6 +55,7 @@ TESTS = {
     "test_outbox": [],
     "test_inbox": [],
     "test_call_table": [],
+    "test_deadlines": [],
     "test_completions": [],
     "test_servers_parse": [],
     "test_servers": [],
@@ -66,6 +68,7 @@ TESTS = {
     "test_engine_servers": [],
     "test_suspect": [],
     "test_trials": [],
+    "test_rejected": [],
     "fuzz_netstring": ["4000"],
     "fuzz_json_scan": ["20000"],
     "fuzz_servers": ["20000"],
@@ -79,8 +82,10 @@ ENGINE = [
     "test_engine_servers",
     "test_suspect",
     "test_trials",
+    "test_rejected",
 ]
 FIRST = {
+    "call_table": ["test_call_table", "test_deadlines"],
     "json_plain": ["test_json_scan", "test_request"],
     "json_string": ["test_json_scan", "fuzz_json_scan"],
     "json_text": ["test_json_members", "test_json_scan"],
@@ -226,12 +231,12 @@ def run(*command: str, limit: float = 300) -> bool:
     return done.returncode == 0
 
 
-def flags(kind: str) -> list[str]:
-    """Ask pkg-config about our libraries."""
-    command = ["pkg-config", kind, "libevent_core", "json-c"]
-    return subprocess.run(
-        command, check=True, capture_output=True, text=True
-    ).stdout.split()
+@functools.cache
+def flags(name: str) -> list[str]:
+    """Ask the Makefile about our libraries: PKG_CFLAGS or PKG_LIBS."""
+    command = ["make", "-s", f"print-{name}"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.split()
 
 
 class Bench:
@@ -246,8 +251,8 @@ class Bench:
         shutil.rmtree(BUILD, ignore_errors=True)
         (BUILD / "core").mkdir(parents=True)
         (BUILD / "tests").mkdir()
-        cflags = flags("--cflags")
-        self.libs = flags("--libs")
+        cflags = flags("PKG_CFLAGS")
+        self.libs = flags("PKG_LIBS")
         objects = []
         for path in core_files():
             target = BUILD / "core" / f"{path.stem}.o"
@@ -298,7 +303,7 @@ class Bench:
 
     def code(self, source: Path, target: Path) -> bytes:
         """Return the optimized code of a file; b"" if it does not compile."""
-        command = ["gcc", "-std=gnu11", "-Icsrc", "-O2", *flags("--cflags")]
+        command = ["gcc", "-std=gnu11", "-Icsrc", "-O2", *flags("PKG_CFLAGS")]
         if not run(*command, "-c", str(source), "-o", str(target)):
             return b""
         done = subprocess.run(
@@ -337,7 +342,7 @@ class Bench:
             return "same"
         target = folder / f"{mutant.file}.o"
         if not run(
-            "gcc", *COMPILE, *flags("--cflags"), "-c", str(changed), "-o", str(target)
+            "gcc", *COMPILE, *flags("PKG_CFLAGS"), "-c", str(changed), "-o", str(target)
         ) or not self.link(folder, {mutant.file: target}):
             return "broken"
         for name in self.order(mutant.file):

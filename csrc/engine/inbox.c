@@ -62,7 +62,6 @@ void jrc_input_received(struct jrc_input *input,
     if (input->start == input->end || shared->prefix > 0) {
         shared->start = 0;
         shared->end = shared->prefix + n;
-        shared->prefix = 0;
         input->start = input->end = 0;
     } else {
         input->end += n;

@@ -217,6 +217,7 @@ static void test_out_of_memory(void)
         bool made = jrc_completions_init(&completions, 10);
         fault_disarm();
         CHECK(made == (n == 6));
+        CHECK(made || completions.tokens == NULL); /* all is given back */
         jrc_completions_clear(&completions);
     }
 }

@@ -220,6 +220,25 @@ static void test_a_rest_keeps_the_room(void)
     stop();
 }
 
+/* recv() may find nothing; then another connection has its turn. */
+static void test_a_reception_of_nothing(void)
+{
+    struct jrc_input first;
+    size_t room;
+
+    start(65536);
+    CHECK(feed("5:he", 4) == 0);
+    jrc_input_space(&input, &shared, MAX_PAYLOAD, &room);
+    first = input;
+    memset(&input, 0, sizeof input);
+    CHECK(feed("1:b,", 4) == 0);
+    jrc_input_clear(&input);
+    input = first;
+    CHECK(feed("llo,", 4) == 0);
+    CHECK(seen_len == 8 && memcmp(seen, "b|hello|", 8) == 0);
+    stop();
+}
+
 int main(void)
 {
     test_every_cut();
@@ -229,5 +248,6 @@ int main(void)
     test_room_follows_receipt();
     test_room_for_a_large_frame();
     test_a_rest_keeps_the_room();
+    test_a_reception_of_nothing();
     return check_done();
 }

@@ -224,6 +224,24 @@ static void test_a_trial_ends_with_an_answer(void)
     finish();
 }
 
+/* Of calls that come at once, the one that may be repeated is the trial; with
+ * those before it, calls fail over. */
+static void test_one_trial_of_a_batch(void)
+{
+    struct jrc_frames batch = {0};
+
+    rig_start(&rig, "a:1,1 b:1,2");
+    make_suspect(1);
+    for (uint64_t token = 1; token <= 3; token++)
+        rig_prepare(&rig, token, token == 3 ? JSONRPCC_IDEMPOTENT : 0, 1000,
+                    &batch);
+    jrc_engine_submit(&rig.engine, &batch, rig.now_us);
+    CHECK(rig_output(&rig, 1) == FRAME && rig_output(&rig, 0) == 2UL * FRAME);
+    CHECK(rig_events(&rig, JSONRPCC_FAILED_OVER, 0) == 1);
+    jrc_frames_clear(&batch);
+    finish();
+}
+
 int main(void)
 {
     test_five_timeouts_make_a_suspect();
@@ -236,5 +254,6 @@ int main(void)
     test_an_attempt_to_renew_may_fail();
     test_no_attempt_no_renewal();
     test_a_trial_ends_with_an_answer();
+    test_one_trial_of_a_batch();
     return check_done();
 }
