@@ -162,7 +162,7 @@ print-%: # for scripts: the value of a variable
 	@echo $($*)
 library: # what make lib needs is asked for, and not installed
 	@scripts/setup.sh library
-soak-tools: peers
+soak-tools: peers venv-docs
 	@scripts/setup.sh soak
 peers: venv
 	@scripts/setup.sh peers

@@ -41,6 +41,8 @@ def main() -> None:
         args.output.mkdir(parents=True, exist_ok=True)
         (args.output / "results.md").write_text(page)
         (args.output / "results.svg").write_text(plot.svg(results, facts))
+        narrow = plot.svg(results, facts, plot.NARROW)
+        (args.output / "results-narrow.svg").write_text(narrow)
         report.write_json(args.output / "results.json", results, facts, repeats)
     sys.stdout.write(page)
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from bench.plan import Workload
     from bench.runner import Result
 
-COLUMNS = 2
+WIDE, NARROW = (2, 11.0), (1, 5.0)
+"""Columns and inches: for a page, and for a phone."""
+
 CUT = 8.0
 """Bars longer than so many times the panel's shortest are cut, and say so."""
 
@@ -35,23 +37,37 @@ SETTINGS = {
 }
 
 
-def svg(results: Iterable[Result], machine: dict[str, str]) -> str:
+def svg(
+    results: Iterable[Result],
+    machine: dict[str, str],
+    shape: tuple[int, float] = WIDE,
+) -> str:
     """CPU time per call, all workloads."""
+    columns, width = shape
     panels = [
         (workload, ran)
         for workload, group in by_workload(results).items()
         if (ran := [result for result in group if result.runs])
     ]
-    rows = math.ceil(len(panels) / COLUMNS)
-    tallest = max((len(group) for _, group in panels), default=1)
+    rows = math.ceil(len(panels) / columns)
+    bars = [len(group) for _, group in panels]
+    if columns > 1:  # beside each other, they are as high as the highest
+        bars = [max(bars, default=1)] * rows
+    heights = [0.75 + 0.24 * count for count in bars]
     out = io.StringIO()
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(11, 0.6 + rows * (0.75 + 0.24 * tallest)))
+        figure = Figure(figsize=(width, 0.6 + sum(heights)))
         figure.set_layout_engine("constrained")
-        figure.suptitle(TITLE, fontsize=12, fontweight="bold", x=0.01, ha="left")
-        axes = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
-        for each, panel in zip(axes, panels, strict=False):
-            _panel(each, *panel, tallest)
+        title = TITLE if columns > 1 else TITLE.replace(", µs", ",\nµs")
+        figure.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left")
+        grid = figure.subplots(
+            rows, columns, squeeze=False, height_ratios=heights or None
+        )
+        axes = list(grid.flat)
+        for i, (each, panel) in enumerate(zip(axes, panels, strict=False)):
+            _panel(each, *panel, bars[i // columns])
+            if columns == 1:
+                each.set_title(each.get_title("left"), loc="left", fontsize=9, x=-0.5)
         for each in axes[len(panels) :]:
             each.set_axis_off()
         figure.supxlabel(

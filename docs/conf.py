@@ -17,6 +17,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
     "c_header",
     "package_facts",
 ]
@@ -42,8 +43,18 @@ html_theme = "furo"
 html_title = f"jsonrpcc {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
+# What a search engine or a chat shows of a page that says nothing of its own.
+myst_html_meta = {
+    "description": "A JSON-RPC 2.0 client over TCP and netstrings for Python and C: "
+    "priorities, failover, bounded time and memory, exactly one outcome per call."
+}
+# A console session is copied without its prompts, and without what it prints.
+copybutton_prompt_text = "$ "
+copybutton_only_copy_prompt_lines = True
+copybutton_copy_empty_lines = False
 pygments_style = "friendly"
 pygments_dark_style = "native"

@@ -4,8 +4,8 @@
 #   setup.sh system      a C compiler, pkg-config, libevent, json-c, OpenSSL, a Python
 #   setup.sh library     the same without a Python; what is missing is named, and
 #                        not installed
-#   setup.sh soak        ip, nft, valgrind, clang, a debug build of Python and what
-#                        it needs to build cffi: what only the soak's stages use
+#   setup.sh soak        ip, nft, valgrind, clang, chromium, a debug build of Python
+#                        and what it needs to build cffi: what only the soak uses
 #   setup.sh peers       programs of others that tests hold the client against:
 #                        haproxy, uWSGI, gevent, ...; needs .venv
 #   setup.sh command C PACKAGE   the command C, by that Debian package
@@ -86,7 +86,7 @@ find_missing() {
 # A stage says so, and goes on, where one of these is missing.
 setup_soak() {
     missing=
-    for tool in ip:iproute2 nft:nftables valgrind:valgrind clang:clang python3-dbg:python3-dbg; do
+    for tool in ip:iproute2 nft:nftables valgrind:valgrind clang:clang python3-dbg:python3-dbg chromium:chromium chromedriver:chromium-driver; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
     done
     pkg-config --exists libffi || missing="$missing libffi-dev"

@@ -18,7 +18,8 @@ from sphinx.util.docutils import SphinxDirective
 
 # In prose: *name, name[...], name(...), a word, what reStructuredText would read.
 WORD = re.compile(
-    r"\*\w+"
+    r"``.*?``"  # the value of a macro
+    r"|\*\w+"
     r"|\w+\[\S*(?: [-+] \S*)*[\])]"
     r"|\w+\([^\s()]*(?:, \.\.\.)?\)"
     r"|\w+"
@@ -31,6 +32,8 @@ def prose(text: str, known: dict[str, str]) -> str:
 
     def word(match: re.Match[str]) -> str:
         token = match[0]
+        if token.startswith("``"):
+            return token
         name = token.removesuffix("()")
         if name in known:
             return f":c:{known[name]}:`{name}`"

@@ -52,6 +52,7 @@ def members(body: str, kind: str) -> list[Item]:
     """Return the members of a struct, or the enumerators of an enum."""
     found: list[Item] = []
     above = ""
+    value = -1  # of the last enumerator
     behind = False  # whether a comment here stands behind a member
     end = "," if kind == "enumerator" else ";"
     pattern = rf"(/\*.*?\*/)|(\n)|([^\s/{end}][^/{end}]*){end}?"
@@ -60,7 +61,12 @@ def members(body: str, kind: str) -> list[Item]:
         if newline:
             behind = False
         elif code:
-            found.append(Item(kind, [" ".join(code.split())], above))
+            text = " ".join(code.split())
+            if kind == "enumerator":
+                name, _, given = text.partition(" = ")
+                value = int(given, 0) if given else value + 1
+                text = f"{name} = {value}"
+            found.append(Item(kind, [text], above))
             above, behind = "", True
         elif behind:
             found[-1].text = f"{found[-1].text} {plain(comment)}".strip()
@@ -107,6 +113,8 @@ class Reader:
             elif token["blank"]:
                 self._comment, self._open = "", None
             elif token["define"] and token["value"]:
+                value = token["value"].partition("/*")[0].strip()
+                self._comment = f"{self._comment}\n\nValue: ``{value}``".strip()
                 self._add(Item("macro", [token["macro"]]))
             elif token["code"] and not re.fullmatch(r"struct \w+;", token["code"]):
                 self._add(declaration(token["code"], self._numbers))

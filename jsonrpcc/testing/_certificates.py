@@ -47,7 +47,7 @@ class ServerTls:
     *names*, signed by an authority that exists only for this; *ca* is the file by
     which clients know that.  With *client_ca* (a file), clients need a certificate
     signed by that authority; True stands for its own authority, which then signs
-    one for them.  A ServerTls may be shared by several servers.
+    one for them.  A ServerTls may be shared by several servers::
 
         tls = ServerTls(client_ca=True)
         with Server(methods, tls=tls) as server:

@@ -370,4 +370,5 @@ STAGES = {
     "tsan": tsan,
     "valgrind": valgrind,
     "references": references,
+    "site": _tests("site"),
 }  # fmt: skip

@@ -16,7 +16,7 @@ def missing(name):
     """Skip the test; fail it where "scripts/setup.sh peers" has been run."""
     if REQUIRED:
         pytest.fail(f"{name} is missing, and JSONRPCC_PEERS=required", pytrace=False)
-    pytest.skip(f"{name} is missing; scripts/setup.sh peers installs it")
+    pytest.skip(f"{name} is missing; scripts/setup.sh peers (or soak) installs it")
 
 
 def program(name):
