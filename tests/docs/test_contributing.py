@@ -19,7 +19,7 @@ SHORT = {"the file that reads it": 1, "the file of `csrc/engine`": 1, "the three
 
 
 def test_the_table_is_found():
-    assert len(CHANGES) == 10
+    assert len(CHANGES) >= 8  # a row goes when its change is made
 
 
 @pytest.mark.parametrize("row", CHANGES, ids=lambda row: row[0].strip())
