@@ -404,18 +404,22 @@ const jsonrpcc_outcome *jsonrpcc_sync_outcome(jsonrpcc_sync *sync);
 
 typedef enum {
     JSONRPCC_CONNECTED = 1,
-    JSONRPCC_LOST,        /* an established connection ended; see reason */
-    JSONRPCC_UNREACHABLE, /* the first failed attempt after being up or new */
-    JSONRPCC_SUSPECT,     /* timeouts in a row: out of rotation */
-    JSONRPCC_TRUSTED,     /* a suspect server answered again */
-    JSONRPCC_FAILED_OVER, /* calls now go to a lower priority; see server */
-    JSONRPCC_BACK,        /* calls go to a higher priority again */
-    JSONRPCC_REJECTED,    /* an error with id null: the server could not read a
-                             request, and it is unknown which; at most one per
-                             connection in reconnect_max_ms */
-    JSONRPCC_CERTIFICATES /* the files of jsonrpcc_tls have changed; server is
-                             -1; reason 0: new connections use them, otherwise:
-                             they do not, see jsonrpcc_tls_get() */
+    JSONRPCC_LOST,         /* an established connection ended; see reason */
+    JSONRPCC_UNREACHABLE,  /* the first failed attempt after being up or new */
+    JSONRPCC_SUSPECT,      /* timeouts in a row: out of rotation */
+    JSONRPCC_TRUSTED,      /* a suspect server answered again */
+    JSONRPCC_FAILED_OVER,  /* calls now go to a lower priority; see server */
+    JSONRPCC_BACK,         /* calls go to a higher priority again */
+    JSONRPCC_REJECTED,     /* an error with id null: the server could not read a
+                              request, and it is unknown which; at most one per
+                              connection in reconnect_max_ms */
+    JSONRPCC_CERTIFICATES, /* the files of jsonrpcc_tls have changed; server is
+                              -1; reason 0: new connections use them, otherwise:
+                              they do not, see jsonrpcc_tls_get() */
+    JSONRPCC_ALL_DOWN, /* no server can be reached, and calls fail; server is
+                          -1, reason that of the best server */
+    JSONRPCC_AVAILABLE /* after that: a server can be reached and, unless it
+                          was connected for the first time, has answered */
 } jsonrpcc_event_kind;
 
 typedef struct {

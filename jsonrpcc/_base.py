@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
+from jsonrpcc._errors import ClientClosed
 from jsonrpcc._hints import did_you_mean, no_attribute
 from jsonrpcc._host import check_interpreter, check_threads
 from jsonrpcc._options import Options
@@ -13,12 +16,40 @@ from jsonrpcc._session import Session
 from jsonrpcc._stats import Stats, read_stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from jsonrpcc._options import OptionArgs
 
 
 _SHOWN = 3  # servers in a repr
+
+_SOON, _LATER = 0.001, 0.02  # seconds of a pause, at first and at last
+
+
+def pauses(timeout: float | None) -> Iterator[float]:
+    """
+    Return an iterator of seconds to sleep, longer and longer, until *timeout* is over.
+
+    Raises:
+        TypeError, ValueError: It is no number, or NaN.
+    """
+    if timeout is None:
+        return _pauses(float("inf"))
+    seconds: Any = timeout
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        msg = f"timeout must be a number of seconds or None, not {timeout!r}"
+        raise TypeError(msg)
+    if math.isnan(seconds):
+        msg = "timeout must be a number of seconds or None, not nan"
+        raise ValueError(msg)
+    return _pauses(time.monotonic() + seconds)
+
+
+def _pauses(deadline: float) -> Iterator[float]:
+    pause = _SOON
+    while (left := deadline - time.monotonic()) > 0:
+        yield min(pause, left)
+        pause = min(2 * pause, _LATER)
 
 
 class Base:
@@ -55,6 +86,25 @@ class Base:
     def name(self) -> str | None:
         """The option of that name."""
         return self._session.name
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client is closed, or about to be."""
+        return self._closed
+
+    def _is_ready(self, *, all_servers: bool) -> bool:
+        """
+        Return whether a call would find a server, or whether all are in use.
+
+        Raises:
+            ClientClosed: The client is closed.
+        """
+        if self._closed:
+            raise ClientClosed("client closed", fate="not_sent")
+        states = [each.state for each in read_servers(self._session.handle)]
+        if all_servers:
+            return IN_USE.issuperset(states)
+        return any(state in IN_USE or state == "suspect" for state in states)
 
     def servers(self) -> list[ServerInfo]:
         """Return a snapshot of each server, in the order of the servers string."""

@@ -48,7 +48,7 @@ class FutureDelivery(Delivery):
     ) -> None:
         super().__init__(session, completions, calls, log)
         self._loop = loop
-        self._looks_at_log = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def finish(
         self,
@@ -88,14 +88,19 @@ class FutureDelivery(Delivery):
         self._look_at_log()
 
     def _look_at_log(self, *, again: bool = False) -> None:
-        """Flush the log when it is time."""
+        """Have the log write what it holds back, when it is time."""
         if again:
-            self._looks_at_log = False
             self.log.flush()
-        if self.log.wait_ms > 0 and not self._looks_at_log:
-            self._looks_at_log = True
+        self.stop()
+        if self.log.wait_ms > 0:
             look = partial(self._look_at_log, again=True)
-            self._loop.call_later(self.log.wait_ms / 1000, look)
+            self._timer = self._loop.call_later(self.log.wait_ms / 1000, look)
+
+    def stop(self) -> None:
+        """Have the loop know nothing of this any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
 
 
 class Channel:
@@ -274,6 +279,8 @@ class Channel:
         self._futures.fetch()
         self._remove_readers(0)
         self._log.flush(everything=True)
+        if self._rest is not None and self.is_alive():
+            self._rest.stop()
         for future, method in self._futures.take_all():
             if self.is_alive() and not future.done():
                 error = ClientClosed("client closed", method=method)

@@ -10,7 +10,7 @@ import weakref
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
-from jsonrpcc._base import Base
+from jsonrpcc._base import Base, pauses
 from jsonrpcc._blocking import blocking_for
 from jsonrpcc._dispatcher import Dispatcher, settle
 from jsonrpcc._errors import JsonRpcError
@@ -344,6 +344,26 @@ class Client(_Methods, Base):
     def proxy(self) -> Proxy:
         """``client.proxy.math.add(1, 2)`` calls ``math.add`` with params ``[1, 2]``."""
         return Proxy(self.call, "")
+
+    def wait_ready(self, timeout: float | None = None, *, all: bool = False) -> bool:  # noqa: A002
+        """
+        Wait until a call would find a server; with *all*, until all servers are in use.
+
+        Return False if *timeout* seconds were not enough; None waits as long as it
+        takes.  A server that answers a connection attempt is enough: whether it
+        answers calls, only calls tell.  Signal handlers run meanwhile.
+
+        Raises:
+            ClientClosed: The client is closed, or is closed meanwhile.
+        """
+        until_then = pauses(timeout)
+        self._is_ready(all_servers=all)  # or it is closed
+        self._open()
+        for pause in until_then:
+            if self._is_ready(all_servers=all):
+                return True
+            time.sleep(pause)
+        return self._is_ready(all_servers=all)
 
     # ---- the end --------------------------------------------------------------
 

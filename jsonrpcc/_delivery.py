@@ -11,9 +11,15 @@ from jsonrpcc._session import result_of
 if TYPE_CHECKING:
     from jsonrpcc._errors import JsonRpcError
     from jsonrpcc._log import Log
+    from jsonrpcc._records import EventKind
     from jsonrpcc._session import Session
 
-_GOOD_NEWS = ("connected", "trusted", "back")
+_LEVELS: dict[EventKind, int] = {  # of most events, it is WARNING
+    "connected": logging.INFO,
+    "trusted": logging.INFO,
+    "back": logging.INFO,
+    "all_down": logging.ERROR,
+}
 
 PAUSE = 0.01
 """Seconds until the next try after memory has run out."""
@@ -76,13 +82,17 @@ class Delivery:
         try:
             event = session.outcomes.event(record)
             log.write(
-                logging.INFO if event.kind in _GOOD_NEWS else logging.WARNING,
+                _LEVELS.get(event.kind, logging.WARNING),
                 (event.kind, event.server),
-                "%s %s%s",
-                event.server,
+                "%s%s%s",
+                event.server and f"{event.server} ",
                 event.kind.replace("_", " "),
                 f": {event.reason}" if event.reason else "",
             )
+            if event.kind == "all_down":
+                log.remind("still all down: %s", session.outcomes.unreachable)
+            elif event.kind == "available":
+                log.remind()
             if session.on_event is not None:
                 session.on_event(event)
         except self.guarded as error:

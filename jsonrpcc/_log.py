@@ -25,6 +25,9 @@ BURST = 10
 PERIOD = 10.0
 """Seconds in which no more of a kind are written; then one record counts the rest."""
 
+REMIND_FIRST, REMIND_LAST = 60.0, 3600.0
+"""Seconds until a state is reported again that lasts: each time twice as long."""
+
 MOST_KINDS = 1000
 """How many kinds are distinguished."""
 
@@ -69,6 +72,9 @@ class Log:
         self._name = name
         self._guarded = guarded
         self._kinds: dict[Hashable, _Kind] = {}
+        self._has_kept = False
+        self._reminder: tuple[str, Callable[[], str]] | None = None
+        self._remind_at = self._remind_after = 0.0
 
     def write(
         self,
@@ -85,8 +91,7 @@ class Log:
             self.flush()
             if len(self._kinds) >= MOST_KINDS and kind not in self._kinds:
                 self.flush(everything=True)
-            if self._name is not None:
-                text, args = f"%s: {text}", (self._name, *args)
+            text, args = self._named(text, args)
             seen = self._kinds.setdefault(kind, _Kind(time.monotonic()))
             if seen.written < BURST:
                 seen.written += 1
@@ -94,6 +99,7 @@ class Log:
             else:
                 seen.kept += 1
                 seen.last = level, text, args
+                self._has_kept = True
                 self.wait_ms = LOOK_MS
         except self._guarded:
             _tell()
@@ -110,6 +116,23 @@ class Log:
         kind = "error", method, type(error)
         self.write(logging.ERROR, kind, "%s (no on_error was given)", what)
 
+    def _named(self, text: str, args: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+        if self._name is None:
+            return text, args
+        return f"%s: {text}", (self._name, *args)
+
+    def remind(self, text: str = "", what: Callable[[], str] | None = None) -> None:
+        """
+        Say now and then that a state lasts, by an error record, until called again.
+
+        *text* has a place for what *what* returns; without it, nothing lasts.
+        """
+        self._reminder = None if what is None else (text, what)
+        self._remind_after = REMIND_FIRST
+        now = time.monotonic()
+        self._remind_at = now + REMIND_FIRST
+        self._set_wait(now)
+
     def flush(self, *, everything: bool = False) -> None:
         """Write how many more there were in past periods, or in all."""
         try:
@@ -119,10 +142,10 @@ class Log:
 
     def _flush(self, period: float) -> None:
         now = time.monotonic()
-        waits = False
+        self._has_kept = False
         for key, kind in [*self._kinds.items()]:
             if now - kind.start < period:
-                waits = waits or kind.kept > 0
+                self._has_kept = self._has_kept or kind.kept > 0
                 continue
             (level, text, args), kept = kind.last, kind.kept
             kind.start, kind.kept, kind.last = now, 0, (0, "", ())
@@ -132,7 +155,18 @@ class Log:
                 _emit(level, text, args)
             elif kept:
                 _emit(level, f"{text}, and %s more", (*args, f"{kept - 1:,}"))
-        self.wait_ms = LOOK_MS if waits else -1
+        if self._reminder is not None and period and now >= self._remind_at:
+            self._remind_after = min(2 * self._remind_after, REMIND_LAST)
+            self._remind_at = now + self._remind_after
+            text, what = self._reminder
+            if logger.isEnabledFor(logging.ERROR):
+                _emit(logging.ERROR, *self._named(text, (what(),)))
+        self._set_wait(now)
+
+    def _set_wait(self, now: float) -> None:
+        self.wait_ms = LOOK_MS if self._has_kept else -1
+        if self._reminder is not None and not self._has_kept:
+            self.wait_ms = max(1, int((self._remind_at - now) * 1000) + 1)
 
 
 # ---- writing, and what it leads to ------------------------------------------------

@@ -34,7 +34,7 @@ _FATES: dict[int, Fate] = {
 
 EventKind = Literal[
     "connected", "lost", "unreachable", "suspect", "trusted", "failed_over", "back",
-    "rejected",
+    "rejected", "all_down", "available",
 ]  # fmt: skip
 
 EVENT_KINDS: dict[int, EventKind] = {
@@ -46,6 +46,8 @@ EVENT_KINDS: dict[int, EventKind] = {
     lib.JSONRPCC_FAILED_OVER: "failed_over",
     lib.JSONRPCC_BACK: "back",
     lib.JSONRPCC_REJECTED: "rejected",
+    lib.JSONRPCC_ALL_DOWN: "all_down",
+    lib.JSONRPCC_AVAILABLE: "available",
 }
 
 ServerState = Literal["down", "connecting", "up", "suspect", "proving", "closed"]
@@ -73,10 +75,12 @@ class Event:
             a row, out of rotation) and ``trusted`` (it answered again),
             ``failed_over`` (calls now go to a smaller priority) and ``back``,
             ``rejected`` (a server could not read a request and does not say
-            which).
+            which), ``all_down`` (no server can be reached, and calls fail) and
+            ``available`` (one can, after that).
         server: ``host:port`` or ``unix:/path``; for failed_over and back, that of
-            the new server.
-        reason: The reason as text; empty if there is none.
+            the new server; empty for all_down.
+        reason: The reason as text; empty if there is none.  For all_down, each
+            server with its own.
         time: When it happened, as by ``time.time()``.
     """
 
@@ -251,10 +255,13 @@ class Outcomes:
 
     def event(self, record: Any) -> Event:
         """Return the event of a record."""
+        kind = EVENT_KINDS[record.kind]
         return Event(
-            kind=EVENT_KINDS[record.kind],
-            server=self._addresses[record.server],
-            reason=reason_text(record.reason),
+            kind=kind,
+            server=self._address(record.server) or "",
+            reason=(
+                self.unreachable() if kind == "all_down" else reason_text(record.reason)
+            ),
             time=wall_clock(record.time_us),
         )
 

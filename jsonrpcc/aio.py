@@ -12,9 +12,10 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from jsonrpcc._async_map import AsyncMap
-from jsonrpcc._base import Base
+from jsonrpcc._base import Base, pauses
 from jsonrpcc._channel import LATER, SOON, Channel
 from jsonrpcc._errors import ClientClosed
+from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._params import call_options, check_window
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event, refusal
@@ -306,6 +307,31 @@ class AsyncClient(_Methods, Base):
         self._open()
         deadline = None if timeout is None else time.monotonic() + timeout
         return await self._channel.drained(deadline)
+
+    async def wait_ready(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109
+        *,
+        all: bool = False,  # noqa: A002
+    ) -> bool:
+        """
+        Wait until a call would find a server; with *all*, until all servers are in use.
+
+        As `jsonrpcc.Client.wait_ready`.
+
+        Raises:
+            ClientClosed: The client is closed, or is closed meanwhile.
+            RuntimeError: The client belongs to another event loop.
+        """
+        until_then = pauses(timeout)
+        self._open()
+        if self._channel is not None and self._channel.is_foreign():
+            raise refusal(lib.JSONRPCC_EFOREIGN, "", None, 0)
+        for pause in until_then:
+            if self._is_ready(all_servers=all):
+                return True
+            await asyncio.sleep(pause)
+        return self._is_ready(all_servers=all)
 
     async def close(self) -> None:
         """

@@ -310,10 +310,41 @@ static size_t route_all(struct jrc_engine *engine, struct jrc_frames *frames,
     return routed;
 }
 
+/* Any server that is up, or JRC_NO_SERVER. */
+static int32_t find_up(const struct jrc_engine *engine)
+{
+    for (size_t i = 0; i < engine->servers->count; i++)
+        if (engine->servers->list[i].state == JRC_SERVER_UP)
+            return (int32_t)i;
+    return JRC_NO_SERVER;
+}
+
+/* A connection that has yet to prove itself is no end of the trouble: behind it
+ * may be a load balancer that has no servers. */
+static void note_all_down(struct jrc_engine *engine, enum jrc_outlook outlook,
+                          uint64_t now_us)
+{
+    bool down = outlook == JRC_OUTLOOK_DOWN || outlook == JRC_OUTLOOK_HOPELESS;
+
+    if (engine->closing || (!engine->all_down && !down))
+        return;
+    if (!engine->all_down) {
+        engine->all_down = true;
+        jrc_engine_emit(engine, JSONRPCC_ALL_DOWN, JRC_NO_CONN,
+                        worst_reason(engine), now_us);
+    }
+    int32_t up = find_up(engine);
+    if (up < 0)
+        return;
+    engine->all_down = false;
+    jrc_engine_emit(engine, JSONRPCC_AVAILABLE, (uint32_t)up, 0, now_us);
+}
+
 void jrc_dispatch_flush_waiting(struct jrc_engine *engine, uint64_t now_us)
 {
     enum jrc_outlook outlook = look_out(engine, now_us);
 
+    note_all_down(engine, outlook, now_us);
     if (outlook == engine->outlook)
         return;
     engine->outlook = outlook;

@@ -11,8 +11,6 @@
  * connections and the deadlines are looked at again. */
 #define SHARED_ROOM 262144
 
-#define NO_CONN UINT32_MAX
-
 bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
                      struct jrc_calls *calls, const struct jrc_framing *framing,
                      const jsonrpcc_options *options,
@@ -24,7 +22,7 @@ bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
     engine->options = *options;
     engine->sink = *sink;
     engine->random = seed | 1;
-    engine->todo_first = NO_CONN;
+    engine->todo_first = JRC_NO_CONN;
     engine->outlook = JRC_OUTLOOK_PENDING;
     engine->shared.framing = framing;
     engine->shared.room = SHARED_ROOM;
@@ -55,7 +53,7 @@ bool jrc_engine_next(struct jrc_engine *engine, struct jrc_action *action)
     static const uint32_t order[] = {JRC_SHUT, JRC_OPEN, JRC_NEXT_ADDRESS,
                                      JRC_WRITE};
 
-    if (engine->todo_first == NO_CONN)
+    if (engine->todo_first == JRC_NO_CONN)
         return false;
     struct jrc_conn *conn = &engine->conns[engine->todo_first];
     action->conn = engine->todo_first;

@@ -11,6 +11,8 @@
 #include "engine/servers.h"
 #include "jsonrpcc.h"
 
+#define JRC_NO_CONN UINT32_MAX
+
 enum jrc_todo {
     JRC_OPEN = 1,         /* begin an attempt: its first address */
     JRC_NEXT_ADDRESS = 2, /* the address took too long: try the next one */
@@ -88,6 +90,7 @@ struct jrc_engine {
     uint64_t chosen;     /* the only call that may be a trial; 0: any */
     size_t held_bytes;   /* in waiting and in all outputs */
     enum jrc_outlook outlook; /* of waiting calls */
+    bool all_down;            /* as reported */
     bool closing;
 };
 
@@ -97,7 +100,7 @@ void jrc_engine_want(struct jrc_engine *engine, uint32_t i, uint32_t todo);
 /* Note that a connection needs attention at at_us. */
 void jrc_engine_attend(struct jrc_engine *engine, uint64_t at_us);
 
-/* Report an event to the owner. */
+/* Report an event to the owner; i is JRC_NO_CONN if it is about all servers. */
 void jrc_engine_emit(struct jrc_engine *engine, jsonrpcc_event_kind kind,
                      uint32_t i, int32_t reason, uint64_t now_us);
 

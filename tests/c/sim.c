@@ -124,6 +124,7 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
             sim_break(sim, "the result of another request");
     } else if (outcome->status == JSONRPCC_EFAILURE) {
         value = sim->servers.ready_count > 0;
+        sim->failed = true;
     }
     if (outcome->room_us + outcome->server_us > outcome->waited_us)
         sim_break(sim, "waited for a server longer than at all");
@@ -148,6 +149,17 @@ void sim_on_event(void *arg, const jsonrpcc_event *event)
 {
     struct sim *sim = arg;
 
+    if (event->kind == JSONRPCC_ALL_DOWN || event->kind == JSONRPCC_AVAILABLE) {
+        bool down = event->kind == JSONRPCC_ALL_DOWN;
+        if (sim->all_down == down)
+            sim_break(sim, "down or available twice");
+        sim->all_down = down;
+        for (size_t i = 0; i < sim->servers.count; i++)
+            if (down && jrc_server_is_connected(&sim->servers.list[i]))
+                sim_break(sim, "all are down, and one is connected");
+        if (!down && sim->servers.list[event->server].state != JRC_SERVER_UP)
+            sim_break(sim, "available, and it is not up");
+    }
     /* Who does not listen cannot call others silent. */
     if (sim->paused && event->reason == JSONRPCC_UNRESPONSIVE)
         sim_break(sim, "a server is blamed for our own silence");
@@ -191,6 +203,9 @@ void sim_leave(struct sim *sim)
 {
     if (sim->memory != NULL)
         sim->memory(0, 0);
+    if (sim->failed && !sim->all_down && !sim->closing)
+        sim_break(sim, "a call found no server, which was not reported");
+    sim->failed = false;
     for (uint32_t i = 0; i < sim->calls.used; i++) {
         const struct jrc_call *call = &sim->calls.slots[i];
         uint64_t place = call->active == 0 || call->state != JRC_CALL_QUEUED

@@ -125,6 +125,8 @@ struct sim {
     uint64_t last_id;
     uint32_t last_serial;
     bool healing, closing, closed, pauses, paused;
+    bool all_down; /* as reported */
+    bool failed;   /* a call found no server since the engine was entered */
     enum jrc_server_state states[SIM_SERVERS]; /* when the engine was entered */
     uint64_t last_deadline_us;
     unsigned long_calls;

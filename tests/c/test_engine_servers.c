@@ -32,6 +32,43 @@ static void test_lost_connection(void)
     finish();
 }
 
+static unsigned told(jsonrpcc_event_kind kind)
+{
+    return rig_events(&rig, kind, kind == JSONRPCC_ALL_DOWN ? -1 : 0);
+}
+
+static void test_all_down_and_available(void)
+{
+    rig_start_down(&rig, "a:1,2 b:1,1", -1);
+    rig_wait(&rig, S);
+    rig_todo(&rig, 0);
+    CHECK(told(JSONRPCC_ALL_DOWN) == 0); /* the first attempts are under way */
+    jrc_engine_lost(&rig.engine, 1, 111, rig.now_us);
+    CHECK(told(JSONRPCC_ALL_DOWN) == 0);
+    jrc_engine_lost(&rig.engine, 0, 113, rig.now_us);
+    CHECK(told(JSONRPCC_ALL_DOWN) == 1);
+    CHECK(rig.events[rig.event_count - 1].reason == 113); /* the best one's */
+    rig_wait(&rig, 60 * S);
+    CHECK(told(JSONRPCC_ALL_DOWN) == 1 && told(JSONRPCC_AVAILABLE) == 0);
+    rig_todo(&rig, 0);
+    jrc_engine_opened(&rig.engine, 0, rig.now_us);
+    rig_wait(&rig, 1); /* it has yet to prove itself */
+    CHECK(told(JSONRPCC_AVAILABLE) == 0);
+    jrc_engine_lost(&rig.engine, 0, JSONRPCC_PEER_CLOSED, rig.now_us);
+    rig_wait(&rig, 60 * S);
+    CHECK(told(JSONRPCC_ALL_DOWN) == 1 && told(JSONRPCC_AVAILABLE) == 0);
+    rig_todo(&rig, 0);
+    jrc_engine_opened(&rig.engine, 0, rig.now_us);
+    unsigned long long id = rig_call(&rig, 1, 0, 1000);
+    rig_send(&rig, 0, ALL);
+    rig_reply(&rig, 0, "{\"id\":%llu,\"result\":0}", id);
+    rig_wait(&rig, 1);
+    CHECK(told(JSONRPCC_AVAILABLE) == 1);
+    jrc_engine_lost(&rig.engine, 0, 104, rig.now_us);
+    CHECK(told(JSONRPCC_ALL_DOWN) == 2);
+    finish();
+}
+
 static void test_idempotent_is_sent_three_times_at_most(void)
 {
     rig_start(&rig, "a:1 b:1 c:1 d:1");
@@ -208,6 +245,7 @@ static void test_order_when_the_first_choice_is_given_up(void)
 int main(void)
 {
     test_lost_connection();
+    test_all_down_and_available();
     test_idempotent_is_sent_three_times_at_most();
     test_no_server();
     test_waiting_calls_go_when_a_server_comes();

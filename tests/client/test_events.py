@@ -5,7 +5,7 @@ import itertools
 import time
 
 import pytest
-from helpers import LIMIT, Told, until
+from helpers import LIMIT, QUICK, Told, until, until_then
 
 import jsonrpcc
 from jsonrpcc import (
@@ -13,6 +13,7 @@ from jsonrpcc import (
     Client,
     ConnectionLost,
     RequestTimeout,
+    ServerFailure,
 )
 from jsonrpcc.testing import Drop
 
@@ -53,8 +54,75 @@ def test_on_event_tells_connected_lost_failed_over_back(serve, client_for):
     kinds = dict(client.stats().events)
     assert kinds == {
         "connected": 3, "lost": 1, "unreachable": 1, "suspect": 0, "trusted": 0,
-        "failed_over": 1, "back": 1, "rejected": 0,
+        "failed_over": 1, "back": 1, "rejected": 0, "all_down": 0, "available": 0,
     }  # fmt: skip
+
+
+def test_on_event_tells_all_down_and_available(serve, client_for, caplog):
+    servers = serve(), serve()
+    for each in servers:
+        each.stop()
+    events = Told()
+    client = client_for(*servers, on_event=events.on_result, **QUICK)
+    told = [events.result() for _ in range(3)]
+    assert [event.kind for event in told] == ["unreachable", "unreachable", "all_down"]
+    down = told[-1]
+    assert down.server == ""
+    for each in servers:
+        assert f"{each.address} Connection refused" in down.reason
+    assert f"all down: {down.reason}" in caplog.messages
+    with pytest.raises(ServerFailure):
+        client.call("echo")
+    servers[1].start()
+    assert events.result().kind == "connected"
+    client.call("echo")  # it proves itself
+    available = events.result()
+    assert (available.kind, available.server) == ("available", servers[1].address)
+    assert f"{servers[1].address} available" in caplog.messages
+    levels = {record.message: record.levelname for record in caplog.records}
+    assert levels[f"all down: {down.reason}"] == "ERROR"
+    servers[1].stop()
+    assert [events.result().kind for _ in range(2)] == ["lost", "all_down"]
+
+
+def test_while_all_are_down_the_log_says_so_again(serve, monkeypatch, caplog):
+    monkeypatch.setattr(jsonrpcc._log, "REMIND_FIRST", 0.05)
+    server = serve()
+    server.stop()
+    with Client(server.address, name="users", **QUICK) as client:
+        until(lambda: sum("still all down" in text for text in caplog.messages) == 3)
+        times = [
+            record.created
+            for record in caplog.records
+            if record.message.startswith("users: still all down: 127.0.0.1:")
+        ]
+        assert times[2] - times[1] > 1.5 * 0.05  # each time twice as long
+        server.start()
+        until(lambda: client.wait_ready(LIMIT) and client.call("echo") == [])
+        until(lambda: any("available" in text for text in caplog.messages))
+        log = client._dispatcher._log
+        until(lambda: log.wait_ms == -1)  # no more of them will come
+
+
+def test_while_all_are_down_the_log_of_an_async_client_says_so_again(
+    serve, monkeypatch, caplog
+):
+    monkeypatch.setattr(jsonrpcc._log, "REMIND_FIRST", 0.05)
+    server = serve()
+    server.stop()
+
+    async def main():
+        async with AsyncClient(server.address, **QUICK) as client:
+            await until_then(
+                lambda: sum("still all down" in text for text in caplog.messages) == 2
+            )
+            server.start()
+            assert await client.wait_ready(LIMIT)
+            await client.call("echo")
+        handles = asyncio.get_running_loop()._scheduled
+        assert all(handle.cancelled() for handle in handles)
+
+    asyncio.run(main())
 
 
 def test_on_event_tells_suspect_and_trusted(serve, client_for):
@@ -119,7 +187,8 @@ def test_state_changes_are_logged_one_line_each(serve, client_for, caplog):
     lines = [r.getMessage() for r in caplog.records if r.name == "jsonrpcc"]
     assert lines[0] == f"{server.address} connected"
     assert lines[1].startswith(f"{server.address} lost: ")
-    assert lines[2] == f"{server.address} connected"
+    assert lines[2].startswith(f"all down: {server.address} closed by the server")
+    assert lines[3] == f"{server.address} connected"
     assert "secret" not in caplog.text
 
 

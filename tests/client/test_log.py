@@ -240,7 +240,7 @@ def test_a_handler_that_uses_a_client_is_told_once(how, clients):
                 assert client.drain(LIMIT)
         ours = [text for text in handler.seen if "no on_error" in text]
         assert len(ours) == 1
-        assert len(handler.seen) <= 3
+        assert len([text for text in handler.seen if "all down" not in text]) <= 3
         # And it is over: what others do is logged again.
         first.request("y")
         assert first.drain(LIMIT)
