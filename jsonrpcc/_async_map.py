@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from jsonrpcc._channel import ROOM_CHECK
 from jsonrpcc._errors import ClientClosed
-from jsonrpcc._params import bad_params
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
@@ -33,16 +32,18 @@ class AsyncMap:
     def __init__(
         self,
         client: Callable[[], Any],
-        prepare: Callable[[Any], Prepared],
+        read_call: Callable[[Any], tuple[Prepared, Exception | None]],
         params: Iterable[Any] | AsyncIterable[Any],
         *,
         window: int,
         return_exceptions: bool,
-        native: bool,
     ) -> None:
-        """*client* opens the client, and keeps it; *prepare* makes calls of params."""
+        """
+        *client* opens the client, and keeps it; *read_call* makes
+        calls of params, or says what is wrong with them.
+        """
         self._client = client
-        self._prepare = prepare
+        self._read_call = read_call
         self._is_async = hasattr(params, "__aiter__")
         self._params: Any = (
             aiter(cast("AsyncIterable[Any]", params))
@@ -51,7 +52,6 @@ class AsyncMap:
         )
         self._window = window
         self._return_exceptions = return_exceptions
-        self._bad_params = bad_params(native=native)
         self._outcomes: collections.deque[Started | Exception] = collections.deque()
         self._unsent: Prepared | None = None  # it found no room
         self._reading: asyncio.Future[Any] | None = None  # of asynchronous params
@@ -134,11 +134,11 @@ class AsyncMap:
                 params = self._read()
                 if params is _NO_MORE:
                     return
-                try:
-                    self._unsent = self._prepare(params)
-                except self._bad_params as error:
-                    self._refuse(error)
+                call, fault = self._read_call(params)
+                if fault is not None:
+                    self._refuse(fault)
                     continue
+                self._unsent = call
             try:
                 started = futures.start(self._unsent, None, 0)
             except ClientClosed as error:

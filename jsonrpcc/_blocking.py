@@ -9,7 +9,7 @@ from jsonrpcc._errors import refused
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import refusal
 from jsonrpcc._session import view
-from jsonrpcc._speedups import Blocking
+from jsonrpcc._speedups import Blocking, attempt
 from jsonrpcc._submit import address
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class _Waiting:
         outcome = lib.jsonrpcc_sync_outcome(ffi.cast("jsonrpcc_sync *", sync))
         if outcome.status != OK:
             return self._session.outcomes.error(outcome, method)
-        try:
-            self._session.codec.decode(view(outcome.json, outcome.json_len))
-        except Exception as cause:
+        text = view(outcome.json, outcome.json_len)
+        _, cause = attempt(self._session.codec.decode, text)
+        if cause is not None:
             return self._session.outcomes.undecoded(method, cause, outcome)
         return RuntimeError("the codec refused a result and then accepted it")

@@ -8,7 +8,6 @@ and it is the fastest codec with which they do.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import math
@@ -19,6 +18,8 @@ from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from jsonrpcc._speedups import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,14 +138,11 @@ def _one_by_one(data: Any) -> list[Any]:
     raise TypeError(data)
 
 
-def check_finite(value: Any) -> None:
+def nan_fault(value: Any) -> str | None:
     """
-    Refuse NaN and infinities anywhere in *value*.
+    Say where *value* has a NaN or an infinity: JSON has neither (RFC 8259 §6).
 
     Only called when the encoded text contains null, which may stand for one.
-
-    Raises:
-        ValueError: There is one, and JSON has no such number (RFC 8259 §6).
     """
     pending = [value]
     while pending:
@@ -152,18 +150,17 @@ def check_finite(value: Any) -> None:
         if isinstance(item, float):
             if not math.isfinite(item):
                 place = _place_of(value, partial(is_, item)) or "params"
-                msg = f"{place}: {item} is not a JSON number"
-                raise ValueError(msg)
+                return f"{place}: {item} is not a JSON number"
         elif isinstance(item, dict):
             pending.extend(item.values())
         elif isinstance(item, list | tuple | set | frozenset):
             pending.extend(item)
         elif item is not None and not isinstance(item, str | int):
             # Dataclasses and the like; other types are left to the codec.
-            with contextlib.suppress(TypeError, ValueError):
-                plain = msgspec.to_builtins(item)
-                if isinstance(plain, dict | list | float):
-                    pending.append(plain)
+            plain, _ = attempt(msgspec.to_builtins, item)
+            if isinstance(plain, dict | list | float):
+                pending.append(plain)
+    return None
 
 
 def encoding_fault(
@@ -178,11 +175,8 @@ def encoding_fault(
     def refused(item: Any) -> bool:
         if isinstance(item, dict | list | tuple):
             return False  # its items are checked separately
-        try:
-            encode([item])
-        except (TypeError, ValueError):
-            return True
-        return False
+        _, fault = attempt(encode, [item])
+        return isinstance(fault, TypeError | ValueError)
 
     msg = f"{_place_of(params, refused) or 'params'}: {error}"
     return TypeError(msg) if isinstance(error, TypeError) else ValueError(msg)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._session import result_of
+from jsonrpcc._speedups import attempt
 
 if TYPE_CHECKING:
     from jsonrpcc._errors import JsonRpcError
@@ -111,11 +112,15 @@ class Delivery:
         """Return a result and None, or None and why it cannot be decoded."""
         completions = self._completions
         text = result_of(completions, i)
+        cause: BaseException | None
         try:
-            return self.session.codec.decode(text), None
-        except self.guarded as cause:
-            origin = lib.jsonrpcc_completions_origin(completions, i)
-            return None, self.undecoded(method, cause, origin)
+            result, cause = attempt(self.session.codec.decode, text, self.guarded)
+        except MemoryError as error:
+            result, cause = None, error
+        if cause is None:
+            return result, None
+        origin = lib.jsonrpcc_completions_origin(completions, i)
+        return None, self.undecoded(method, cause, origin)
 
     def _deliver_result(self) -> None:
         """Decode alone: a result that cannot be decoded affects only its own call."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._params import bad_params
 from jsonrpcc._records import refusal
 from jsonrpcc._session import pointer, result_of
-from jsonrpcc._speedups import SLICE_MS, take
+from jsonrpcc._speedups import SLICE_MS, attempt, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +70,6 @@ class Bulk:
         self._at = ffi.new("size_t *")  # and how far it has been sent
         self._numbered = 0
         self._end: Exception | None = None
-        self._bad_params = bad_params(native=session.codec.native)
         self._queue = session.new_queue(lib.JSONRPCC_QUEUE_EAGER)
         self._completions = ffi.new("jsonrpcc_completions *")
         self._address = int(ffi.cast("uintptr_t", self._completions))
@@ -143,8 +140,7 @@ class Bulk:
         self._text = None
         if plain and len(chunk) > 1:
             # If it is refused, sending one by one shows which call it is.
-            with contextlib.suppress(*self._bad_params):
-                self._text = self._session.texts.params(chunk)[0]
+            self._text = self._session.texts.array(chunk)
 
     def _send(self, outcomes: Ordered) -> bool:
         """Send what was read.  False: the client is full, the rest comes later."""
@@ -180,10 +176,9 @@ class Bulk:
 
     def _send_one(self, params: Any, outcomes: Ordered) -> int:
         """Send one, or store why not as its outcome; return EFULL, or anything else."""
-        try:
-            text, flags = self._session.texts.params(params)
-        except self._bad_params as error:
-            self._refuse(error, outcomes)
+        text, flags, fault = self._session.texts.read_params(params)
+        if fault is not None:
+            self._refuse(fault, outcomes)
             return 0
         flags |= self._flags
         result: int = lib.jsonrpcc_queue_request(
@@ -235,11 +230,10 @@ class Bulk:
     def _decode_one(self, i: int, outcomes: Ordered) -> None:
         completions = self._completions
         session = self._session
-        try:
-            result = session.codec.decode(result_of(completions, i))
-        except Exception as cause:
-            origin = lib.jsonrpcc_completions_origin(completions, i)
-            error = session.outcomes.undecoded(self._method, cause, origin)
-            outcomes.put(completions.tokens[i], error, True)
-        else:
+        result, cause = attempt(session.codec.decode, result_of(completions, i))
+        if cause is None:
             outcomes.put(completions.tokens[i], result, False)
+            return
+        origin = lib.jsonrpcc_completions_origin(completions, i)
+        error = session.outcomes.undecoded(self._method, cause, origin)
+        outcomes.put(completions.tokens[i], error, True)

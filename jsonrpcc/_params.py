@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-import msgspec
-
-from jsonrpcc._codec import check_finite, encoding_fault
+from jsonrpcc._codec import encoding_fault, nan_fault
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._options import milliseconds
+from jsonrpcc._speedups import attempt
 
 if TYPE_CHECKING:
     from jsonrpcc._codec import Codec
-
-Prepared = tuple[str, "bytes | None", int, int, bool, Any, Any]
-"""
-A call as _speedups submits it: method, params, milliseconds (0: the client's), flags,
-whether its caller waits for room, on_result and on_error.
-"""
+    from jsonrpcc._speedups import Prepared
 
 LENIENT: int = lib.JSONRPCC_LENIENT
 IDEMPOTENT: int = lib.JSONRPCC_IDEMPOTENT
 WAIT_FOR_READY: int = lib.JSONRPCC_WAIT_FOR_READY
 _CONTAINERS = (dict, list, tuple)
 _MOST_METHODS = 1024  # remembered: a bound, whatever callers do
-
-
-_BAD_PARAMS = (
-    TypeError, ValueError, OverflowError, RecursionError, MemoryError,
-    msgspec.MsgspecError,
-)  # fmt: skip
-
-
-def bad_params(*, native: bool) -> tuple[type[Exception], ...]:
-    """
-    Return the exceptions that mean bad params.
-
-    A codec written in C raises nothing else, so any other exception comes from
-    outside, such as a signal handler, and is no outcome.
-    """
-    return _BAD_PARAMS if native else (Exception,)
 
 
 def check_window(window: Any) -> int:
@@ -101,10 +79,27 @@ class Texts:
         on_error: Any = None,
     ) -> Prepared:
         """Turn a call's arguments into what _speedups submits."""
-        text, flags = self.params(params)
+        prepared, fault = self.read_call(
+            method, params, options, block=block, on_result=on_result, on_error=on_error
+        )
+        return prepared if fault is None else _raise(fault)
+
+    def read_call(
+        self,
+        method: Any,
+        params: Any,
+        options: CallOptions,
+        *,
+        block: Any = True,
+        on_result: Any = None,
+        on_error: Any = None,
+    ) -> tuple[Prepared, Exception | None]:
+        """Return what `prepare` returns, and what is wrong with params, or None."""
+        text, flags, fault = self.read_params(params)
         self.method(method)
         flags |= options.flags
-        return method, text, options.ms, flags, bool(block), on_result, on_error
+        call = method, text, options.ms, flags, bool(block), on_result, on_error
+        return call, fault
 
     def method(self, method: Any) -> bytes:
         """
@@ -138,26 +133,56 @@ class Texts:
             ValueError: They contain a number that JSON does not have, or
                 themselves, or are nested too deeply; the text says where.
         """
+        text, flags, fault = self.read_params(params)
+        return (text, flags) if fault is None else _raise(fault)
+
+    def read_params(self, params: Any) -> tuple[bytes | None, int, Exception | None]:
+        """
+        Return what `params` returns, and None; or what it raises, as the last.
+
+        So what is raised here comes from outside, such as a signal handler.
+        """
         if params is None:
-            return None, 0
+            return None, 0, None
         if isinstance(params, _CONTAINERS):
-            try:
-                text = self._encode(params)
-            except (RecursionError, TypeError, ValueError) as error:
-                raise encoding_fault(params, self._encode, error) from error
-            if self._hides_nan and b"null" in text:
-                check_finite(params)
-            return text, 0
+            text, fault = self._encoded(params)
+            return text, 0, fault
+        if isinstance(params, bytes):
+            return params, LENIENT, None
         if isinstance(params, str):
-            try:
-                text = params.encode()
-            except UnicodeEncodeError as error:
-                msg = f"params: invalid UTF-8 at offset {error.start}"
-                raise ValueError(msg) from error
-        elif isinstance(params, bytes):
-            text = params
-        else:
-            kind = type(params).__name__
-            msg = f"params must be a dict, list, tuple, JSON text or None, not {kind}"
-            raise TypeError(msg)
-        return text, LENIENT
+            text, cause = attempt(str.encode, params)
+            if isinstance(cause, UnicodeEncodeError):
+                place = f"params: invalid UTF-8 at offset {cause.start}"
+                return None, 0, _caused(ValueError(place), cause)
+            return text, LENIENT, cause
+        kind = type(params).__name__
+        msg = f"params must be a dict, list, tuple, JSON text or None, not {kind}"
+        return None, 0, TypeError(msg)
+
+    def array(self, chunk: list[Any]) -> bytes | None:
+        """Return the params of several calls as one array, or None: try each."""
+        text, fault = self._encoded(chunk)
+        return None if fault is not None else text
+
+    def _encoded(self, params: Any) -> tuple[bytes | None, Exception | None]:
+        text, cause = attempt(self._encode, params)
+        if isinstance(cause, RecursionError | TypeError | ValueError):
+            return None, _caused(encoding_fault(params, self._encode, cause), cause)
+        if cause is None and self._hides_nan and b"null" in text:
+            place = nan_fault(params)
+            return (text, None) if place is None else (None, ValueError(place))
+        return text, cause
+
+
+def _raise(fault: Exception) -> NoReturn:
+    try:
+        raise fault
+    finally:
+        del fault  # which knows this frame
+
+
+def _caused(fault: Exception, cause: Exception) -> Exception:
+    """Return what to raise for what the codec raised."""
+    if fault is not cause:
+        fault.__cause__ = cause
+    return fault

@@ -22,6 +22,7 @@ from jsonrpcc._errors import (
     refused,
 )
 from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._speedups import attempt
 
 if TYPE_CHECKING:
     from jsonrpcc._codec import Codec
@@ -291,12 +292,12 @@ class Outcomes:
         error.__cause__ = cause
         return error
 
-    def _decode_error(self, text: bytes) -> Any:
+    def _decode_error(self, text: bytes) -> tuple[Any, Exception | None]:
         """Decode to plain types: the codec's may be for results only."""
-        try:
-            return msgspec.json.decode(text)
-        except ValueError:
-            return self._codec.decode(text)
+        value, fault = attempt(msgspec.json.decode, text)
+        if fault is not None:
+            value, fault = attempt(self._codec.decode, text)
+        return value, fault
 
     def error(self, outcome: Any, method: str) -> JsonRpcError:
         """Return the error of an outcome that is not OK."""
@@ -318,9 +319,8 @@ class Outcomes:
             else b""
         )
         if status == lib.JSONRPCC_EREMOTE:
-            try:
-                value = self._decode_error(text)
-            except Exception as cause:
+            value, cause = self._decode_error(text)
+            if cause is not None:
                 return self.undecodable(method, cause, outcome)
             return _remote_error(value, facts)
         cls, what = _ERRORS[status]

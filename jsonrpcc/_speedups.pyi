@@ -1,9 +1,22 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from typing import Any, Self, final
+from typing import Any, Protocol, Self, TypeAlias, final, overload
 
-from jsonrpcc._codec import Codec
-from jsonrpcc._params import Prepared
+# A call as it is submitted: method, params, milliseconds (0: the client's), flags,
+# whether its caller waits for room, on_result and on_error.
+Prepared: TypeAlias = tuple[str, bytes | None, int, int, bool, Any, Any]
+
+class Codec(Protocol):  # what is read of a jsonrpcc.Codec, which documents it
+    @property
+    def encode(self) -> Callable[[Any], bytes]: ...
+    @property
+    def decode(self) -> Callable[[Any], Any]: ...
+    @property
+    def decode_many(self) -> Callable[[Any], list[Any]]: ...
+    @property
+    def hides_nan(self) -> bool: ...
+    @property
+    def native(self) -> bool: ...
 
 SLICE_MS: int
 
@@ -16,6 +29,14 @@ def assign(
     kwargs: dict[str, Any],
     /,
 ) -> None: ...
+@overload
+def attempt(
+    function: Callable[[Any], Any], argument: Any, /
+) -> tuple[Any, Exception | None]: ...
+@overload
+def attempt(
+    function: Callable[[Any], Any], argument: Any, guarded: type[BaseException], /
+) -> tuple[Any, BaseException | None]: ...
 def hush(by: int, /) -> None: ...
 def set_quieten(function: Callable[[Any, Any], tuple[Any, Any]], /) -> None: ...
 def take(

@@ -277,11 +277,10 @@ class AsyncClient(_Methods, Base):
         texts.method(method)
         return AsyncMap(
             partial(self._open, method),
-            partial(texts.prepare, method, options=options),
+            partial(texts.read_call, method, options=options),
             params,
             window=check_window(window),
             return_exceptions=return_exceptions,
-            native=self._session.codec.native,
         )
 
     @property

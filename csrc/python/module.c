@@ -2,6 +2,7 @@
 
 #include "python/arguments.h"
 #include "python/async_client.h"
+#include "python/attempt.h"
 #include "python/blocking.h"
 #include "python/call.h"
 #include "python/callbacks.h"
@@ -27,6 +28,9 @@ static PyMethodDef methods[] = {
     {"assign", spd_assign, METH_VARARGS,
      "assign(object, name, function, args, kwargs): call the function and have "
      "its result as an attribute, in one step."},
+    {"attempt", spd_attempt, METH_VARARGS,
+     "attempt(function, argument, guarded=Exception): its result and None, or "
+     "None and the guarded exception that it raised."},
     {"take", spd_take, METH_VARARGS,
      "take(iterator, count, seconds): a list of at most so many, whether each "
      "is a dict, list or tuple, whether there are more, the seconds that it "

@@ -6,6 +6,7 @@
 
 #include "python/ordered.h"
 
+#include "python/attempt.h"
 #include "python/codec.h"
 
 #include <stddef.h>
@@ -37,20 +38,6 @@ static double coarse_seconds(void)
 
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-/* The exception that is set, which this clears. */
-static PyObject *take_exception(void)
-{
-    PyObject *type, *value, *traceback;
-
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (value != NULL && traceback != NULL)
-        PyException_SetTraceback(value, traceback);
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-    return value;
 }
 
 /* take(iterator, count, seconds) -> (list of at most count items, whether each
@@ -86,7 +73,7 @@ PyObject *spd_take(PyObject *module, PyObject *args)
     }
     if (list != NULL && PyErr_Occurred() &&
         PyErr_ExceptionMatches(PyExc_Exception))
-        error = take_exception();
+        error = spd_take_exception();
     if (list == NULL || PyErr_Occurred()) {
         Py_XDECREF(list);
         return NULL;

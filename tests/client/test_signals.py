@@ -102,12 +102,24 @@ def check_raising(server, how, style, seconds):
     report = run_program("raising.py", how, style, server.address, seconds).report()
     assert report["raised"] > 3
     assert report["wrong"] == report["twice"] == report["lost"] == []
+    return report
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_whatever_is_raised_no_call_gets_the_answer_of_another(server, style):
     """On every way to a call that is accepted, and while waiting for room."""
     check_raising(server, "signal", style, "1")
+
+
+def check_values(server, style, seconds):
+    report = check_raising(server, "value", style, seconds)
+    assert report["swallowed"] == 0
+
+
+@pytest.mark.parametrize("style", STYLES[:-1])
+def test_what_a_handler_raises_is_never_taken_for_bad_params(server, style):
+    """Though it is a ValueError: it reaches the caller, as what it is."""
+    check_values(server, style, "1")
 
 
 @pytest.mark.parametrize("style", STYLES[:-1])
@@ -139,6 +151,8 @@ def test_no_exception_set_from_outside_ends_the_callbacks_for_long(server):
 @pytest.mark.parametrize("style", STYLES)
 def test_whatever_is_raised_for_long(server, style):
     check_raising(server, "signal", style, "20")
+    if style != "await":
+        check_values(server, style, "20")
     if style != "await":
         check_raising(server, "thread", style, "20")
 

@@ -3,10 +3,11 @@ Exceptions from outside while calls are made; reports what happened, as JSON.
 
     raising.py HOW STYLE ADDRESS SECONDS
 
-HOW is "signal" (a handler that raises), or "thread" (PyThreadState_SetAsyncExc(), as
-gevent.Timeout and debuggers do).  Each call asks for a number of its own: whatever
-is raised, and when, no call gets the number of another, each one that was accepted
-has one outcome, and the client works afterwards.
+HOW is "signal" (a handler that raises), "value" (it raises a ValueError, as codecs
+do), or "thread" (PyThreadState_SetAsyncExc(), as gevent.Timeout and debuggers do).
+Each call asks for a number of its own: whatever is raised, and when, no call gets the
+number of another, each one that was accepted has one outcome, and the client works
+afterwards.
 """
 
 import asyncio
@@ -37,8 +38,8 @@ outcomes = collections.Counter()
 wrong = []
 
 
-class Outside(BaseException):
-    """Nothing that the client could take for an error of its own."""
+class Outside(ValueError if how == "value" else BaseException):
+    """A BaseException is nothing that the client could take for an error of its own."""
 
 
 class Named(dict):
@@ -104,6 +105,8 @@ STYLES = {
 }
 accepted = set()
 raised = 0
+fired = 0  # by signals
+ignored = 0  # by Python, in finalizers
 armed = False
 
 
@@ -114,17 +117,18 @@ def in_package(frame):
 
 
 def on_alarm(_, frame):
-    global armed
+    global armed, fired
     # An event loop is not made for this: only what is ours is tried there.
     if armed and (style != "await" or in_package(frame)):
         armed = False
+        fired += 1
         raise Outside
 
 
 def arm():
     global armed
     armed = True
-    if how == "signal":
+    if how != "thread":
         signal.setitimer(signal.ITIMER_REAL, dice.uniform(5e-6, 150e-6))
     else:
         tickets.append([])
@@ -136,7 +140,7 @@ def disarm():
     global armed
     armed = False
     signal.setitimer(signal.ITIMER_REAL, 0)
-    settled = how == "signal"
+    settled = how != "thread"
     while not settled:
         try:
             while tickets and not tickets[-1]:
@@ -214,8 +218,13 @@ async def awaiting():
         assert client.stats().in_flight == 0
 
 
+def ignore(_):
+    global ignored
+    ignored += 1
+
+
 # A thread that starts may get what was meant for the one that starts it.
-sys.unraisablehook = lambda _: None
+sys.unraisablehook = ignore
 asked, tickets, futures = queue.SimpleQueue(), [], {}
 signal.signal(signal.SIGALRM, on_alarm)
 if style == "await":
@@ -245,6 +254,7 @@ lost = [n for n in accepted if outcomes[n] != 1]
 report = {
     "calls": next(numbers),
     "raised": raised,
+    "swallowed": fired - raised - ignored,
     "wrong": wrong[:5],
     "twice": twice[:5],
     "lost": lost[:5],

@@ -17,14 +17,13 @@ PACKAGE = Path(jsonrpcc.__file__).parent
 # The modules of the client from the ground up: each may import those below it, for
 # types too.  `testing` is another program, and stands on nothing of this.
 TIERS = [
-    {"_jsonrpcc", "_capsule"},
+    {"_jsonrpcc", "_capsule", "_speedups"},
     {"_errors", "_codec", "_host", "_proxy", "_worker"},
     {"_records"},
     {"_hints", "_stats"},
     {"_options"},
     {"_params"},
     {"_metrics"},
-    {"_speedups"},
     {"_log", "_session"},
     {"_base", "_delivery", "_map", "_submit"},
     {"_blocking", "_channel", "_dispatcher"},

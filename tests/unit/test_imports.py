@@ -14,12 +14,12 @@ PACKAGE = Path(jsonrpcc.__file__).parent
 # Modules of the package that a module may import when it is loaded.
 IMPORTS = {
     "_errors": set(),
-    "_codec": set(),
+    "_codec": {"_speedups"},
     "_proxy": set(),
     "_hints": {"_records"},
     "_options": {"_errors", "_hints", "_jsonrpcc"},
     "_stats": {"_jsonrpcc", "_records"},
-    "_records": {"_errors", "_jsonrpcc"},
+    "_records": {"_errors", "_jsonrpcc", "_speedups"},
     "_log": {"_errors", "_speedups"},
     "_worker": set(),
     "testing._netstring": set(),
@@ -77,13 +77,13 @@ IMPORTS |= dict.fromkeys(
     ],
     CLIENT,
 )
-IMPORTS["_delivery"] = {"_jsonrpcc", "_session"}
+IMPORTS["_delivery"] = {"_jsonrpcc", "_session", "_speedups"}
 IMPORTS["_metrics"] = {"_records", "_stats"}
 IMPORTS["prometheus"] = {
     "_base", "_client", "_jsonrpcc", "_log", "_metrics", "_options", "_records",
     "_stats",
 }  # fmt: skip
-IMPORTS["_params"] = {"_codec", "_jsonrpcc", "_options"}
+IMPORTS["_params"] = {"_codec", "_jsonrpcc", "_options", "_speedups"}
 FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
 
 

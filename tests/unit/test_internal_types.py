@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import warnings
 from types import MethodType
 
@@ -10,7 +11,7 @@ from helpers import until_then
 
 from jsonrpcc import AsyncClient, Client, ClientClosed
 from jsonrpcc._blocking import blocking_for
-from jsonrpcc._speedups import Futures, Ordered, assign, bind, hush
+from jsonrpcc._speedups import Futures, Ordered, assign, attempt, bind, hush
 from jsonrpcc.testing import Drop
 
 
@@ -39,6 +40,20 @@ def test_callbacks(serve, client_for):
         bind(0)
     assert calls.get(1 << 40) is None
     assert client.submit("echo", [1]).result(5) == [1]
+
+
+def test_attempt():
+    """An exception is a value only if it is one of those that are guarded."""
+    assert attempt(int, "7") == (7, None)
+    value, error = attempt(int, "x")
+    assert value is None
+    assert isinstance(error, ValueError)
+    assert error.__traceback__ is None or error.__traceback__.tb_next is None
+    with pytest.raises(SystemExit):
+        attempt(sys.exit, 3)
+    assert isinstance(attempt(sys.exit, 3, BaseException)[1], SystemExit)
+    for arguments in [(), (int,), (int, "1", ValueError, 4)]:
+        refuse_call(attempt, *arguments)
 
 
 def test_methods(serve, client_for):
