@@ -12,8 +12,7 @@ from jsonrpcc._errors import ClientClosed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 
-    from jsonrpcc._params import Prepared
-    from jsonrpcc._speedups import Call
+    from jsonrpcc._speedups import Call, Prepared
 
     Started = tuple[Call, asyncio.Future[Any]]
 
@@ -38,10 +37,7 @@ class AsyncMap:
         window: int,
         return_exceptions: bool,
     ) -> None:
-        """
-        *client* opens the client, and keeps it; *read_call* makes
-        calls of params, or says what is wrong with them.
-        """
+        """*client* opens the client; *read_call* makes a call of params, or a fault."""
         self._client = client
         self._read_call = read_call
         self._is_async = hasattr(params, "__aiter__")

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jsonrpcc._delivery import Calls
-    from jsonrpcc._params import Prepared
     from jsonrpcc._session import Session
-    from jsonrpcc._speedups import Call
+    from jsonrpcc._speedups import Call, Prepared
 
 EFULL: int = lib.JSONRPCC_EFULL
 

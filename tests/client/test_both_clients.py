@@ -17,7 +17,7 @@ OTHERWISE = {
     "__aexit__": "with",
 }
 # Of Client's, these may wait: AsyncClient's are awaited.
-AWAITED = {"call", "request", "notification", "drain", "close"}
+AWAITED = {"call", "request", "notification", "drain", "close", "wait_ready"}
 
 
 def methods(cls):
