@@ -14,9 +14,9 @@ static unsigned made_count;
 
 const char *certificate_path(const char *name, const char *ending)
 {
-    static char paths[4][128];
+    static char paths[64][128];
     static unsigned next;
-    char *path = paths[next++ % 4];
+    char *path = paths[next++ % 64];
 
     if (strstr(folder, "XXXXXX") != NULL && mkdtemp(folder) == NULL)
         abort();

@@ -22,7 +22,7 @@ struct identity {
     EVP_PKEY *key;
 };
 
-/* The path of a file of that name: static, good for four calls. */
+/* The path of a file of that name: static, good for 64 calls. */
 const char *certificate_path(const char *name, const char *ending);
 
 /* Make it, signed by the issuer (NULL: by itself), and write its files.  The

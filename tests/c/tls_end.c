@@ -33,6 +33,8 @@ static void on_message(int sent, int version, int type, const void *bytes,
     (void)ssl;
     if (sent == 0 && type == SSL3_RT_HEADER && head[0] == 23)
         end->records++;
+    if (sent == 0 && type == SSL3_RT_HANDSHAKE && head[0] == 1)
+        end->greetings++;
 }
 
 void tls_end_start(struct tls_end *end, SSL_CTX *context, int fd)

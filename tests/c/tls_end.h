@@ -8,14 +8,15 @@
 
 #include <stddef.h>
 
-enum { TLS_END_ROOM = 1 << 20 };
+enum { TLS_END_ROOM = 1 << 17 };
 
 struct tls_end {
     int fd; /* -1: closed */
     SSL *ssl;
     bool established;
-    bool ended;       /* by the peer's close_notify */
-    unsigned records; /* of data, from the peer */
+    bool ended;         /* by the peer's close_notify */
+    unsigned records;   /* of data, from the peer */
+    unsigned greetings; /* ClientHellos: one for each handshake */
     unsigned resumed;
     int error;          /* an SSL_R_ code; 0: none */
     size_t may_receive; /* from the socket */

@@ -108,7 +108,7 @@ void tls_rig_turn(void)
     t->rig.now_us = jrc_now_us();
     jrc_engine_tick(&t->rig.engine, t->rig.now_us);
     jrc_loop_act(t->loop, t->rig.now_us);
-    jrc_loop_poll(t->loop, jrc_now_us() + SECOND_US / 2000);
+    jrc_loop_poll(t->loop, t->waits ? jrc_now_us() + SECOND_US / 2000 : 0);
     accept_one();
     if (t->has_end)
         tls_end_pump(&t->end);

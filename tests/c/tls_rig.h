@@ -24,6 +24,7 @@ struct tls_rig {
     struct tls_end end;
     bool has_end;
     size_t receives, sends; /* what its ends may, at first */
+    bool waits;             /* for events; otherwise it only looks */
     size_t quota;           /* bytes that the kernel still takes from us */
 };
 
