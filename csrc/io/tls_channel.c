@@ -179,6 +179,11 @@ struct jrc_tls_channel *jrc_tls_channel_new(struct jrc_tls_context *context,
 
 void jrc_tls_channel_free(struct jrc_tls_channel *channel)
 {
+    /* Otherwise OpenSSL would not resume the session that we keep, although a
+     * peer that ends first has done no wrong. */
+    if (channel->established &&
+        (!channel->broken || channel->reason == JSONRPCC_PEER_CLOSED))
+        SSL_set_shutdown(channel->ssl, SSL_SENT_SHUTDOWN);
     SSL_free(channel->ssl);
     ERR_clear_error();
     free(channel);

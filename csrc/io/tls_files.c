@@ -27,6 +27,7 @@ static const char *const system_files[] = {
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
 };
 
 /* The reason that OpenSSL gives, in its words. */

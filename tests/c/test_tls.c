@@ -130,8 +130,9 @@ static void test_another_group_is_agreed_on(void)
     tls_rig_close();
 }
 
-/* A session is resumed once; the new one brings the next. */
-static void test_sessions_are_resumed(int version)
+/* A session is resumed once; the new one brings the next.  polite: the server
+ * says that it ends the connection. */
+static void test_sessions_are_resumed(int version, bool polite)
 {
     open_with(version);
     for (int i = 0; i < 3; i++) {
@@ -140,6 +141,9 @@ static void test_sessions_are_resumed(int version)
         tls_rig_answer(id); /* also brings the tickets */
         CHECK(tls_rig_await_outcome((uint64_t)i));
         uint64_t connects = tls_rig.rig.engine.conns[0].connects;
+        if (polite)
+            SSL_shutdown(tls_rig.end.ssl);
+        tls_end_pump(&tls_rig.end);
         tls_end_cut(&tls_rig.end);
         while (tls_rig.rig.engine.conns[0].connects == connects ||
                !tls_rig.end.established)
@@ -285,8 +289,9 @@ int main(void)
     test_a_server_without_tls_backs_off();
     test_an_end_in_the_handshake_has_a_reason();
     test_another_group_is_agreed_on();
-    test_sessions_are_resumed(0);
-    test_sessions_are_resumed(TLS1_2_VERSION);
+    test_sessions_are_resumed(0, false);
+    test_sessions_are_resumed(0, true);
+    test_sessions_are_resumed(TLS1_2_VERSION, false);
     test_bad_certificates();
     test_verification_can_be_left_out();
     test_a_name_can_be_given();
