@@ -1,20 +1,24 @@
 """
-The callers of the callback workloads, the same for us and for every rival.
+The callers of the callback and blocking workloads, the same for us and every rival.
 
-They know nothing but ``request(method, params, on_result, on_error)``.  A few
-of the calls are timed from submit to callback; the others pay nothing for it.
+They know nothing but ``request(method, params, on_result, on_error)``, of which a few
+are timed from submit to callback while the others pay nothing for it, and
+``call(method, params)``, which is always timed.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.job import USER, WrongResultError, check_user, fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bench.job import Job
 
 CHUNK = 100
 """How many calls submit() submits before it looks at the window again."""
@@ -180,3 +184,60 @@ def submit(
             request(method, params, on_result, failed)
     for _ in range(min(ahead, -(-calls // chunk))):
         wait()
+
+
+Call = "Callable[[str, Any], Any]"
+"""A client's way to make a blocking call."""
+
+
+def one_by_one(job: Job, call: Call) -> None:
+    """Make blocking calls, each as soon as the one before has its result."""
+    for _ in range(job.warmup):
+        check_user(call("get_user", USER))
+    with job.measure():
+        _repeat(job, call, job.calls)
+
+
+def sparsely(job: Job, call: Call, pause: float) -> None:
+    """Make blocking calls, each *pause* seconds after the result of the one before."""
+    for _ in range(job.warmup):
+        check_user(call("get_user", USER))
+    with job.measure():
+        for _ in range(job.calls):
+            sleep(pause)
+            begun = perf_counter()
+            result = call("get_user", USER)
+            job.latencies.append(perf_counter() - begun)
+            check_user(result)
+
+
+def side_by_side(job: Job, threads: int, client: Callable[[], Call]) -> None:
+    """Make blocking calls in so many threads, each with what *client* returns."""
+    gates = [threading.Barrier(threads + 1) for _ in range(3)]
+
+    def work() -> None:
+        call = client()
+        for _ in range(job.warmup // threads):
+            check_user(call("get_user", USER))
+        gates[0].wait()
+        gates[1].wait()
+        _repeat(job, call, job.calls // threads)
+        gates[2].wait()
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    gates[0].wait()
+    with job.measure():
+        gates[1].wait()
+        gates[2].wait()
+    for worker in workers:
+        worker.join()
+
+
+def _repeat(job: Job, call: Call, calls: int) -> None:
+    for _ in range(calls):
+        begun = perf_counter()
+        result = call("get_user", USER)
+        job.latencies.append(perf_counter() - begun)
+        check_user(result)

@@ -64,6 +64,11 @@ WORKLOADS = (
         pinned=True,
         function="sync",
     ),
+    Workload("sync8", "blocking calls, 8 threads", 40_000, 8),
+    Workload("sync64", "blocking calls, 64 threads", 40_000, 64),
+    Workload("sparse2", "a blocking call every 2 ms", 500, 1),
+    Workload("sparse5", "a blocking call every 5 ms", 300, 1),
+    Workload("sparse20", "a blocking call every 20 ms", 100, 1),
     Workload("await1", "awaited calls, one after the other", 20_000, 1),
     Workload(
         "await1-pinned",
@@ -88,7 +93,8 @@ def _some(names: str) -> frozenset[str]:
 
 
 _OURS = _some(
-    "callback callback-main callback8 map await sync await1 notify blob64k blob1m"
+    "callback callback-main callback8 map await sync sync8 sync64 sparse2 sparse5"
+    " sparse20 await1 notify blob64k blob1m"
 )
 
 RIVALS = (
@@ -99,7 +105,10 @@ RIVALS = (
         "sockets",
         "blocking sockets + orjson",
         "sockets",
-        _some("callback callback-main callback8 map sync notify blob64k blob1m"),
+        _some(
+            "callback callback-main callback8 map sync sync8 sync64 sparse2 sparse5"
+            " sparse20 notify blob64k blob1m"
+        ),
     ),
     Rival(
         "pingpong", "send and recv of fixed bytes, no JSON", "pingpong", _some("sync")
@@ -170,6 +179,9 @@ GOALS = (
     Goal("map", "sockets", 0.5, 0.35),
     Goal("await", "uvloop", 0.75, 0.6),
     Goal("sync-pinned", "pingpong", 1.15, 1.05, "p50_us"),
+    Goal("sparse2", "sockets", 1.0, 0.8),
+    Goal("sparse5", "sockets", 1.0, 0.8),
+    Goal("sparse20", "sockets", 1.0, 0.8),
     Goal("await1-pinned", "uvloop", 1.0, 0.9),
     Goal("notify", "sockets", 1.0, 0.5),
     Goal("blob64k", "best", 1.0, 0.8),

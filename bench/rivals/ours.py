@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import threading
 from queue import SimpleQueue
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import jsonrpcc
-from bench.drive import GET_USER, blob, chains, check_matching, submit
+from bench.drive import (
+    GET_USER,
+    blob,
+    chains,
+    check_matching,
+    one_by_one,
+    side_by_side,
+    sparsely,
+    submit,
+)
 from bench.job import USER, Job, WrongResultError, check_user
 from bench.rivals.protocol import await_one_by_one, await_tasks, run_uvloop
 
@@ -109,15 +117,33 @@ class Runs:
     def sync(self, job: Job) -> None:
         """One call after the other."""
         with self._client(job) as client:
-            call = client.call
-            for _ in range(job.warmup):
-                check_user(call("get_user", USER))
-            with job.measure():
-                for _ in range(job.calls):
-                    begun = perf_counter()
-                    result = call("get_user", USER)
-                    job.latencies.append(perf_counter() - begun)
-                    check_user(result)
+            one_by_one(job, client.call)
+
+    def sparse2(self, job: Job) -> None:
+        """A call every 2 ms."""
+        self._sparse(job, 0.002)
+
+    def sparse5(self, job: Job) -> None:
+        """A call every 5 ms."""
+        self._sparse(job, 0.005)
+
+    def sparse20(self, job: Job) -> None:
+        """A call every 20 ms."""
+        self._sparse(job, 0.02)
+
+    def _sparse(self, job: Job, pause: float) -> None:
+        with self._client(job) as client:
+            sparsely(job, client.call, pause)
+
+    def sync8(self, job: Job) -> None:
+        """Eight threads with one client."""
+        with self._client(job) as client:
+            side_by_side(job, 8, lambda: client.call)
+
+    def sync64(self, job: Job) -> None:
+        """And 64 of them."""
+        with self._client(job) as client:
+            side_by_side(job, 64, lambda: client.call)
 
     def notify(self, job: Job) -> None:
         """Send, then ask the server how many it has got."""
@@ -181,6 +207,11 @@ callback_main = _runs.callback_main
 callback8 = _runs.callback8
 map = _runs.map  # noqa: A001 - the workload's name
 sync = _runs.sync
+sync8 = _runs.sync8
+sync64 = _runs.sync64
+sparse2 = _runs.sparse2
+sparse5 = _runs.sparse5
+sparse20 = _runs.sparse20
 notify = _runs.notify
 await_ = _runs.await_
 await1 = _runs.await1

@@ -6,12 +6,20 @@ import socket
 import threading
 from collections import deque
 from itertools import islice
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bench.drive import GET_USER, blob, chains, check_matching, submit
+from bench.drive import (
+    GET_USER,
+    blob,
+    chains,
+    check_matching,
+    one_by_one,
+    side_by_side,
+    sparsely,
+    submit,
+)
 from bench.job import HOST, USER, Job, WrongResultError, check_user
 from bench.rivals import wire
 from bench.rivals.wire import HEADERS
@@ -295,16 +303,39 @@ def map(job: Job) -> None:  # noqa: A001 - the workload's name
 def sync(job: Job) -> None:
     """One call after the other."""
     client = Client(job.port)
-    call = client.call
-    for _ in range(job.warmup):
-        check_user(call("get_user", USER))
-    with job.measure():
-        for _ in range(job.calls):
-            begun = perf_counter()
-            result = call("get_user", USER)
-            job.latencies.append(perf_counter() - begun)
-            check_user(result)
+    one_by_one(job, client.call)
     client.close()
+
+
+def sparse2(job: Job) -> None:
+    """A call every 2 ms."""
+    _sparse(job, 0.002)
+
+
+def sparse5(job: Job) -> None:
+    """A call every 5 ms."""
+    _sparse(job, 0.005)
+
+
+def sparse20(job: Job) -> None:
+    """A call every 20 ms."""
+    _sparse(job, 0.02)
+
+
+def _sparse(job: Job, pause: float) -> None:
+    client = Client(job.port)
+    sparsely(job, client.call, pause)
+    client.close()
+
+
+def sync8(job: Job) -> None:
+    """Eight threads, each with a connection of its own."""
+    side_by_side(job, 8, lambda: Client(job.port).call)
+
+
+def sync64(job: Job) -> None:
+    """And 64 of them."""
+    side_by_side(job, 64, lambda: Client(job.port).call)
 
 
 def notify(job: Job) -> None:
