@@ -18,6 +18,7 @@ SAN ?= address,undefined
 SONAME = libjsonrpcc.so.0
 FILL = sed -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|' -e 's|@PREFIX@|$(PREFIX)|' \
        -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+       -e 's|@TLS_REQUIRES@|$(TLS_REQUIRES)|' -e 's|@TLS_MODULES@|$(TLS_MODULES)|' \
        -e "s|@INCLUDE_FROM_LIB@|$$(realpath -m --relative-to='$(LIBDIR)' '$(INCLUDEDIR)')|"
 VERSION = $(shell sed -n 's/^.define JSONRPCC_VERSION "\(.*\)"/\1/p' csrc/jsonrpcc.h)
 PY_INCLUDE = $(shell $(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')
@@ -26,6 +27,8 @@ TLS = $(if $(filter no,$(JSONRPCC_TLS)),,$(shell pkg-config --exists 'libssl >= 
 PKGS = libevent_core json-c $(or $(TLS),$(if $(filter yes,$(JSONRPCC_TLS)),libssl libcrypto))
 PKG_CFLAGS = $(if $(filter libssl,$(PKGS)),-DJRC_TLS) $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS))
+TLS_REQUIRES = $(if $(filter libssl,$(PKGS)),$(comma) libssl >= 3.0$(comma) libcrypto >= 3.0)
+TLS_MODULES = $(if $(filter libssl,$(PKGS)), "libssl>=3.0" "libcrypto>=3.0")
 
 STD = -std=gnu11 -pthread -fvisibility=hidden -Icsrc -Werror=implicit-function-declaration
 # Inlining across files saves a tenth of a call's instructions.
@@ -158,7 +161,7 @@ clean: ## remove all that make made, .venv included
 
 system:
 	@scripts/setup.sh system
-print-%: # for scripts: the value of a variable
+print-%: # for scripts and tests: the value of a variable
 	@echo $($*)
 library: # what make lib needs is asked for, and not installed
 	@scripts/setup.sh library

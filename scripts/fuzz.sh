@@ -15,7 +15,8 @@ out=build/fuzz
 mkdir -p "$out"
 
 flags="-std=gnu11 -pthread -Icsrc -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all"
-libraries="libevent_core json-c"
+cflags=$(make -s --no-print-directory print-PKG_CFLAGS)
+libs=$(make -s --no-print-directory print-PKG_LIBS)
 probe='int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }'
 # For targets to use: all in tests/c that is no program of its own.
 helpers=$(ls tests/c/*.c | grep -Ev '/(test|fuzz)_|/jsontestsuite')
@@ -41,7 +42,7 @@ build_used() {
     mkdir "$out/used"
     for file in $helpers $(ls csrc/*/*.c | grep -v /python/); do
         # shellcheck disable=SC2046,SC2086
-        clang $flags -fsanitize=fuzzer-no-link,address,undefined $(pkg-config --cflags $libraries) \
+        clang $flags -fsanitize=fuzzer-no-link,address,undefined $cflags \
             -c "$file" -o "$out/used/$(basename "$file" .c).o"
     done
     ar rcs "$out/used.a" "$out"/used/*.o
@@ -51,7 +52,7 @@ fuzz() {
     echo "fuzz: $1, libFuzzer, $seconds s"
     # shellcheck disable=SC2046,SC2086
     clang $flags -fsanitize=fuzzer,address,undefined "tests/c/$1.c" "$out/used.a" \
-        $(pkg-config --cflags --libs $libraries) -o "$out/$1"
+        $cflags $libs -o "$out/$1"
     mkdir -p "$out/$1.corpus" "tests/c/corpus/$1"
     "$out/$1" -max_total_time="$seconds" -max_len=4096 -artifact_prefix="$out/$1." \
         -print_final_stats=1 -verbosity=0 "$out/$1.corpus" "tests/c/corpus/$1"

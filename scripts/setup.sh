@@ -115,7 +115,7 @@ setup_peers() {
 
 apt_install() {
     command -v apt-get >/dev/null ||
-        die "missing (Debian's names): $*. Fedora: dnf install gcc pkgconf-pkg-config libevent-devel json-c-devel python3-devel; Alpine: apk add gcc musl-dev pkgconf libevent-dev json-c-dev python3-dev; macOS: brew install pkgconf libevent json-c python"
+        die "missing (Debian's names): $*. Fedora: dnf install gcc pkgconf-pkg-config libevent-devel json-c-devel openssl-devel python3-devel; Alpine: apk add gcc musl-dev pkgconf libevent-dev json-c-dev openssl-dev python3-dev; macOS: brew install pkgconf libevent json-c openssl@3 python"
     if [ "$(id -u)" = 0 ]; then
         root=
     elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then

@@ -57,8 +57,9 @@ def complaint(source, **env):
 
 WHAT = (
     "Debian/Ubuntu: apt-get install gcc libc6-dev pkg-config libevent-dev "
-    "libjson-c-dev; Fedora: dnf install gcc pkgconf-pkg-config libevent-devel "
-    "json-c-devel; Alpine: apk add gcc musl-dev pkgconf libevent-dev json-c-dev; "
+    "libjson-c-dev libssl-dev; Fedora: dnf install gcc pkgconf-pkg-config "
+    "libevent-devel json-c-devel openssl-devel; Alpine: apk add gcc musl-dev pkgconf "
+    "libevent-dev json-c-dev openssl-dev; "
 )
 
 

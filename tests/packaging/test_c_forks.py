@@ -1,7 +1,7 @@
 """C programs that fork at any moment, without sanitizers, which do not stand it."""
 
 import pytest
-from compiling import BUILDS_C, CC, run
+from compiling import BUILDS_C, CC, link_flags, run
 
 pytestmark = BUILDS_C
 NAMES = ["test_fork", "test_fork_callback"]
@@ -14,10 +14,9 @@ def library():
 
 
 def run_forks(name, library, folder, *arguments):
-    flags = run("pkg-config", "--cflags", "--libs", "libevent_core", "json-c").split()
     run(
         CC, "-std=gnu11", "-Icsrc", f"tests/c/{name}.c", "tests/c/peer.c",
-        "-o", folder / name, library, *flags, "-pthread",
+        "-o", folder / name, library, *link_flags(), "-pthread",
     )  # fmt: skip
     assert "checks, 0 failed" in run(folder / name, *arguments)
 

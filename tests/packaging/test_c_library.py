@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from compiling import CC, ROOT, run
+from compiling import CC, ROOT, link_flags, run
 
 import jsonrpcc
 import jsonrpcc._jsonrpcc
@@ -95,10 +95,9 @@ def test_example_with_the_shared_library(installed, pkg_config_env, server, tmp_
 def test_example_with_the_static_library(installed, server, tmp_path):
     program = tmp_path / "client"
     prefix = installed / "opt/jsonrpcc"
-    libs = flags("--libs", "libevent_core", "json-c")
     run(
         CC, *WARN, f"-I{prefix}/include", "examples/c/client.c", "-o", program,
-        prefix / "lib/libjsonrpcc.a", *libs, "-pthread",
+        prefix / "lib/libjsonrpcc.a", *link_flags(), "-pthread",
     )  # fmt: skip
     check_example(program, server)
 
@@ -123,7 +122,7 @@ def test_example_under_sanitizers(sanitizer, server, tmp_path):
     program = tmp_path / "client"
     run(
         CC, "-std=gnu11", *san, "-pthread", "-Icsrc", *sources, "examples/c/client.c",
-        "-o", program, *flags("--cflags", "--libs", "libevent_core", "json-c"),
+        "-o", program, *link_flags(),
     )  # fmt: skip
     check_example(program, server, env={"TSAN_OPTIONS": "halt_on_error=1"})
 

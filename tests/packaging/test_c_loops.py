@@ -4,7 +4,7 @@ import asyncio
 
 import peers
 import pytest
-from compiling import BUILDS_C, CC, ROOT, run
+from compiling import BUILDS_C, CC, ROOT, link_flags, run
 
 from jsonrpcc.testing import Server
 
@@ -44,11 +44,10 @@ def test_each_loop_has_an_example():
 @pytest.mark.parametrize("name", LOOPS)
 def test_outcomes_come_to_the_thread_of_the_loop(name, library, server, tmp_path):
     """All of them, deadlines too, by one descriptor; nothing runs elsewhere."""
-    packages = ["libevent_core", "json-c"]
+    flags = link_flags()
     if LOOPS[name] is not None:
         peers.package(LOOPS[name])
-        packages.append(LOOPS[name])
-    flags = run("pkg-config", "--cflags", "--libs", *packages).split()
+        flags += run("pkg-config", "--cflags", "--libs", LOOPS[name]).split()
     program = tmp_path / name
     run(
         CC, *WARN, "-Icsrc", f"examples/c/loop_{name}.c", "-o", program,

@@ -6,7 +6,7 @@ import runpy
 import shutil
 
 import pytest
-from compiling import CC, ROOT, run
+from compiling import CC, ROOT, link_flags, run
 
 from jsonrpcc.testing import Error, Server
 
@@ -35,10 +35,9 @@ def later(tmp_path):
         assert n == 1, name
     (csrc / "jsonrpcc.h").write_text(header)
     sources = [path for path in csrc.rglob("*.c") if path.parent.name != "python"]
-    libraries = run("pkg-config", "--cflags", "--libs", "libevent_core", "json-c")
     run(
         CC, "-std=gnu11", "-O0", "-fPIC", "-shared", "-pthread", f"-I{csrc}",
-        *sources, *libraries.split(), "-o", tmp_path / "lib.so",
+        *sources, *link_flags(), "-o", tmp_path / "lib.so",
     )  # fmt: skip
     return tmp_path / "lib.so"
 

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from compiling import BUILDS_C, CC, ROOT, run
+from compiling import BUILDS_C, CC, ROOT, link_flags, run
 
 import jsonrpcc
 from jsonrpcc import _jsonrpcc
@@ -18,11 +18,10 @@ pytestmark = BUILDS_C
 def libraries(tmp_path_factory):
     """The shared library, and a plugin that has the static one inside."""
     run("make", "lib")
-    libs = run("pkg-config", "--libs", "libevent_core", "json-c").split()
     plugin = tmp_path_factory.mktemp("plugin") / "plugin.so"
     run(
         CC, "-shared", "-o", plugin, "-Wl,--whole-archive", "build/libjsonrpcc.a",
-        "-Wl,--no-whole-archive", *libs, "-pthread",
+        "-Wl,--no-whole-archive", *link_flags(), "-pthread",
     )  # fmt: skip
     return {"shared": ROOT / "build/libjsonrpcc.so.0", "static": plugin}
 

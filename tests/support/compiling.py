@@ -22,6 +22,12 @@ BUILDS_C = [
 ]
 
 
+def link_flags():
+    """What the core is compiled and linked with, as the Makefile has it."""
+    names = ("print-PKG_CFLAGS", "print-PKG_LIBS")
+    return run("make", "-s", "--no-print-directory", *names).split()
+
+
 def run(*command, env=None, cwd=ROOT):
     """Run a command that has to succeed, and return what it prints."""
     done = subprocess.run(

@@ -128,6 +128,6 @@ def build_c(code, program):
     if shutil.which("c++") is not None:  # the header is for C++ as well
         more = ("-Wno-missing-field-initializers", "-std=c++20", "-fsyntax-only")
         run("c++", "-x", "c++", *flags, *more, source)
-    libs = run("pkg-config", "--libs", "libevent_core", "json-c").split()
+    libs = run("make", "-s", "--no-print-directory", "print-PKG_LIBS").split()
     archive = ROOT / "build/libjsonrpcc.a"
     run("cc", compiled, archive, "-o", program, *libs, "-pthread")
