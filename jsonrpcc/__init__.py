@@ -24,6 +24,7 @@ from jsonrpcc._options import Options
 from jsonrpcc._records import Event, ServerInfo
 from jsonrpcc._speedups import Call
 from jsonrpcc._stats import Latency, Stats
+from jsonrpcc._tls import Tls, TlsFiles, TlsInfo
 from jsonrpcc.aio import AsyncClient
 from jsonrpcc.capi import _capi as _capi  # PyCapsule_Import() looks for it here
 from jsonrpcc.capi import get_include
@@ -49,6 +50,9 @@ __all__ = [
     "ServerFailure",
     "ServerInfo",
     "Stats",
+    "Tls",
+    "TlsFiles",
+    "TlsInfo",
     "__version__",
     "get_include",
 ]

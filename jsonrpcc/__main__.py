@@ -29,6 +29,7 @@ from jsonrpcc._commands import (
     write,
 )
 from jsonrpcc._serve import serve
+from jsonrpcc._tls import library
 
 SERVERS_HELP = (
     "host:port,priority or unix:/path,priority of each server, separated by spaces; "
@@ -97,6 +98,19 @@ class Commands:
         return parser
 
 
+def add_tls(parser: argparse.ArgumentParser) -> None:
+    """Add how to connect by TLS."""
+    group = parser.add_argument_group("TLS")
+    group.add_argument("--tls", action="store_true", help="connect by TLS")
+    for option, metavar, text in (
+        ("--ca", "PATH", "authorities to trust, instead of the system's"),
+        ("--cert", "FILE", "the client's certificate and chain, PEM"),
+        ("--key", "FILE", "its key, PEM"),
+        ("--server-name", "NAME", "what the servers' certificates must list"),
+    ):
+        group.add_argument(option, metavar=metavar, help=text)
+
+
 def add_request(parser: argparse.ArgumentParser) -> None:
     """Add what call and notify have in common."""
     parser.add_argument("servers", metavar="SERVERS", help=SERVERS_HELP)
@@ -120,6 +134,7 @@ def add_request(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="wait for a server until the timeout, even if all are down",
     )
+    add_tls(parser)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -133,7 +148,12 @@ def make_parser() -> argparse.ArgumentParser:
         "  jsonrpcc COMMAND --help      more about each\n\n" + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=jsonrpcc.__version__)
+    parser.add_argument(
+        "--version",
+        action=Show,
+        const=f"{jsonrpcc.__version__} ({library() or 'without TLS'})",
+        help="print the version, and that of the TLS library",
+    )
     group = parser.add_argument_group(
         "to build C extensions with jsonrpcc (nothing needs to be linked)"
     )
@@ -154,6 +174,7 @@ def make_parser() -> argparse.ArgumentParser:
         "  jsonrpcc call localhost:9999 add '[1, 2]'\n"
         "  jsonrpcc call localhost:9999 get_user \"{'id': 1234}\" --pretty\n"
         "  jsonrpcc call 'host1:9999,2 host2:9999,2 backup:9999,1' status -t 0.5\n"
+        "  jsonrpcc call host:9999 status --tls --ca ca.pem\n"
         "  jsonrpcc call localhost:9999 import_users - <users.json\n",
     )
     add_request(command)
@@ -196,6 +217,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print all that is known as JSON"
     )
     command.add_argument("--pretty", action="store_true", help="indent the JSON")
+    add_tls(command)
 
     command = commands.add(
         serve,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import replace
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 from jsonrpcc._errors import ClientClosed
 from jsonrpcc._hints import did_you_mean, no_attribute
 from jsonrpcc._host import check_interpreter, check_threads
+from jsonrpcc._log import Log
 from jsonrpcc._options import Options
 from jsonrpcc._records import IN_USE, Event, ServerInfo, read_servers
 from jsonrpcc._session import Session
 from jsonrpcc._stats import Stats, read_stats
+from jsonrpcc._tls import Tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,9 +81,21 @@ class Base:
             msg = f"{type(self).__name__}() got an unknown option {wrong!r}"
             known = [*Options.__dataclass_fields__, "codec", "name", "on_event"]
             raise TypeError(msg + did_you_mean(wrong, known))
+        checked_options = Options(**options)
         self._session = Session(
-            servers, Options(**options), codec=codec, on_event=on_event
+            servers, checked_options, codec=codec, on_event=on_event
         )
+        if checked_options.tls:
+            self._warn(checked_options.tls)
+
+    def _warn(self, tls: Tls | bool) -> None:
+        """Log what is risky about TLS from the beginning."""
+        log = Log(self.name)
+        if isinstance(tls, Tls) and not tls.verify:
+            text = "verify=False: certificates are not verified, any server is trusted"
+            log.write(logging.WARNING, "verify", text)
+        if text := self._session.outcomes.expiring(-1):
+            log.write(logging.WARNING, "expiring", "%s", text)
 
     @property
     def name(self) -> str | None:

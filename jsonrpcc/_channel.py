@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._delivery import PAUSE, Delivery
+from jsonrpcc._durations import remaining
 from jsonrpcc._errors import Cancelled, ClientClosed
 from jsonrpcc._host import check_threads
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
-from jsonrpcc._options import remaining
 from jsonrpcc._records import refusal
 
 if TYPE_CHECKING:

@@ -174,10 +174,26 @@ def read_params(text: str | None) -> str | None:
     return sys.stdin.read() if text == "-" else text
 
 
+def read_tls(args: argparse.Namespace) -> jsonrpcc.Tls | None:
+    """
+    Return how to connect by TLS, or None.
+
+    Raises:
+        ValueError: The options do not go together.
+    """
+    names = ("ca", "cert", "key", "server_name")
+    given = {name: getattr(args, name) for name in names if getattr(args, name)}
+    if args.tls:
+        return jsonrpcc.Tls(**given)
+    if given:
+        raise ValueError(f"--{min(given).replace('_', '-')} needs --tls")
+    return None
+
+
 def call(args: argparse.Namespace) -> int:
     """Call a method and print its result."""
     params = read_params(args.params)
-    with jsonrpcc.Client(args.servers, codec=TextCodec) as client:
+    with jsonrpcc.Client(args.servers, codec=TextCodec, tls=read_tls(args)) as client:
         try:
             text = client.call(
                 args.method,
@@ -195,7 +211,7 @@ def call(args: argparse.Namespace) -> int:
 def notify(args: argparse.Namespace) -> int:
     """Send a notification; wait until it has been sent or cannot be."""
     params = read_params(args.params)
-    with jsonrpcc.Client(args.servers) as client:
+    with jsonrpcc.Client(args.servers, tls=read_tls(args)) as client:
         client.notification(
             args.method, params, timeout=args.timeout, wait_for_ready=args.wait
         )
@@ -229,6 +245,7 @@ def servers(args: argparse.Namespace) -> int:
         connect_timeout=args.timeout,
         max_conn_attempts=0,
         on_event=events.put,
+        tls=read_tls(args),
     ) as client:
         deadline = time.monotonic() + args.timeout
         seen = client.servers()
@@ -245,11 +262,26 @@ def servers(args: argparse.Namespace) -> int:
         )
     else:
         rows = [
-            (each.address, str(each.priority), each.state, each.last_error or "")
+            (
+                each.address,
+                str(each.priority),
+                each.state,
+                *([shown_tls(each.tls)] if args.tls else []),
+                each.last_error or "",
+            )
             for each in seen
         ]
-        print_table([("SERVER", "PRIORITY", "STATE", "LAST ERROR"), *rows])
+        tls = ["TLS"] if args.tls else []
+        print_table([("SERVER", "PRIORITY", "STATE", *tls, "LAST ERROR"), *rows])
     return OK if all(each.state == "up" for each in seen) else FAILURE
+
+
+def shown_tls(tls: jsonrpcc.TlsInfo | None) -> str:
+    """Return what a handshake has shown, for a cell of the table."""
+    if tls is None:
+        return ""
+    days = "" if tls.days_left is None else f", {tls.days_left:.0f} days left"
+    return f"{tls.version} {tls.cipher}{days}"
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:

@@ -21,6 +21,7 @@ _LEVELS: dict[EventKind, int] = {  # of most events, it is WARNING
     "back": logging.INFO,
     "all_down": logging.ERROR,
 }
+_CERTIFICATES = ("connected", "certificates")  # when there is one to look at
 
 PAUSE = 0.01
 """Seconds until the next try after memory has run out."""
@@ -82,8 +83,11 @@ class Delivery:
         session, log = self.session, self.log
         try:
             event = session.outcomes.event(record)
+            level = _LEVELS.get(event.kind, logging.WARNING)
+            if event.kind == "certificates" and not event.reason:
+                level = logging.INFO
             log.write(
-                _LEVELS.get(event.kind, logging.WARNING),
+                level,
                 (event.kind, event.server),
                 "%s%s%s",
                 event.server and f"{event.server} ",
@@ -94,6 +98,10 @@ class Delivery:
                 log.remind("still all down: %s", session.outcomes.unreachable)
             elif event.kind == "available":
                 log.remind()
+            if event.kind in _CERTIFICATES:
+                text = session.outcomes.expiring(record.server)
+                if text:
+                    log.write(logging.WARNING, ("expiring", event.server), "%s", text)
             if session.on_event is not None:
                 session.on_event(event)
         except self.guarded as error:

@@ -120,7 +120,29 @@ OF_SERVER = {  # by the fields of ServerInfo
     ),
 }
 
-METRICS = (CALLS, EVENTS, CLIENTS, *OF_CLIENT.values(), UP, *OF_SERVER.values())
+# Of TLS; left out where there is none.
+OF_FILES = {  # by the fields of TlsFiles
+    "expires": Metric(
+        "jsonrpcc_certificate_expires_timestamp_seconds",
+        "When the client's own certificate expires.",
+        "fact",
+    ),
+    "reloads": Metric(
+        "jsonrpcc_certificate_reloads", "Changed files of TLS that are in use."
+    ),
+    "refusals": Metric(
+        "jsonrpcc_certificate_refusals", "Changed files of TLS that cannot be used."
+    ),
+}
+EXPIRES = Metric(
+    "jsonrpcc_server_certificate_expires_timestamp_seconds",
+    "When the first of the server's certificates expires.",
+    "fact",
+    _SERVER,
+)
+
+METRICS = (CALLS, EVENTS, CLIENTS, *OF_CLIENT.values(), UP, *OF_SERVER.values(),
+           *OF_FILES.values(), EXPIRES)  # fmt: skip
 """All but DURATION, which is a histogram."""
 
 Key = tuple[Metric, tuple[str, ...]]  # and the values of its labels
@@ -152,12 +174,20 @@ class Numbers:
             self._add((EVENTS, (client, kind)), count)
         for field, metric in OF_CLIENT.items():
             self._add((metric, (client,)), getattr(stats, field), is_open=is_open)
+        for field, metric in OF_FILES.items():
+            if (
+                stats.tls is not None
+                and (value := getattr(stats.tls, field)) is not None
+            ):
+                self._add((metric, (client,)), value)
         for server in servers:
             labels = client, server.address
             is_up = server.state in IN_USE
             self._add((UP, labels), is_up, is_open=is_open)
             for field, metric in OF_SERVER.items():
                 self._add((metric, labels), getattr(server, field), is_open=is_open)
+            if server.tls is not None and server.tls.expires is not None:
+                self._add((EXPIRES, labels), server.tls.expires)
         counts, seconds = self.durations.get(client, ([0] * len(BOUNDS), 0.0))
         added = [a + b for a, b in zip(counts, _coarse(stats.latency), strict=True)]
         self.durations[client] = added, seconds + stats.latency.sum

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import re
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jsonrpcc._durations import milliseconds
 from jsonrpcc._errors import refused
 from jsonrpcc._hints import no_servers, servers_fault
 from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._tls import Tls, checked, to_c
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         max_queued_bytes: int
         max_undelivered_bytes: int
         name: str | None
+        tls: Tls | bool | None
 
 
 MIB = 1024 * 1024
@@ -67,6 +68,8 @@ class Options:
             client stops reading from its servers, and deadlines continue to run.
         name: What the client is called in log lines, its repr and metrics: up to
             64 printable characters.  Metrics add up clients of the same name.
+        tls: True, or a `Tls`: all connections are encrypted, and servers prove who
+            they are.  Unix sockets never use TLS.
     """
 
     timeout: float = 5.0
@@ -81,6 +84,7 @@ class Options:
     max_queued_bytes: int = 64 * MIB
     max_undelivered_bytes: int = 64 * MIB
     name: str | None = None
+    tls: Tls | bool | None = None
 
 
 DEFAULTS = Options()
@@ -99,29 +103,6 @@ _INTEGERS = {
     "max_undelivered_bytes": (1, 2**63 - 1),
 }
 _DURATIONS = ("timeout", "connect_timeout", "reconnect_delay", "reconnect_delay_max")
-
-
-def milliseconds(name: str, seconds: Any) -> int:
-    """
-    Return a duration as the C core expects it, rounded up.
-
-    Raises:
-        TypeError: *seconds* is not a number (nor None: no wait is endless).
-        ValueError: It is not positive, not finite, or beyond 24 days.
-    """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        msg = f"{name} must be a number of seconds, not {seconds!r}"
-        raise TypeError(msg)
-    if not 0 < seconds <= _INT32 / 1000:
-        most = _INT32 // 1000
-        msg = f"{name} must be above 0 and at most {most} seconds, not {seconds!r}"
-        raise ValueError(msg)
-    return math.ceil(seconds * 1000)
-
-
-def remaining(deadline: float) -> int:
-    """Return the milliseconds until a time of `time.monotonic`, rounded up, or 0."""
-    return max(0, math.ceil((deadline - time.monotonic()) * 1000))
 
 
 def _integer(name: str, value: Any) -> int:
@@ -175,7 +156,7 @@ def open_client(servers: Any, options: Options) -> Any:
 
     Raises:
         TypeError, ValueError: An option is wrong; the message says which, and
-            for the servers string also where.
+            for the servers string also where.  A file of *tls* cannot be used.
         MemoryError, OSError: The system refused memory, a descriptor or a thread.
     """
     if not isinstance(servers, str):
@@ -196,6 +177,7 @@ def open_client(servers: Any, options: Options) -> Any:
         msg = f"servers: invalid UTF-8 at offset {error.start}"
         raise ValueError(msg) from error
     _check_names(servers)
+    tls = to_c(checked(options.tls))
     struct = ffi.new(
         "jsonrpcc_options *",
         {
@@ -208,6 +190,7 @@ def open_client(servers: Any, options: Options) -> Any:
             # In C, zero stands for the default, which is "forever".
             "reconnect_attempts": {-1: 0, 0: -1}.get(attempts, attempts),
             **numbers,
+            "tls": tls[0],
         },
     )
     result = ffi.new("jsonrpcc_client **")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from jsonrpcc._codec import encoding_fault, nan_fault
+from jsonrpcc._durations import milliseconds
 from jsonrpcc._jsonrpcc import lib
-from jsonrpcc._options import milliseconds
 from jsonrpcc._speedups import attempt
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from jsonrpcc._errors import (
 )
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._speedups import attempt
+from jsonrpcc._tls import Expiry, TlsInfo, read_files, read_server_tls
 
 if TYPE_CHECKING:
     from jsonrpcc._codec import Codec
@@ -35,7 +36,7 @@ _FATES: dict[int, Fate] = {
 
 EventKind = Literal[
     "connected", "lost", "unreachable", "suspect", "trusted", "failed_over", "back",
-    "rejected", "all_down", "available",
+    "rejected", "all_down", "available", "certificates",
 ]  # fmt: skip
 
 EVENT_KINDS: dict[int, EventKind] = {
@@ -49,6 +50,7 @@ EVENT_KINDS: dict[int, EventKind] = {
     lib.JSONRPCC_REJECTED: "rejected",
     lib.JSONRPCC_ALL_DOWN: "all_down",
     lib.JSONRPCC_AVAILABLE: "available",
+    lib.JSONRPCC_CERTIFICATES: "certificates",
 }
 
 ServerState = Literal["down", "connecting", "up", "suspect", "proving", "closed"]
@@ -77,9 +79,10 @@ class Event:
             ``failed_over`` (calls now go to a smaller priority) and ``back``,
             ``rejected`` (a server could not read a request and does not say
             which), ``all_down`` (no server can be reached, and calls fail) and
-            ``available`` (one can, after that).
+            ``available`` (one can, after that), ``certificates`` (the files of `Tls`
+            have changed; new connections use them, or the reason says why not).
         server: ``host:port`` or ``unix:/path``; for failed_over and back, that of
-            the new server; empty for all_down.
+            the new server; empty for all_down and certificates.
         reason: The reason as text; empty if there is none.  For all_down, each
             server with its own.
         time: When it happened, as by ``time.time()``.
@@ -118,6 +121,7 @@ class ServerInfo:
         timeouts: Calls that timed out after they were given to this server.
         bytes_sent: Bytes sent on all of its connections.
         bytes_received: Bytes received on all of its connections.
+        tls: What the last handshake has shown; None without TLS, and before the first.
     """
 
     host: str
@@ -135,6 +139,7 @@ class ServerInfo:
     timeouts: int
     bytes_sent: int
     bytes_received: int
+    tls: TlsInfo | None = None
 
     @property
     def address(self) -> str:
@@ -163,12 +168,17 @@ def reason_text(reason: int) -> str:
     return str(ffi.string(text).decode(errors="replace"))
 
 
+def _is_of_tls(reason: int) -> bool:
+    return bool(reason <= lib.JSONRPCC_TLS)
+
+
 def read_servers(client: Any) -> list[ServerInfo]:
     """Return a snapshot of all servers, in the order of the servers string."""
     info = ffi.new("jsonrpcc_server_info *")
     servers = []
     for index in range(lib.jsonrpcc_server_count(client)):
         lib.jsonrpcc_server_get(client, index, info, ffi.sizeof(info[0]))
+        tls, why = read_server_tls(client, index)
         servers.append(
             ServerInfo(
                 host=ffi.string(info.host).decode(),
@@ -176,7 +186,9 @@ def read_servers(client: Any) -> list[ServerInfo]:
                 priority=info.priority,
                 state=_STATES[info.state],
                 since=wall_clock(info.since_us),
-                last_error=reason_text(info.reason) or None,
+                last_error=(_is_of_tls(info.reason) and why)
+                or reason_text(info.reason)
+                or None,
                 in_flight=info.in_flight,
                 connects=info.connects,
                 losses=info.losses,
@@ -186,6 +198,7 @@ def read_servers(client: Any) -> list[ServerInfo]:
                 timeouts=info.timeouts,
                 bytes_sent=info.bytes_sent,
                 bytes_received=info.bytes_received,
+                tls=tls,
             )
         )
     return servers
@@ -235,6 +248,7 @@ class Outcomes:
         self._addresses = [server.address for server in read_servers(client)]
         self._codec = codec
         self._unreachable = (0.0, "")  # when it was built, and the text
+        self._expiry = Expiry(client)
 
     def _address(self, index: int) -> str | None:
         return self._addresses[index] if index >= 0 else None
@@ -254,17 +268,29 @@ class Outcomes:
             self._unreachable = (now, text)
         return self._unreachable[1]
 
+    def _reason_of(self, record: Any) -> str:
+        why = ""
+        if record.kind == lib.JSONRPCC_ALL_DOWN:
+            return self.unreachable()
+        if record.kind == lib.JSONRPCC_CERTIFICATES:
+            files = read_files(self._client)
+            why = files.why if files is not None and record.reason else ""
+        elif _is_of_tls(record.reason):
+            why = read_server_tls(self._client, record.server)[1]
+        return why or reason_text(record.reason)
+
     def event(self, record: Any) -> Event:
         """Return the event of a record."""
-        kind = EVENT_KINDS[record.kind]
         return Event(
-            kind=kind,
+            kind=EVENT_KINDS[record.kind],
             server=self._address(record.server) or "",
-            reason=(
-                self.unreachable() if kind == "all_down" else reason_text(record.reason)
-            ),
+            reason=self._reason_of(record),
             time=wall_clock(record.time_us),
         )
+
+    def expiring(self, index: int) -> str:
+        """Return what to log of a server's certificate; -1: of the client's own."""
+        return self._expiry.soon(index, self._address(index) or "own")
 
     def undecoded(
         self, method: str, cause: Exception, origin: Any

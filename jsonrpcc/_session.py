@@ -6,9 +6,10 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._codec import resolve
+from jsonrpcc._durations import milliseconds
 from jsonrpcc._errors import refused
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._options import milliseconds, open_client
+from jsonrpcc._options import open_client
 from jsonrpcc._params import Texts
 from jsonrpcc._records import Outcomes
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import EVENT_KINDS, EventKind
+from jsonrpcc._tls import TlsFiles, read_files
 
 _BOUNDS_US = tuple(
     lib.jsonrpcc_latency_bound_us(i) for i in range(lib.JSONRPCC_LATENCY_BUCKETS)
@@ -96,6 +97,7 @@ class Stats:
         undelivered_bytes: Now: bytes of outcomes received and not fetched.
         latency: Times from call to result or remote error.
         events: How many of each kind of `Event` there were, whether heard or not.
+        tls: What the client has read from the files of its `Tls`; None without TLS.
     """
 
     requests: int
@@ -125,10 +127,13 @@ class Stats:
     undelivered_bytes: int
     latency: Latency
     events: Mapping[EventKind, int]
+    tls: TlsFiles | None = None
 
 
 _COUNTERS = tuple(
-    name for name in Stats.__dataclass_fields__ if name not in {"latency", "events"}
+    name
+    for name in Stats.__dataclass_fields__
+    if name not in {"latency", "events", "tls"}
 )
 
 
@@ -139,4 +144,5 @@ def read_stats(client: Any) -> Stats:
     counters = {name: getattr(struct, name) for name in _COUNTERS}
     latency = Latency(tuple(struct.latency), struct.latency_sum_us / 1e6)
     events = {name: struct.events[kind] for kind, name in EVENT_KINDS.items()}
-    return Stats(**counters, latency=latency, events=events)
+    files = read_files(client)
+    return Stats(**counters, latency=latency, events=events, tls=files)

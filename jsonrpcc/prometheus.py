@@ -26,10 +26,10 @@ from prometheus_client.registry import Collector as _Protocol
 
 from jsonrpcc._base import handle_of
 from jsonrpcc._client import at_end
+from jsonrpcc._durations import milliseconds
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
 from jsonrpcc._metrics import BOUNDS, DURATION, METRICS, Key, Metric, Numbers
-from jsonrpcc._options import milliseconds
 from jsonrpcc._records import read_servers
 from jsonrpcc._stats import read_stats
 

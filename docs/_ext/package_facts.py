@@ -34,6 +34,8 @@ def bounds(name: str, default: Any) -> list[str]:
     """Return default, smallest and largest value of an option."""
     if name in _DURATIONS:
         return [f"{default:g} s", "above 0", f"{_INT32 // 1000:,} s"]
+    if name == "tls":
+        return ["none", "True", "a `Tls`"]
     if name == "name":
         return ["none", "1 character", f"{MAX_NAME} characters"]
     is_size = name in {"max_response", "max_request"} or name.endswith("_bytes")

@@ -55,6 +55,8 @@ class ServerTls:
 
     Attributes:
         ca: The file of its own authority's certificate; None if it has none.
+        server: The file of the server's certificate, its chain and its key, if they
+            were made; otherwise of its certificate.
         client: What `jsonrpcc.Tls` needs to connect: ``ca``, and, if its own
             authority signs certificates of clients, ``cert`` and ``key``.
 
@@ -85,6 +87,7 @@ class ServerTls:
             self._found()
         own = str(self._folder / "server.pem")
         self._files = (own, own) if cert is None or key is None else (cert, key)
+        self.server = str(self._files[0])
         self.context: ssl.SSLContext
         """What new connections use."""
         self.renew()

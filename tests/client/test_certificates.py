@@ -7,6 +7,7 @@ import pytest
 from bad_certificates import BAD, GOOD, OPENSSL
 from helpers import LIMIT
 
+from jsonrpcc import Client, ServerFailure, Tls
 from jsonrpcc.testing import Server
 
 
@@ -56,3 +57,26 @@ def test_s_client_says_the_same(case, tmp_path):
 def test_there_are_many_and_each_is_another():
     assert len(BAD) >= 30
     assert len({case.name for case in [*BAD, *GOOD]}) == len(BAD) + len(GOOD)
+
+
+def test_the_client_says_what_is_wrong_and_sends_nothing(case, tmp_path):
+    issued, trusted = case.make()
+    path = issued.write(tmp_path / "server.pem")
+    trusted.write(tmp_path / "ca.pem")
+    tls = Tls(ca=tmp_path / "ca.pem", server_name=case.host)
+    methods = {"add": lambda a, b: a + b}
+    with (
+        Server(methods, tls=lenient(path)) as server,
+        Client(server.address, tls=tls, max_conn_attempts=0, timeout=LIMIT) as client,
+    ):
+        if case.says is None:
+            assert client.call("add", [1, 2]) == 3
+            return
+        with pytest.raises(ServerFailure) as caught:
+            client.call("add", [1, 2])
+        server.wait_for_accepted(1)
+        assert len(server.failed_handshakes) == 1, "no handshake was completed"
+        assert not server.requests
+        assert not server.invalid
+    assert case.says in str(caught.value)
+    assert caught.value.fate == "not_sent"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -389,4 +390,6 @@ def test_help_has_examples_and_exit_codes(command):
 
 
 def test_version():
-    assert run("--version").stdout == f"{jsonrpcc.__version__}\n"
+    said = run("--version").stdout
+    assert re.fullmatch(r"0\S+ \((OpenSSL \d.*|without TLS)\)\n", said)
+    assert said.startswith(f"{jsonrpcc.__version__} ")

@@ -16,7 +16,16 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from jsonrpcc import AsyncClient, Client, JsonRpcError, Latency, ServerInfo, Stats
+from jsonrpcc import (
+    AsyncClient,
+    Client,
+    JsonRpcError,
+    Latency,
+    ServerInfo,
+    Stats,
+    TlsFiles,
+    TlsInfo,
+)
 from jsonrpcc._metrics import BOUNDS, METRICS, Numbers
 from jsonrpcc.prometheus import Collector, Publisher
 from jsonrpcc.testing import Close, Delay, Drop, Payload
@@ -140,7 +149,7 @@ def test_prometheus_own_linter_is_content(serve, client_for, registry):
 
 LEFT_OUT = {
     *("requests", "notifications"),  # what the outcomes and in_flight add up to
-    *("turns", "wakeups", "latency", "events"),  # how it works; and below
+    *("turns", "wakeups", "latency", "events", "tls"),  # how it works; and below
     *("host", "port", "state", "since", "last_error"),  # labels, and words
 }
 
@@ -152,6 +161,9 @@ def test_every_number_is_in_a_metric_of_its_own():
     server = {field.name: next(number) for field in dataclasses.fields(ServerInfo)}
     fields = [*stats.items(), *server.items()]
     wanted = [value for name, value in fields if name not in LEFT_OUT]
+    stats["tls"] = TlsFiles(next(number), next(number), next(number), "")
+    server["tls"] = TlsInfo("", "", expires=next(number), resumed=False)
+    wanted += [*dataclasses.astuple(stats["tls"])[:3], server["tls"].expires]
     latency = Latency(tuple(range(128)), 7.5)
     server = ServerInfo(**server | {"host": "a", "state": "up"})
     numbers = Numbers()
@@ -174,7 +186,7 @@ def test_buckets_are_those_of_the_client():
         counts[i] = 1
         numbers = Numbers()
         stats = dict.fromkeys(Stats.__dataclass_fields__, 0)
-        stats |= {"latency": Latency(tuple(counts), 0), "events": {}}
+        stats |= {"latency": Latency(tuple(counts), 0), "events": {}, "tls": None}
         numbers.add("", Stats(**stats), [], is_gone=False)
         found = numbers.durations[""][0].index(1)
         assert bound <= BOUNDS[found]

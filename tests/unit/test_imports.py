@@ -17,9 +17,11 @@ IMPORTS = {
     "_codec": {"_speedups"},
     "_proxy": set(),
     "_hints": {"_records"},
-    "_options": {"_errors", "_hints", "_jsonrpcc"},
-    "_stats": {"_jsonrpcc", "_records"},
-    "_records": {"_errors", "_jsonrpcc", "_speedups"},
+    "_durations": set(),
+    "_tls": {"_durations", "_jsonrpcc"},
+    "_options": {"_durations", "_errors", "_hints", "_jsonrpcc", "_tls"},
+    "_stats": {"_jsonrpcc", "_records", "_tls"},
+    "_records": {"_errors", "_jsonrpcc", "_speedups", "_tls"},
     "_log": {"_errors", "_speedups"},
     "_worker": set(),
     "testing._netstring": set(),
@@ -56,9 +58,9 @@ IMPORTS = {
 }  # fmt: skip
 CLIENT = {
     "_async_map", "_base", "_blocking", "_channel", "_codec", "_delivery",
-    "_dispatcher", "_errors", "_hints", "_host", "_jsonrpcc", "_log", "_map",
-    "_options", "_params", "_proxy", "_records", "_session",
-    "_speedups", "_stats", "_submit", "_worker",
+    "_dispatcher", "_durations", "_errors", "_hints", "_host", "_jsonrpcc", "_log",
+    "_map", "_options", "_params", "_proxy", "_records", "_session", "_speedups",
+    "_stats", "_submit", "_tls", "_worker",
 }  # fmt: skip
 SERVER = [name for name in IMPORTS if name.startswith("testing.")]
 IMPORTS["_host"] = set()
@@ -80,10 +82,10 @@ IMPORTS |= dict.fromkeys(
 IMPORTS["_delivery"] = {"_jsonrpcc", "_session", "_speedups"}
 IMPORTS["_metrics"] = {"_records", "_stats"}
 IMPORTS["prometheus"] = {
-    "_base", "_client", "_jsonrpcc", "_log", "_metrics", "_options", "_records",
-    "_stats",
+    "_base", "_client", "_durations", "_jsonrpcc", "_log", "_metrics", "_options",
+    "_records", "_stats",
 }  # fmt: skip
-IMPORTS["_params"] = {"_codec", "_jsonrpcc", "_options", "_speedups"}
+IMPORTS["_params"] = {"_codec", "_durations", "_jsonrpcc", "_options", "_speedups"}
 FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
 
 
