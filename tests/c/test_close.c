@@ -15,7 +15,7 @@ static void nap(void)
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
-/* Told while the driver lets the engine work: it is not asleep, and so nobody
+/* Told while the leader lets the engine work: it is not asleep, and so nobody
  * wakes it. */
 static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
 {

@@ -81,7 +81,7 @@ static size_t fill(int fd, size_t most, size_t *begun)
     return sent;
 }
 
-/* Between two polls the driver asks whether the consumer keeps up, and tells
+/* Between two polls the leader asks whether the consumer keeps up, and tells
  * the outcomes: so one poll, however short, must come to an end while a server
  * sends faster than we read. */
 static void test_a_poll_reads_each_socket_once(uint64_t wait_us)

@@ -28,42 +28,42 @@ static uint64_t now_ms(void)
 /* ---- who drives ----------------------------------------------------------
  */
 
-enum rank { EVENT_THREAD, POLLER, DISPATCHER, CALLER, RANKS };
+enum role { WATCHDOG, POLLER, DISPATCHER, CALLER, ROLES };
 
-static const char *const rank_names[] = {"event thread", "poller", "dispatcher",
+static const char *const role_names[] = {"event thread", "poller", "dispatcher",
                                          "caller"};
 
-struct driver {
-    enum rank rank;
+struct leader {
+    enum role role;
     jsonrpcc_client *client;
     jsonrpcc_waiter *waiter;
     atomic_bool over;
     uint64_t slowest_ms; /* step that should have taken some milliseconds */
 };
 
-static void step(struct driver *driver)
+static void step(struct leader *leader)
 {
     uint64_t began_ms = now_ms();
 
-    if (driver->rank == EVENT_THREAD) {
+    if (leader->role == WATCHDOG) {
         nap();
-    } else if (driver->rank == POLLER) {
-        struct pollfd fd = {.fd = jsonrpcc_poll_fd(driver->waiter),
+    } else if (leader->role == POLLER) {
+        struct pollfd fd = {.fd = jsonrpcc_poll_fd(leader->waiter),
                             .events = POLLIN};
-        jsonrpcc_poll(driver->waiter);
+        jsonrpcc_poll(leader->waiter);
         poll(&fd, 1, 1);
     } else {
-        CHECK(jsonrpcc_wait(driver->waiter, 5) == JSONRPCC_EPENDING);
+        CHECK(jsonrpcc_wait(leader->waiter, 5) == JSONRPCC_EPENDING);
     }
     uint64_t took_ms = now_ms() - began_ms;
-    if (took_ms > driver->slowest_ms)
-        driver->slowest_ms = took_ms;
+    if (took_ms > leader->slowest_ms)
+        leader->slowest_ms = took_ms;
 }
 
 /* ---- floods --------------------------------------------------------------
  */
 
-static jsonrpcc_status submit(struct driver *driver, const char *method,
+static jsonrpcc_status submit(struct leader *leader, const char *method,
                               uint32_t flags, jsonrpcc_done_fn done,
                               uint64_t *id)
 {
@@ -76,83 +76,83 @@ static jsonrpcc_status submit(struct driver *driver, const char *method,
         .timeout_ms = 10000,
         .flags = flags,
         .done = done,
-        .arg = driver,
+        .arg = leader,
     };
 
-    return jsonrpcc_request(driver->client, &call, id);
+    return jsonrpcc_request(leader->client, &call, id);
 }
 
 /* A notification that was sent is followed by the next. */
 static void pump(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
 {
-    struct driver *driver = arg;
+    struct leader *leader = arg;
 
     (void)token;
     (void)outcome;
-    if (!driver->over)
-        submit(driver, "log", JSONRPCC_NOTIFICATION, pump, NULL);
+    if (!leader->over)
+        submit(leader, "log", JSONRPCC_NOTIFICATION, pump, NULL);
 }
 
-static void begin_pump(struct driver *driver)
+static void begin_pump(struct leader *leader)
 {
-    pump(driver, 0, NULL);
+    pump(leader, 0, NULL);
 }
 
 /* A call that ended is submitted again, and cancelled at once. */
 static void cancelled(void *arg, uint64_t token,
                       const jsonrpcc_outcome *outcome)
 {
-    struct driver *driver = arg;
+    struct leader *leader = arg;
     uint64_t id;
 
     (void)token;
     (void)outcome;
-    if (!driver->over &&
-        submit(driver, "mute", 0, cancelled, &id) == JSONRPCC_OK)
-        jsonrpcc_cancel(driver->client, id);
+    if (!leader->over &&
+        submit(leader, "mute", 0, cancelled, &id) == JSONRPCC_OK)
+        jsonrpcc_cancel(leader->client, id);
 }
 
-static void begin_cancels(struct driver *driver)
+static void begin_cancels(struct leader *leader)
 {
     for (int i = 0; i < 100; i++)
-        cancelled(driver, 0, NULL);
+        cancelled(leader, 0, NULL);
 }
 
 /* A call that found no server is tried again at once. */
 static void retry(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
 {
-    struct driver *driver = arg;
+    struct leader *leader = arg;
 
     (void)token;
-    if (!driver->over && (outcome == NULL || outcome->status != JSONRPCC_OK))
-        submit(driver, "echo", 0, retry, NULL);
+    if (!leader->over && (outcome == NULL || outcome->status != JSONRPCC_OK))
+        submit(leader, "echo", 0, retry, NULL);
 }
 
-static void begin_retries(struct driver *driver)
+static void begin_retries(struct leader *leader)
 {
-    retry(driver, 0, NULL);
+    retry(leader, 0, NULL);
 }
 
 static void *flooder(void *arg)
 {
-    struct driver *driver = arg;
+    struct leader *leader = arg;
 
-    while (!driver->over)
-        if (submit(driver, "log", JSONRPCC_NOTIFICATION, NULL, NULL) ==
+    while (!leader->over)
+        if (submit(leader, "log", JSONRPCC_NOTIFICATION, NULL, NULL) ==
             JSONRPCC_EFULL)
-            jsonrpcc_room(driver->client, 5);
+            jsonrpcc_room(leader->client, 5);
     return NULL;
 }
 
 /* An event loop that has something to send whenever it polls. */
 static void *poll_flooder(void *arg)
 {
-    struct driver *driver = arg;
+    struct leader *leader = arg;
 
-    while (!driver->over) {
-        submit(driver, "log", JSONRPCC_NOTIFICATION | JSONRPCC_CORKED, NULL,
+    while (!leader->over) {
+        submit(leader, "log", JSONRPCC_NOTIFICATION | JSONRPCC_CORKED, NULL,
                NULL);
-        jsonrpcc_poll(driver->waiter);
+        jsonrpcc_poll(leader->waiter);
     }
     return NULL;
 }
@@ -177,7 +177,7 @@ static void on_probe(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
 }
 
 /* A call beside the flood.  It may find the client full for a moment. */
-static void probe(struct driver *driver, const char *method, int32_t timeout_ms,
+static void probe(struct leader *leader, const char *method, int32_t timeout_ms,
                   uint32_t flags, jsonrpcc_status status)
 {
     struct probe probe = {.ended = false};
@@ -197,104 +197,104 @@ static void probe(struct driver *driver, const char *method, int32_t timeout_ms,
     };
 
     do {
-        submitted = jsonrpcc_request(driver->client, &call, NULL);
+        submitted = jsonrpcc_request(leader->client, &call, NULL);
         if (submitted == JSONRPCC_EFULL)
-            step(driver);
+            step(leader);
     } while (submitted == JSONRPCC_EFULL && now_ms() < until_ms);
     if (!CHECK(submitted == JSONRPCC_OK))
         return;
     while (!probe.ended)
-        step(driver);
+        step(leader);
     if (!CHECK(probe.status == status && probe.elapsed_ms < BOUND_MS))
         printf("  %s: %s after %llu ms, driven by the %s\n", method,
                jsonrpcc_status_text(probe.status),
-               (unsigned long long)probe.elapsed_ms, rank_names[driver->rank]);
+               (unsigned long long)probe.elapsed_ms, role_names[leader->role]);
 }
 
-static struct driver begin(enum rank rank, const char *where)
+static struct leader begin(enum role role, const char *where)
 {
-    struct driver driver = {
-        .rank = rank,
+    struct leader leader = {
+        .role = role,
         .client = new_client((jsonrpcc_options){
             .servers = where, .reconnect_ms = 20, .reconnect_max_ms = 20}),
     };
 
-    driver.waiter = jsonrpcc_waiter_new(driver.client, rank != CALLER);
-    return driver;
+    leader.waiter = jsonrpcc_waiter_new(leader.client, role != CALLER);
+    return leader;
 }
 
-static void end(struct driver *driver)
+static void end(struct leader *leader)
 {
-    if (!CHECK(driver->slowest_ms < BOUND_MS))
+    if (!CHECK(leader->slowest_ms < BOUND_MS))
         printf("  a step of %llu ms, driven by the %s\n",
-               (unsigned long long)driver->slowest_ms,
-               rank_names[driver->rank]);
+               (unsigned long long)leader->slowest_ms,
+               role_names[leader->role]);
     /* Closed in the midst of it, or what floods could end by itself. */
-    CHECK(jsonrpcc_client_close(driver->client, BOUND_MS));
-    driver->over = true;
+    CHECK(jsonrpcc_client_close(leader->client, BOUND_MS));
+    leader->over = true;
 }
 
-static void free_driver(struct driver *driver)
+static void free_leader(struct leader *leader)
 {
-    jsonrpcc_waiter_free(driver->waiter);
-    jsonrpcc_client_free(driver->client);
+    jsonrpcc_waiter_free(leader->waiter);
+    jsonrpcc_client_free(leader->client);
 }
 
-static void watch(struct driver *driver)
+static void watch(struct leader *leader)
 {
     uint64_t until_ms = now_ms() + (uint64_t)length_ms;
 
     do {
-        probe(driver, "echo", 5000, 0, JSONRPCC_OK);
-        probe(driver, "mute", 20, 0, JSONRPCC_ETIMEDOUT);
+        probe(leader, "echo", 5000, 0, JSONRPCC_OK);
+        probe(leader, "mute", 20, 0, JSONRPCC_ETIMEDOUT);
     } while (now_ms() < until_ms);
 }
 
-static void test_callbacks_that_submit_without_end(enum rank rank)
+static void test_callbacks_that_submit_without_end(enum role role)
 {
-    void (*const floods[])(struct driver *) = {begin_pump, begin_cancels};
+    void (*const floods[])(struct leader *) = {begin_pump, begin_cancels};
 
     for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
-        struct driver driver = begin(rank, servers);
-        probe(&driver, "echo", 5000, JSONRPCC_WAIT_FOR_READY, JSONRPCC_OK);
-        floods[i](&driver);
-        watch(&driver);
-        end(&driver);
-        free_driver(&driver);
+        struct leader leader = begin(role, servers);
+        probe(&leader, "echo", 5000, JSONRPCC_WAIT_FOR_READY, JSONRPCC_OK);
+        floods[i](&leader);
+        watch(&leader);
+        end(&leader);
+        free_leader(&leader);
     }
 }
 
-static void test_threads_that_flood(enum rank rank)
+static void test_threads_that_flood(enum role role)
 {
-    struct driver driver = begin(rank, servers);
+    struct leader leader = begin(role, servers);
     pthread_t threads[FLOODERS];
 
-    probe(&driver, "echo", 5000, JSONRPCC_WAIT_FOR_READY, JSONRPCC_OK);
+    probe(&leader, "echo", 5000, JSONRPCC_WAIT_FOR_READY, JSONRPCC_OK);
     for (int i = 0; i < FLOODERS; i++)
-        pthread_create(&threads[i], NULL, flooder, &driver);
-    watch(&driver);
-    end(&driver);
+        pthread_create(&threads[i], NULL, flooder, &leader);
+    watch(&leader);
+    end(&leader);
     for (int i = 0; i < FLOODERS; i++)
         pthread_join(threads[i], NULL);
-    free_driver(&driver);
+    free_leader(&leader);
 }
 
 /* The event thread has no need to come: somebody drives all the time. */
 static void test_a_poller_that_always_has_something_to_send(void)
 {
-    struct driver driver = begin(EVENT_THREAD, servers);
+    struct leader leader = begin(WATCHDOG, servers);
     pthread_t thread;
 
-    probe(&driver, "echo", 5000, JSONRPCC_WAIT_FOR_READY, JSONRPCC_OK);
-    pthread_create(&thread, NULL, poll_flooder, &driver);
-    watch(&driver);
-    end(&driver);
+    probe(&leader, "echo", 5000, JSONRPCC_WAIT_FOR_READY, JSONRPCC_OK);
+    pthread_create(&thread, NULL, poll_flooder, &leader);
+    watch(&leader);
+    end(&leader);
     pthread_join(thread, NULL);
-    free_driver(&driver);
+    free_leader(&leader);
 }
 
 /* And it is noticed when the server comes up. */
-static void test_retries_without_a_server(enum rank rank)
+static void test_retries_without_a_server(enum role role)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -306,18 +306,18 @@ static void test_retries_without_a_server(enum rank rank)
     CHECK(bind(fd, (struct sockaddr *)&address, size) == 0);
     CHECK(getsockname(fd, (struct sockaddr *)&address, &size) == 0);
     snprintf(where, sizeof where, "127.0.0.1:%u", ntohs(address.sin_port));
-    struct driver driver = begin(rank, where);
-    begin_retries(&driver);
-    probe(&driver, "mute", 50, JSONRPCC_WAIT_FOR_READY, JSONRPCC_ETIMEDOUT);
+    struct leader leader = begin(role, where);
+    begin_retries(&leader);
+    probe(&leader, "mute", 50, JSONRPCC_WAIT_FOR_READY, JSONRPCC_ETIMEDOUT);
     CHECK(listen(fd, 8) == 0);
     uint64_t until_ms = now_ms() + BOUND_MS;
     while (info.connects == 0 && now_ms() < until_ms) {
-        step(&driver);
-        jsonrpcc_server_get(driver.client, 0, &info, sizeof info);
+        step(&leader);
+        jsonrpcc_server_get(leader.client, 0, &info, sizeof info);
     }
     CHECK(info.connects > 0);
-    end(&driver);
-    free_driver(&driver);
+    end(&leader);
+    free_leader(&leader);
     close(fd);
 }
 
@@ -327,10 +327,10 @@ int main(int argc, char **argv)
     length_ms = argc > 1 ? atol(argv[1]) : length_ms;
     alarm(HANGS_S + (unsigned)length_ms / 20);
     begin_peer();
-    for (enum rank rank = EVENT_THREAD; rank < RANKS; rank++) {
-        test_callbacks_that_submit_without_end(rank);
-        test_threads_that_flood(rank);
-        test_retries_without_a_server(rank);
+    for (enum role role = WATCHDOG; role < ROLES; role++) {
+        test_callbacks_that_submit_without_end(role);
+        test_threads_that_flood(role);
+        test_retries_without_a_server(role);
     }
     test_a_poller_that_always_has_something_to_send();
     peer_stop(&peer);

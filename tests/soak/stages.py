@@ -111,7 +111,7 @@ def _checks(stage, number, name, *args):
 
 
 def starvation(stage):
-    """Callbacks and threads that submit without end, whoever drives the loop."""
+    """Callbacks and threads that submit without end, whoever leads."""
     return stage.rounds(lambda number: _checks(stage, number, "test_starvation", 1000))
 
 
