@@ -12,8 +12,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* How long a thread keeps its place while it is away. */
-enum { PLACE_US = 250000 };
+/* How long a thread keeps its place while it is away: it has to read its whole
+ * request again, with little of a busy machine's time. */
+enum { PLACE_US = 250000, BYTES_PER_US = 10 };
 
 /* A single frame above the bound is accepted if there is no other. */
 static bool has_room(const struct jrc_core *core, uint32_t live, uint32_t flags,
@@ -184,7 +185,7 @@ bool jrc_line_wait(struct jrc_core *core, int32_t timeout_ms)
     }
     if (place != NULL) {
         place->waiting = false;
-        place->until_us = now_us + PLACE_US;
+        place->until_us = now_us + PLACE_US + place->size / BYTES_PER_US;
     }
     pthread_mutex_unlock(&core->lock);
     return room;
