@@ -44,6 +44,7 @@ def prose(text: str, known: dict[str, str]) -> str:
         return re.sub(r"([\\`|<>])", r"\\\1", token)
 
     text = re.sub(WORD, word, text)
+    text = re.sub(r"^([-+]) ", r"\\\1 ", text, flags=re.MULTILINE)  # no list
     return re.sub(r"^([A-Z]\w+\.)  ", r"**\1** ", text, flags=re.MULTILINE)
 
 
