@@ -23,7 +23,9 @@ static void on_event(void *arg, const jsonrpcc_event *event)
 {
     struct listener *listener = arg;
 
-    CHECK(event->kind == JSONRPCC_CONNECTED || event->kind == JSONRPCC_LOST);
+    /* The server may end its only connection before the client does. */
+    CHECK(event->kind == JSONRPCC_CONNECTED || event->kind == JSONRPCC_LOST ||
+          event->kind == JSONRPCC_ALL_DOWN);
     listener->late += listener->removed;
     listener->heard++;
     for (int n = 0; listener->is_slow && n < 20; n++)
