@@ -164,6 +164,9 @@ typedef struct {
     size_t max_undelivered_bytes; /* received, not fetched; default 64 MiB */
     uint32_t flags;               /* jsonrpcc_client_flags; others are EINVAL */
     const jsonrpcc_tls *tls;      /* NULL: connections are not encrypted */
+    uint32_t max_servers;         /* in the list; default 1024, <= 4096 */
+    int32_t leave_timeout_ms;     /* of calls sent to a server that has left
+                                     the list; default 30000 */
 } jsonrpcc_options;
 
 /* Create a client and begin to connect to all its servers; does not wait.
@@ -200,6 +203,23 @@ bool jsonrpcc_client_is_foreign(const jsonrpcc_client *client);
  * jsonrpcc_client_new(). */
 bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size);
 
+/* Make servers, which is written as in jsonrpcc_options, the list of servers.
+ * It holds for all calls that are submitted after this returns.
+ *
+ * A server that stays in the list keeps its connection, its counters and any
+ * suspicion; only its priority may change.  A new one is tried at once, or if
+ * others are up, within a second or reconnect_ms.  One that leaves gets no new
+ * call: what has not been sent goes elsewhere, and its connection is closed
+ * when what was sent has been answered, or after leave_timeout_ms.  So a change
+ * of the list ends no call, unless all servers left in it are down.
+ *
+ * May be called from anywhere, callbacks included, and does not wait.  EINVAL:
+ * servers is wrong, and nothing has changed; why as in jsonrpcc_client_new().
+ * ENOMEM, ECLOSED: nothing has changed, either. */
+jsonrpcc_status jsonrpcc_servers_set(jsonrpcc_client *client,
+                                     const char *servers, char *why,
+                                     size_t why_size);
+
 /* ---- calls: with a callback each ---- */
 
 /* What may have happened to a request. */
@@ -220,7 +240,8 @@ typedef enum {
     JSONRPCC_CONNECT_TIMEOUT = -4,
     JSONRPCC_UNRESPONSIVE = -5,
     JSONRPCC_UNREADABLE = -6,
-    JSONRPCC_BACKLOG_FULL = -7, /* of a Unix socket */
+    JSONRPCC_BACKLOG_FULL = -7,  /* of a Unix socket */
+    JSONRPCC_LEAVE_TIMEOUT = -8, /* its server left the list long ago */
     JSONRPCC_RESOLVE = -1000,
     /* Of TLS.  JSONRPCC_TLS itself: the connection ended in the handshake; from
      * there down to JSONRPCC_TLS_ERROR: JSONRPCC_TLS - the X509_V_ERR_ code of
@@ -416,10 +437,16 @@ typedef enum {
     JSONRPCC_CERTIFICATES, /* the files of jsonrpcc_tls have changed; server is
                               -1; reason 0: new connections use them, otherwise:
                               they do not, see jsonrpcc_tls_get() */
-    JSONRPCC_ALL_DOWN, /* no server can be reached, and calls fail; server is
-                          -1, reason that of the best server */
-    JSONRPCC_AVAILABLE /* after that: a server can be reached and, unless it
-                          was connected for the first time, has answered */
+    JSONRPCC_ALL_DOWN,    /* no server can be reached, and calls fail; server is
+                             -1, reason that of the best server */
+    JSONRPCC_AVAILABLE,   /* after that: a server can be reached and, unless it
+                            was connected for the first time, has answered */
+    JSONRPCC_ADDED,       /* the list of servers has it now: see
+                             jsonrpcc_servers_set() */
+    JSONRPCC_LEAVING,     /* the list has it no more */
+    JSONRPCC_GONE,        /* ... and its last call has ended */
+    JSONRPCC_LIST_REFUSED /* too many servers were in the list lately: it waits
+                             until slots are free; server is -1 */
 } jsonrpcc_event_kind;
 
 typedef struct {
@@ -486,12 +513,16 @@ typedef enum {
     JSONRPCC_SERVER_CONNECTING,
     JSONRPCC_SERVER_UP,
     JSONRPCC_SERVER_SUSPECT, /* connected, but out of rotation */
-    JSONRPCC_SERVER_PROVING  /* connected after a failure, and has not answered
+    JSONRPCC_SERVER_PROVING, /* connected after a failure, and has not answered
                                 since: gets one call first */
+    JSONRPCC_SERVER_LEAVING, /* not in the list any more: gets no new call, and
+                                is closed when the ones it has have ended */
+    JSONRPCC_SERVER_GONE     /* it was in the list; not connected */
 } jsonrpcc_server_state;
 
 typedef struct {
-    const char *host; /* as given, or "unix:/path"; belongs to the client */
+    const char *host; /* as given, or "unix:/path"; belongs to the client, and
+                         stays for a minute at least when the server is gone */
     uint16_t port;    /* 0: host is a Unix socket */
     int32_t priority;
     jsonrpcc_server_state state;
@@ -506,14 +537,18 @@ typedef struct {
     uint64_t bytes_sent;
     uint64_t bytes_received;
     uint32_t in_flight; /* calls sent there and unanswered */
+    uint32_t position;  /* in the list, counted from 0 */
 } jsonrpcc_server_info;
 
-/* How many servers the servers string names; it never changes. */
+/* How many servers there are or were: one more than the largest index.  It may
+ * grow with jsonrpcc_servers_set(). */
 uint32_t jsonrpcc_server_count(jsonrpcc_client *client);
 
-/* Fill *info with the state of a server, counted from 0 in the order of the
- * servers string.  False: there is no such server, and *info is untouched.
- * size: sizeof(jsonrpcc_server_info) as the caller knows it. */
+/* Fill *info with the state of a server.  At first a server's index is its
+ * place in the servers string, and it stays the same for as long as the server
+ * is in the list, and for a minute at least when it is gone.  False: there is
+ * no such server, and *info is untouched.  size: sizeof(jsonrpcc_server_info)
+ * as the caller knows it. */
 bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
                          jsonrpcc_server_info *info, size_t size);
 
@@ -549,7 +584,7 @@ bool jsonrpcc_tls_get(jsonrpcc_client *client, jsonrpcc_tls_info *info,
                       size_t size);
 
 #define JSONRPCC_LATENCY_BUCKETS 128
-#define JSONRPCC_EVENT_KINDS 16 /* more than there are */
+#define JSONRPCC_EVENT_KINDS 32 /* more than there are */
 
 /* In the end, every accepted call is counted in exactly one of the outcomes. */
 typedef struct {

@@ -12,7 +12,7 @@ from jsonrpcc._errors import ClientClosed
 from jsonrpcc._hints import did_you_mean, no_attribute
 from jsonrpcc._host import check_interpreter, check_threads
 from jsonrpcc._log import Log
-from jsonrpcc._options import Options
+from jsonrpcc._options import Options, set_servers
 from jsonrpcc._records import IN_USE, Event, ServerInfo, read_servers
 from jsonrpcc._session import Session
 from jsonrpcc._stats import Stats, read_stats
@@ -118,11 +118,36 @@ class Base:
             raise ClientClosed("client closed", fate="not_sent")
         states = [each.state for each in read_servers(self._session.handle)]
         if all_servers:
-            return IN_USE.issuperset(states)
+            return all(state in IN_USE for state in states if state != "leaving")
         return any(state in IN_USE or state == "suspect" for state in states)
 
+    def set_servers(self, servers: str) -> None:
+        """
+        Make *servers*, written as for the constructor, the list of servers.
+
+        Calls that are made from now on go by it.  Servers that stay in the list keep
+        their connections and counters.  Servers that leave get no new calls; those
+        sent to them may still be answered, within *leave_timeout*, and the others go
+        elsewhere.  So a change ends no call, unless all servers in the list are down.
+
+        It does not wait, and may be called from callbacks, signal handlers and
+        other threads.
+
+        Raises:
+            TypeError, ValueError: *servers* is wrong; the text says where.  The list
+                has not changed.
+            ClientClosed: The client is closed.
+        """
+        if not set_servers(self._session.handle, servers):
+            msg = "client closed"
+            raise ClientClosed(msg, method="", fate="not_sent")
+
     def servers(self) -> list[ServerInfo]:
-        """Return a snapshot of each server, in the order of the servers string."""
+        """
+        Return a snapshot of each server, in the order of the servers string.
+
+        Servers that are leaving come last.
+        """
         servers = read_servers(self._session.handle)
         if self._closed:
             servers = [replace(each, state="closed") for each in servers]

@@ -19,6 +19,9 @@ _LEVELS: dict[EventKind, int] = {  # of most events, it is WARNING
     "connected": logging.INFO,
     "trusted": logging.INFO,
     "back": logging.INFO,
+    "added": logging.INFO,
+    "leaving": logging.INFO,
+    "gone": logging.INFO,
     "all_down": logging.ERROR,
 }
 _CERTIFICATES = ("connected", "certificates")  # when there is one to look at

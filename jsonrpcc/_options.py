@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         max_in_flight: int
         max_queued_bytes: int
         max_undelivered_bytes: int
+        max_servers: int
+        leave_timeout: float
         name: str | None
         tls: Tls | bool | None
 
@@ -66,6 +68,10 @@ class Options:
             idempotent call; at the bound as for *max_in_flight*.
         max_undelivered_bytes: Bytes received and not delivered yet; above it, the
             client stops reading from its servers, and deadlines continue to run.
+        max_servers: Servers that the list may have at a time.
+        leave_timeout: Seconds that calls have which were sent to a server before it
+            left the list, see `Client.set_servers`; 0.1 to 3600.  Then they end with
+            `ConnectionLost`.
         name: What the client is called in log lines, its repr and metrics: up to
             64 printable characters.  Metrics add up clients of the same name.
         tls: True, or a `Tls`: all connections are encrypted, and servers prove who
@@ -83,6 +89,8 @@ class Options:
     max_in_flight: int = 65536
     max_queued_bytes: int = 64 * MIB
     max_undelivered_bytes: int = 64 * MIB
+    max_servers: int = 1024
+    leave_timeout: float = 30.0
     name: str | None = None
     tls: Tls | bool | None = None
 
@@ -101,8 +109,13 @@ _INTEGERS = {
     "max_in_flight": (1, 2**24),
     "max_queued_bytes": (1, 2**63 - 1),
     "max_undelivered_bytes": (1, 2**63 - 1),
+    "max_servers": (1, 4096),
 }
-_DURATIONS = ("timeout", "connect_timeout", "reconnect_delay", "reconnect_delay_max")
+_DURATIONS = (
+    "timeout", "connect_timeout", "reconnect_delay", "reconnect_delay_max",
+    "leave_timeout",
+)  # fmt: skip
+_LEAVE = (100, 3_600_000)  # ms
 
 
 def _integer(name: str, value: Any) -> int:
@@ -150,6 +163,51 @@ def _check_names(servers: str) -> None:
         raise ValueError(msg)
 
 
+def _servers_text(servers: Any) -> Any:
+    """
+    Return a servers string as the C core takes it.
+
+    Raises:
+        TypeError, ValueError: It is no str, or not in UTF-8; or a name is not ASCII.
+    """
+    if not isinstance(servers, str):
+        raise TypeError(no_servers(servers))
+    if "\0" in servers:
+        msg = f"servers: a NUL at offset {servers.index(chr(0))}"
+        raise ValueError(msg)
+    try:
+        text = ffi.new("char[]", servers.encode())
+    except UnicodeEncodeError as error:
+        msg = f"servers: invalid UTF-8 at offset {error.start}"
+        raise ValueError(msg) from error
+    _check_names(servers)
+    return text
+
+
+def _check_status(status: int, servers: str, why: Any) -> None:
+    if status == lib.JSONRPCC_EINVAL:
+        raise ValueError(servers_fault(servers) or ffi.string(why).decode())
+    if status != lib.JSONRPCC_OK:
+        raise refused(max(0, status - lib.JSONRPCC_SYSTEM))
+
+
+def set_servers(client: Any, servers: Any) -> bool:
+    """
+    Make *servers* the list of a C client; whether that is open.
+
+    Raises:
+        TypeError, ValueError: *servers* is wrong; the message says where.
+        MemoryError: The system refused memory.
+    """
+    text = _servers_text(servers)
+    why = ffi.new("char[]", 256)
+    status = lib.jsonrpcc_servers_set(client, text, why, len(why))
+    if status == lib.JSONRPCC_ECLOSED:
+        return False
+    _check_status(status, servers, why)
+    return True
+
+
 def open_client(servers: Any, options: Options) -> Any:
     """
     Return a new C client; it is freed with the last reference to it.
@@ -159,24 +217,18 @@ def open_client(servers: Any, options: Options) -> Any:
             for the servers string also where.  A file of *tls* cannot be used.
         MemoryError, OSError: The system refused memory, a descriptor or a thread.
     """
-    if not isinstance(servers, str):
-        raise TypeError(no_servers(servers))
-    if "\0" in servers:
-        msg = f"servers: a NUL at offset {servers.index(chr(0))}"
-        raise ValueError(msg)
+    text = _servers_text(servers)
     _check_own_name(options.name)
     ms = {name: milliseconds(name, getattr(options, name)) for name in _DURATIONS}
     numbers = {name: _integer(name, getattr(options, name)) for name in _INTEGERS}
     if ms["reconnect_delay_max"] < ms["reconnect_delay"]:
         msg = "reconnect_delay_max must not be below reconnect_delay"
         raise ValueError(msg)
+    low, high = _LEAVE
+    if not low <= ms["leave_timeout"] <= high:
+        msg = f"leave_timeout must be from 0.1 to 3600, not {options.leave_timeout!r}"
+        raise ValueError(msg)
     attempts = numbers.pop("max_conn_attempts")
-    try:
-        text = ffi.new("char[]", servers.encode())
-    except UnicodeEncodeError as error:
-        msg = f"servers: invalid UTF-8 at offset {error.start}"
-        raise ValueError(msg) from error
-    _check_names(servers)
     tls = to_c(checked(options.tls))
     struct = ffi.new(
         "jsonrpcc_options *",
@@ -187,6 +239,7 @@ def open_client(servers: Any, options: Options) -> Any:
             "connect_timeout_ms": ms["connect_timeout"],
             "reconnect_ms": ms["reconnect_delay"],
             "reconnect_max_ms": ms["reconnect_delay_max"],
+            "leave_timeout_ms": ms["leave_timeout"],
             # In C, zero stands for the default, which is "forever".
             "reconnect_attempts": {-1: 0, 0: -1}.get(attempts, attempts),
             **numbers,
@@ -196,8 +249,5 @@ def open_client(servers: Any, options: Options) -> Any:
     result = ffi.new("jsonrpcc_client **")
     why = ffi.new("char[]", 256)
     status = lib.jsonrpcc_client_new(struct, result, why, len(why))
-    if status == lib.JSONRPCC_EINVAL:
-        raise ValueError(servers_fault(servers) or ffi.string(why).decode())
-    if status != lib.JSONRPCC_OK:
-        raise refused(max(0, status - lib.JSONRPCC_SYSTEM))
+    _check_status(status, servers, why)
     return ffi.gc(result[0], lib.jsonrpcc_client_free)

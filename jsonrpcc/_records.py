@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import msgspec
@@ -37,6 +38,7 @@ _FATES: dict[int, Fate] = {
 EventKind = Literal[
     "connected", "lost", "unreachable", "suspect", "trusted", "failed_over", "back",
     "rejected", "all_down", "available", "certificates",
+    "added", "leaving", "gone", "list_refused",
 ]  # fmt: skip
 
 EVENT_KINDS: dict[int, EventKind] = {
@@ -51,9 +53,15 @@ EVENT_KINDS: dict[int, EventKind] = {
     lib.JSONRPCC_ALL_DOWN: "all_down",
     lib.JSONRPCC_AVAILABLE: "available",
     lib.JSONRPCC_CERTIFICATES: "certificates",
+    lib.JSONRPCC_ADDED: "added",
+    lib.JSONRPCC_LEAVING: "leaving",
+    lib.JSONRPCC_GONE: "gone",
+    lib.JSONRPCC_LIST_REFUSED: "list_refused",
 }
 
-ServerState = Literal["down", "connecting", "up", "suspect", "proving", "closed"]
+ServerState = Literal[
+    "down", "connecting", "up", "suspect", "proving", "leaving", "gone", "closed"
+]
 
 IN_USE: frozenset[ServerState] = frozenset({"up", "proving"})
 """The states in which a server gets calls other than a suspect's trials."""
@@ -64,6 +72,8 @@ _STATES: dict[int, ServerState] = {
     lib.JSONRPCC_SERVER_UP: "up",
     lib.JSONRPCC_SERVER_SUSPECT: "suspect",
     lib.JSONRPCC_SERVER_PROVING: "proving",
+    lib.JSONRPCC_SERVER_LEAVING: "leaving",
+    lib.JSONRPCC_SERVER_GONE: "gone",
 }
 
 
@@ -81,8 +91,11 @@ class Event:
             which), ``all_down`` (no server can be reached, and calls fail) and
             ``available`` (one can, after that), ``certificates`` (the files of `Tls`
             have changed; new connections use them, or the reason says why not).
+            When the list changes, ``added``, ``leaving`` (out of the list) and
+            ``gone`` (its last call has ended); ``list_refused`` (too many servers
+            came and went lately, so the list waits for a while).
         server: ``host:port`` or ``unix:/path``; for failed_over and back, that of
-            the new server; empty for all_down and certificates.
+            the new server; empty for all_down, certificates and list_refused.
         reason: The reason as text; empty if there is none.  For all_down, each
             server with its own.
         time: When it happened, as by ``time.time()``.
@@ -106,7 +119,8 @@ class ServerInfo:
         priority: As given, or 1; larger priorities come first.
         state: ``down``, ``connecting``, ``up``, ``suspect`` (connected, but
             out of rotation) or ``proving`` (connected after a failure: it gets
-            one call first, or all if no server is up); ``closed`` if the client
+            one call first, or all if no server is up), ``leaving`` (out of the
+            list, with calls that may still be answered); ``closed`` if the client
             is closed.
         since: When it entered that state, as by ``time.time()``; for a closed
             client, when its connection ended.
@@ -173,35 +187,53 @@ def _is_of_tls(reason: int) -> bool:
 
 
 def read_servers(client: Any) -> list[ServerInfo]:
-    """Return a snapshot of all servers, in the order of the servers string."""
+    """Return a snapshot of all servers in the order of the list; leaving ones last."""
     info = ffi.new("jsonrpcc_server_info *")
     servers = []
     for index in range(lib.jsonrpcc_server_count(client)):
-        lib.jsonrpcc_server_get(client, index, info, ffi.sizeof(info[0]))
-        tls, why = read_server_tls(client, index)
-        servers.append(
-            ServerInfo(
-                host=ffi.string(info.host).decode(),
-                port=info.port,
-                priority=info.priority,
-                state=_STATES[info.state],
-                since=wall_clock(info.since_us),
-                last_error=(_is_of_tls(info.reason) and why)
-                or reason_text(info.reason)
-                or None,
-                in_flight=info.in_flight,
-                connects=info.connects,
-                losses=info.losses,
-                attempts_failed=info.attempts_failed,
-                sent=info.sent,
-                responses=info.responses,
-                timeouts=info.timeouts,
-                bytes_sent=info.bytes_sent,
-                bytes_received=info.bytes_received,
-                tls=tls,
-            )
-        )
-    return servers
+        if not lib.jsonrpcc_server_get(client, index, info, ffi.sizeof(info[0])):
+            continue
+        state = _STATES[info.state]
+        if state != "gone":
+            place = state == "leaving", info.position, index
+            tls, why = read_server_tls(client, index)
+            servers.append((place, _server_info(info, state, tls, why)))
+    return [server for _, server in sorted(servers, key=itemgetter(0))]
+
+
+def _server_info(
+    info: Any, state: ServerState, tls: TlsInfo | None, why: str
+) -> ServerInfo:
+    return ServerInfo(
+        host=ffi.string(info.host).decode(),
+        port=info.port,
+        priority=info.priority,
+        state=state,
+        since=wall_clock(info.since_us),
+        last_error=(_is_of_tls(info.reason) and why)
+        or reason_text(info.reason)
+        or None,
+        in_flight=info.in_flight,
+        connects=info.connects,
+        losses=info.losses,
+        attempts_failed=info.attempts_failed,
+        sent=info.sent,
+        responses=info.responses,
+        timeouts=info.timeouts,
+        bytes_sent=info.bytes_sent,
+        bytes_received=info.bytes_received,
+        tls=tls,
+    )
+
+
+def _address_at(client: Any, index: int) -> str | None:
+    """Return the address of a server by its index; of one that is gone, too."""
+    info = ffi.new("jsonrpcc_server_info *")
+    if index < 0 or not lib.jsonrpcc_server_get(
+        client, index, info, ffi.sizeof(info[0])
+    ):
+        return None
+    return address_of(ffi.string(info.host).decode(), info.port)
 
 
 _LOOK_AGAIN = 0.1  # seconds
@@ -245,13 +277,12 @@ class Outcomes:
 
     def __init__(self, client: Any, codec: Codec) -> None:
         self._client = client
-        self._addresses = [server.address for server in read_servers(client)]
         self._codec = codec
         self._unreachable = (0.0, "")  # when it was built, and the text
         self._expiry = Expiry(client)
 
     def _address(self, index: int) -> str | None:
-        return self._addresses[index] if index >= 0 else None
+        return _address_at(self._client, index)
 
     def unreachable(self) -> str:
         """

@@ -67,6 +67,7 @@ void jsonrpcc_reason_text(int32_t reason, char *text, size_t size)
         [-JSONRPCC_UNRESPONSIVE] = "timeouts in a row and no response",
         [-JSONRPCC_UNREADABLE] = "the server could not read a request",
         [-JSONRPCC_BACKLOG_FULL] = "the server's backlog is full",
+        [-JSONRPCC_LEAVE_TIMEOUT] = "the server left the list; leave_timeout",
     };
 
     if (size == 0)

@@ -12,9 +12,9 @@
 #include "client/line.h"
 #include "client/listener.h"
 #include "client/options.h"
+#include "client/server_list.h"
 #include "client/stats.h"
 #include "client/submit.h"
-#include "engine/servers_parse.h"
 #include "wire/growth.h"
 #include "wire/request.h"
 
@@ -143,6 +143,32 @@ static struct jrc_core *reopen(jsonrpcc_client *client)
     if (atomic_load(&client->closed))
         jrc_core_close(core, 0);
     return core;
+}
+
+uint32_t jrc_client_max_servers(const jsonrpcc_client *client)
+{
+    return client->options.max_servers;
+}
+
+jsonrpcc_status jrc_client_set_servers(jsonrpcc_client *client, char *text,
+                                       struct jrc_server_list *list)
+{
+    /* A child that opens the client goes by one list or the other. */
+    jrc_fork_lock_opening();
+    struct jrc_core *core = atomic_load(&client->core);
+    jsonrpcc_status status = JSONRPCC_OK;
+    if (atomic_load(&client->closed))
+        status = JSONRPCC_ECLOSED;
+    else if (jrc_core_is_ours(core))
+        status = jrc_core_set_servers(core, list);
+    if (status == JSONRPCC_OK) {
+        char *before = client->servers;
+        client->options.servers = client->servers = text;
+        text = before;
+    }
+    jrc_fork_unlock_opening();
+    free(text);
+    return status;
 }
 
 struct jrc_core *jrc_client_core(jsonrpcc_client *client)
@@ -372,34 +398,7 @@ bool jsonrpcc_params_check(const char *params, size_t params_len,
     return false;
 }
 
-bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size)
-{
-    struct jrc_servers parsed;
-    char unused[1];
-
-    if (why == NULL || why_size == 0) {
-        why = unused;
-        why_size = sizeof unused;
-    }
-    int error = jrc_servers_parse(&parsed, servers, why, why_size);
-    if (error == ENOMEM)
-        jsonrpcc_reason_text(error, why, why_size);
-    if (error != 0)
-        return false;
-    jrc_servers_clear(&parsed);
-    return true;
-}
-
 /* ---- what is going on ---- */
-
-/* Fill a caller's struct.  If it is smaller than ours, it gets the fields that
- * it knows; if it is larger, the rest is zero. */
-static void give(void *to, size_t size, const void *from, size_t known)
-{
-    memcpy(to, from, size < known ? size : known);
-    if (size > known)
-        memset((char *)to + known, 0, size - known);
-}
 
 void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
                            size_t size)
@@ -410,42 +409,7 @@ void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
     memset(&all, 0, sizeof all);
     if (core != NULL)
         jrc_core_stats(core, &all);
-    give(stats, size, &all, sizeof all);
-}
-
-uint32_t jsonrpcc_server_count(jsonrpcc_client *client)
-{
-    return (uint32_t)atomic_load(&client->core)->servers.count;
-}
-
-bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
-                         jsonrpcc_server_info *info, size_t size)
-{
-    struct jrc_core *core = jrc_client_core(client);
-
-    if (core == NULL || index >= core->servers.count)
-        return false;
-    const struct jrc_server *server = &core->servers.list[index];
-    const struct jrc_conn *conn = &core->engine.conns[index];
-    jsonrpcc_server_info all = {
-        .host = server->host,
-        .port = server->port,
-        .priority = server->priority,
-        .state = (jsonrpcc_server_state)atomic_load(&server->state),
-        .reason = atomic_load(&conn->reason),
-        .since_us = jrc_read(&server->since_us),
-        .connects = jrc_read(&conn->connects),
-        .losses = jrc_read(&conn->losses),
-        .attempts_failed = jrc_read(&conn->attempts_failed),
-        .sent = jrc_read(&conn->sends),
-        .responses = jrc_read(&conn->responses),
-        .timeouts = jrc_read(&conn->timeouts),
-        .bytes_sent = jrc_read(&conn->bytes_sent),
-        .bytes_received = jrc_read(&conn->bytes_received),
-        .in_flight = (uint32_t)jrc_read(&conn->in_flight),
-    };
-    give(info, size, &all, sizeof all);
-    return true;
+    jrc_growth_give(stats, size, &all, sizeof all);
 }
 
 bool jsonrpcc_server_tls_get(jsonrpcc_client *client, uint32_t index,
@@ -457,7 +421,7 @@ bool jsonrpcc_server_tls_get(jsonrpcc_client *client, uint32_t index,
     if (core == NULL || core->tls == NULL || index >= core->servers.count)
         return false;
     jrc_tls_describe(core->tls, index, &all);
-    give(info, size, &all, sizeof all);
+    jrc_growth_give(info, size, &all, sizeof all);
     return true;
 }
 
@@ -469,7 +433,7 @@ bool jsonrpcc_tls_get(jsonrpcc_client *client, jsonrpcc_tls_info *info,
     if (client->tls == NULL)
         return false;
     jrc_tls_context_info(client->tls, &all);
-    give(info, size, &all, sizeof all);
+    jrc_growth_give(info, size, &all, sizeof all);
     return true;
 }
 

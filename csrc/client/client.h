@@ -9,6 +9,13 @@
  * errno says why. */
 struct jrc_core *jrc_client_core(jsonrpcc_client *client);
 
+uint32_t jrc_client_max_servers(const jsonrpcc_client *client);
+
+/* Make this the list of servers: text is what it was read from.  Takes over
+ * both in any case; list is an allocated struct. */
+jsonrpcc_status jrc_client_set_servers(jsonrpcc_client *client, char *text,
+                                       struct jrc_server_list *list);
+
 /* References.  Each waiter holds one: after the client is freed, a queue keeps
  * its waiter until its calls in flight have ended. */
 void jrc_client_ref(jsonrpcc_client *client);

@@ -55,9 +55,10 @@ struct jrc_line {
 /* Calls on their way to the leader.  Under the lock. */
 struct jrc_submission {
     struct jrc_calls calls;
-    struct jrc_frames pending; /* for the leader to take */
-    size_t held_bytes;         /* in the engine as of its last turn, plus
-                                  the copies kept for resending */
+    struct jrc_frames pending;       /* for the leader to take */
+    struct jrc_server_list *servers; /* likewise: a new list of servers */
+    size_t held_bytes;               /* in the engine as of its last turn, plus
+                                        the copies kept for resending */
     uint64_t requests, notifications, refused_full;
     struct jrc_line line;
 };

@@ -4,8 +4,10 @@
 #include "client/leadership.h"
 #include "client/line.h"
 #include "client/listener.h"
+#include "engine/changes.h"
 #include "io/clock.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 enum {
@@ -43,6 +45,7 @@ static void run_deferred(struct jrc_core *core)
 struct intake {
     uint64_t cancels[32];
     size_t cancel_count;
+    struct jrc_server_list *servers; /* or NULL */
     bool replay;
     bool closing;
 };
@@ -65,6 +68,8 @@ static void take_in(struct jrc_core *core, struct intake *intake)
             break;
         intake->cancels[intake->cancel_count++] = id;
     }
+    intake->servers = core->submission.servers;
+    core->submission.servers = NULL;
     intake->closing = core->life.closing;
     intake->replay = core->listener.wants_replay;
 }
@@ -83,7 +88,8 @@ bool jrc_has_work(const struct jrc_core *core)
 {
     return !jrc_frames_empty(&core->submission.pending) ||
            core->submission.calls.cancels != JRC_NO_CALL ||
-           core->listener.wants_replay || core->turn.deferred != NULL ||
+           core->submission.servers != NULL || core->listener.wants_replay ||
+           core->turn.deferred != NULL ||
            (core->life.closing && !core->turn.close_begun);
 }
 
@@ -102,6 +108,10 @@ static void work(struct jrc_core *core, const struct intake *intake)
 {
     uint64_t now_us = core->turn.now_us = jrc_now_us();
 
+    if (intake->servers != NULL) {
+        jrc_engine_set_servers(&core->engine, intake->servers, now_us);
+        free(intake->servers);
+    }
     if (!jrc_frames_empty(&core->turn.taken))
         jrc_engine_submit(&core->engine, &core->turn.taken, now_us);
     for (size_t i = 0; i < intake->cancel_count; i++)

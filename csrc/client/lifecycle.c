@@ -9,7 +9,8 @@
 #include "client/line.h"
 #include "client/listener.h"
 #include "client/options.h"
-#include "engine/servers_parse.h"
+#include "client/server_list.h"
+#include "engine/servers_set.h"
 #include "io/clock.h"
 #include "io/thread.h"
 #include "io/transport_tcp.h"
@@ -23,6 +24,10 @@
  * Pages that are never touched cost nothing.  A larger stack would: the kernel
  * may back one of 2 MiB with a huge page, all of which counts. */
 enum { EVENT_STACK = 1024 * 1024 + 128 * 1024 };
+
+/* Slots for each server that a list may have: when a new list has nothing but
+ * others, those that leave keep theirs for a while. */
+enum { SLOTS = 2 };
 
 /* ---- around fork(): first the lock, then the loop's ---- */
 
@@ -70,6 +75,7 @@ static void destroy(struct jrc_core *core)
     jrc_host_free(core);
     jrc_calls_clear(&core->submission.calls);
     jrc_frames_clear(&core->submission.pending);
+    jrc_server_list_free(core->submission.servers);
     jrc_frames_clear(&core->turn.taken);
     jrc_servers_clear(&core->servers);
     jrc_line_clear(core);
@@ -154,11 +160,19 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
     struct jrc_sink sink = {core,
                             is_hosted ? jrc_host_outcome : jrc_turn_outcome,
                             jrc_listener_add};
-    int error = jrc_servers_parse(&core->servers, servers, why, why_size);
+    struct jrc_server_list list;
+    int error = jrc_server_list_read(&list, servers, options->max_servers, why,
+                                     why_size);
+    uint64_t never;
 
     if (error != 0)
         return error;
-    if (!jrc_calls_init(&core->submission.calls,
+    bool is_set =
+        jrc_servers_init(&core->servers, SLOTS * options->max_servers) &&
+        jrc_servers_set(&core->servers, &list, jrc_now_us(), 0, &never);
+    jrc_server_list_clear(&list);
+    if (!is_set ||
+        !jrc_calls_init(&core->submission.calls,
                         options->max_in_flight + JRC_RESERVE) ||
         !jrc_engine_init(&core->engine, &core->servers, &core->submission.calls,
                          &jrc_netstrings, options, &sink, seed(core)))

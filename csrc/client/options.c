@@ -1,6 +1,7 @@
 #include "client/options.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct range {
     const char *name;
@@ -34,6 +35,8 @@ void jrc_options_default(jsonrpcc_options *o)
     DEFAULT(max_request, 16 * mib);
     DEFAULT(max_queued_bytes, 64 * mib);
     DEFAULT(max_undelivered_bytes, 64 * mib);
+    DEFAULT(max_servers, 1024);
+    DEFAULT(leave_timeout_ms, 30000);
 #undef DEFAULT
 }
 
@@ -58,6 +61,8 @@ bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
         {(int64_t)o->max_queued_bytes, {"max_queued_bytes", 1, INT64_MAX}},
         {(int64_t)o->max_undelivered_bytes,
          {"max_undelivered_bytes", 1, INT64_MAX}},
+        {o->max_servers, {"max_servers", 1, 4096}},
+        {o->leave_timeout_ms, {"leave_timeout_ms", 100, 3600000}},
     };
 
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)

@@ -83,6 +83,8 @@ void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
 
     jrc_servers_down(engine->servers, i, now_us, jrc_engine_roll(engine));
     jrc_engine_on_disconnect(engine, i, was_up, reason, now_us);
+    if (engine->servers->list[i].state == JRC_SERVER_GONE)
+        jrc_engine_emit(engine, JSONRPCC_GONE, i, reason, now_us);
     /* Calls that keep waiting for a server ask again each time. */
     if (engine->outlook == JRC_OUTLOOK_DOWN &&
         !jrc_frames_empty(&engine->waiting))
@@ -206,9 +208,8 @@ static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
     jrc_dispatch_finish(engine, call, &outcome, now_us);
 }
 
-/* Close a connection from our side. */
-static void drop(struct jrc_engine *engine, uint32_t i, int32_t reason,
-                 uint64_t now_us)
+void jrc_engine_drop(struct jrc_engine *engine, uint32_t i, int32_t reason,
+                     uint64_t now_us)
 {
     jrc_engine_want(engine, i, JRC_SHUT);
     jrc_engine_lost(engine, i, reason, now_us);
@@ -238,13 +239,14 @@ void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
                                    engine->options.max_response) == 0)
         return;
     if (got == 0) {
-        drop(engine, i, ENOMEM, now_us);
+        jrc_engine_drop(engine, i, ENOMEM, now_us);
         return;
     }
     jrc_add(&engine->counters.bad_frames, 1);
-    drop(engine, i,
-         got == JRC_FRAME_TOO_BIG ? JSONRPCC_FRAME_TOO_BIG : JSONRPCC_BAD_FRAME,
-         now_us);
+    jrc_engine_drop(engine, i,
+                    got == JRC_FRAME_TOO_BIG ? JSONRPCC_FRAME_TOO_BIG
+                                             : JSONRPCC_BAD_FRAME,
+                    now_us);
 }
 
 const char *jrc_engine_output(struct jrc_engine *engine, uint32_t i,

@@ -39,4 +39,8 @@ void jrc_engine_begun(struct jrc_engine *engine, uint32_t i, size_t n);
 void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
                               bool was_up, int32_t reason, uint64_t now_us);
 
+/* End a connection on our side.  Internal to the engine. */
+void jrc_engine_drop(struct jrc_engine *engine, uint32_t i, int32_t reason,
+                     uint64_t now_us);
+
 #endif

@@ -360,8 +360,10 @@ void jrc_dispatch_reroute_unsent(struct jrc_engine *engine, uint32_t i,
     struct jrc_frames *out = &engine->conns[i].out;
     struct jrc_frames begun = {0};
 
-    if (engine->servers->list[i].state == JRC_SERVER_SUSPECT &&
-        jrc_servers_peek(engine->servers, now_us) == (int32_t)i)
+    int32_t next = jrc_servers_peek(engine->servers, now_us);
+    enum jrc_server_state state = engine->servers->list[i].state;
+    if ((state == JRC_SERVER_SUSPECT && next == (int32_t)i) ||
+        (state == JRC_SERVER_LEAVING && next < 0))
         return; /* there is no other */
     if (!jrc_frames_split(out, &begun))
         return; /* they stay, and are only delayed */

@@ -1,8 +1,10 @@
 #include "engine/engine.h"
 
+#include "engine/changes.h"
 #include "engine/connection.h"
 #include "engine/dispatch.h"
 #include "engine/trial.h"
+#include "wire/pages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,12 +24,13 @@ bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
     engine->options = *options;
     engine->sink = *sink;
     engine->random = seed | 1;
-    engine->todo_first = JRC_NO_CONN;
+    engine->todo_first = engine->leaving = JRC_NO_CONN;
+    engine->wanted_us = JRC_NEVER;
     engine->outlook = JRC_OUTLOOK_PENDING;
     engine->shared.framing = framing;
     engine->shared.room = SHARED_ROOM;
     engine->shared.bytes = malloc(SHARED_ROOM);
-    engine->conns = calloc(servers->count, sizeof *engine->conns);
+    engine->conns = jrc_pages_new(servers->max, sizeof *engine->conns);
     if (engine->conns != NULL && engine->shared.bytes != NULL)
         return true;
     jrc_engine_clear(engine);
@@ -41,7 +44,8 @@ void jrc_engine_clear(struct jrc_engine *engine)
         jrc_frames_clear(&engine->conns[i].out);
         jrc_input_clear(&engine->conns[i].in);
     }
-    free(engine->conns);
+    jrc_pages_free(engine->conns, engine->servers->max, sizeof *engine->conns);
+    jrc_server_list_clear(&engine->wanted);
     free(engine->shared.bytes);
     jrc_frames_clear(&engine->waiting);
     jrc_frames_clear(&engine->spare);
@@ -108,10 +112,12 @@ void jrc_engine_set_reading(struct jrc_engine *engine, bool reading,
     /* Trials start over: their responses may be about to be read. */
     for (uint32_t i = 0; i < engine->servers->count; i++) {
         struct jrc_conn *conn = &engine->conns[i];
-        if (engine->servers->list[i].state == JRC_SERVER_CONNECTING ||
-            conn->deadline_us == JRC_NEVER)
+        enum jrc_server_state state = engine->servers->list[i].state;
+        if (state == JRC_SERVER_CONNECTING || conn->deadline_us == JRC_NEVER)
             continue;
-        conn->deadline_us = now_us + engine->servers->cap_us;
+        conn->deadline_us = state == JRC_SERVER_LEAVING
+                                ? jrc_changes_end_us(engine, now_us)
+                                : now_us + engine->servers->cap_us;
         jrc_engine_attend(engine, conn->deadline_us);
     }
 }
@@ -215,6 +221,7 @@ static void tick_conns(struct jrc_engine *engine, uint64_t now_us)
             due = server->next_us;
         else if (server->state == JRC_SERVER_CONNECTING ||
                  (server->state != JRC_SERVER_UP &&
+                  server->state != JRC_SERVER_GONE &&
                   engine->reading_us != JRC_NEVER))
             due = conn->deadline_us;
         if (due < soonest)
@@ -237,6 +244,8 @@ void jrc_engine_tick(struct jrc_engine *engine, uint64_t now_us)
     /* Even while closing: what lingers may be waiting for a first attempt. */
     if (now_us >= engine->conns_us)
         tick_conns(engine, now_us);
+    if (jrc_changes_pending(engine))
+        jrc_changes_tick(engine, now_us);
     jrc_dispatch_flush_waiting(engine, now_us);
 }
 
@@ -246,6 +255,8 @@ uint64_t jrc_engine_next_us(const struct jrc_engine *engine)
 
     if (engine->conns_us < next_us)
         next_us = engine->conns_us;
+    if (engine->wanted_us < next_us)
+        next_us = engine->wanted_us;
     if (engine->outlook == JRC_OUTLOOK_PENDING &&
         engine->servers->ready_count > 0 &&
         engine->servers->choice_us < next_us)

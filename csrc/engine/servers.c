@@ -3,8 +3,6 @@
 #include "engine/servers.h"
 
 #include <assert.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* Fill ready with the servers in that state from the best group that has
  * any. */
@@ -59,26 +57,36 @@ static void rebuild(struct jrc_servers *servers)
 bool jrc_server_may_move(enum jrc_server_state from, enum jrc_server_state to)
 {
     static const bool legal[JRC_SERVER_STATES][JRC_SERVER_STATES] = {
-        [JRC_SERVER_DOWN] = {[JRC_SERVER_CONNECTING] = true},
+        [JRC_SERVER_DOWN] = {[JRC_SERVER_CONNECTING] = true,
+                             [JRC_SERVER_GONE] = true},
         [JRC_SERVER_CONNECTING] = {[JRC_SERVER_DOWN] = true,
+                                   [JRC_SERVER_GONE] = true,
                                    [JRC_SERVER_PROVING] = true,
                                    [JRC_SERVER_UP] = true,
                                    [JRC_SERVER_SUSPECT] = true},
         [JRC_SERVER_PROVING] = {[JRC_SERVER_DOWN] = true,
                                 [JRC_SERVER_UP] = true,
-                                [JRC_SERVER_SUSPECT] = true},
+                                [JRC_SERVER_SUSPECT] = true,
+                                [JRC_SERVER_LEAVING] = true},
         [JRC_SERVER_UP] = {[JRC_SERVER_DOWN] = true,
-                           [JRC_SERVER_SUSPECT] = true},
+                           [JRC_SERVER_SUSPECT] = true,
+                           [JRC_SERVER_LEAVING] = true},
         [JRC_SERVER_SUSPECT] = {[JRC_SERVER_DOWN] = true,
-                                [JRC_SERVER_UP] = true},
+                                [JRC_SERVER_UP] = true,
+                                [JRC_SERVER_LEAVING] = true},
+        [JRC_SERVER_LEAVING] = {[JRC_SERVER_UP] = true,
+                                [JRC_SERVER_SUSPECT] = true,
+                                [JRC_SERVER_PROVING] = true,
+                                [JRC_SERVER_GONE] = true},
+        [JRC_SERVER_GONE] = {[JRC_SERVER_DOWN] = true},
     };
 
     return legal[from][to];
 }
 
 /* The only assignment to a state. */
-static void set_state(struct jrc_servers *servers, size_t i,
-                      enum jrc_server_state state, uint64_t now_us)
+static void move(struct jrc_servers *servers, size_t i,
+                 enum jrc_server_state state, uint64_t now_us)
 {
     struct jrc_server *server = &servers->list[i];
 
@@ -87,16 +95,13 @@ static void set_state(struct jrc_servers *servers, size_t i,
     servers->connecting -= server->state == JRC_SERVER_CONNECTING;
     atomic_store_explicit(&server->state, state, memory_order_relaxed);
     atomic_store_explicit(&server->since_us, now_us, memory_order_relaxed);
-    rebuild(servers);
 }
 
-void jrc_servers_clear(struct jrc_servers *servers)
+static void set_state(struct jrc_servers *servers, size_t i,
+                      enum jrc_server_state state, uint64_t now_us)
 {
-    for (size_t i = 0; i < servers->count; i++)
-        free(servers->list[i].host);
-    free(servers->list);
-    free(servers->ready);
-    memset(servers, 0, sizeof *servers);
+    move(servers, i, state, now_us);
+    rebuild(servers);
 }
 
 void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
@@ -201,12 +206,60 @@ int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
 
 bool jrc_servers_hopeful(const struct jrc_servers *servers)
 {
-    for (size_t i = 0; i < servers->count; i++)
-        if (servers->list[i].state != JRC_SERVER_DOWN ||
-            servers->list[i].next_us != JRC_NEVER)
+    for (size_t i = 0; i < servers->count; i++) {
+        const struct jrc_server *server = &servers->list[i];
+        if (server->state == JRC_SERVER_LEAVING ||
+            server->state == JRC_SERVER_GONE)
+            continue;
+        if (server->state != JRC_SERVER_DOWN || server->next_us != JRC_NEVER)
             return true;
+    }
     return false;
 }
+
+/* ---- the list ---- */
+
+void jrc_servers_join(struct jrc_servers *servers, size_t i, uint64_t at_us,
+                      uint64_t now_us)
+{
+    struct jrc_server *server = &servers->list[i];
+
+    if (server->state == JRC_SERVER_LEAVING) {
+        move(servers, i, server->before, now_us);
+        return;
+    }
+    if (server->state == JRC_SERVER_GONE)
+        move(servers, i, JRC_SERVER_DOWN, now_us);
+    atomic_store_explicit(&server->since_us, now_us, memory_order_relaxed);
+    server->tried = server->renewing = false;
+    server->failures = server->timeouts = 0;
+    server->asked_us = 0;
+    server->next_us = at_us;
+}
+
+void jrc_servers_leave(struct jrc_servers *servers, size_t i, uint64_t now_us)
+{
+    struct jrc_server *server = &servers->list[i];
+
+    server->before = server->state;
+    server->group = UINT32_MAX;
+    server->tried = true; /* nobody waits for it */
+    move(servers, i,
+         jrc_server_is_connected(server) ? JRC_SERVER_LEAVING : JRC_SERVER_GONE,
+         now_us);
+}
+
+void jrc_servers_gone(struct jrc_servers *servers, size_t i, uint64_t now_us)
+{
+    move(servers, i, JRC_SERVER_GONE, now_us); /* it was in no rotation */
+}
+
+void jrc_servers_regroup(struct jrc_servers *servers)
+{
+    rebuild(servers);
+}
+
+/* ---- what happened ---- */
 
 void jrc_servers_attempt(struct jrc_servers *servers, size_t i, uint64_t now_us)
 {
@@ -276,6 +329,10 @@ void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
 {
     struct jrc_server *server = &servers->list[i];
 
+    if (server->state == JRC_SERVER_LEAVING) {
+        jrc_servers_gone(servers, i, now_us);
+        return;
+    }
     server->tried = true;
     server->renewing = false;
     server->failures++;
@@ -312,6 +369,7 @@ bool jrc_servers_answered(struct jrc_servers *servers, size_t i,
 
     server->failures = 0;
     server->timeouts = 0;
+    server->before = JRC_SERVER_UP;
     if (!is_doubted(server))
         return false;
     set_state(servers, i, JRC_SERVER_UP, now_us);

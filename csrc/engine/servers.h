@@ -20,6 +20,11 @@
  *   |                                                    +-----------------+
  *   +-- down() from all of them
  *
+ * When the list no longer has it, leave() moves it to LEAVING if it is
+ * connected, and otherwise to GONE.  A server that is LEAVING gets no new call,
+ * and is GONE when the last one on its connection has ended.  join() brings
+ * both back: from LEAVING to the state before, from GONE to DOWN.
+ *
  * A server that has not failed since its last response goes straight to UP; if
  * renew() moved it from SUSPECT to DOWN, it comes back as SUSPECT.  While
  * PROVING or SUSPECT, it is on trial: it gets single calls, unless no server is
@@ -33,10 +38,13 @@ enum jrc_server_state {
     JRC_SERVER_CONNECTING = 1,
     JRC_SERVER_UP = 2,
     JRC_SERVER_SUSPECT = 3, /* connected, but out of rotation */
-    JRC_SERVER_PROVING = 4  /* connected, but has not responded yet */
+    JRC_SERVER_PROVING = 4, /* connected, but has not responded yet */
+    JRC_SERVER_LEAVING = 5, /* connected for the calls it still has */
+    JRC_SERVER_GONE = 6     /* not in the list; its slot has its name for
+                               JRC_GONE_US at least */
 };
 
-enum { JRC_SERVER_STATES = JRC_SERVER_PROVING + 1 };
+enum { JRC_SERVER_STATES = JRC_SERVER_GONE + 1 };
 
 enum {
     JRC_NO_SERVER = -1,      /* all are known to be down */
@@ -48,18 +56,29 @@ enum {
      * attempt is under way, although a worse one is already up. */
     JRC_FIRST_CHOICE_US = 50000,
     /* While calls find every server down, each one is tried this often. */
-    JRC_ASKED_US = 2000000
+    JRC_ASKED_US = 2000000,
+    /* For so long the slot of a server that is gone gets no other one: outcomes
+     * and events name the server by its slot. */
+    JRC_GONE_US = 60000000
 };
 
 #define JRC_NEVER UINT64_MAX
 
+/* What the last jrc_servers_set() did to a server. */
+enum jrc_server_change { JRC_KEPT, JRC_JOINED, JRC_LEFT };
+
 struct jrc_server {
-    /* Numeric IPv6 without its brackets; all of "unix:/path".  The list owns
-     * it. */
-    char *host;
-    uint16_t port; /* 0: a Unix socket */
-    int32_t priority;
+    /* Read by any thread; the list owns the texts.  Numeric IPv6 without its
+     * brackets; all of "unix:/path". */
+    char *_Atomic host;
+    _Atomic uint16_t port; /* 0: a Unix socket */
+    _Atomic int32_t priority;
+    _Atomic uint32_t position; /* in the list */
+    char *old_host; /* of the slot's last server: a thread may be reading it */
+    uint32_t uses;  /* how many servers the slot had before this one */
     uint32_t group; /* index of its priority group, best first */
+    enum jrc_server_change change;
+    enum jrc_server_state before;         /* LEAVING: the state before */
     _Atomic(enum jrc_server_state) state; /* read by any thread */
     _Atomic uint64_t since_us;            /* when it last changed; read by
                                              any thread */
@@ -72,9 +91,13 @@ struct jrc_server {
     uint64_t trial_us; /* SUSPECT, PROVING: the next trial */
 };
 
+/* A table of slots, which never move, so that any thread may read what is
+ * atomic in those below count.  A server keeps its slot for as long as it is in
+ * the list, and is named by its index. */
 struct jrc_servers {
     struct jrc_server *list;
-    size_t count;
+    size_t max;           /* slots that there is room for */
+    _Atomic size_t count; /* slots that have been in use */
     uint32_t group_count;
     uint32_t *ready; /* the servers in rotation, all of one group */
     size_t ready_count;
@@ -99,11 +122,8 @@ static inline bool jrc_server_is_connected(const struct jrc_server *server)
     enum jrc_server_state state =
         atomic_load_explicit(&server->state, memory_order_relaxed);
 
-    return state != JRC_SERVER_DOWN && state != JRC_SERVER_CONNECTING;
+    return state >= JRC_SERVER_UP && state <= JRC_SERVER_LEAVING;
 }
-
-/* Release what the list owns. */
-void jrc_servers_clear(struct jrc_servers *servers);
 
 /* Set the policy's numbers and allow the first attempts. */
 void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
@@ -136,10 +156,20 @@ bool jrc_servers_hopeful(const struct jrc_servers *servers);
 uint64_t jrc_servers_ask(struct jrc_servers *servers, size_t i, uint64_t now_us,
                          uint32_t dice);
 
+/* A server that is in the list now, though it was not: at_us is the time of its
+ * first attempt.  Or it is in the list no more; or its last call has ended.
+ * jrc_servers_regroup() has to follow the first two. */
+void jrc_servers_join(struct jrc_servers *servers, size_t i, uint64_t at_us,
+                      uint64_t now_us);
+void jrc_servers_leave(struct jrc_servers *servers, size_t i, uint64_t now_us);
+void jrc_servers_gone(struct jrc_servers *servers, size_t i, uint64_t now_us);
+void jrc_servers_regroup(struct jrc_servers *servers);
+
 /* What happened to a server. */
 void jrc_servers_attempt(struct jrc_servers *servers, size_t i,
                          uint64_t now_us);
 void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us);
+/* One that is LEAVING is GONE then. */
 void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
                       uint32_t dice);
 /* Replace a suspect's connection at once.  False: no attempts are left for

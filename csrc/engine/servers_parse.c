@@ -5,6 +5,7 @@
 #include "wire/unix_path.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,7 @@ static bool complain(struct reader *reader, const char *rule)
     return false;
 }
 
-static bool read_host(struct reader *reader, struct jrc_server *server)
+static bool read_host(struct reader *reader, struct jrc_entry *server)
 {
     bool bracketed = *reader->at == '[';
     const char *start = reader->at + bracketed;
@@ -103,7 +104,7 @@ static bool read_number(struct reader *reader, int64_t low, int64_t high,
 }
 
 /* Into the one form of it, so that equal ones are equal texts. */
-static bool read_unix_path(struct reader *reader, struct jrc_server *server)
+static bool read_unix_path(struct reader *reader, struct jrc_entry *server)
 {
     struct jrc_unix_path path;
     const char *rule;
@@ -116,7 +117,7 @@ static bool read_unix_path(struct reader *reader, struct jrc_server *server)
     return server->host != NULL;
 }
 
-static bool read_host_and_port(struct reader *reader, struct jrc_server *server)
+static bool read_host_and_port(struct reader *reader, struct jrc_entry *server)
 {
     int64_t port = 0;
 
@@ -132,7 +133,7 @@ static bool read_host_and_port(struct reader *reader, struct jrc_server *server)
     return true;
 }
 
-static bool read_server(struct reader *reader, struct jrc_server *server)
+static bool read_server(struct reader *reader, struct jrc_entry *server)
 {
     int64_t priority = 1;
     bool is_read = jrc_unix_path_is_meant(reader->at)
@@ -161,29 +162,26 @@ static int larger_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* Number the priorities, best first, and make room for ready. */
-static bool make_groups(struct jrc_servers *servers)
+/* Number the priorities, best first. */
+static bool make_groups(struct jrc_server_list *list)
 {
-    int32_t *priorities = calloc(servers->count, sizeof *priorities);
+    int32_t *priorities = calloc(list->count, sizeof *priorities);
     uint32_t groups = 0;
 
-    servers->ready = calloc(servers->count, sizeof *servers->ready);
-    if (priorities == NULL || servers->ready == NULL) {
-        free(priorities);
+    if (priorities == NULL)
         return false;
-    }
-    for (size_t i = 0; i < servers->count; i++)
-        priorities[i] = servers->list[i].priority;
-    qsort(priorities, servers->count, sizeof *priorities, larger_first);
-    for (size_t i = 0; i < servers->count; i++)
+    for (size_t i = 0; i < list->count; i++)
+        priorities[i] = list->entries[i].priority;
+    qsort(priorities, list->count, sizeof *priorities, larger_first);
+    for (size_t i = 0; i < list->count; i++)
         if (i == 0 || priorities[i] != priorities[groups - 1])
             priorities[groups++] = priorities[i];
-    for (size_t i = 0; i < servers->count; i++) {
-        int32_t *found = bsearch(&servers->list[i].priority, priorities, groups,
+    for (size_t i = 0; i < list->count; i++) {
+        int32_t *found = bsearch(&list->entries[i].priority, priorities, groups,
                                  sizeof *priorities, larger_first);
-        servers->list[i].group = (uint32_t)(found - priorities);
+        list->entries[i].group = (uint32_t)(found - priorities);
     }
-    servers->group_count = groups;
+    list->group_count = groups;
     free(priorities);
     return true;
 }
@@ -195,8 +193,7 @@ static char lower(char c)
 
 /* By port, then by host, ignoring case except in the name of an interface; the
  * path of a Unix socket, which has no port, is taken as it is. */
-static int compare_addresses(const struct jrc_server *a,
-                             const struct jrc_server *b)
+int jrc_entry_order(const struct jrc_entry *a, const struct jrc_entry *b)
 {
     const char *x = a->host;
     const char *y = b->host;
@@ -215,9 +212,9 @@ static int compare_addresses(const struct jrc_server *a,
 /* Sorts equal addresses in the order of the text. */
 static int by_address(const void *a, const void *b)
 {
-    const struct jrc_server *x = *(const struct jrc_server *const *)a;
-    const struct jrc_server *y = *(const struct jrc_server *const *)b;
-    int order = compare_addresses(x, y);
+    const struct jrc_entry *x = *(const struct jrc_entry *const *)a;
+    const struct jrc_entry *y = *(const struct jrc_entry *const *)b;
+    int order = jrc_entry_order(x, y);
 
     return order != 0 ? order : (x > y) - (x < y);
 }
@@ -237,59 +234,66 @@ static const char *place_of(const char *text, size_t index)
 
 /* False: a server is listed twice, which must be a mistake and would double its
  * traffic; or there is no memory to check. */
-static bool check_repeats(struct reader *reader,
-                          const struct jrc_servers *servers)
+static bool check_repeats(struct reader *reader, struct jrc_server_list *list)
 {
-    size_t first = servers->count; /* the first one that repeats another */
-    const struct jrc_server **sorted =
-        reallocarray(NULL, servers->count, sizeof *sorted);
+    size_t first = list->count; /* the first one that repeats another */
+    struct jrc_entry **sorted = reallocarray(NULL, list->count, sizeof *sorted);
 
+    list->by_address = sorted;
     if (sorted == NULL)
         return false;
-    for (size_t i = 0; i < servers->count; i++)
-        sorted[i] = &servers->list[i];
-    qsort(sorted, servers->count, sizeof *sorted, by_address);
-    for (size_t i = 1; i < servers->count; i++)
-        if (compare_addresses(sorted[i - 1], sorted[i]) == 0 &&
-            sorted[i] < &servers->list[first])
-            first = (size_t)(sorted[i] - servers->list);
-    free(sorted);
-    if (first == servers->count)
+    for (size_t i = 0; i < list->count; i++)
+        sorted[i] = &list->entries[i];
+    qsort(sorted, list->count, sizeof *sorted, by_address);
+    for (size_t i = 1; i < list->count; i++)
+        if (jrc_entry_order(sorted[i - 1], sorted[i]) == 0 &&
+            sorted[i] < &list->entries[first])
+            first = (size_t)(sorted[i] - list->entries);
+    if (first == list->count)
         return true;
     reader->at = place_of(reader->text, first);
     return complain(reader, "duplicate server");
 }
 
-int jrc_servers_parse(struct jrc_servers *servers, const char *text, char *why,
+void jrc_server_list_clear(struct jrc_server_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->entries[i].host);
+    free(list->entries);
+    free(list->by_address);
+    memset(list, 0, sizeof *list);
+}
+
+int jrc_servers_parse(struct jrc_server_list *list, const char *text, char *why,
                       size_t why_size)
 {
     struct reader reader = {text, text, why, why_size, ENOMEM};
 
     if (why_size > 0)
         why[0] = '\0';
-    memset(servers, 0, sizeof *servers);
+    memset(list, 0, sizeof *list);
     for (;;) {
         while (is_space(*reader.at))
             reader.at++;
         if (*reader.at == '\0')
             break;
-        struct jrc_server *list = reallocarray(
-            servers->list, servers->count + 1, sizeof *servers->list);
-        if (list == NULL)
+        struct jrc_entry *entries =
+            reallocarray(list->entries, list->count + 1, sizeof *list->entries);
+        if (entries == NULL)
             goto failed;
-        servers->list = list;
-        memset(&list[servers->count], 0, sizeof *list);
-        servers->count++;
-        if (!read_server(&reader, &list[servers->count - 1]))
+        list->entries = entries;
+        memset(&entries[list->count], 0, sizeof *entries);
+        list->count++;
+        if (!read_server(&reader, &entries[list->count - 1]))
             goto failed;
     }
-    if (servers->count == 0) {
+    if (list->count == 0) {
         complain(&reader, "a server is expected");
         goto failed;
     }
-    if (check_repeats(&reader, servers) && make_groups(servers))
+    if (check_repeats(&reader, list) && make_groups(list))
         return 0;
 failed:
-    jrc_servers_clear(servers);
+    jrc_server_list_clear(list);
     return reader.error;
 }

@@ -1,5 +1,17 @@
 #include "engine/state.h"
 
+void jrc_conn_reset(struct jrc_conn *conn)
+{
+    _Atomic uint64_t *const counters[] = {
+        &conn->connects,   &conn->losses,        &conn->attempts_failed,
+        &conn->sends,      &conn->responses,     &conn->timeouts,
+        &conn->bytes_sent, &conn->bytes_received};
+
+    for (size_t n = 0; n < sizeof counters / sizeof counters[0]; n++)
+        atomic_store_explicit(counters[n], 0, memory_order_relaxed);
+    atomic_store_explicit(&conn->reason, 0, memory_order_relaxed);
+}
+
 void jrc_engine_want(struct jrc_engine *engine, uint32_t i, uint32_t todo)
 {
     struct jrc_conn *conn = &engine->conns[i];

@@ -9,6 +9,7 @@
 #include "engine/inbox.h"
 #include "engine/outbox.h"
 #include "engine/servers.h"
+#include "engine/servers_parse.h"
 #include "jsonrpcc.h"
 
 #define JRC_NO_CONN UINT32_MAX
@@ -52,17 +53,22 @@ struct jrc_orphans {
     bool more; /* or something that no later response can settle */
 };
 
+/* A connection: of the server with the same index. */
 struct jrc_conn {
     struct jrc_frames out;
     struct jrc_input in;
     struct jrc_call_list sent;
     struct jrc_orphans orphans;
-    uint64_t deadline_us; /* of the address being tried, or of a trial */
+    uint64_t
+        deadline_us; /* of the address being tried, of a trial, or to leave */
     uint64_t rejected_us; /* when an error without an id was last reported */
     bool blocked;         /* the socket did not take all of the output */
     bool unreachable;     /* the last attempt failed, and that was reported */
     uint32_t todo;        /* actions not fetched yet */
     uint32_t todo_next;   /* chains connections that have some */
+    uint32_t uses;        /* as those of the slot: whose numbers these are */
+    bool is_leaving;      /* in the chain of those that leave */
+    uint32_t leaving_next;
     /* Read by other threads: */
     _Atomic int32_t reason;
     _Atomic uint64_t in_flight;
@@ -81,6 +87,9 @@ struct jrc_engine {
     struct jrc_frames waiting; /* for a server */
     struct jrc_frames spare;   /* empty: memory for the next output */
     struct jrc_shared_input shared;
+    struct jrc_server_list wanted; /* a list that found no room */
+    uint64_t wanted_us;  /* when to try again to take it in; JRC_NEVER: no */
+    uint32_t leaving;    /* chain of connections whose servers leave */
     uint32_t todo_first; /* chain of connections with actions */
     uint32_t last_group; /* of the last call that went to a server */
     uint64_t conns_us;   /* when the next connection needs attention */
@@ -93,6 +102,9 @@ struct jrc_engine {
     bool all_down;            /* as reported */
     bool closing;
 };
+
+/* Forget what belonged to the last server of the slot: nothing is open. */
+void jrc_conn_reset(struct jrc_conn *conn);
 
 /* Have jrc_engine_next() return todo for connection i. */
 void jrc_engine_want(struct jrc_engine *engine, uint32_t i, uint32_t todo);

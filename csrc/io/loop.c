@@ -3,6 +3,7 @@
 #include "io/clock.h"
 #include "io/event_base.h"
 #include "io/socket.h"
+#include "wire/pages.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +25,6 @@ struct jrc_loop {
     atomic_uint wakers; /* threads that may write to wake_fd */
     bool woken;         /* the eventfd was read: the resolver may have
                            answered */
-    struct jrc_socket list[];
 };
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -88,12 +88,10 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
                               const struct jrc_servers *servers,
                               const struct jrc_transport *transport)
 {
-    struct jrc_loop *loop =
-        calloc(1, sizeof *loop + servers->count * sizeof loop->list[0]);
+    struct jrc_loop *loop = calloc(1, sizeof *loop);
 
     if (loop == NULL)
         return NULL;
-    loop->sockets.list = loop->list;
     loop->sockets.engine = engine;
     loop->sockets.servers = servers;
     loop->sockets.transport = transport;
@@ -101,14 +99,10 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
     loop->timer_us = JRC_NEVER;
     loop->epoll_fd = -1;
     pthread_mutex_init(&loop->sockets.fd_lock, NULL);
-    for (size_t i = 0; i < servers->count; i++) {
-        loop->list[i].all = &loop->sockets;
-        loop->list[i].conn = (uint32_t)i;
-        loop->list[i].stream.fd = -1;
-        loop->list[i].stream.conn = (uint32_t)i;
-    }
     loop->wake_fd = loop->timer_fd = -1;
-    int error = start(loop);
+    loop->sockets.list =
+        jrc_pages_new(servers->max, sizeof *loop->sockets.list);
+    int error = loop->sockets.list != NULL ? start(loop) : ENOMEM;
     if (error == 0)
         return loop;
     jrc_loop_free(loop);
@@ -134,10 +128,17 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+/* Sockets that there may be. */
+static size_t count(const struct jrc_loop *loop)
+{
+    return loop->sockets.list != NULL ? loop->sockets.servers->count : 0;
+}
+
 void jrc_loop_close(struct jrc_loop *loop)
 {
-    for (size_t i = 0; i < loop->sockets.servers->count; i++)
-        jrc_socket_shut(&loop->list[i]);
+    for (uint32_t i = 0; i < count(loop); i++)
+        if (jrc_socket_exists(&loop->sockets, i))
+            jrc_socket_shut(&loop->sockets.list[i]);
     jrc_resolver_free(loop->sockets.resolver);
     loop->sockets.resolver = NULL;
     await_wakers(loop);
@@ -160,6 +161,8 @@ void jrc_loop_free(struct jrc_loop *loop)
     if (loop == NULL)
         return;
     jrc_loop_close(loop);
+    jrc_pages_free(loop->sockets.list, loop->sockets.servers->max,
+                   sizeof *loop->sockets.list);
     pthread_mutex_destroy(&loop->sockets.fd_lock);
     free(loop);
 }
@@ -169,7 +172,7 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
     struct jrc_action action;
 
     while (jrc_engine_next(loop->sockets.engine, &action)) {
-        struct jrc_socket *s = &loop->list[action.conn];
+        struct jrc_socket *s = jrc_socket_of(&loop->sockets, action.conn);
         switch (action.todo) {
         case JRC_OPEN:
             jrc_socket_attempt(s, now_us);
@@ -279,9 +282,11 @@ void jrc_loop_unlock_fds(struct jrc_loop *loop)
 
 void jrc_loop_abandon(struct jrc_loop *loop)
 {
-    for (size_t i = 0; i < loop->sockets.servers->count; i++)
-        if (loop->list[i].stream.fd >= 0)
-            close(loop->list[i].stream.fd);
+    for (size_t i = 0; i < count(loop); i++) {
+        const struct jrc_socket *s = &loop->sockets.list[i];
+        if (jrc_socket_exists(&loop->sockets, i) && s->stream.fd >= 0)
+            close(s->stream.fd);
+    }
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
     close_fd(&loop->wake_fd);

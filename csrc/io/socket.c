@@ -21,6 +21,20 @@ static const struct jrc_server *server_of(const struct jrc_socket *s)
     return &s->all->servers->list[s->conn];
 }
 
+struct jrc_socket *jrc_socket_of(struct jrc_sockets *sockets, uint32_t conn)
+{
+    struct jrc_socket *s = &sockets->list[conn];
+
+    if (s->all != NULL)
+        return s;
+    pthread_mutex_lock(&sockets->fd_lock);
+    s->stream.fd = -1;
+    s->stream.conn = s->conn = conn;
+    s->all = sockets;
+    pthread_mutex_unlock(&sockets->fd_lock);
+    return s;
+}
+
 bool jrc_socket_is_connected(const struct jrc_socket *s)
 {
     return s->stream.fd >= 0 && jrc_server_is_connected(server_of(s));
@@ -193,7 +207,7 @@ void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading)
     sockets->reading = reading;
     for (size_t i = 0; i < sockets->servers->count; i++) {
         struct jrc_socket *s = &sockets->list[i];
-        if (!jrc_socket_is_connected(s))
+        if (!jrc_socket_exists(sockets, i) || !jrc_socket_is_connected(s))
             continue;
         int error = 0;
         s->stream.transport->set_patient(&s->stream, !reading);
@@ -332,6 +346,10 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
     struct jrc_endpoint *list =
         jrc_endpoints_numeric(server->host, server->port);
 
+    if (s->uses != server->uses)
+        forget_endpoints(s);
+    if (!s->resolving)
+        s->uses = server->uses;
     if (list != NULL) {
         use_endpoints(s, list);
         return;
@@ -370,9 +388,15 @@ void jrc_sockets_take_answers(struct jrc_sockets *sockets)
 
     while (jrc_resolver_take(sockets->resolver, &conn, &list, &error)) {
         struct jrc_socket *s = &sockets->list[conn];
-        bool wanted =
-            sockets->servers->list[conn].state == JRC_SERVER_CONNECTING;
+        const struct jrc_server *server = &sockets->servers->list[conn];
+        bool wanted = server->state == JRC_SERVER_CONNECTING;
         s->resolving = false;
+        if (s->uses != server->uses) { /* about the last server of the slot */
+            jrc_endpoints_free(list);
+            if (wanted)
+                jrc_socket_attempt(s, jrc_now_us());
+            continue;
+        }
         if (wanted && list != NULL)
             use_endpoints(s, list);
         else if (wanted)

@@ -22,7 +22,9 @@ struct jrc_socket {
     uint32_t conn;
     struct jrc_stream stream; /* its descriptor changes under fd_lock only */
     bool writing;             /* write_event is pending */
-    bool resolving;           /* a look-up was asked for and not answered */
+    uint32_t
+        uses; /* of the server's slot: whose endpoints and look-up it has */
+    bool resolving; /* a look-up was asked for and not answered */
     struct jrc_endpoint *endpoints; /* of the attempt */
     struct jrc_endpoint *next;      /* the one to try next */
     struct event read_event, write_event;
@@ -30,9 +32,10 @@ struct jrc_socket {
 
 /* The sockets, and what they have in common. */
 struct jrc_sockets {
-    struct jrc_socket *list;
+    struct jrc_socket *list; /* with room for as many as servers; each is made
+                                when it is first used */
     struct jrc_engine *engine;
-    const struct jrc_servers *servers; /* as many as there are sockets */
+    const struct jrc_servers *servers;
     const struct jrc_transport *transport;
     struct jrc_resolver *resolver;
     struct event_base *base;
@@ -49,6 +52,16 @@ struct jrc_sockets {
 static inline void jrc_stay_awake(struct jrc_sockets *sockets)
 {
     atomic_store_explicit(&sockets->asleep, false, memory_order_relaxed);
+}
+
+/* The socket of a connection. */
+struct jrc_socket *jrc_socket_of(struct jrc_sockets *sockets, uint32_t conn);
+
+/* Whether one has been made for the connection. */
+static inline bool jrc_socket_exists(const struct jrc_sockets *sockets,
+                                     size_t conn)
+{
+    return sockets->list[conn].all != NULL;
 }
 
 /* Whether it can carry bytes.  It cannot, for example, if the engine has ended

@@ -131,6 +131,7 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_tls_library) *tls_library;
     __typeof__(jsonrpcc_tls_get) *tls_get;
     __typeof__(jsonrpcc_server_tls_get) *server_tls_get;
+    __typeof__(jsonrpcc_servers_set) *servers_set;
 } jsonrpcc_capi;
 
 /* The table, for the life of the process.  NULL: an ImportError is set, because

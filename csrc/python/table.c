@@ -92,6 +92,7 @@ static jsonrpcc_capi table = {
     .tls_library = jsonrpcc_tls_library,
     .tls_get = jsonrpcc_tls_get,
     .server_tls_get = jsonrpcc_server_tls_get,
+    .servers_set = jsonrpcc_servers_set,
 };
 
 jsonrpcc_capi *jrc_capi(void)

@@ -29,4 +29,14 @@ static inline bool jrc_growth_copy(void *ours, size_t known, const void *theirs,
     return jrc_is_known(theirs, size, known);
 }
 
+/* The other way round: fill a caller's struct.  It gets the fields that it
+ * knows, and zero for those that we do not. */
+static inline void jrc_growth_give(void *theirs, size_t size, const void *ours,
+                                   size_t known)
+{
+    memcpy(theirs, ours, size < known ? size : known);
+    if (size > known)
+        memset((char *)theirs + known, 0, size - known);
+}
+
 #endif

@@ -1,6 +1,6 @@
 /* Whatever the text: a list that is accepted says the same when it is written
  * out and read again, its groups are in order, and a refusal says why. */
-#include "engine/servers_parse.h"
+#include "engine/servers_set.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -26,31 +26,31 @@ static void require(int condition)
         abort();
 }
 
-static void check_list(const struct jrc_servers *servers)
+static void check_list(const struct jrc_server_list *list)
 {
-    require(servers->count > 0 && servers->group_count > 0);
-    require(servers->group_count <= servers->count);
-    for (size_t i = 0; i < servers->count; i++) {
-        const struct jrc_server *a = &servers->list[i];
+    require(list->count > 0 && list->group_count > 0);
+    require(list->group_count <= list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct jrc_entry *a = &list->entries[i];
         require(a->host[0] != '\0');
         require(a->port > 0 ? strlen(a->host) <= 253
                             : strncmp(a->host, "unix", 4) == 0);
-        require(a->group < servers->group_count);
-        for (size_t k = 0; k < servers->count; k++) {
-            const struct jrc_server *b = &servers->list[k];
+        require(a->group < list->group_count);
+        for (size_t k = 0; k < list->count; k++) {
+            const struct jrc_entry *b = &list->entries[k];
             require((a->priority > b->priority) == (a->group < b->group));
         }
     }
 }
 
-static char *written(const struct jrc_servers *servers)
+static char *written(const struct jrc_server_list *list)
 {
-    char *text = malloc(servers->count * 400 + 1);
+    char *text = malloc(list->count * 400 + 1);
     int at = 0;
 
     require(text != NULL);
-    for (size_t i = 0; i < servers->count; i++) {
-        const struct jrc_server *s = &servers->list[i];
+    for (size_t i = 0; i < list->count; i++) {
+        const struct jrc_entry *s = &list->entries[i];
         if (s->port == 0) {
             at += sprintf(text + at, "%s,%d ", s->host, (int)s->priority);
             continue;
@@ -64,10 +64,15 @@ static char *written(const struct jrc_servers *servers)
 }
 
 /* The servers are picked in turn, each as often as the others of its group. */
-static void check_turns(struct jrc_servers *servers)
+static void check_turns(struct jrc_server_list *list)
 {
+    struct jrc_servers table;
+    struct jrc_servers *servers = &table;
+    uint64_t never;
     bool trial;
 
+    require(jrc_servers_init(servers, list->count) &&
+            jrc_servers_set(servers, list, 0, 0, &never));
     jrc_servers_start(servers, 1000, 2000, -1, 1);
     for (size_t i = 0; i < servers->count; i++) {
         jrc_servers_attempt(servers, i, 1);
@@ -80,13 +85,14 @@ static void check_turns(struct jrc_servers *servers)
         require(i >= 0 && servers->list[i].group == 0 && !trial);
         require(servers->list[i].timeouts++ == round / n);
     }
+    jrc_servers_clear(servers);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     char *text = malloc(len + 1);
     char why[200] = "";
-    struct jrc_servers first, second;
+    struct jrc_server_list first, second;
 
     require(text != NULL);
     memcpy(text, data, len);
@@ -103,13 +109,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     require(jrc_servers_parse(&second, again, why, sizeof why) == 0);
     require(first.count == second.count);
     for (size_t i = 0; i < first.count; i++)
-        require(strcmp(first.list[i].host, second.list[i].host) == 0 &&
-                first.list[i].port == second.list[i].port &&
-                first.list[i].priority == second.list[i].priority &&
-                first.list[i].group == second.list[i].group);
+        require(strcmp(first.entries[i].host, second.entries[i].host) == 0 &&
+                first.entries[i].port == second.entries[i].port &&
+                first.entries[i].priority == second.entries[i].priority &&
+                first.entries[i].group == second.entries[i].group);
     check_turns(&second);
-    jrc_servers_clear(&first);
-    jrc_servers_clear(&second);
+    jrc_server_list_clear(&first);
+    jrc_server_list_clear(&second);
     free(again);
     free(text);
     return 0;

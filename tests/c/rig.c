@@ -1,6 +1,6 @@
 #include "rig.h"
 
-#include "engine/servers_parse.h"
+#include "table_of.h"
 #include "wire/netstring.h"
 #include "wire/request.h"
 
@@ -36,14 +36,15 @@ static void on_event(void *arg, const jsonrpcc_event *event)
 
 void rig_start_down(struct rig *rig, const char *servers, int32_t attempts)
 {
-    const jsonrpcc_options options = {
-        .max_depth = 8, .max_response = 1 << 16, .connect_timeout_ms = 1000};
+    const jsonrpcc_options options = {.max_depth = 8,
+                                      .max_response = 1 << 16,
+                                      .connect_timeout_ms = 1000,
+                                      .leave_timeout_ms = 30000};
     const struct jrc_sink sink = {rig, on_outcome, on_event};
-    char why[200];
 
     memset(rig, 0, sizeof *rig);
     rig->now_us = 1000000000;
-    if (jrc_servers_parse(&rig->servers, servers, why, sizeof why) != 0 ||
+    if (!table_of(&rig->servers, servers, 1024) ||
         !jrc_calls_init(&rig->calls, 1024) ||
         !jrc_engine_init(&rig->engine, &rig->servers, &rig->calls,
                          &jrc_netstrings, &options, &sink, 1))

@@ -4,23 +4,16 @@
 #define SERVERS_CHECK_H
 
 #include "check.h"
-#include "engine/servers_parse.h"
+#include "table_of.h"
 
 #define BASE 1000000
 #define CAP 10000000
 #define MOST UINT32_MAX /* the dice's largest throw */
 
-static inline bool parse(struct jrc_servers *s, const char *text)
-{
-    char why[200];
-
-    return jrc_servers_parse(s, text, why, sizeof why) == 0;
-}
-
 static inline void start(struct jrc_servers *s, const char *text,
                          int32_t attempts)
 {
-    CHECK(parse(s, text));
+    CHECK(table_of(s, text, 64));
     jrc_servers_start(s, BASE, CAP, attempts, 0);
 }
 

@@ -8,11 +8,11 @@
 enum { SECOND = 1000000 };
 
 const char *const sim_fault_names[SIM_FAULTS] = {
-    "refused",   "silent",    "reset",     "fin",         "stall",
-    "forgotten", "short",     "no reply",  "twice",       "late",
-    "foreign",   "string id", "early",     "bad payload", "bad frame",
-    "cut",       "chatter",   "clock",     "cancel",      "unreadable",
-    "paused",    "closing",   "reentrant", "long",        "memory"};
+    "refused", "silent",      "reset",     "fin",     "stall",     "forgotten",
+    "short",   "no reply",    "twice",     "late",    "foreign",   "string id",
+    "early",   "bad payload", "bad frame", "cut",     "chatter",   "clock",
+    "cancel",  "unreadable",  "paused",    "closing", "reentrant", "long",
+    "list",    "memory"};
 
 /* ---- dice -----------------------------------------------------------------
  */
@@ -59,7 +59,7 @@ void sim_draw_world(struct sim *sim)
         [SIM_BAD_FRAME] = 30,  [SIM_BAD_PAYLOAD] = 200, [SIM_CUT] = 30,
         [SIM_CHATTER] = 100,   [SIM_CLOCK] = 10,        [SIM_CANCELLED] = 200,
         [SIM_FORGOTTEN] = 30,  [SIM_UNREADABLE] = 300,  [SIM_PAUSED] = 10,
-        [SIM_REENTRANT] = 300, [SIM_LONG] = 200,
+        [SIM_REENTRANT] = 300, [SIM_LONG] = 200,        [SIM_LIST] = 100,
     };
     static const uint32_t spans[] = {10, 1000, 20000, 100000, 400000};
     static const uint32_t chunks[] = {1, 7, 100, 2000, 65536};
@@ -128,6 +128,7 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
     }
     if (outcome->room_us + outcome->server_us > outcome->waited_us)
         sim_break(sim, "waited for a server longer than at all");
+    sim_list_check_outcome(sim, outcome);
     sim->outcomes[outcome->status]++;
     sim_note(sim, (struct sim_record){
                       .kind = SIM_OUTCOME,
@@ -145,6 +146,14 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
         sim_submit(sim, sim_roll(sim, 2) == 0 ? call->flags : 0, 500, true);
 }
 
+/* Whether the list has the server. */
+static bool is_listed(const struct sim *sim, uint32_t server)
+{
+    enum jrc_server_state state = sim->servers.list[server].state;
+
+    return state != JRC_SERVER_LEAVING && state != JRC_SERVER_GONE;
+}
+
 void sim_on_event(void *arg, const jsonrpcc_event *event)
 {
     struct sim *sim = arg;
@@ -155,7 +164,8 @@ void sim_on_event(void *arg, const jsonrpcc_event *event)
             sim_break(sim, "down or available twice");
         sim->all_down = down;
         for (size_t i = 0; i < sim->servers.count; i++)
-            if (down && jrc_server_is_connected(&sim->servers.list[i]))
+            if (down && jrc_server_is_connected(&sim->servers.list[i]) &&
+                is_listed(sim, (uint32_t)i))
                 sim_break(sim, "all are down, and one is connected");
         if (!down && sim->servers.list[event->server].state != JRC_SERVER_UP)
             sim_break(sim, "available, and it is not up");
@@ -211,6 +221,9 @@ void sim_leave(struct sim *sim)
         uint64_t place = call->active == 0 || call->state != JRC_CALL_QUEUED
                              ? 0
                              : call->id * 16 + (uint64_t)(call->server + 1);
+        if (place != 0 && place != sim->places[i] &&
+            !is_listed(sim, (uint32_t)call->server))
+            sim_break(sim, "went to a server that has left");
         if (place != 0 && place != sim->places[i])
             sim_note(sim, (struct sim_record){
                               .kind = SIM_ROUTED,

@@ -11,7 +11,8 @@
 #include "engine/engine.h"
 #include "sim_check.h"
 
-enum { SIM_SERVERS = 5, SIM_CAPACITY = 64 };
+/* Slots for servers, and names that they may have. */
+enum { SIM_SERVERS = 8, SIM_NAMES = 12, SIM_CAPACITY = 64 };
 
 enum sim_fault {
     SIM_REFUSED,
@@ -38,6 +39,7 @@ enum sim_fault {
     SIM_CLOSING,    /* a server accepts, and closes without an answer */
     SIM_REENTRANT,  /* an outcome makes its receiver submit another call */
     SIM_LONG,       /* a call with a timeout of many minutes */
+    SIM_LIST,       /* the list of servers changes */
     SIM_MEMORY,
     SIM_FAULTS
 };
@@ -128,6 +130,9 @@ struct sim {
     bool all_down; /* as reported */
     bool failed;   /* a call found no server since the engine was entered */
     enum jrc_server_state states[SIM_SERVERS]; /* when the engine was entered */
+    bool changing;                             /* the engine takes in a list */
+    uint64_t left_us[SIM_SERVERS]; /* when a server last left the list */
+    uint32_t leave_ms;
     uint64_t last_deadline_us;
     unsigned long_calls;
     const char *broken; /* the first rule broken outside the checker */
@@ -170,6 +175,15 @@ void sim_on_event(void *arg, const jsonrpcc_event *event);
 void sim_submit(struct sim *sim, uint8_t flags, int32_t timeout_ms,
                 bool nested);
 void sim_submit_some(struct sim *sim);
+
+/* sim_list.c: the list of servers: the first one, another one, what holds at
+ * any time and for every outcome, and the end of changes that still wait. */
+void sim_list_begin(struct sim *sim);
+void sim_list_change(struct sim *sim);
+void sim_list_check(struct sim *sim);
+void sim_list_check_outcome(struct sim *sim, const jsonrpcc_outcome *outcome);
+void sim_list_check_end(struct sim *sim);
+void sim_list_await(struct sim *sim, void (*run)(struct sim *sim, uint64_t us));
 
 /* Around every call of the engine. */
 void sim_enter(struct sim *sim);

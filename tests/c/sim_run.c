@@ -1,6 +1,6 @@
 /* One run: the loop around the engine, and what must hold when
  * the faults are gone. */
-#include "engine/servers_parse.h"
+#include "engine/servers_set.h"
 #include "rig.h"
 #include "sim.h"
 #include "wire/netstring.h"
@@ -77,6 +77,8 @@ static void work(struct sim *sim)
     struct jrc_action action;
     uint64_t id;
 
+    if (!sim->closing && sim_strikes(sim, SIM_LIST))
+        sim_list_change(sim);
     if (!jrc_frames_empty(&sim->pending)) {
         struct jrc_frames taken = sim->pending;
         sim->pending = (struct jrc_frames){0};
@@ -100,6 +102,7 @@ static void work(struct sim *sim)
     while (jrc_engine_next(&sim->engine, &action))
         sim_link_act(sim, &action);
     jrc_calls_reclaim(&sim->calls);
+    sim_list_check(sim);
     if (!rig_sound(&sim->engine))
         sim_break(sim, "the engine's books are wrong");
     if (sim->close_us != 0 && !sim->closed &&
@@ -160,17 +163,18 @@ static void run_until(struct sim *sim, uint64_t until_us)
 
 static void set_up(struct sim *sim)
 {
+    sim->leave_ms = 100 + sim_roll(sim, 20000);
     const jsonrpcc_options options = {
-        .max_depth = 8, .max_response = 1 << 17, .connect_timeout_ms = 1000};
+        .max_depth = 8,
+        .max_response = 1 << 17,
+        .connect_timeout_ms = 1000,
+        .leave_timeout_ms = (int32_t)sim->leave_ms,
+    };
     const struct jrc_sink sink = {sim, sim_on_outcome, sim_on_event};
-    char list[200], why[100];
-    int at = 0;
 
     sim->now_us = 1000 + sim_roll(sim, SECOND);
-    for (uint32_t n = 1 + sim_roll(sim, SIM_SERVERS); n > 0; n--)
-        at += sprintf(list + at, "h:%u,%u ", n, 1 + sim_roll(sim, 3));
-    if (jrc_servers_parse(&sim->servers, list, why, sizeof why) != 0 ||
-        !jrc_calls_init(&sim->calls, SIM_CAPACITY) ||
+    sim_list_begin(sim);
+    if (!jrc_calls_init(&sim->calls, SIM_CAPACITY) ||
         !jrc_engine_init(&sim->engine, &sim->servers, &sim->calls,
                          &jrc_netstrings, &options, &sink,
                          sim_roll(sim, UINT32_MAX)))
@@ -226,6 +230,7 @@ static bool is_kept(const struct sim *sim)
 /* With the faults gone all must end well, and a new call must succeed. */
 static void check_liveness(struct sim *sim)
 {
+    sim_list_await(sim, run_until);
     uint64_t end_us = sim->now_us + HEAL_US * (is_forgotten(sim) ? 2U : 1U);
     bool hopeful;
 
@@ -235,6 +240,7 @@ static void check_liveness(struct sim *sim)
         run_until(sim, sim->now_us + SECOND / 2);
     }
     run_until(sim, end_us + 5 * SECOND);
+    sim_list_check_end(sim);
     hopeful = !is_kept(sim) && jrc_servers_hopeful(&sim->servers) &&
               (sim->servers.max_attempts < 0 || !is_forgotten(sim));
     if (!sim->closing && sim->broken == NULL) {

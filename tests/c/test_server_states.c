@@ -7,11 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char letters[] = "DCUSP"; /* in the order of the enum */
+static const char letters[] = "DCUSPLG"; /* in the order of the enum */
 
-/* Down, Connecting, Up, Suspect, Proving: from, to. */
-static const char *const legal[] = {"DC", "CD", "CU", "CS", "CP", "UD",
-                                    "US", "SD", "SU", "PD", "PU", "PS"};
+/* Down, Connecting, Up, Suspect, Proving, Leaving, Gone: from, to. */
+static const char *const legal[] = {
+    "DC", "CD", "CU", "CS", "CP", "UD", "US", "SD", "SU", "PD", "PU",
+    "PS", "DG", "CG", "UL", "SL", "PL", "LU", "LS", "LP", "LG", "GD"};
 
 static enum jrc_server_state state_of(char letter)
 {
@@ -72,14 +73,31 @@ static void timed_out(struct jrc_servers *s)
         jrc_servers_timed_out(s, 0, 1, true, 0);
 }
 
-/* The state that it leads to from D, C, U, S and P; x: the assertion fails. */
+static void leave(struct jrc_servers *s)
+{
+    jrc_servers_leave(s, 0, 1);
+}
+
+static void gone(struct jrc_servers *s)
+{
+    jrc_servers_gone(s, 0, 1);
+}
+
+static void join(struct jrc_servers *s)
+{
+    jrc_servers_join(s, 0, 1, 1);
+}
+
+/* The state that it leads to from D, C, U, S, P, L and G; x: the assertion
+ * fails. */
 static const struct {
     void (*happen)(struct jrc_servers *s);
     const char *results;
 } happenings[] = {
-    {attempt, "Cxxxx"},   {up, "xUxUx"},       {down, "xDDDD"},
-    {renew, "xDDDD"},     {answered, "DCUUU"}, {tried, "DCUSP"},
-    {timed_out, "DCSSS"},
+    {attempt, "Cxxxxxx"},   {up, "xUxUxUx"},       {down, "xDDDDGD"},
+    {renew, "xDDDDxD"},     {answered, "DCUUULG"}, {tried, "DCUSPLG"},
+    {timed_out, "DCSSSLG"}, {leave, "GGLLLxx"},    {gone, "GGxxxGx"},
+    {join, "DCUSPUD"},
 };
 
 /* Only by what may happen there. */
@@ -96,6 +114,10 @@ static void bring_to(struct jrc_servers *s, char letter)
         up(s);
     if (letter == 'S')
         timed_out(s);
+    if (letter == 'L' || letter == 'G')
+        leave(s);
+    if (letter == 'G')
+        gone(s);
     CHECK(s->list[0].state == state_of(letter));
 }
 

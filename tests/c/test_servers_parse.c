@@ -10,7 +10,7 @@
 static char why[200];
 
 /* An exactly sized copy of the text, so that ASan sees over-reads. */
-static bool parse(struct jrc_servers *s, const char *text)
+static bool parse(struct jrc_server_list *s, const char *text)
 {
     char *copy = strdup(text);
     bool good = jrc_servers_parse(s, copy, why, sizeof why) == 0;
@@ -88,7 +88,7 @@ static const struct {
 
 static void test_list(void)
 {
-    struct jrc_servers s;
+    struct jrc_server_list s;
     char place[32];
 
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
@@ -96,11 +96,11 @@ static void test_list(void)
             printf("%s: %s\n", good[i].text, why);
             continue;
         }
-        const struct jrc_server *last = &s.list[s.count - 1];
+        const struct jrc_entry *last = &s.entries[s.count - 1];
         CHECK(s.count == good[i].count && last->port == good[i].last_port);
         CHECK(last->priority == good[i].last_priority);
         CHECK(strcmp(last->host, good[i].last_host) == 0);
-        jrc_servers_clear(&s);
+        jrc_server_list_clear(&s);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(!parse(&s, bad[i].text));
@@ -108,7 +108,7 @@ static void test_list(void)
         if (!CHECK(strstr(why, bad[i].rule) != NULL) ||
             !CHECK(strstr(why, place) != NULL))
             printf("%s: %s\n", bad[i].text, why);
-        CHECK(s.list == NULL && s.count == 0);
+        CHECK(s.entries == NULL && s.count == 0);
     }
 }
 
@@ -116,19 +116,19 @@ static void test_list(void)
 static void test_list_prefixes(void)
 {
     static const char text[] = "a:1,2 [::1]:65535,-3\tb.example:8";
-    struct jrc_servers s;
+    struct jrc_server_list s;
 
     for (size_t len = 0; len < sizeof text; len++) {
         char *copy = strndup(text, len);
         bool is_good = parse(&s, copy);
         if (is_good)
-            jrc_servers_clear(&s);
+            jrc_server_list_clear(&s);
         for (size_t room = 0; room < 80; room += 7) {
             char *place = malloc(room + (room == 0));
             CHECK(jrc_servers_parse(&s, copy, place, room) ==
                   (is_good ? 0 : EINVAL));
             CHECK(room == 0 || strlen(place) < room);
-            jrc_servers_clear(&s);
+            jrc_server_list_clear(&s);
             free(place);
         }
         free(copy);
@@ -137,29 +137,29 @@ static void test_list_prefixes(void)
     memset(host, 'h', sizeof host);
     strcpy(host + 253, ":1");
     CHECK(parse(&s, host));
-    jrc_servers_clear(&s);
+    jrc_server_list_clear(&s);
     strcpy(host + 254, ":1");
     host[253] = 'h';
     CHECK(!parse(&s, host) && strstr(why, "253") != NULL);
     CHECK(!parse(&s, "\x1b[31m:1") && strchr(why, '\x1b') == NULL);
     CHECK(!parse(&s, "a:~ \x7f") && strstr(why, "\"~ ?\"") != NULL);
     CHECK(parse(&s, "a:1") && why[0] == '\0'); /* nothing to complain of */
-    jrc_servers_clear(&s);
+    jrc_server_list_clear(&s);
 }
 
 /* Nothing is left allocated, and the text is not blamed. */
 static void test_no_memory_for_a_list(void)
 {
-    enum { ALLOCATIONS = 7 }; /* twice the list, two hosts, the order, groups */
-    struct jrc_servers s;
+    enum { ALLOCATIONS = 6 }; /* twice the list, two hosts, the order, groups */
+    struct jrc_server_list s;
 
     for (unsigned n = 1; n <= ALLOCATIONS + 1 && fault_has_memory(); n++) {
         fault_arm(FAULT_MEMORY, n, false);
         int error = jrc_servers_parse(&s, "a:1 b:2", why, sizeof why);
         fault_disarm();
         CHECK(error == (n > ALLOCATIONS ? 0 : ENOMEM) && why[0] == '\0');
-        CHECK(error == 0 || (s.list == NULL && s.ready == NULL));
-        jrc_servers_clear(&s);
+        CHECK(error == 0 || (s.entries == NULL && s.by_address == NULL));
+        jrc_server_list_clear(&s);
     }
 }
 
@@ -170,7 +170,7 @@ static void test_every_character_of_a_host(void)
         const char *allowed =
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
             "0123456789.-_";
-        struct jrc_servers servers;
+        struct jrc_server_list servers;
         char text[] = "a?a:1";
         text[1] = (char)c;
         bool is_good = strchr(allowed, c) != NULL;
@@ -178,7 +178,7 @@ static void test_every_character_of_a_host(void)
         if (!CHECK(parsed == is_good))
             printf("  %d\n", c);
         if (parsed)
-            jrc_servers_clear(&servers);
+            jrc_server_list_clear(&servers);
     }
 }
 

@@ -50,6 +50,7 @@ def check_parent(server, report):
         "aio",
         "fork_again",
         "cancel",
+        "change",
         "callback",
         "fork",
         "spawn",

@@ -12,6 +12,7 @@ import concurrent.futures
 import contextlib
 import ctypes
 import gc
+import itertools
 import json
 import multiprocessing
 import os
@@ -30,6 +31,7 @@ from jsonrpcc import AsyncClient, Client, ClientClosed
 warnings.filterwarnings("ignore", "This process .* is multi-threaded")
 
 action, count, address = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+spellings = (address, address.replace("127.0.0.1", "localhost"))
 history = History()
 stop = threading.Event()
 
@@ -146,6 +148,17 @@ def fork_again():
     assert client.call("child", [1]) == 1
 
 
+def change():
+    """The child has a list of its own, whatever becomes of the parent's."""
+    assert client.call("child", [1]) == 1
+    client.set_servers(spellings[1])
+    assert client.call("child", [2]) == 2
+    until(lambda: [each.host for each in client.servers()] == ["localhost"])
+    client.set_servers(address)
+    use_again = [client.submit("child", [i]) for i in range(100)]
+    assert [each.result(LIMIT) for each in use_again] == list(range(100))
+
+
 def cancel_what_is_not_ours():
     """The parent's calls do not exist here, whatever their ids."""
     future = client.submit("silence", timeout=0.3)
@@ -194,6 +207,7 @@ ACTIONS = {
     "aio_inherited": aio_inherited,
     "fork_again": fork_again,
     "cancel": cancel_what_is_not_ours,
+    "change": change,
 }
 
 
@@ -318,6 +332,14 @@ def call():
         history.call(client)
 
 
+def change_the_list():
+    """The same server under one name, another, and both."""
+    lists = itertools.cycle([" ".join(spellings), spellings[1], address])
+    while not stop.is_set():
+        client.set_servers(next(lists))
+        stop.wait(0.002)
+
+
 def await_calls():
     """Load by asyncio, in a thread of its own."""
 
@@ -346,6 +368,8 @@ def main():
     first = client.request("silence", timeout=60)
     until(lambda: client.servers()[0].state == "up")
     works = [submit, submit, call]
+    if action == "change":
+        works.append(change_the_list)
     if action == "look":
         ready.set()  # an event loop's own descriptors stay open, as they should
     else:
@@ -365,7 +389,7 @@ def main():
     report = {
         "ended": ended,
         "calls": client.stats().requests,
-        "lost": client.servers()[0].losses,
+        "lost": sum(each.losses for each in client.servers()),
         "errors": [repr(error) for error in history.errors()][:3],
     }
     client.close()

@@ -1,0 +1,174 @@
+#include "engine/changes.h"
+
+#include "engine/connection.h"
+#include "engine/dispatch.h"
+#include "engine/servers_set.h"
+
+#include <string.h>
+
+/* ---- joining and leaving ---- */
+
+/* The slot may have been another server's. */
+static void join(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    struct jrc_server *server = &engine->servers->list[i];
+    struct jrc_conn *conn = &engine->conns[i];
+
+    if (conn->uses != server->uses) {
+        jrc_conn_reset(conn);
+        conn->uses = server->uses;
+    }
+    conn->unreachable = false;
+    if (server->state != JRC_SERVER_DOWN)
+        conn->deadline_us = JRC_NEVER; /* that of leaving is no more */
+    else
+        jrc_engine_attend(engine, server->next_us);
+    jrc_engine_emit(engine, JSONRPCC_ADDED, i, 0, now_us);
+}
+
+static void leave(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    jrc_engine_emit(engine, JSONRPCC_LEAVING, i, 0, now_us);
+    if (engine->servers->list[i].state == JRC_SERVER_GONE) {
+        jrc_engine_want(engine, i, JRC_SHUT);
+        conn->todo = JRC_SHUT; /* and not to open, any more */
+        jrc_engine_emit(engine, JSONRPCC_GONE, i, 0, now_us);
+        return;
+    }
+    conn->deadline_us = jrc_changes_end_us(engine, now_us);
+    if (conn->is_leaving)
+        return; /* it has come back, and leaves again */
+    conn->is_leaving = true;
+    conn->leaving_next = engine->leaving;
+    engine->leaving = i;
+}
+
+/* The priority to which calls went last, that of group 0 before the first. */
+static int32_t last_priority(const struct jrc_engine *engine)
+{
+    for (size_t i = 0; i < engine->servers->count; i++)
+        if (engine->servers->list[i].group == engine->last_group)
+            return engine->servers->list[i].priority;
+    return INT32_MIN;
+}
+
+/* The groups have new numbers: that of the best one which is no better. */
+static uint32_t group_of(const struct jrc_servers *servers, int32_t priority)
+{
+    uint32_t group = servers->group_count;
+
+    for (size_t i = 0; i < servers->count; i++)
+        if (servers->list[i].group < group &&
+            servers->list[i].priority <= priority)
+            group = servers->list[i].group;
+    return group;
+}
+
+static void announce(struct jrc_engine *engine, uint64_t now_us)
+{
+    for (uint32_t i = 0; i < engine->servers->count; i++) {
+        if (engine->servers->list[i].change == JRC_JOINED)
+            join(engine, i, now_us);
+        else if (engine->servers->list[i].change == JRC_LEFT)
+            leave(engine, i, now_us);
+    }
+}
+
+/* Take in the wanted list.  False: not now. */
+static bool take_in(struct jrc_engine *engine, uint64_t now_us)
+{
+    int32_t priority = last_priority(engine);
+
+    if (!jrc_servers_set(engine->servers, &engine->wanted, now_us,
+                         jrc_engine_roll(engine), &engine->wanted_us))
+        return false;
+    jrc_server_list_clear(&engine->wanted);
+    engine->wanted_us = JRC_NEVER;
+    engine->last_group = group_of(engine->servers, priority);
+    announce(engine, now_us);
+    jrc_engine_attend(engine, now_us);
+    return true;
+}
+
+void jrc_engine_set_servers(struct jrc_engine *engine,
+                            struct jrc_server_list *list, uint64_t now_us)
+{
+    if (engine->closing) {
+        jrc_server_list_clear(list);
+        return;
+    }
+    jrc_server_list_clear(&engine->wanted);
+    engine->wanted = *list;
+    memset(list, 0, sizeof *list);
+    if (take_in(engine, now_us)) {
+        jrc_changes_tick(engine, now_us);
+        jrc_dispatch_flush_waiting(engine, now_us);
+    } else {
+        jrc_engine_emit(engine, JSONRPCC_LIST_REFUSED, JRC_NO_CONN, 0, now_us);
+    }
+}
+
+/* ---- the way out ---- */
+
+/* What can go elsewhere does; without anybody to take it, it stays. */
+static void move_unsent(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    const struct jrc_frames *out = &engine->conns[i].out;
+
+    if (out->last - out->first > jrc_frames_begun(out))
+        jrc_dispatch_reroute_unsent(engine, i, now_us);
+}
+
+static bool is_idle(struct jrc_engine *engine, uint32_t i)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    if (conn->out.dead > 0)
+        jrc_dispatch_purge(engine, &conn->out);
+    return conn->sent.count == 0 && jrc_frames_empty(&conn->out);
+}
+
+/* False: it is leaving no more. */
+static bool let_go(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    if (engine->servers->list[i].state != JRC_SERVER_LEAVING)
+        return false;
+    move_unsent(engine, i, now_us);
+    if (is_idle(engine, i)) {
+        jrc_input_clear(&engine->conns[i].in);
+        engine->conns[i].blocked = false;
+        jrc_servers_gone(engine->servers, i, now_us);
+        jrc_engine_want(engine, i, JRC_SHUT);
+        jrc_engine_emit(engine, JSONRPCC_GONE, i, 0, now_us);
+        return false;
+    }
+    if (engine->reading_us == JRC_NEVER)
+        return true; /* what it waits for may lie in our own buffer */
+    if (engine->conns[i].deadline_us <= now_us) {
+        jrc_engine_drop(engine, i, JSONRPCC_LEAVE_TIMEOUT, now_us);
+        return false;
+    }
+    jrc_engine_attend(engine, engine->conns[i].deadline_us);
+    return true;
+}
+
+void jrc_changes_tick(struct jrc_engine *engine, uint64_t now_us)
+{
+    uint32_t i = engine->leaving;
+
+    engine->leaving = JRC_NO_CONN;
+    while (i != JRC_NO_CONN) {
+        struct jrc_conn *conn = &engine->conns[i];
+        uint32_t next = conn->leaving_next;
+        conn->is_leaving = let_go(engine, i, now_us);
+        if (conn->is_leaving) {
+            conn->leaving_next = engine->leaving;
+            engine->leaving = i;
+        }
+        i = next;
+    }
+    if (engine->wanted_us <= now_us)
+        take_in(engine, now_us);
+}

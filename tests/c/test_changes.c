@@ -1,0 +1,273 @@
+/* The engine, driven by hand: the list of servers changes, and no call ends by
+ * that. */
+#include "engine/changes.h"
+#include "engine/servers_parse.h"
+#include "rig_check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void set_servers(const char *text)
+{
+    struct jrc_server_list list;
+    char why[100];
+
+    CHECK(jrc_servers_parse(&list, text, why, sizeof why) == 0);
+    jrc_engine_set_servers(&rig.engine, &list, rig.now_us);
+    CHECK(list.entries == NULL && rig_sound(&rig.engine));
+}
+
+static void test_what_was_sent_is_answered_yet(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    uint64_t id = rig_call(&rig, 1, 0, 60000);
+    rig_send(&rig, 0, ALL);
+    set_servers("b:1");
+    CHECK(state(0) == JRC_SERVER_LEAVING && rig.outcome_count == 0);
+    CHECK(rig_events(&rig, JSONRPCC_LEAVING, 0) == 1);
+    CHECK(rig_events(&rig, JSONRPCC_GONE, 0) == 0);
+    rig_call(&rig, 2, 0, 1000); /* a new one goes by the new list */
+    CHECK(rig_output(&rig, 1) > 0 && rig_output(&rig, 0) == 0);
+    rig_wait(&rig, S);
+    CHECK((rig_todo(&rig, 0) & JRC_SHUT) == 0);
+    rig_reply(&rig, 0, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":7}",
+              (unsigned long long)id);
+    IS(1, OK, ANSWERED);
+    CHECK(rig_outcome(&rig, 1)->server == 0);
+    rig_wait(&rig, 0);
+    CHECK(state(0) == JRC_SERVER_GONE && (rig_todo(&rig, 0) & JRC_SHUT) != 0);
+    CHECK(rig_events(&rig, JSONRPCC_GONE, 0) == 1);
+    CHECK(rig_events(&rig, JSONRPCC_LOST, 0) == 0);
+    finish();
+}
+
+static void test_what_was_not_sent_goes_elsewhere(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    for (uint64_t token = 1; token <= 3; token++)
+        rig_call(&rig, token, 0, 1000);
+    rig_send(&rig, 0, FRAME + 5); /* 1 is sent, and 2 has begun */
+    set_servers("b:1");
+    CHECK(rig.engine.conns[0].out.last - rig.engine.conns[0].out.first == 1);
+    CHECK(rig.engine.conns[1].out.last - rig.engine.conns[1].out.first == 1);
+    CHECK(rig.engine.counters.moved == 1);
+    rig_send(&rig, 0, ALL); /* the rest of 2 */
+    CHECK(rig.engine.conns[0].in_flight == 2);
+    rig_wait(&rig, 2 * S);
+    IS(1, ETIMEDOUT, UNKNOWN);
+    IS(2, ETIMEDOUT, UNKNOWN);
+    IS(3, ETIMEDOUT, NOT_SENT);
+    CHECK(state(0) == JRC_SERVER_GONE); /* nobody waits for it any more */
+    finish();
+}
+
+/* A server that leaves can still be sent what nobody else would take. */
+static void test_what_was_not_sent_stays_if_all_others_are_down(void)
+{
+    rig_start(&rig, "a:1 b:1");
+    jrc_engine_lost(&rig.engine, 1, 104, rig.now_us);
+    rig_call(&rig, 1, 0, 60000);
+    set_servers("b:1");
+    CHECK(rig.outcome_count == 0 && rig_output(&rig, 0) > 0);
+    rig_call(&rig, 2, 0, 1000); /* but new ones are not */
+    IS(2, EFAILURE, NOT_SENT);
+    rig_wait(&rig, 10 * S);
+    jrc_engine_opened(&rig.engine, 1, rig.now_us);
+    rig_wait(&rig, 0); /* now there is somebody */
+    CHECK(rig_output(&rig, 0) == 0 && rig_output(&rig, 1) > 0);
+    CHECK(state(0) == JRC_SERVER_GONE && rig.outcome_count == 1);
+    finish();
+}
+
+static void test_there_is_an_end_to_leaving(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    rig_call(&rig, 1, 0, 3600000);
+    rig_call(&rig, 2, JSONRPCC_IDEMPOTENT, 3600000);
+    rig_send(&rig, 0, ALL);
+    set_servers("b:1");
+    CHECK(jrc_engine_next_us(&rig.engine) <= rig.now_us + 30 * S);
+    rig_wait(&rig, 30 * S - 1);
+    CHECK(rig.outcome_count == 0 && state(0) == JRC_SERVER_LEAVING);
+    rig_wait(&rig, 1);
+    IS(1, ECONNLOST, UNKNOWN);
+    CHECK(rig_outcome(&rig, 1)->reason == JSONRPCC_LEAVE_TIMEOUT);
+    CHECK(rig.outcome_count == 1 && rig_output(&rig, 1) > 0); /* 2 moved */
+    CHECK(state(0) == JRC_SERVER_GONE && (rig_todo(&rig, 0) & JRC_SHUT) != 0);
+    CHECK(rig_events(&rig, JSONRPCC_LOST, 0) == 1);
+    CHECK(rig_events(&rig, JSONRPCC_GONE, 0) == 1);
+    finish();
+}
+
+/* As long as we do not read, its answers may lie in our own buffer. */
+static void test_our_own_silence_does_not_count(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    rig_call(&rig, 1, 0, 3600000);
+    rig_send(&rig, 0, ALL);
+    jrc_engine_set_reading(&rig.engine, false, rig.now_us);
+    set_servers("b:1");
+    rig_wait(&rig, 100 * S);
+    CHECK(rig.outcome_count == 0);
+    jrc_engine_set_reading(&rig.engine, true, rig.now_us);
+    rig_wait(&rig, 30 * S - 1);
+    CHECK(rig.outcome_count == 0);
+    rig_wait(&rig, 1);
+    IS(1, ECONNLOST, UNKNOWN);
+    finish();
+}
+
+static void test_the_connection_of_one_that_leaves_breaks(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    rig_call(&rig, 1, 0, 1000);
+    rig_send(&rig, 0, ALL);
+    set_servers("b:1");
+    jrc_engine_lost(&rig.engine, 0, 104, rig.now_us);
+    IS(1, ECONNLOST, UNKNOWN);
+    CHECK(state(0) == JRC_SERVER_GONE);
+    rig_wait(&rig, 100 * S); /* and is never opened again */
+    CHECK((rig_todo(&rig, 0) & JRC_OPEN) == 0);
+    CHECK(rig_events(&rig, JSONRPCC_LOST, 0) == 1);
+    CHECK(rig_events(&rig, JSONRPCC_GONE, 0) == 1);
+    finish();
+}
+
+static void test_one_that_was_connecting_leaves(void)
+{
+    rig_start_down(&rig, "a:1 b:1", -1);
+    jrc_engine_connecting(&rig.engine, 0, rig.now_us);
+    set_servers("b:1"); /* the attempt has not even been fetched */
+    CHECK(state(0) == JRC_SERVER_GONE && rig_todo(&rig, 0) == JRC_SHUT);
+    rig_wait(&rig, 0);
+    CHECK(jrc_engine_next_us(&rig.engine) > rig.now_us);
+    rig_wait(&rig, 100 * S);
+    CHECK((rig_todo(&rig, 0) & JRC_OPEN) == 0);
+    finish();
+}
+
+static void test_who_comes_back_in_time_has_its_connection(void)
+{
+    rig_start(&rig, "a:1,2 b:1,1");
+    rig_call(&rig, 1, 0, 60000);
+    rig_send(&rig, 0, ALL);
+    set_servers("b:1");
+    set_servers("a:1 b:1");
+    CHECK(state(0) == JRC_SERVER_UP && rig.engine.conns[0].in_flight == 1);
+    CHECK(rig_events(&rig, JSONRPCC_ADDED, 0) == 1);
+    rig_wait(&rig, 40 * S); /* it is leaving no more */
+    CHECK(state(0) == JRC_SERVER_UP && rig.outcome_count == 0);
+    set_servers("b:1");
+    set_servers("a:1");
+    set_servers("b:1");
+    rig_wait(&rig, 25 * S);
+    IS(1, ETIMEDOUT, UNKNOWN);
+    CHECK(state(0) == JRC_SERVER_GONE);
+    CHECK(rig.engine.conns[0].connects == 1);
+    set_servers("a:1"); /* the same one: its counters go on */
+    rig_wait(&rig, 0);
+    CHECK((rig_todo(&rig, 0) & JRC_OPEN) != 0);
+    jrc_engine_opened(&rig.engine, 0, rig.now_us);
+    CHECK(state(0) == JRC_SERVER_UP && rig.engine.conns[0].connects == 2);
+    finish();
+}
+
+static void test_another_server_in_the_slot_begins_anew(void)
+{
+    char text[20];
+
+    rig_start(&rig, "a:1 b:1");
+    jrc_engine_lost(&rig.engine, 0, 104, rig.now_us);
+    set_servers("b:1");
+    rig_wait(&rig, 60 * S);
+    CHECK(rig.servers.count == 2);
+    set_servers("b:1 c:1");
+    CHECK(rig.servers.count == 2 && strcmp(rig.servers.list[0].host, "c") == 0);
+    CHECK(rig.engine.conns[0].connects == 0 && rig.engine.conns[0].losses == 0);
+    CHECK(rig.engine.conns[0].reason == 0);
+    for (int n = 0; n < 1000; n++) { /* each a minute after the last one */
+        rig_wait(&rig, 60 * S);
+        snprintf(text, sizeof text, "x%d:1", n);
+        set_servers(text);
+    }
+    CHECK(rig.servers.count <= 4);
+    finish();
+}
+
+static void test_a_better_server_is_added(void)
+{
+    rig_start(&rig, "a:1,1");
+    rig_call(&rig, 1, 0, 60000);
+    set_servers("a:1,1 b:1,2");
+    rig_wait(&rig, S); /* others are up: it is tried within that */
+    CHECK((rig_todo(&rig, 1) & JRC_OPEN) != 0);
+    rig_call(&rig, 2, 0, 60000);
+    CHECK(rig_output(&rig, 0) == 2 * FRAME);
+    jrc_engine_opened(&rig.engine, 1, rig.now_us);
+    rig_call(&rig, 3, 0, 60000);
+    CHECK(rig_output(&rig, 1) == FRAME);
+    CHECK(rig_events(&rig, JSONRPCC_BACK, 1) == 1);
+    set_servers("a:1,3 b:1,2"); /* a priority changes in place */
+    rig_call(&rig, 4, 0, 60000);
+    CHECK(rig_output(&rig, 0) == 3 * FRAME && rig.engine.counters.moved == 0);
+    CHECK(rig.engine.conns[0].connects == 1);
+    CHECK(rig_events(&rig, JSONRPCC_FAILED_OVER, 0) == 0);
+    finish();
+}
+
+/* Many others within a minute: the last list waits, and the one before holds.
+ */
+static void test_a_list_that_finds_no_room_waits(void)
+{
+    char text[64 * 20] = "";
+
+    rig_start(&rig, "a:1"); /* of 1024 slots */
+    for (int n = 0; n < 16; n++) {
+        for (int k = 0, at = 0; k < 64; k++)
+            at += sprintf(text + at, "x%d:1 ", 64 * n + k);
+        set_servers(text);
+    }
+    CHECK(rig_events(&rig, JSONRPCC_LIST_REFUSED, -1) == 1);
+    CHECK(strcmp(rig.servers.list[896 + 1].host, "x896") == 0);
+    rig_todo(&rig, 0);
+    rig_call(&rig, 1, JSONRPCC_WAIT_FOR_READY, 100000);
+    CHECK(jrc_engine_next_us(&rig.engine) <= rig.now_us + 60 * S);
+    rig_wait(&rig, 60 * S);
+    rig_todo(&rig, 0);
+    CHECK(rig_events(&rig, JSONRPCC_LIST_REFUSED, -1) == 1);
+    CHECK(rig.outcome_count == 0);
+    unsigned listed = 0;
+    for (size_t i = 0; i < rig.servers.count; i++)
+        if (rig.servers.list[i].state != JRC_SERVER_GONE) {
+            CHECK(atoi(rig.servers.list[i].host + 1) >= 960);
+            listed++;
+        }
+    CHECK(listed == 64);
+    finish();
+}
+
+static void test_nothing_changes_after_a_close(void)
+{
+    rig_start(&rig, "a:1");
+    jrc_engine_close(&rig.engine, rig.now_us, S);
+    set_servers("b:1");
+    CHECK(state(0) == JRC_SERVER_UP && rig.servers.count == 1);
+    finish();
+}
+
+int main(void)
+{
+    test_what_was_sent_is_answered_yet();
+    test_what_was_not_sent_goes_elsewhere();
+    test_what_was_not_sent_stays_if_all_others_are_down();
+    test_there_is_an_end_to_leaving();
+    test_our_own_silence_does_not_count();
+    test_the_connection_of_one_that_leaves_breaks();
+    test_one_that_was_connecting_leaves();
+    test_who_comes_back_in_time_has_its_connection();
+    test_another_server_in_the_slot_begins_anew();
+    test_a_better_server_is_added();
+    test_a_list_that_finds_no_room_waits();
+    test_nothing_changes_after_a_close();
+    return check_done();
+}

@@ -1,0 +1,247 @@
+/* The list of servers changes every 20 ms while eight threads call, and more in
+ * callbacks: each call is answered, and no server has seen one twice.
+ *
+ * Argument: for how many seconds (3). */
+#include "check.h"
+#include "jsonrpcc.h"
+#include "peer.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { PEERS = 8, SPELLINGS = 5, SERVERS = PEERS * SPELLINGS, CALLERS = 8 };
+
+/* Each is another server to the client. */
+static const char *const spellings[SPELLINGS] = {
+    "127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001"};
+
+static struct peer peers[PEERS];
+static jsonrpcc_client *client;
+static atomic_bool stop;
+static _Atomic uint64_t next_number;
+static atomic_uint wrong, changes, added, gone;
+
+/* ---- lists --------------------------------------------------------------- */
+
+static uint32_t roll(uint32_t *state, uint32_t sides)
+{
+    *state = *state * 1664525 + 1013904223;
+    return (uint32_t)((uint64_t)*state * sides >> 32);
+}
+
+/* 2 to 40 of the servers, with priorities 1 to 3. */
+static void draw(uint32_t *state, char text[SERVERS * 32])
+{
+    uint32_t count = 2 + roll(state, SERVERS - 1);
+    uint32_t first = roll(state, SERVERS);
+    int at = 0;
+
+    for (uint32_t n = 0; n < count; n++) {
+        uint32_t i = (first + n * 7) % SERVERS; /* 7 and 40 have no divisor */
+        at += sprintf(text + at, "%s:%u,%u ", spellings[i % SPELLINGS],
+                      peers[i / SPELLINGS].port, 1 + roll(state, 3));
+    }
+}
+
+static void change(uint32_t *state)
+{
+    char text[SERVERS * 32], why[100];
+
+    draw(state, text);
+    if (!CHECK(jsonrpcc_servers_set(client, text, why, sizeof why) ==
+               JSONRPCC_OK))
+        printf("  %s\n", why);
+    atomic_fetch_add(&changes, 1);
+}
+
+static void *change_now_and_then(void *arg)
+{
+    uint32_t state = 1;
+
+    (void)arg;
+    while (!stop) {
+        change(&state);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    return NULL;
+}
+
+/* A listener may change it, too. */
+static void on_event(void *arg, const jsonrpcc_event *event)
+{
+    static uint32_t state = 2;
+
+    (void)arg;
+    added += event->kind == JSONRPCC_ADDED;
+    gone += event->kind == JSONRPCC_GONE;
+    if (event->kind == JSONRPCC_CONNECTED && roll(&state, 50) == 0)
+        change(&state);
+}
+
+/* ---- calls --------------------------------------------------------------- */
+
+static void check_outcome(uint64_t number, const jsonrpcc_outcome *outcome)
+{
+    if (outcome->status == JSONRPCC_OK &&
+        peer_says("echo", number, outcome->json, outcome->json_len))
+        return;
+    if (atomic_fetch_add(&wrong, 1) < 10)
+        printf("  call %llu: %s, reason %d, fate %d\n",
+               (unsigned long long)number,
+               jsonrpcc_status_text(outcome->status), outcome->reason,
+               outcome->fate);
+}
+
+static void *call(void *arg)
+{
+    jsonrpcc_sync *sync = jsonrpcc_sync_new(client);
+    char params[32];
+
+    (void)arg;
+    while (!stop) {
+        uint64_t number = ++next_number;
+        int len = snprintf(params, sizeof params, "[%llu]",
+                           (unsigned long long)number);
+        if (number >= PEER_NUMBERS)
+            break;
+        jsonrpcc_sync_call(sync, "echo", 4, params, (size_t)len, 20000, 0, -1);
+        check_outcome(number, jsonrpcc_sync_outcome(sync));
+    }
+    jsonrpcc_sync_free(sync);
+    return NULL;
+}
+
+/* Calls whose callbacks call again, and change the list now and then. */
+static atomic_uint chains, unsent;
+
+static void call_again(void *arg, uint64_t number,
+                       const jsonrpcc_outcome *outcome)
+{
+    static uint32_t state = 3;
+    char params[32];
+
+    if (outcome != NULL) {
+        check_outcome(number, outcome);
+        if (roll(&state, 500) == 0)
+            change(&state);
+    }
+    jsonrpcc_call next = {.size = sizeof next,
+                          .method = "echo",
+                          .method_len = 4,
+                          .params = params,
+                          .timeout_ms = 20000,
+                          .done = call_again,
+                          .arg = arg,
+                          .token = ++next_number};
+    next.params_len = (size_t)snprintf(params, sizeof params, "[%llu]",
+                                       (unsigned long long)next.token);
+    if (!stop && next.token < PEER_NUMBERS &&
+        jsonrpcc_request(client, &next, NULL) == JSONRPCC_OK)
+        return;
+    chains--;
+    unsent++;
+}
+
+/* ---- what it takes ------------------------------------------------------- */
+
+static unsigned count_descriptors(void)
+{
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+
+    while (dir != NULL && readdir(dir) != NULL)
+        count++;
+    if (dir != NULL)
+        closedir(dir);
+    return count;
+}
+
+static long resident_kib(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    if (file != NULL && fscanf(file, "%*d %ld", &pages) != 1)
+        pages = 0;
+    if (file != NULL)
+        fclose(file);
+    return pages * 4;
+}
+
+static void check_memory(long before_kib, long after_kib)
+{
+    printf("resident: %ld KiB after a second, %ld KiB in the end\n", before_kib,
+           after_kib);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    /* Of what the peers remember of the calls, a byte each. */
+    long remembered_kib = (long)(next_number / 1024) * PEERS;
+    CHECK(after_kib - before_kib < 4096 + remembered_kib);
+#endif
+}
+
+int main(int argc, char **argv)
+{
+    unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 3;
+    jsonrpcc_options options = {.size = sizeof options, .reconnect_ms = 5};
+    pthread_t threads[CALLERS + 1];
+    char text[SERVERS * 32];
+    uint32_t state = 4;
+
+    for (int i = 0; i < PEERS; i++)
+        peer_start(&peers[i], NULL);
+    unsigned idle_fds = count_descriptors();
+    draw(&state, text);
+    options.servers = text;
+    if (!CHECK(jsonrpcc_client_new(&options, &client, NULL, 0) == JSONRPCC_OK))
+        return 1;
+    jsonrpcc_on_event(client, on_event, NULL);
+    for (int i = 0; i < CALLERS; i++)
+        pthread_create(&threads[i], NULL, call, NULL);
+    pthread_create(&threads[CALLERS], NULL, change_now_and_then, NULL);
+    for (chains = 0; chains < 20;) {
+        chains++;
+        call_again(NULL, 0, NULL);
+    }
+    unsigned most_fds = 0;
+    long early_kib = 0;
+    for (unsigned n = 0; n < seconds * 10; n++) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        unsigned fds = count_descriptors();
+        most_fds = fds > most_fds ? fds : most_fds;
+        if (n == 10)
+            early_kib = resident_kib();
+    }
+    long late_kib = resident_kib();
+    stop = true;
+    for (int i = 0; i <= CALLERS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(jsonrpcc_client_close(client, 30000) && chains == 0);
+    jsonrpcc_client_free(client);
+
+    unsigned lost = 0, twice = 0;
+    for (uint64_t n = 1; n <= next_number && n < PEER_NUMBERS; n++) {
+        unsigned seen = 0;
+        for (int i = 0; i < PEERS; i++)
+            seen += peer_saw(&peers[i], n);
+        lost += seen == 0; /* or never sent, at the end of a chain */
+        twice += seen > 1;
+    }
+    printf("%llu calls, %u changes, %u servers added, %u gone; %u wrong, "
+           "%u lost, %u twice; descriptors: %u idle, at most %u\n",
+           (unsigned long long)next_number, changes, added, gone, wrong, lost,
+           twice, idle_fds, most_fds);
+    CHECK(wrong == 0 && twice == 0 && lost == unsent && next_number > 100);
+    CHECK(added > 10 && gone > 10 && changes > seconds * 10);
+    /* Both ends of each connection, some on their way out, and the client's. */
+    CHECK(most_fds <= idle_fds + 2 * 2 * SERVERS + 8);
+    if (seconds >= 2)
+        check_memory(early_kib, late_kib);
+    CHECK(count_descriptors() <= idle_fds + 2 * SERVERS); /* the peers' ends */
+    for (int i = 0; i < PEERS; i++)
+        peer_stop(&peers[i]);
+    return check_done();
+}
