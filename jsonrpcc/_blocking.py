@@ -14,6 +14,7 @@ from jsonrpcc._submit import address
 
 if TYPE_CHECKING:
     from jsonrpcc._session import Session
+    from jsonrpcc._types import Decoder
 
 OK: int = lib.JSONRPCC_OK
 
@@ -51,13 +52,16 @@ class _Waiting:
             raise refused(ffi.errno)
         return address(sync), sync
 
-    def error(self, sync: int, method: str) -> Exception:
+    def error(self, sync: int, method: str, decoder: Decoder | None) -> Exception:
         """Return the exception for a call that ended without a good result."""
         outcome = lib.jsonrpcc_sync_outcome(ffi.cast("jsonrpcc_sync *", sync))
         if outcome.status != OK:
             return self._session.outcomes.error(outcome, method)
         text = view(outcome.json, outcome.json_len)
-        _, cause = attempt(self._session.codec.decode, text)
+        if decoder is None:
+            _, cause = attempt(self._session.codec.decode, text)
+        else:
+            _, cause = attempt(decoder.decode, bytes(text))
         if cause is not None:
             return self._session.outcomes.undecoded(method, cause, outcome)
         return RuntimeError("the codec refused a result and then accepted it")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jsonrpcc._delivery import Calls
     from jsonrpcc._session import Session
     from jsonrpcc._speedups import Call, Prepared
+    from jsonrpcc._types import Decoder
 
 EFULL: int = lib.JSONRPCC_EFULL
 
@@ -51,12 +52,12 @@ class FutureDelivery(Delivery):
 
     def finish(
         self,
-        entry: tuple[asyncio.Future[Any], str],
+        entry: tuple[asyncio.Future[Any], Decoder | None, str],
         result: Any,
         error: Exception | None,
     ) -> None:
         """Set the future, unless it was cancelled meanwhile."""
-        future, _ = entry
+        future, *_ = entry
         if future.done():
             return
         if error is None:
@@ -212,7 +213,7 @@ class Channel:
     async def request(self, prepared: Prepared) -> Call:
         """Submit a call with its callbacks; wait if there is no room."""
         futures, rest = self._futures, self._rest
-        method, *_, on_result, on_error = prepared
+        method, *_, on_result, on_error, _ = prepared
         on_done = partial(rest.run, method, on_result, on_error)
         started = futures.start(prepared, on_done, 0)
         if started is None:

@@ -8,7 +8,7 @@ import time
 import warnings
 import weakref
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
 from jsonrpcc._base import Base, pauses
 from jsonrpcc._blocking import blocking_for
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from jsonrpcc._options import OptionArgs
+    from jsonrpcc._params import CallArgs, MapArgs, Params
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
+_T = TypeVar("_T")
 
 _EXIT_LIMIT = 1.0  # seconds that the end of the process may take
 # By id.  Not a WeakSet: that cannot be copied while other threads add to it.
@@ -167,14 +169,39 @@ class Client(_Methods, Base):
         self._bind(dispatcher.calls, blocking_for(self._session))
         return dispatcher
 
+    @overload
+    def request(
+        self,
+        method: str,
+        params: Params = None,
+        on_result: Callable[[_T], object] | None = None,
+        on_error: Callable[[Any], object] | None = None,
+        *,
+        result_type: type[_T],
+        **options: Unpack[CallArgs],
+    ) -> Call: ...
+
+    @overload
+    def request(
+        self,
+        method: str,
+        params: Params = None,
+        on_result: Callable[[Any], object] | None = None,
+        on_error: Callable[[Any], object] | None = None,
+        *,
+        result_type: Any = None,
+        **options: Unpack[CallArgs],
+    ) -> Call: ...
+
     @_in_c
     def request(
         self,
         method: str,
-        params: Any = None,
+        params: Params = None,
         on_result: Callable[[Any], object] | None = None,
         on_error: Callable[[Any], object] | None = None,
         *,
+        result_type: Any = None,
         timeout: float | None = None,
         idempotent: bool = False,
         wait_for_ready: bool = False,
@@ -191,7 +218,8 @@ class Client(_Methods, Base):
         down.  When the client's bounds are reached, the caller waits, up to
         *timeout*; with ``block=False``, and in callbacks, it does not.
 
-        Without *on_error*, errors are logged.
+        The result is of *result_type*, if that is given: see `call`.  Without
+        *on_error*, errors are logged.
 
         Raises:
             QueueFull: A bound is reached.  No callback will run.
@@ -209,13 +237,14 @@ class Client(_Methods, Base):
             block=block,
             on_result=on_result,
             on_error=on_error,
+            result_type=result_type,
         )
 
     @_in_c
     def notification(
         self,
         method: str,
-        params: Any = None,
+        params: Params = None,
         *,
         timeout: float | None = None,
         wait_for_ready: bool = False,
@@ -234,12 +263,33 @@ class Client(_Methods, Base):
             method, params, options, block=block
         )
 
+    @overload
+    def call(
+        self,
+        method: str,
+        params: Params = None,
+        *,
+        result_type: type[_T],
+        **options: Unpack[CallArgs],
+    ) -> _T: ...
+
+    @overload
+    def call(
+        self,
+        method: str,
+        params: Params = None,
+        *,
+        result_type: Any = None,
+        **options: Unpack[CallArgs],
+    ) -> Any: ...
+
     @_in_c
     def call(
         self,
         method: str,
-        params: Any = None,
+        params: Params = None,
         *,
+        result_type: Any = None,
         timeout: float | None = None,
         idempotent: bool = False,
         wait_for_ready: bool = False,
@@ -247,6 +297,11 @@ class Client(_Methods, Base):
     ) -> Any:
         """
         Call *method* and wait: return the result or raise the error.
+
+        With *result_type* the result is an object of that type: a `msgspec.Struct`,
+        dataclass, TypedDict, NamedTuple, enum, union, attrs class, pydantic model, or
+        what else msgspec or pydantic know; `msgspec.Raw` gives its JSON text.  A
+        result of another shape is an `InvalidResponse`, which says where.
 
         Ctrl-C is seen within 0.2 s; the call is then abandoned.
 
@@ -261,13 +316,36 @@ class Client(_Methods, Base):
         options = call_options(
             timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
         )
-        return self._session.texts.prepare(method, params, options, block=block)
+        return self._session.texts.prepare(
+            method, params, options, block=block, result_type=result_type
+        )
+
+    @overload
+    def submit(
+        self,
+        method: str,
+        params: Params = None,
+        *,
+        result_type: type[_T],
+        **options: Unpack[CallArgs],
+    ) -> concurrent.futures.Future[_T]: ...
+
+    @overload
+    def submit(
+        self,
+        method: str,
+        params: Params = None,
+        *,
+        result_type: Any = None,
+        **options: Unpack[CallArgs],
+    ) -> concurrent.futures.Future[Any]: ...
 
     def submit(
         self,
         method: str,
-        params: Any = None,
+        params: Params = None,
         *,
+        result_type: Any = None,
         timeout: float | None = None,
         idempotent: bool = False,
         wait_for_ready: bool = False,
@@ -284,6 +362,7 @@ class Client(_Methods, Base):
         future.client = self
         args = (method, params, future.deliver, future.fail)
         options = {
+            "result_type": result_type,
             "timeout": timeout,
             "idempotent": idempotent,
             "wait_for_ready": wait_for_ready,
@@ -296,11 +375,45 @@ class Client(_Methods, Base):
             raise
         return future
 
+    @overload
     def map(
         self,
         method: str,
-        params: Iterable[Any],
+        params: Iterable[Params],
         *,
+        result_type: type[_T],
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapArgs],
+    ) -> Iterator[_T]: ...
+
+    @overload
+    def map(
+        self,
+        method: str,
+        params: Iterable[Params],
+        *,
+        result_type: type[_T],
+        return_exceptions: bool,
+        **options: Unpack[MapArgs],
+    ) -> Iterator[_T | Exception]: ...
+
+    @overload
+    def map(
+        self,
+        method: str,
+        params: Iterable[Params],
+        *,
+        result_type: Any = None,
+        return_exceptions: bool = False,
+        **options: Unpack[MapArgs],
+    ) -> Iterator[Any]: ...
+
+    def map(
+        self,
+        method: str,
+        params: Iterable[Params],
+        *,
+        result_type: Any = None,
         timeout: float | None = None,
         idempotent: bool = False,
         wait_for_ready: bool = False,
@@ -325,16 +438,18 @@ class Client(_Methods, Base):
         options = call_options(
             timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
         )
+        codec = self._session.codec_for(result_type)
         bulk = Bulk(
             self._session,
             method,
             iter(params),
             options=options,
+            codec=codec,
             window=check_window(window),
             keep=self,
         )
         return Ordered(
-            codec=self._session.codec,
+            codec=codec,
             more=bulk,
             window=window,
             return_exceptions=return_exceptions,

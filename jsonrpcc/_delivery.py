@@ -119,13 +119,17 @@ class Delivery:
     # one until the next fetch.  And each is short: to handle an error after the first
     # 256 instructions, Python itself needs memory.
 
-    def _decoded(self, i: int, method: str) -> tuple[Any, Exception | None]:
+    def _decoded(self, i: int, entry: Any) -> tuple[Any, Exception | None]:
         """Return a result and None, or None and why it cannot be decoded."""
         completions = self._completions
-        text = result_of(completions, i)
+        text: Any = result_of(completions, i)
+        *_, decoder, method = entry
+        decode = self.session.codec.decode
+        if decoder is not None:
+            decode, text = decoder.decode, bytes(text)
         cause: BaseException | None
         try:
-            result, cause = attempt(self.session.codec.decode, text, self.guarded)
+            result, cause = attempt(decode, text, self.guarded)
         except MemoryError as error:
             result, cause = None, error
         if cause is None:
@@ -138,7 +142,7 @@ class Delivery:
         completions, calls, i = self._completions, self._calls, self._at
         token, following = completions.tokens[i], i + 1
         entry = calls.get(token)
-        result, error = (None, None) if entry is None else self._decoded(i, entry[-1])
+        result, error = (None, None) if entry is None else self._decoded(i, entry)
         if entry is not None and self.repeatable:
             self.finish(entry, result, error)
             entry = None

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from jsonrpcc._errors import JsonRpcError
     from jsonrpcc._session import Session
     from jsonrpcc._speedups import Callbacks
+    from jsonrpcc._types import Decoder
 
     OnResult = Callable[[Any], object]
     OnError = Callable[[JsonRpcError], object]
-    Entry = tuple[OnResult | None, OnError | None, str]  # and the method
+    # And the decoder of the result's type, and the method.
+    Entry = tuple[OnResult | None, OnError | None, Decoder | None, str]
 
 
 OK: int = lib.JSONRPCC_OK
@@ -52,7 +54,7 @@ class CallbackDelivery(Delivery):
 
     def finish(self, entry: Entry, result: Any, error: JsonRpcError | None) -> None:
         """Run one of the callbacks; without on_error, log the error."""
-        on_result, on_error, method = entry
+        on_result, on_error, _, method = entry
         try:
             # No step that could be interrupted lies between forgetting the call and
             # the callback: it runs once, whatever is raised from outside.

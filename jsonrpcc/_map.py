@@ -13,6 +13,7 @@ from jsonrpcc._speedups import SLICE_MS, attempt, take
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jsonrpcc._codec import Codec
     from jsonrpcc._params import CallOptions
     from jsonrpcc._session import Session
     from jsonrpcc._speedups import Ordered
@@ -49,10 +50,16 @@ class Bulk:
         params: Iterator[Any],
         *,
         options: CallOptions,
+        codec: Codec,
         window: int,
         keep: object,
     ) -> None:
-        """*keep* is the client, which closes when no reference is left."""
+        """
+        Begin one.
+
+        *codec* decodes the results; *keep* is the client, which closes when no
+        reference is left.
+        """
         self._session = session
         self._keep = keep
         self._method = method
@@ -60,6 +67,7 @@ class Bulk:
         self._params: Iterator[Any] | None = params
         self._is_at_hand = type(params) in _AT_HAND
         self._ms, self._flags = options
+        self._codec = codec
         self._window = window
         # One half of the window is answered while the other is processed.
         self._half = min(CHUNK, (window + 1) // 2)
@@ -230,7 +238,8 @@ class Bulk:
     def _decode_one(self, i: int, outcomes: Ordered) -> None:
         completions = self._completions
         session = self._session
-        result, cause = attempt(session.codec.decode, result_of(completions, i))
+        text = bytes(result_of(completions, i))
+        result, cause = attempt(self._codec.decode, text)
         if cause is None:
             outcomes.put(completions.tokens[i], result, False)
             return

@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import msgspec
 
 from jsonrpcc._codec import encoding_fault, nan_fault
 from jsonrpcc._durations import milliseconds
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._speedups import attempt
+from jsonrpcc._types import decoder_for
 
 if TYPE_CHECKING:
+    from typing import ClassVar, Protocol, TypeAlias, TypedDict
+
     from jsonrpcc._codec import Codec
     from jsonrpcc._speedups import Prepared
+
+    class _Dataclass(Protocol):
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    class _Attrs(Protocol):
+        __attrs_attrs__: ClassVar[Any]
+
+    class _Model(Protocol):
+        def model_dump_json(self, *, by_alias: bool) -> str: ...
+
+    Params: TypeAlias = (
+        Mapping[str, Any]
+        | Sequence[Any]
+        | msgspec.Struct
+        | _Dataclass
+        | _Attrs
+        | _Model
+        | str
+        | bytes
+        | None
+    )
+
+    class CallArgs(TypedDict, total=False):
+        """The options of a call."""
+
+        timeout: float | None
+        idempotent: bool
+        wait_for_ready: bool
+        block: bool
+
+    class MapArgs(TypedDict, total=False):
+        """The options of the calls of map()."""
+
+        timeout: float | None
+        idempotent: bool
+        wait_for_ready: bool
+        window: int
+
 
 LENIENT: int = lib.JSONRPCC_LENIENT
 IDEMPOTENT: int = lib.JSONRPCC_IDEMPOTENT
 WAIT_FOR_READY: int = lib.JSONRPCC_WAIT_FOR_READY
+_FIELDS = ("__struct_fields__", "__dataclass_fields__", "__attrs_attrs__")
 _CONTAINERS = (dict, list, tuple)
 _MOST_METHODS = 1024  # remembered: a bound, whatever callers do
 
@@ -77,10 +122,17 @@ class Texts:
         block: Any = True,
         on_result: Any = None,
         on_error: Any = None,
+        result_type: Any = None,
     ) -> Prepared:
         """Turn a call's arguments into what _speedups submits."""
         prepared, fault = self.read_call(
-            method, params, options, block=block, on_result=on_result, on_error=on_error
+            method,
+            params,
+            options,
+            block=block,
+            on_result=on_result,
+            on_error=on_error,
+            result_type=result_type,
         )
         return prepared if fault is None else _raise(fault)
 
@@ -93,12 +145,15 @@ class Texts:
         block: Any = True,
         on_result: Any = None,
         on_error: Any = None,
+        result_type: Any = None,
     ) -> tuple[Prepared, Exception | None]:
         """Return what `prepare` returns, and what is wrong with params, or None."""
         text, flags, fault = self.read_params(params)
         self.method(method)
         flags |= options.flags
-        call = method, text, options.ms, flags, bool(block), on_result, on_error
+        decoder = decoder_for(result_type)
+        ms, wait = options.ms, bool(block)
+        call = method, text, ms, flags, wait, on_result, on_error, decoder
         return call, fault
 
     def method(self, method: Any) -> bytes:
@@ -145,19 +200,19 @@ class Texts:
         if params is None:
             return None, 0, None
         if isinstance(params, _CONTAINERS):
+            if isinstance(params, tuple):
+                params = tuple(params)  # not every codec takes a NamedTuple
             text, fault = self._encoded(params)
             return text, 0, fault
         if isinstance(params, bytes):
             return params, LENIENT, None
         if isinstance(params, str):
             text, cause = attempt(str.encode, params)
-            if isinstance(cause, UnicodeEncodeError):
-                place = f"params: invalid UTF-8 at offset {cause.start}"
-                return None, 0, _caused(ValueError(place), cause)
-            return text, LENIENT, cause
-        kind = type(params).__name__
-        msg = f"params must be a dict, list, tuple, JSON text or None, not {kind}"
-        return None, 0, TypeError(msg)
+            return text, LENIENT, None if cause is None else _utf8_fault(cause)
+        plain, fault = attempt(_plain, params)
+        if fault is not None or isinstance(plain, bytes):
+            return plain, 0, fault
+        return self.read_params(plain)
 
     def array(self, chunk: list[Any]) -> bytes | None:
         """Return the params of several calls as one array, or None: try each."""
@@ -186,3 +241,34 @@ def _caused(fault: Exception, cause: Exception) -> Exception:
     if fault is not cause:
         fault.__cause__ = cause
     return fault
+
+
+def _utf8_fault(cause: Exception) -> Exception:
+    if not isinstance(cause, UnicodeEncodeError):
+        return cause
+    place = f"params: invalid UTF-8 at offset {cause.start}"
+    return _caused(ValueError(place), cause)
+
+
+def _plain(params: Any) -> Any:
+    """
+    Return params of other types as a dict or list, or as JSON text.
+
+    Raises:
+        TypeError: They are of no type that stands for an array or object.
+        ValueError: What is in them contains itself.
+    """
+    kind = type(params)
+    if isinstance(params, Mapping):
+        return dict(params)
+    if isinstance(params, Sequence) and not isinstance(params, bytearray | memoryview):
+        return list(params)
+    if hasattr(kind, "model_dump_json"):  # pydantic's
+        return params.model_dump_json(by_alias=True).encode()
+    if not isinstance(params, type) and any(hasattr(kind, name) for name in _FIELDS):
+        return msgspec.to_builtins(params, str_keys=True)
+    msg = (
+        "params must be a dict, list, tuple, JSON text or None (or another Mapping or "
+        f"Sequence, a Struct, dataclass or model), not {kind.__name__}"
+    )
+    raise TypeError(msg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._codec import resolve
@@ -12,10 +13,12 @@ from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._options import open_client
 from jsonrpcc._params import Texts
 from jsonrpcc._records import Outcomes
+from jsonrpcc._types import decoder_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jsonrpcc._codec import Codec
     from jsonrpcc._options import Options
     from jsonrpcc._records import Event
 
@@ -60,6 +63,23 @@ class Session:
         self.timeout_ms = milliseconds("timeout", options.timeout)
         self.on_event = on_event
         self.name = options.name
+
+    def codec_for(self, result_type: Any) -> Codec:
+        """
+        Return what decodes results of a type; None: as the client's codec does.
+
+        Raises:
+            TypeError: There is no decoder for such a type.
+        """
+        decoder = decoder_for(result_type)
+        if decoder is None:
+            return self.codec
+        return replace(
+            self.codec,
+            decode=decoder.decode,
+            decode_many=decoder.decode_many,
+            native=False,
+        )
 
     def new_queue(self, flags: int) -> Any:
         """

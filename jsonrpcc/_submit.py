@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import refusal
-from jsonrpcc._speedups import Call, Callbacks, bind
+from jsonrpcc._speedups import Call, Callbacks, bind, set_decoders
+from jsonrpcc._types import known
 
 if TYPE_CHECKING:
     from jsonrpcc._session import Session
@@ -18,6 +19,7 @@ def address(pointer: Any) -> int:
 
 
 bind(address(lib.jrc_capi()))
+set_decoders(known)
 
 
 def callbacks_for(session: Session, queue: Any, report: Any) -> Callbacks:

@@ -9,7 +9,7 @@ import warnings
 import weakref
 from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
 from jsonrpcc._async_map import AsyncMap
 from jsonrpcc._base import Base, pauses
@@ -22,13 +22,16 @@ from jsonrpcc._records import Event, refusal
 from jsonrpcc._speedups import SLICE_MS, Call, Futures, Pending
 from jsonrpcc._speedups import AsyncClient as _Methods
 from jsonrpcc._submit import address
+from jsonrpcc._types import decoder_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 
     from jsonrpcc._options import OptionArgs
+    from jsonrpcc._params import CallArgs, MapArgs, Params
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
+_T = TypeVar("_T")
 
 
 def _in_c(function: _F) -> _F:
@@ -149,13 +152,38 @@ class AsyncClient(_Methods, Base):
         self._bind(None)
         self._futures = self._channel = None
 
+    @overload
     async def request(
         self,
         method: str,
-        params: Any = None,
+        params: Params = None,
+        on_result: Callable[[_T], object] | None = None,
+        on_error: Callable[[Any], object] | None = None,
+        *,
+        result_type: type[_T],
+        **options: Unpack[CallArgs],
+    ) -> Call: ...
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        params: Params = None,
         on_result: Callable[[Any], object] | None = None,
         on_error: Callable[[Any], object] | None = None,
         *,
+        result_type: Any = None,
+        **options: Unpack[CallArgs],
+    ) -> Call: ...
+
+    async def request(
+        self,
+        method: str,
+        params: Params = None,
+        on_result: Callable[[Any], object] | None = None,
+        on_error: Callable[[Any], object] | None = None,
+        *,
+        result_type: Any = None,
         timeout: float | None = None,  # noqa: ASYNC109  (ours reaches the C core)
         idempotent: bool = False,
         wait_for_ready: bool = False,
@@ -185,16 +213,38 @@ class AsyncClient(_Methods, Base):
             block=block,
             on_result=on_result,
             on_error=on_error,
+            result_type=result_type,
         )
         channel = cast("Channel", self._channel)
         return await channel.request(prepared)
+
+    @overload
+    async def call(
+        self,
+        method: str,
+        params: Params = None,
+        *,
+        result_type: type[_T],
+        **options: Unpack[CallArgs],
+    ) -> _T: ...
+
+    @overload
+    async def call(
+        self,
+        method: str,
+        params: Params = None,
+        *,
+        result_type: Any = None,
+        **options: Unpack[CallArgs],
+    ) -> Any: ...
 
     @_in_c
     async def call(
         self,
         method: str,
-        params: Any = None,
+        params: Params = None,
         *,
+        result_type: Any = None,
         timeout: float | None = None,  # noqa: ASYNC109
         idempotent: bool = False,
         wait_for_ready: bool = False,
@@ -215,13 +265,15 @@ class AsyncClient(_Methods, Base):
         options = call_options(
             timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
         )
-        prepared = self._session.texts.prepare(method, params, options, block=block)
+        prepared = self._session.texts.prepare(
+            method, params, options, block=block, result_type=result_type
+        )
         return await call(prepared)
 
     async def notification(
         self,
         method: str,
-        params: Any = None,
+        params: Params = None,
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         wait_for_ready: bool = False,
@@ -241,11 +293,45 @@ class AsyncClient(_Methods, Base):
         if room is not None:
             await room
 
+    @overload
     def map(
         self,
         method: str,
-        params: Iterable[Any] | AsyncIterable[Any],
+        params: Iterable[Params] | AsyncIterable[Params],
         *,
+        result_type: type[_T],
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[MapArgs],
+    ) -> AsyncIterator[_T]: ...
+
+    @overload
+    def map(
+        self,
+        method: str,
+        params: Iterable[Params] | AsyncIterable[Params],
+        *,
+        result_type: type[_T],
+        return_exceptions: bool,
+        **options: Unpack[MapArgs],
+    ) -> AsyncIterator[_T | Exception]: ...
+
+    @overload
+    def map(
+        self,
+        method: str,
+        params: Iterable[Params] | AsyncIterable[Params],
+        *,
+        result_type: Any = None,
+        return_exceptions: bool = False,
+        **options: Unpack[MapArgs],
+    ) -> AsyncIterator[Any]: ...
+
+    def map(
+        self,
+        method: str,
+        params: Iterable[Params] | AsyncIterable[Params],
+        *,
+        result_type: Any = None,
         timeout: float | None = None,
         idempotent: bool = False,
         wait_for_ready: bool = False,
@@ -275,9 +361,10 @@ class AsyncClient(_Methods, Base):
         )
         texts = self._session.texts
         texts.method(method)
+        decoder_for(result_type)  # which refuses it here
         return AsyncMap(
             partial(self._open, method),
-            partial(texts.read_call, method, options=options),
+            partial(texts.read_call, method, options=options, result_type=result_type),
             params,
             window=check_window(window),
             return_exceptions=return_exceptions,

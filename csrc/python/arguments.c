@@ -9,6 +9,7 @@
 /* The keywords of a call, interned, so that callers' names are the same
  * objects. */
 static PyObject *params_, *on_result_, *on_error_, *timeout_, *block_;
+static PyObject *result_type_;
 
 /* The options of a call that are flags. */
 static struct {
@@ -36,7 +37,7 @@ bool spd_keywords_init(void)
             return false;
     return intern(&params_, "params") && intern(&on_result_, "on_result") &&
            intern(&on_error_, "on_error") && intern(&timeout_, "timeout") &&
-           intern(&block_, "block");
+           intern(&block_, "block") && intern(&result_type_, "result_type");
 }
 
 /* A bool as a flag.  False: it is something else, which Python would take for
@@ -81,6 +82,10 @@ static bool read_keyword(struct spd_arguments *a, const struct spd_style *style,
         if (name == options[i].name)
             return (options[i].of_notifications || !style->notification) &&
                    read_flag(value, options[i].flag, &a->flags);
+    if (name == result_type_ && !style->notification) {
+        a->decoder = value == Py_None ? NULL : spd_find_decoder(value);
+        return value == Py_None || a->decoder != NULL;
+    }
     if (name == block_ && style->block) {
         a->block = value == Py_True;
         return value == Py_True || value == Py_False;
@@ -142,18 +147,19 @@ PyObject *spd_call_with(PyObject *function, PyObject *const *args, Py_ssize_t n,
 
 bool spd_read_prepared(struct spd_arguments *a, PyObject *prepared)
 {
-    PyObject *method;
+    PyObject *method, *decoder;
     int block;
 
     *a = (struct spd_arguments){.owner = prepared};
     if (prepared != NULL && !PyTuple_Check(prepared))
         PyErr_SetString(PyExc_TypeError, "not a prepared call");
     else if (prepared != NULL &&
-             PyArg_ParseTuple(prepared, "UOiIpOO", &method, &a->text,
+             PyArg_ParseTuple(prepared, "UOiIpOOO", &method, &a->text,
                               &a->timeout_ms, &a->flags, &block, &a->on_result,
-                              &a->on_error) &&
+                              &a->on_error, &decoder) &&
              read_method(a, method)) {
         a->block = block != 0;
+        a->decoder = decoder == Py_None ? NULL : Py_NewRef(decoder);
         Py_INCREF(a->text);
         return true;
     }
@@ -166,8 +172,12 @@ bool spd_read_usual(struct spd_arguments *a, const struct spd_style *style,
                     Py_ssize_t n, PyObject *kwnames)
 {
     *a = (struct spd_arguments){.block = true};
-    if (read_usual(a, style, args, n, kwnames))
+    if (read_usual(a, style, args, n, kwnames)) {
+        Py_XINCREF(a->decoder); /* those that are known may change */
         a->text = spd_encode(codec, a->params);
+        if (a->text == NULL)
+            Py_CLEAR(a->decoder);
+    }
     return a->text != NULL;
 }
 
@@ -182,6 +192,7 @@ bool spd_read(struct spd_arguments *a, const struct spd_style *style,
 
 void spd_arguments_clear(struct spd_arguments *a)
 {
+    Py_CLEAR(a->decoder);
     Py_CLEAR(a->text);
     Py_CLEAR(a->owner);
 }

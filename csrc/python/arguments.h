@@ -4,7 +4,7 @@
 #ifndef JRC_PYTHON_ARGUMENTS_H
 #define JRC_PYTHON_ARGUMENTS_H
 
-#include "python/codec.h"
+#include "python/decoder.h"
 
 /* What a style of call accepts. */
 struct spd_style {
@@ -13,8 +13,8 @@ struct spd_style {
     bool callbacks, block;
 };
 
-/* A call's arguments, ready to be submitted.  Everything but text and owner is
- * borrowed: from the caller's arguments, or from owner. */
+/* A call's arguments, ready to be submitted.  Everything but decoder, text and
+ * owner is borrowed: from the caller's arguments, or from owner. */
 struct spd_arguments {
     PyObject *method, *params, *on_result, *on_error; /* NULL or None: none */
     int32_t timeout_ms;
@@ -23,8 +23,9 @@ struct spd_arguments {
     bool block;        /* the caller waits for room */
     const char *method_text;
     Py_ssize_t method_len;
-    PyObject *text;  /* the encoded params, or None */
-    PyObject *owner; /* what Python code made of unusual arguments, or NULL */
+    PyObject *decoder; /* of the result, owned; NULL: the codec */
+    PyObject *text;    /* the encoded params, or None */
+    PyObject *owner;   /* what Python code made of unusual arguments, or NULL */
 };
 
 /* Intern the keywords.  False: an exception is set. */

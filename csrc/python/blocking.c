@@ -6,7 +6,6 @@
 #include "python/blocking.h"
 
 #include "python/arguments.h"
-#include "python/codec.h"
 #include "python/object.h"
 #include "python/room.h"
 
@@ -15,11 +14,12 @@ enum { KEPT = 16 };
 struct blocking {
     PyObject_HEAD struct spd_codec codec;
     jsonrpcc_client *client;
-    PyObject *handle;   /* keeps client */
-    PyObject *make;     /* () -> (address of a new sync, what keeps it) */
-    PyObject *fail;     /* (address, method) -> the exception of its outcome */
-    PyObject *refuse;   /* that of spd_refuse() */
-    int32_t timeout_ms; /* of calls that do not say */
+    PyObject *handle; /* keeps client */
+    PyObject *make;   /* () -> (address of a new sync, what keeps it) */
+    PyObject
+        *fail; /* (address, method, decoder) -> the exception of its outcome */
+    PyObject *refuse;     /* that of spd_refuse() */
+    int32_t timeout_ms;   /* of calls that do not say */
     PyObject *kept[KEPT]; /* pairs that make() returned */
     int count;
 };
@@ -82,12 +82,12 @@ static jsonrpcc_status wait_with_room(const struct blocking *self,
 /* The result or exception of a call that ended with this status. */
 static PyObject *conclude(struct blocking *self, PyObject *pair,
                           jsonrpcc_sync *sync, jsonrpcc_status status,
-                          PyObject *method)
+                          const struct spd_arguments *a)
 {
     if (status == JSONRPCC_OK) {
         const jsonrpcc_outcome *outcome = spd_core->sync_outcome(sync);
-        PyObject *result =
-            spd_decode(&self->codec, outcome->json, outcome->json_len);
+        PyObject *result = spd_decode_by(a->decoder, &self->codec,
+                                         outcome->json, outcome->json_len);
         /* The codec's errors become another exception for the caller, but
          * running out of memory is not an error of the codec. */
         if (result != NULL || !PyErr_ExceptionMatches(PyExc_Exception) ||
@@ -96,7 +96,8 @@ static PyObject *conclude(struct blocking *self, PyObject *pair,
         PyErr_Clear();
     }
     PyObject *error = PyObject_CallFunctionObjArgs(
-        self->fail, PyTuple_GetItem(pair, 0), method, NULL);
+        self->fail, PyTuple_GetItem(pair, 0), a->method,
+        a->decoder != NULL ? a->decoder : Py_None, NULL);
     if (error != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
         Py_DECREF(error);
@@ -122,7 +123,7 @@ PyObject *spd_call(PyObject *object, PyObject *read, PyObject *const *args,
     if (status == JSONRPCC_EPENDING) {
         Py_CLEAR(pair); /* this ends the call, if there is one */
     } else if (spd_core->sync_outcome(sync) != NULL) {
-        result = conclude(self, pair, sync, status, a.method);
+        result = conclude(self, pair, sync, status, &a);
     } else if (status != JSONRPCC_EFOREIGN && !PyErr_Occurred()) {
         spd_refuse(self->refuse, status, &a);
     }

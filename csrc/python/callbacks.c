@@ -20,16 +20,18 @@ struct callbacks {
 /* ---- submitting ---- */
 
 /* Like spd_entries_put(), with the callbacks that spd_quieten returns. */
-static uint64_t put_quietened(struct spd_entries *entries, PyObject *on_result,
-                              PyObject *on_error, PyObject *method)
+static uint64_t put_quietened(struct spd_entries *entries,
+                              const struct spd_arguments *a)
 {
+    PyObject *on_result = a->on_result, *on_error = a->on_error;
     uint64_t token = SPD_NO_ENTRY;
     PyObject *both = PyObject_CallFunctionObjArgs(
         spd_quieten, on_result != NULL ? on_result : Py_None,
         on_error != NULL ? on_error : Py_None, NULL);
 
     if (both != NULL && PyArg_ParseTuple(both, "OO", &on_result, &on_error))
-        token = spd_entries_put(entries, on_result, on_error, method);
+        token = spd_entries_put(entries, on_result, on_error, a->method,
+                                a->decoder);
     Py_XDECREF(both);
     return token;
 }
@@ -49,9 +51,9 @@ static uint64_t put(struct spd_entries *entries, const struct spd_arguments *a)
     if (!is_callback(a->on_result, "on_result") ||
         !is_callback(a->on_error, "on_error"))
         return SPD_NO_ENTRY;
-    return spd_hushed > 0
-               ? put_quietened(entries, a->on_result, a->on_error, a->method)
-               : spd_entries_put(entries, a->on_result, a->on_error, a->method);
+    return spd_hushed > 0 ? put_quietened(entries, a)
+                          : spd_entries_put(entries, a->on_result, a->on_error,
+                                            a->method, a->decoder);
 }
 
 /* Submit a call together with its entry, or neither.  Returns the id, a negated
@@ -154,7 +156,7 @@ PyObject *spd_notification(PyObject *object, PyObject *read,
 
 /* ---- delivering ---- */
 
-/* get(token) -> (on_result, on_error, method), or None */
+/* get(token) -> (on_result, on_error, decoder, method), or None */
 static PyObject *get_entry(PyObject *object, PyObject *token)
 {
     struct spd_entry entry;
@@ -163,8 +165,9 @@ static PyObject *get_entry(PyObject *object, PyObject *token)
         return NULL;
     if (entry.method == NULL)
         Py_RETURN_NONE;
-    return PyTuple_Pack(3, entry.on_result != NULL ? entry.on_result : Py_None,
+    return PyTuple_Pack(4, entry.on_result != NULL ? entry.on_result : Py_None,
                         entry.on_error != NULL ? entry.on_error : Py_None,
+                        entry.decoder != NULL ? entry.decoder : Py_None,
                         entry.method);
 }
 
@@ -226,7 +229,8 @@ static PyObject *deliver(PyObject *object, PyObject *address)
         return NULL;
     if (completions->count == 0)
         Py_RETURN_FALSE;
-    PyObject *results = spd_decode_many(&self->calls.codec, completions);
+    PyObject *results = spd_decode_entries(&self->calls.codec,
+                                           &self->calls.entries, completions);
     if (results == NULL) {
         PyErr_Clear();
         Py_RETURN_FALSE;
@@ -313,7 +317,7 @@ static Py_ssize_t length(PyObject *object)
 
 static PyMethodDef methods[] = {
     {"get", get_entry, METH_O,
-     "get(token): its (on_result, on_error, method), or None."},
+     "get(token): its (on_result, on_error, decoder, method), or None."},
     {"discard", discard_entry, METH_O, "discard(token): forget its entry."},
     {"is_foreign", is_foreign, METH_NOARGS,
      "is_foreign(): whether another process has made it, and forked since."},

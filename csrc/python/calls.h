@@ -3,8 +3,7 @@
 #ifndef JRC_PYTHON_CALLS_H
 #define JRC_PYTHON_CALLS_H
 
-#include "python/codec.h"
-#include "python/entries.h"
+#include "python/decoder.h"
 
 /* What submits to a client's queue and delivers what comes from it. */
 struct spd_calls {

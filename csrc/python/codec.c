@@ -94,7 +94,7 @@ static PyObject *decode(const struct spd_codec *codec, PyObject *function,
                         const char *json, size_t len)
 {
     Py_ssize_t size = (Py_ssize_t)len;
-    PyObject *text = len < SHORT
+    PyObject *text = len < SHORT || !codec->native
                          ? PyBytes_FromStringAndSize(json, size)
                          : PyMemoryView_FromMemory((char *)(uintptr_t)json,
                                                    size, PyBUF_READ);

@@ -53,7 +53,8 @@ bool spd_delivery_learn(struct spd_delivery *self, PyObject *future)
 static bool deliver(struct spd_delivery *self, struct spd_calls *calls)
 {
     const jsonrpcc_completions *completions = self->completions;
-    PyObject *results = spd_decode_many(&calls->codec, completions);
+    PyObject *results =
+        spd_decode_entries(&calls->codec, &calls->entries, completions);
     struct spd_entry entry;
 
     if (results == NULL)

@@ -40,7 +40,8 @@ static struct spd_entry *find(const struct spd_entries *entries, uint64_t token)
 }
 
 uint64_t spd_entries_put(struct spd_entries *entries, PyObject *on_result,
-                         PyObject *on_error, PyObject *method)
+                         PyObject *on_error, PyObject *method,
+                         PyObject *decoder)
 {
     uint32_t slot = entries->free;
 
@@ -55,11 +56,14 @@ uint64_t spd_entries_put(struct spd_entries *entries, PyObject *on_result,
     Py_XINCREF(on_result);
     Py_XINCREF(on_error);
     Py_INCREF(method);
+    Py_XINCREF(decoder);
     struct spd_entry *entry = &entries->list[slot];
     entry->on_result = on_result;
     entry->on_error = on_error;
     entry->method = method;
+    entry->decoder = decoder;
     entries->live++;
+    entries->typed += decoder != NULL;
     return token_of(entries, slot);
 }
 
@@ -77,6 +81,7 @@ bool spd_entries_take(struct spd_entries *entries, uint64_t token,
     };
     entries->free = (uint32_t)token;
     entries->live--;
+    entries->typed -= entry->decoder != NULL;
     return true;
 }
 
@@ -98,6 +103,7 @@ void spd_entry_drop(struct spd_entry *entry)
 {
     Py_XDECREF(entry->on_result);
     Py_XDECREF(entry->on_error);
+    Py_XDECREF(entry->decoder);
     Py_DECREF(entry->method);
 }
 
@@ -115,6 +121,7 @@ int spd_entries_visit(const struct spd_entries *entries, visitproc visit,
     for (uint32_t i = 0; i < entries->used; i++) {
         Py_VISIT(entries->list[i].on_result);
         Py_VISIT(entries->list[i].on_error);
+        Py_VISIT(entries->list[i].decoder);
     }
     return 0;
 }

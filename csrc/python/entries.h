@@ -15,6 +15,7 @@
 struct spd_entry {
     PyObject *on_result, *on_error; /* NULL or None: none */
     PyObject *method;               /* NULL: the entry is free */
+    PyObject *decoder;              /* of its result; NULL: the codec */
     uint32_t next_free;
     uint32_t generation;
 };
@@ -22,7 +23,7 @@ struct spd_entry {
 struct spd_entries {
     struct spd_entry *list;
     uint32_t used, room, free;
-    Py_ssize_t live;
+    Py_ssize_t live, typed; /* how many there are, and have a decoder */
 };
 
 #define SPD_NO_SLOT UINT32_MAX
@@ -32,7 +33,8 @@ void spd_entries_init(struct spd_entries *entries);
 
 /* Returns the token, or SPD_NO_ENTRY with an exception. */
 uint64_t spd_entries_put(struct spd_entries *entries, PyObject *on_result,
-                         PyObject *on_error, PyObject *method);
+                         PyObject *on_error, PyObject *method,
+                         PyObject *decoder);
 
 /* Read an entry, borrowed; its method is NULL if there is none. */
 void spd_entries_get(const struct spd_entries *entries, uint64_t token,

@@ -34,7 +34,8 @@ int64_t spd_submit_future(struct futures *self, const struct spd_arguments *a,
 
     if (!cork(self))
         return 0;
-    uint64_t token = spd_entries_put(entries, future, NULL, a->method);
+    uint64_t token =
+        spd_entries_put(entries, future, NULL, a->method, a->decoder);
     if (token == SPD_NO_ENTRY)
         return 0;
     int64_t id = spd_submit(self->calls.queue, a, token, JSONRPCC_CORKED);

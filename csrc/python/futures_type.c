@@ -124,7 +124,7 @@ static PyObject *again(PyObject *object, PyObject *args)
     return is_refused ? NULL : PyBool_FromLong(id > 0);
 }
 
-/* get(token) -> (future, method), or None */
+/* get(token) -> (future, decoder, method), or None */
 static PyObject *get_entry(PyObject *object, PyObject *token)
 {
     struct spd_entry entry;
@@ -133,7 +133,9 @@ static PyObject *get_entry(PyObject *object, PyObject *token)
         return NULL;
     if (entry.method == NULL)
         Py_RETURN_NONE;
-    return PyTuple_Pack(2, entry.on_result, entry.method);
+    return PyTuple_Pack(3, entry.on_result,
+                        entry.decoder != NULL ? entry.decoder : Py_None,
+                        entry.method);
 }
 
 static PyObject *discard_entry(PyObject *object, PyObject *token)
@@ -351,7 +353,8 @@ static PyMethodDef methods[] = {
      "room."},
     {"again", again, METH_VARARGS,
      "again(what _when_room() was given, ms): whether there was room."},
-    {"get", get_entry, METH_O, "get(token): its (future, method), or None."},
+    {"get", get_entry, METH_O,
+     "get(token): its (future, decoder, method), or None."},
     {"discard", discard_entry, METH_O, "discard(token): forget its entry."},
     {"pending", get_pending, METH_NOARGS,
      "pending(): the futures whose outcomes have not come yet."},

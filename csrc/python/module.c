@@ -7,6 +7,7 @@
 #include "python/call.h"
 #include "python/callbacks.h"
 #include "python/client.h"
+#include "python/decoder.h"
 #include "python/futures_type.h"
 #include "python/hush.h"
 #include "python/method.h"
@@ -37,6 +38,8 @@ static PyMethodDef methods[] = {
      "took, and what the iterator raised."},
     {"hush", spd_hush, METH_O,
      "hush(1): a thread begins to handle a record of ours; hush(-1): ends."},
+    {"set_decoders", spd_set_decoders, METH_O,
+     "set_decoders(dict): the decoders that are known, by their types."},
     {"set_quieten", spd_set_quieten, METH_O,
      "set_quieten(function): what makes the callbacks of calls made then."},
     {NULL, NULL, 0, NULL},

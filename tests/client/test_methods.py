@@ -100,7 +100,8 @@ def test_an_async_call_is_a_coroutine_function_before_and_after_its_use(serve):
             assert coroutine_functions(client) == [True] * 6
             assert await client.call("first", [1]) == 1
             assert coroutine_functions(client) == [True] * 6
-            expected = ["method", "params", "timeout", "idempotent", "wait_for_ready"]
+            expected = ["method", "params", "result_type", "timeout", "idempotent"]
+            expected += ["wait_for_ready", "block"]
             assert list(inspect.signature(client.call).parameters) == expected
             assert "cancelling" in inspect.getdoc(client.call)
             for args, options in (((), {}), (("first",), {"x": 1}), (("a", 1, 2), {})):

@@ -193,7 +193,7 @@ def test_text_is_an_array_or_an_object(serve, ask, params):
 
 
 @pytest.mark.parametrize(
-    "params", [7, 1.5, True, {1, 2}, object(), iter([1]), bytearray(b"[]"), range(3)]
+    "params", [7, 1.5, True, {1, 2}, object(), iter([1]), bytearray(b"[]")]
 )
 def test_other_types_are_refused(serve, ask, params):
     server = serve()

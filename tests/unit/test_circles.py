@@ -18,7 +18,7 @@ PACKAGE = Path(jsonrpcc.__file__).parent
 # types too.  `testing` is another program, and stands on nothing of this.
 TIERS = [
     {"_jsonrpcc", "_capsule", "_speedups"},
-    {"_errors", "_codec", "_durations", "_host", "_proxy", "_worker"},
+    {"_errors", "_codec", "_durations", "_host", "_proxy", "_types", "_worker"},
     {"_tls"},
     {"_records"},
     {"_hints", "_stats"},

@@ -15,6 +15,7 @@ PACKAGE = Path(jsonrpcc.__file__).parent
 IMPORTS = {
     "_errors": set(),
     "_codec": {"_speedups"},
+    "_types": set(),
     "_proxy": set(),
     "_hints": {"_records"},
     "_durations": set(),
@@ -61,6 +62,7 @@ CLIENT = {
     "_dispatcher", "_durations", "_errors", "_hints", "_host", "_jsonrpcc", "_log",
     "_map", "_options", "_params", "_proxy", "_records", "_session", "_speedups",
     "_stats", "_submit", "_tls", "_worker",
+    "_types",
 }  # fmt: skip
 SERVER = [name for name in IMPORTS if name.startswith("testing.")]
 IMPORTS["_host"] = set()
@@ -85,7 +87,14 @@ IMPORTS["prometheus"] = {
     "_base", "_client", "_durations", "_jsonrpcc", "_log", "_metrics", "_options",
     "_records", "_stats",
 }  # fmt: skip
-IMPORTS["_params"] = {"_codec", "_durations", "_jsonrpcc", "_options", "_speedups"}
+IMPORTS["_params"] = {
+    "_codec",
+    "_durations",
+    "_jsonrpcc",
+    "_options",
+    "_speedups",
+    "_types",
+}
 FOREIGN = {"socket", "ssl", "select", "selectors", "json", "random", "struct"}
 
 
