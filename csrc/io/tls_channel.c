@@ -28,6 +28,8 @@ int32_t jrc_tls_channel_fail(struct jrc_tls_channel *channel, int32_t reason)
 
     channel->broken = true;
     channel->reason = reason;
+    if (!channel->established)
+        channel->context->doubted = true;
     if (!channel->explained && !channel->has_answered && reason <= JSONRPCC_TLS)
         jrc_tls_reason_text(reason, why, size);
     return reason;

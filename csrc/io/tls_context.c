@@ -109,28 +109,26 @@ static int load(struct jrc_tls_context *context, char *why, size_t why_size)
 
 static void plan_check(struct jrc_tls_context *context, uint64_t now_us)
 {
-    const struct jrc_tls_options *options = &context->options;
-    bool has_files = options->ca != NULL || options->cert != NULL;
+    int32_t reload_ms = context->options.reload_ms;
 
-    context->check_us = options->reload_ms < 0 || !has_files
-                            ? UINT64_MAX
-                            : now_us + (uint64_t)options->reload_ms * 1000;
+    context->check_us =
+        reload_ms < 0 ? UINT64_MAX : now_us + (uint64_t)reload_ms * 1000;
 }
 
 /* Under the lock: read the files, and whether that is worth telling. */
-static bool reload(struct jrc_tls_context *context, int32_t *reason)
+static bool reload(struct jrc_tls_context *context, bool changed,
+                   int32_t *reason)
 {
     char why[sizeof context->info.why] = "";
     int error = load(context, why, sizeof why);
-    bool is_news =
-        error == 0 || !context->refused || strcmp(why, context->info.why) != 0;
+    bool is_news = error == 0 ? changed || context->refused
+                              : strcmp(why, context->info.why) != 0;
 
     context->refused = error != 0;
+    context->doubted = false;
     memcpy(context->info.why, why, sizeof why);
-    if (error == 0)
-        context->info.reloads++;
-    else if (is_news)
-        context->info.refusals++;
+    context->info.reloads += error == 0 && is_news;
+    context->info.refusals += error != 0 && is_news;
     *reason = error;
     return is_news;
 }
@@ -146,9 +144,12 @@ bool jrc_tls_context_check(struct jrc_tls_context *context, uint64_t now_us,
     if (now_us >= context->check_us) {
         plan_check(context, now_us);
         stamp_all(&context->options, now);
-        /* Refused before, it may have been read in the middle of a change. */
-        if (context->refused || memcmp(now, context->stamps, sizeof now) != 0)
-            is_news = reload(context, reason);
+        bool changed = memcmp(now, context->stamps, sizeof now) != 0;
+        /* Refused before, they may have been read in the middle of a change.
+         * And OpenSSL does not report everything that it has no memory for:
+         * then handshakes fail. */
+        if (changed || context->refused || context->doubted)
+            is_news = reload(context, changed, reason);
     }
     jrc_tls_unlock(context);
     return is_news;

@@ -43,6 +43,7 @@ struct jrc_tls_context {
     uint64_t check_us;
     struct jrc_tls_stamp stamps[3]; /* ca, cert, key: as last read */
     bool refused;                   /* the last time they were read */
+    bool doubted;                   /* since then a handshake has failed */
     jsonrpcc_tls_info info;
     struct jrc_tls_context *next; /* in the list of all */
 };

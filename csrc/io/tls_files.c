@@ -86,6 +86,24 @@ static int trust_system(SSL_CTX *context, struct jrc_complaint *complaint)
         complaint, "tls: the system has no certificates to trust: give ca");
 }
 
+/* OpenSSL looks at the extensions of a certificate when it first uses it, and
+ * for ever takes it for invalid if there is no memory then.  So have it look
+ * now, when that only means that the files could not be read. */
+static int look_at_all(SSL_CTX *context, struct jrc_complaint *complaint)
+{
+    STACK_OF(X509_OBJECT) *objects =
+        X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *one = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        if (one == NULL || X509_check_purpose(one, -1, 0) == 1)
+            continue;
+        if (jrc_complain(complaint, "tls: ca: out of memory") == ENOMEM)
+            return ENOMEM;
+    }
+    return 0;
+}
+
 static int trust(SSL_CTX *context, const char *ca,
                  struct jrc_complaint *complaint)
 {
@@ -268,6 +286,11 @@ int jrc_tls_load(const struct jrc_tls_options *options, SSL_CTX **result,
     int error = set_rules(context, options, &complaint);
     if (error == 0 && options->verify)
         error = trust(context, options->ca, &complaint);
+    if (error == 0)
+        error = look_at_all(context, &complaint);
+    if (error == 0 && ERR_peek_error() != 0 &&
+        jrc_complain(&complaint, "tls: out of memory") == ENOMEM)
+        error = ENOMEM; /* though all seemed to work */
     if (error == 0)
         error = show(context, options, expires_s, &complaint);
     if (error == 0)

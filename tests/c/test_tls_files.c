@@ -244,14 +244,27 @@ static void test_connections_use_what_is_there(void)
     identity_free(&first);
 }
 
-static void test_without_files_there_is_nothing_to_look_at(void)
+/* What OpenSSL could not do for want of memory it may not have told. */
+static void test_after_a_failed_handshake_files_are_read_again(void)
+{
+    struct jrc_tls_context *context;
+    struct ssl_ctx_st *before;
+
+    CHECK(jrc_tls_context_new(TLS(.ca = certificate_path("ca", "pem")),
+                              &context, why, sizeof why) == 0);
+    before = context->current;
+    context->doubted = true;
+    CHECK(look(context) == -1 && context->current != before);
+    before = context->current;
+    CHECK(look(context) == -1 && context->current == before);
+    CHECK(info_of(context).reloads == 0);
+    jrc_tls_context_unref(context);
+}
+
+static void test_reading_again_can_be_off(void)
 {
     struct jrc_tls_context *context;
 
-    CHECK(jrc_tls_context_new(TLS(.flags = JSONRPCC_TLS_NO_VERIFY), &context,
-                              why, sizeof why) == 0);
-    CHECK(jrc_tls_context_next_us(context) == UINT64_MAX);
-    jrc_tls_context_unref(context);
     CHECK(jrc_tls_context_new(
               TLS(.ca = certificate_path("ca", "pem"), .reload_ms = -1),
               &context, why, sizeof why) == 0);
@@ -319,7 +332,8 @@ int main(void)
     test_files_that_are_wrong();
     test_new_files_are_used_and_wrong_ones_are_not();
     test_connections_use_what_is_there();
-    test_without_files_there_is_nothing_to_look_at();
+    test_after_a_failed_handshake_files_are_read_again();
+    test_reading_again_can_be_off();
     test_a_client_reports_new_certificates();
     tls_rig_end();
     return check_done();

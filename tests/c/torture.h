@@ -72,6 +72,7 @@ extern const struct torture_fault torture_faults[];
 extern const size_t torture_fault_count;
 extern struct torture_now torture_now;
 extern struct peer torture_peer;
+extern const jsonrpcc_tls *torture_tls; /* of the clients; NULL: none */
 
 /* Count a check; say what was going on if it fails, and go on. */
 #define EXPECT(condition) \
