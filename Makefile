@@ -59,7 +59,7 @@ SUITE = $(patsubst tests/c/%.c,%,$(wildcard tests/c/jsontestsuite.c))
 PURE = $(filter wire/% engine/%,$(CORE))
 PURE_TESTS = test_netstring test_json_scan test_json_members test_json_scan_portable test_request \
              test_response test_inbox test_outbox test_call_table test_servers test_servers_doubt \
-             test_server_states test_servers_parse test_servers_set test_changes test_engine test_engine_output test_engine_servers test_suspect
+             test_server_states test_servers_parse test_servers_set test_changes test_balance test_engine test_engine_output test_engine_servers test_suspect
 PROGRAMS = $(TESTS) $(FUZZERS) $(SUITE)
 HELPERS = $(filter-out $(PROGRAMS) fuzz_driver,$(C_TESTS:tests/c/%.c=%))
 

@@ -148,9 +148,9 @@ const char *jsonrpcc_tls_library(void);
  * header is newer than the library, a field that the library does not know has
  * to be zero; anything else is EINVAL. */
 typedef struct {
-    size_t size;         /* sizeof(jsonrpcc_options) */
-    const char *servers; /* "host1:port1,priority1 [::1]:port2 unix:/path" */
-    int32_t timeout_ms;  /* of a call that sets none; default 5000 */
+    size_t size;                  /* sizeof(jsonrpcc_options) */
+    const char *servers;          /* "host:port,priority,weight unix:/path" */
+    int32_t timeout_ms;           /* of a call that sets none; default 5000 */
     int32_t connect_timeout_ms;   /* per address; default 1000 */
     int32_t reconnect_ms;         /* bound of the first backoff; 1000 */
     int32_t reconnect_max_ms;     /* bound of every backoff; 10000 */
@@ -538,6 +538,7 @@ typedef struct {
     uint64_t bytes_received;
     uint32_t in_flight; /* calls sent there and unanswered */
     uint32_t position;  /* in the list, counted from 0 */
+    uint32_t weight;    /* among servers of the same priority */
 } jsonrpcc_server_info;
 
 /* How many servers there are or were: one more than the largest index.  It may

@@ -117,6 +117,7 @@ class ServerInfo:
             ``unix-abstract:name`` of a Unix socket.
         port: As given; 0 of a Unix socket.
         priority: As given, or 1; larger priorities come first.
+        weight: As given, or 1; its share of the calls among servers of its priority.
         state: ``down``, ``connecting``, ``up``, ``suspect`` (connected, but
             out of rotation) or ``proving`` (connected after a failure: it gets
             one call first, or all if no server is up), ``leaving`` (out of the
@@ -141,6 +142,7 @@ class ServerInfo:
     host: str
     port: int
     priority: int
+    weight: int
     state: ServerState
     since: float
     last_error: str | None
@@ -208,6 +210,7 @@ def _server_info(
         host=ffi.string(info.host).decode(),
         port=info.port,
         priority=info.priority,
+        weight=info.weight,
         state=state,
         since=wall_clock(info.since_us),
         last_error=(_is_of_tls(info.reason) and why)

@@ -109,6 +109,7 @@ bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
         .bytes_received = jrc_read(&conn->bytes_received),
         .in_flight = (uint32_t)jrc_read(&conn->in_flight),
         .position = atomic_load(&server->position),
+        .weight = atomic_load(&server->weight),
     };
     jrc_growth_give(info, size, &all, sizeof all);
     return true;

@@ -162,6 +162,13 @@ void jrc_dispatch_ask(struct jrc_engine *engine, uint64_t now_us)
                                                   jrc_engine_roll(engine)));
 }
 
+static bool is_blocked(const void *arg, uint32_t i)
+{
+    const struct jrc_engine *engine = arg;
+
+    return engine->conns[i].blocked;
+}
+
 /* Round robin, but a server that does not take what it already has is passed
  * over while another one does take it.  Nor is it tried: the call would only
  * wait for its deadline. */
@@ -181,6 +188,10 @@ static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
         if (!engine->conns[picked].blocked)
             return picked;
         picked = jrc_servers_pick(servers, now_us, end_us, trial);
+    }
+    if (picked >= 0 && servers->is_weighted && engine->conns[picked].blocked) {
+        int32_t other = jrc_servers_pick_other(servers, is_blocked, engine);
+        return other >= 0 ? other : picked;
     }
     /* All the way round, so that they take turns if all are blocked. */
     size_t left = servers->ready_count > 1 ? servers->ready_count : 0;

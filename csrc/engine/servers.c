@@ -32,6 +32,39 @@ static bool is_doubted(const struct jrc_server *server)
            server->state == JRC_SERVER_PROVING;
 }
 
+static bool have_weights(const struct jrc_servers *servers)
+{
+    for (size_t n = 1; n < servers->ready_count; n++)
+        if (servers->list[servers->ready[n]].weight !=
+            servers->list[servers->ready[0]].weight)
+            return true;
+    return false;
+}
+
+/* Weights that are all the same need no heap.  Servers that stay in rotation go
+ * on where they are in their period. */
+static void share_out(struct jrc_servers *servers)
+{
+    struct jrc_shares *shares = &servers->shares;
+
+    servers->is_weighted = have_weights(servers);
+    if (!servers->is_weighted) {
+        shares->count = 0;
+        return;
+    }
+    for (size_t i = 0; i < servers->count; i++)
+        servers->list[i].picked = JRC_SHARE_NEW;
+    for (size_t n = 0; n < shares->count; n++)
+        servers->list[shares->list[n].server].picked = shares->list[n].picked;
+    shares->count = servers->ready_count;
+    for (size_t n = 0; n < shares->count; n++) {
+        const struct jrc_server *server = &servers->list[servers->ready[n]];
+        shares->list[n] = (struct jrc_share){servers->ready[n], server->weight,
+                                             server->picked};
+    }
+    jrc_shares_begin(shares);
+}
+
 /* Work out again what pick() relies on.  This takes a pass over all servers,
  * but only when one of them changes state. */
 static void rebuild(struct jrc_servers *servers)
@@ -52,6 +85,7 @@ static void rebuild(struct jrc_servers *servers)
         take_rotation(servers, JRC_SERVER_SUSPECT);
     if (servers->cursor >= servers->ready_count)
         servers->cursor = 0;
+    share_out(servers);
 }
 
 bool jrc_server_may_move(enum jrc_server_state from, enum jrc_server_state to)
@@ -168,7 +202,8 @@ int32_t jrc_servers_peek(const struct jrc_servers *servers, uint64_t now_us)
     if (now_us < servers->choice_us &&
         better_may_come(servers, servers->ready_group))
         return JRC_SERVER_PENDING;
-    return (int32_t)servers->ready[servers->cursor];
+    return (int32_t)(servers->is_weighted ? servers->shares.list[0].server
+                                          : servers->ready[servers->cursor]);
 }
 
 bool jrc_servers_trial_due(const struct jrc_servers *servers, uint64_t now_us)
@@ -198,10 +233,33 @@ int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
         if (*trial)
             return tried;
     }
+    if (servers->is_weighted) {
+        jrc_shares_pick(&servers->shares, 0);
+        return next;
+    }
     servers->cursor++;
     if (servers->cursor == servers->ready_count)
         servers->cursor = 0;
     return next;
+}
+
+int32_t jrc_servers_pick_other(struct jrc_servers *servers,
+                               bool (*is_out)(const void *arg, uint32_t i),
+                               const void *arg)
+{
+    const struct jrc_share *list = servers->shares.list;
+    size_t best = servers->shares.count;
+
+    for (size_t n = 0; n < servers->shares.count; n++)
+        if (!is_out(arg, list[n].server) &&
+            (best == servers->shares.count ||
+             jrc_share_is_sooner(&list[n], &list[best])))
+            best = n;
+    if (best == servers->shares.count)
+        return JRC_NO_SERVER;
+    int32_t server = (int32_t)list[best].server;
+    jrc_shares_pick(&servers->shares, best);
+    return server;
 }
 
 bool jrc_servers_hopeful(const struct jrc_servers *servers)

@@ -7,6 +7,8 @@
 #ifndef JRC_SERVERS_H
 #define JRC_SERVERS_H
 
+#include "engine/balance.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -73,10 +75,12 @@ struct jrc_server {
     char *_Atomic host;
     _Atomic uint16_t port; /* 0: a Unix socket */
     _Atomic int32_t priority;
+    _Atomic uint32_t weight;
     _Atomic uint32_t position; /* in the list */
-    char *old_host; /* of the slot's last server: a thread may be reading it */
-    uint32_t uses;  /* how many servers the slot had before this one */
-    uint32_t group; /* index of its priority group, best first */
+    char *old_host;  /* of the slot's last server: a thread may be reading it */
+    uint32_t uses;   /* how many servers the slot had before this one */
+    uint32_t group;  /* index of its priority group, best first */
+    uint32_t picked; /* of its share, while shares are made anew */
     enum jrc_server_change change;
     enum jrc_server_state before;         /* LEAVING: the state before */
     _Atomic(enum jrc_server_state) state; /* read by any thread */
@@ -101,12 +105,14 @@ struct jrc_servers {
     uint32_t group_count;
     uint32_t *ready; /* the servers in rotation, all of one group */
     size_t ready_count;
-    size_t cursor;        /* in ready: the next one */
-    uint32_t ready_group; /* the group of the servers in ready, if any */
-    size_t doubted;       /* servers that are SUSPECT or PROVING */
-    size_t connecting;    /* servers that are CONNECTING */
-    uint64_t trial_us;    /* the soonest trial of one of those */
-    uint64_t choice_us;   /* how long to wait for a better first choice */
+    size_t cursor;            /* in ready: the next one, if weights are equal */
+    bool is_weighted;         /* they are not: the next one is that of shares */
+    struct jrc_shares shares; /* of the servers in ready */
+    uint32_t ready_group;     /* the group of the servers in ready, if any */
+    size_t doubted;           /* servers that are SUSPECT or PROVING */
+    size_t connecting;        /* servers that are CONNECTING */
+    uint64_t trial_us;        /* the soonest trial of one of those */
+    uint64_t choice_us;       /* how long to wait for a better first choice */
     uint64_t base_us, cap_us;
     int32_t max_attempts; /* to reconnect in a row; -1: no bound */
     bool all_prove;       /* the first connections, too */
@@ -134,6 +140,12 @@ void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
  * with trial NULL, it must not be one. */
 int32_t jrc_servers_pick(struct jrc_servers *servers, uint64_t now_us,
                          uint64_t end_us, bool *trial);
+
+/* Pick the server that is next of those in rotation for which is_out(arg, i)
+ * does not hold; JRC_NO_SERVER: none. */
+int32_t jrc_servers_pick_other(struct jrc_servers *servers,
+                               bool (*is_out)(const void *arg, uint32_t i),
+                               const void *arg);
 
 /* What pick would return, without changing anything.  An index stands for any
  * server. */

@@ -136,6 +136,7 @@ static bool read_host_and_port(struct reader *reader, struct jrc_entry *server)
 static bool read_server(struct reader *reader, struct jrc_entry *server)
 {
     int64_t priority = 1;
+    int64_t weight = 1;
     bool is_read = jrc_unix_path_is_meant(reader->at)
                        ? read_unix_path(reader, server)
                        : read_host_and_port(reader, server);
@@ -147,10 +148,17 @@ static bool read_server(struct reader *reader, struct jrc_entry *server)
         if (!read_number(reader, INT32_MIN + 1, INT32_MAX,
                          "a priority (an integer) is expected", &priority))
             return false;
+        if (*reader->at == ',') {
+            reader->at++;
+            if (!read_number(reader, 1, UINT16_MAX,
+                             "a weight from 1 to 65535 is expected", &weight))
+                return false;
+        }
     }
     if (*reader->at != '\0' && !is_space(*reader->at))
         return complain(reader, "',' or a space is expected");
     server->priority = (int32_t)priority;
+    server->weight = (uint32_t)weight;
     return true;
 }
 

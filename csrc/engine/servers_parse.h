@@ -12,6 +12,7 @@ struct jrc_entry {
     char *host;
     uint16_t port; /* 0: a Unix socket */
     int32_t priority;
+    uint32_t weight;
     uint32_t group; /* index of its priority group, best first */
     int32_t slot;   /* for jrc_servers_set(), which takes the list in */
 };
@@ -24,10 +25,11 @@ struct jrc_server_list {
     struct jrc_entry **by_address; /* the same, sorted by jrc_entry_order() */
 };
 
-/* Read "host1:port1,priority1 [::1]:port2,priority2 unix:/path,priority3".  The
- * priority may be left out (1); no server may occur twice.  Returns 0, or an
- * errno, and then nothing is allocated.  With EINVAL, why[0..why_size) says
- * what is wrong and at which offset; ENOMEM leaves it alone. */
+/* Read "host1:port1,priority1 [::1]:port2,priority2,weight2 unix:/path".  The
+ * weight and the priority may be left out (1); no server may occur twice.
+ * Returns 0, or an errno, and then nothing is allocated.  With EINVAL,
+ * why[0..why_size) says what is wrong and at which offset; ENOMEM leaves it
+ * alone. */
 int jrc_servers_parse(struct jrc_server_list *list, const char *text, char *why,
                       size_t why_size);
 

@@ -15,7 +15,9 @@ bool jrc_servers_init(struct jrc_servers *servers, size_t max)
     servers->max = max;
     servers->list = jrc_pages_new(max, sizeof *servers->list);
     servers->ready = jrc_pages_new(max, sizeof *servers->ready);
-    if (servers->list != NULL && servers->ready != NULL)
+    servers->shares.list = jrc_pages_new(max, sizeof *servers->shares.list);
+    if (servers->list != NULL && servers->ready != NULL &&
+        servers->shares.list != NULL)
         return true;
     jrc_servers_clear(servers);
     return false;
@@ -29,6 +31,8 @@ void jrc_servers_clear(struct jrc_servers *servers)
     }
     jrc_pages_free(servers->list, servers->max, sizeof *servers->list);
     jrc_pages_free(servers->ready, servers->max, sizeof *servers->ready);
+    jrc_pages_free(servers->shares.list, servers->max,
+                   sizeof *servers->shares.list);
     memset(servers, 0, sizeof *servers);
 }
 
@@ -136,6 +140,7 @@ static void put(struct jrc_servers *servers, struct jrc_entry *entry,
     if (joins && !is_in(server, entry))
         put_address(server, entry);
     server->priority = entry->priority;
+    server->weight = entry->weight;
     server->position = position;
     server->group = entry->group;
     server->change = joins ? JRC_JOINED : JRC_KEPT;

@@ -52,18 +52,20 @@ static char *written(const struct jrc_server_list *list)
     for (size_t i = 0; i < list->count; i++) {
         const struct jrc_entry *s = &list->entries[i];
         if (s->port == 0) {
-            at += sprintf(text + at, "%s,%d ", s->host, (int)s->priority);
+            at += sprintf(text + at, "%s,%d,%u ", s->host, (int)s->priority,
+                          (unsigned)s->weight);
             continue;
         }
         const char *form =
-            strpbrk(s->host, ":%") != NULL ? "[%s]:%u,%d " : "%s:%u,%d ";
+            strpbrk(s->host, ":%") != NULL ? "[%s]:%u,%d,%u " : "%s:%u,%d,%u ";
         at += sprintf(text + at, form, s->host, (unsigned)s->port,
-                      (int)s->priority);
+                      (int)s->priority, (unsigned)s->weight);
     }
     return text;
 }
 
-/* The servers are picked in turn, each as often as the others of its group. */
+/* The servers are picked in turn, each as often as the others of its group;
+ * with weights, none too often. */
 static void check_turns(struct jrc_server_list *list)
 {
     struct jrc_servers table;
@@ -80,7 +82,13 @@ static void check_turns(struct jrc_server_list *list)
     }
     size_t n = servers->ready_count;
     require(n > 0);
-    for (size_t round = 0; round < 2 * n; round++) {
+    for (size_t k = 0; servers->is_weighted && k < 1000; k++) {
+        int32_t i = jrc_servers_pick(servers, 1, 1, &trial);
+        require(i >= 0 && servers->list[i].group == 0);
+        if (k < servers->shares.sum)
+            require(servers->list[i].timeouts++ < servers->list[i].weight);
+    }
+    for (size_t round = 0; round < 2 * n && !servers->is_weighted; round++) {
         int32_t i = jrc_servers_pick(servers, 1, 1, &trial);
         require(i >= 0 && servers->list[i].group == 0 && !trial);
         require(servers->list[i].timeouts++ == round / n);
@@ -112,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         require(strcmp(first.entries[i].host, second.entries[i].host) == 0 &&
                 first.entries[i].port == second.entries[i].port &&
                 first.entries[i].priority == second.entries[i].priority &&
+                first.entries[i].weight == second.entries[i].weight &&
                 first.entries[i].group == second.entries[i].group);
     check_turns(&second);
     jrc_server_list_clear(&first);

@@ -22,7 +22,8 @@ static struct jrc_server_list draw(struct sim *sim)
         if (taken[name])
             continue;
         taken[name] = true;
-        at += sprintf(text + at, "h:%u,%u ", name, 1 + sim_roll(sim, 3));
+        at += sprintf(text + at, "h:%u,%u,%u ", name, 1 + sim_roll(sim, 3),
+                      1 + sim_roll(sim, 2) * sim_roll(sim, 5));
     }
     if (jrc_servers_parse(&list, text, why, sizeof why) != 0)
         abort();
@@ -82,7 +83,7 @@ static bool is_in_force(const struct sim *sim,
         const struct jrc_entry *entry = &list->entries[server->position];
         if (server->position >= list->count || entry->port != server->port ||
             entry->priority != server->priority ||
-            entry->group != server->group)
+            entry->weight != server->weight || entry->group != server->group)
             return false;
         found++;
     }

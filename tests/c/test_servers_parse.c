@@ -31,6 +31,7 @@ static const struct {
     {"a:1,2\r\n[::1]:9999,7", 2, 9999, 7, "::1"},
     {"[fe80::1%eth0]:80", 1, 80, 1, "fe80::1%eth0"},
     {"a:1,2147483647", 1, 1, INT32_MAX, "a"},
+    {"b:1,2,65535 a:1,2,3", 2, 1, 2, "a"},
     {"a:1,-2147483647", 1, 1, -INT32_MAX, "a"},
     {"x-1_y.example:080,01", 1, 80, 1, "x-1_y.example"},
     {"a:1 a:2 b:1 aa:1 [a%x]:1", 5, 1, 1, "a%x"},
@@ -60,12 +61,16 @@ static const struct {
     {"a:1,x", 4, "a priority"},
     {"a:1,2147483648", 4, "a priority"},
     {"a:1,--1", 4, "a priority"},
-    {"a:1,1,1", 5, "',' or a space"},
     {"a:1x", 3, "',' or a space"},
     {"a:1 b", 5, "':' and a port are expected"},
     {"a:1 b:2,3;c:4", 9, "',' or a space"},
     {"[::1:9", 6, "']' is expected"},
     {"[]:9", 0, "a host is expected"},
+    {"a:1,1,0", 6, "a weight from 1 to 65535"},
+    {"a:1,1,65536", 6, "a weight from 1 to 65535"},
+    {"a:1,1,", 6, "a weight from 1 to 65535"},
+    {"a:1,,2", 4, "a priority"},
+    {"a:1,1,2,3", 7, "',' or a space"},
     {"::1:9", 0, "a host is expected"},
     {"a\nb:1", 1, "':' and a port are expected"},
     {"a:1 a:1", 4, "duplicate server"},
@@ -82,7 +87,7 @@ static const struct {
     {"a:1 unix:run", 9, "an absolute path"},
     {"unix:/a%2", 7, "two hex digits"},
     {"unix:/a,x", 8, "a priority"},
-    {"unix:/a,1,1", 9, "',' or a space"},
+    {"unix:/a,1,0", 10, "a weight"},
     {"unix:/a b:1 unix:/%61,2", 12, "duplicate server"},
 };
 
@@ -115,7 +120,7 @@ static void test_list(void)
 /* Every prefix of a good list, with every size of the place for complaints. */
 static void test_list_prefixes(void)
 {
-    static const char text[] = "a:1,2 [::1]:65535,-3\tb.example:8";
+    static const char text[] = "a:1,2,30 [::1]:65535,-3\tb.example:8";
     struct jrc_server_list s;
 
     for (size_t len = 0; len < sizeof text; len++) {

@@ -153,6 +153,22 @@ def test_an_error_names_a_server_that_is_gone(serve):
         assert caught.value.server == mute.address
 
 
+def test_weights_share_the_calls(servers):
+    one, two = servers(2)
+    history = History()
+    with Client(f"{one.address},1,3 {two.address},1,1", **QUICK) as client:
+        wait_for_state(client, "up", 0, 1)
+        for count in (4, 40, 400):
+            counts = shares(client, history, count)
+            assert counts == {one.address: count * 3 // 4, two.address: count // 4}
+        assert [each.weight for each in client.servers()] == [3, 1]
+        client.set_servers(f"{one.address},1,1 {two.address},1,9")
+        until(lambda: [each.weight for each in client.servers()] == [1, 9])
+        counts = shares(client, history, 100)
+        assert counts == {one.address: 10, two.address: 90}
+    history.check(one, two)
+
+
 # ---- what is refused ---------------------------------------------------------------
 
 
