@@ -21,6 +21,8 @@ static const char *const spellings[SPELLINGS] = {
 
 static struct peer peers[PEERS];
 static jsonrpcc_client *client;
+static long
+    pause_ns; /* between calls of a thread: long runs have no more numbers */
 static atomic_bool stop;
 static _Atomic uint64_t next_number;
 static atomic_uint wrong, changes, added, gone;
@@ -110,6 +112,8 @@ static void *call(void *arg)
             break;
         jsonrpcc_sync_call(sync, "echo", 4, params, (size_t)len, 20000, 0, -1);
         check_outcome(number, jsonrpcc_sync_outcome(sync));
+        if (pause_ns > 0)
+            nanosleep(&(struct timespec){.tv_nsec = pause_ns}, NULL);
     }
     jsonrpcc_sync_free(sync);
     return NULL;
@@ -143,7 +147,7 @@ static void call_again(void *arg, uint64_t number,
         jsonrpcc_request(client, &next, NULL) == JSONRPCC_OK)
         return;
     chains--;
-    unsent++;
+    unsent += next.token < PEER_NUMBERS;
 }
 
 /* ---- what it takes ------------------------------------------------------- */
@@ -188,6 +192,7 @@ int main(int argc, char **argv)
     unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 3;
     jsonrpcc_options options = {.size = sizeof options, .reconnect_ms = 5};
     pthread_t threads[CALLERS + 1];
+    pause_ns = seconds > 10 ? 200000 : 0;
     char text[SERVERS * 32];
     uint32_t state = 4;
 
@@ -202,7 +207,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < CALLERS; i++)
         pthread_create(&threads[i], NULL, call, NULL);
     pthread_create(&threads[CALLERS], NULL, change_now_and_then, NULL);
-    for (chains = 0; chains < 20;) {
+    for (chains = 0; chains < (seconds > 10 ? 1 : 20);) {
         chains++;
         call_again(NULL, 0, NULL);
     }
@@ -219,7 +224,9 @@ int main(int argc, char **argv)
     stop = true;
     for (int i = 0; i <= CALLERS; i++)
         pthread_join(threads[i], NULL);
-    CHECK(jsonrpcc_client_close(client, 30000) && chains == 0);
+    for (int n = 0; n < 30000 && chains > 0; n++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    CHECK(chains == 0 && jsonrpcc_client_close(client, 30000));
     jsonrpcc_client_free(client);
 
     unsigned lost = 0, twice = 0;

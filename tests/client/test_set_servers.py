@@ -2,9 +2,12 @@
 
 import asyncio
 import resource
+import shutil
 import signal
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from children import run_program
@@ -14,6 +17,7 @@ import jsonrpcc
 from jsonrpcc import AsyncClient, Client, ClientClosed, ConnectionLost
 from jsonrpcc.testing import Delay, Drop
 
+ROOT = Path(__file__).parents[2]
 MANY_FDS = 18000  # both ends of the connections of the old and the new list
 QUICK = {"reconnect_delay": 0.01, "reconnect_delay_max": 0.1}
 
@@ -313,6 +317,22 @@ def test_threads_call_while_the_list_changes(servers):
             thread.join()
     assert history.errors() == []
     history.check(*several)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("make", "cc"))), reason="make and a C compiler"
+)
+@pytest.mark.parametrize("sanitizer", ["", "thread"])
+def test_a_minute_of_changes(sanitizer):
+    """Eight threads call in C, and a list of 2 to 40 servers changes every 20 ms."""
+    program = f"build/{sanitizer or 'plain'}/test_list_changes"
+    make = [shutil.which("make"), "-s", program, f"SAN={sanitizer}"]
+    subprocess.run(make, cwd=ROOT, check=True)
+    output = subprocess.check_output([ROOT / program, "60"], cwd=ROOT, text=True)
+    assert " 0 wrong" in output
+    assert " 0 twice" in output
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ def test_a_server_is_shown_by_its_path(server, run):
         assert (info.address, info.host) == (server.address, server.address)
         assert (info.port, info.priority) == (0, 7)
         server.misbehave(Drop())
-        with pytest.raises(RequestTimeout, match=f"at {server.address} ") as failed:
+        with pytest.raises(RequestTimeout, match=f"at {server.address},") as failed:
             client.call("echo", [1], timeout=0.1)
         assert failed.value.server == server.address
     server.behave()
