@@ -172,6 +172,25 @@ static void test_who_comes_back_in_time_has_its_connection(void)
     finish();
 }
 
+/* What came before the end of a connection is not the beginning of the next. */
+static void test_half_a_response_does_not_outlive_its_connection(void)
+{
+    rig_start(&rig, "a:1 b:1");
+    rig_bytes(&rig, 0, "38:{\"jsonrpc\"");
+    set_servers("b:1");
+    CHECK(state(0) == JRC_SERVER_GONE);
+    set_servers("a:1");
+    rig_wait(&rig, S);
+    rig_todo(&rig, 0);
+    jrc_engine_opened(&rig.engine, 0, rig.now_us);
+    uint64_t id = rig_call(&rig, 1, 0, 1000);
+    rig_send(&rig, 0, ALL);
+    rig_reply(&rig, 0, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":7}",
+              (unsigned long long)id);
+    IS(1, OK, ANSWERED);
+    finish();
+}
+
 static void test_another_server_in_the_slot_begins_anew(void)
 {
     char text[20];
@@ -265,6 +284,7 @@ int main(void)
     test_the_connection_of_one_that_leaves_breaks();
     test_one_that_was_connecting_leaves();
     test_who_comes_back_in_time_has_its_connection();
+    test_half_a_response_does_not_outlive_its_connection();
     test_another_server_in_the_slot_begins_anew();
     test_a_better_server_is_added();
     test_a_list_that_finds_no_room_waits();
