@@ -119,8 +119,8 @@ bool jrc_server_may_move(enum jrc_server_state from, enum jrc_server_state to)
 }
 
 /* The only assignment to a state. */
-static void move(struct jrc_servers *servers, size_t i,
-                 enum jrc_server_state state, uint64_t now_us)
+static void set_state(struct jrc_servers *servers, size_t i,
+                      enum jrc_server_state state, uint64_t now_us)
 {
     struct jrc_server *server = &servers->list[i];
 
@@ -131,10 +131,10 @@ static void move(struct jrc_servers *servers, size_t i,
     atomic_store_explicit(&server->since_us, now_us, memory_order_relaxed);
 }
 
-static void set_state(struct jrc_servers *servers, size_t i,
-                      enum jrc_server_state state, uint64_t now_us)
+static void change_state(struct jrc_servers *servers, size_t i,
+                         enum jrc_server_state state, uint64_t now_us)
 {
-    move(servers, i, state, now_us);
+    set_state(servers, i, state, now_us);
     rebuild(servers);
 }
 
@@ -283,11 +283,11 @@ void jrc_servers_join(struct jrc_servers *servers, size_t i, uint64_t at_us,
     struct jrc_server *server = &servers->list[i];
 
     if (server->state == JRC_SERVER_LEAVING) {
-        move(servers, i, server->before, now_us);
+        set_state(servers, i, server->before, now_us);
         return;
     }
     if (server->state == JRC_SERVER_GONE)
-        move(servers, i, JRC_SERVER_DOWN, now_us);
+        set_state(servers, i, JRC_SERVER_DOWN, now_us);
     atomic_store_explicit(&server->since_us, now_us, memory_order_relaxed);
     server->tried = server->renewing = false;
     server->failures = server->timeouts = 0;
@@ -302,14 +302,15 @@ void jrc_servers_leave(struct jrc_servers *servers, size_t i, uint64_t now_us)
     server->before = server->state;
     server->group = UINT32_MAX;
     server->tried = true; /* nobody waits for it */
-    move(servers, i,
-         jrc_server_is_connected(server) ? JRC_SERVER_LEAVING : JRC_SERVER_GONE,
-         now_us);
+    set_state(servers, i,
+              jrc_server_is_connected(server) ? JRC_SERVER_LEAVING
+                                              : JRC_SERVER_GONE,
+              now_us);
 }
 
 void jrc_servers_gone(struct jrc_servers *servers, size_t i, uint64_t now_us)
 {
-    move(servers, i, JRC_SERVER_GONE, now_us); /* it was in no rotation */
+    set_state(servers, i, JRC_SERVER_GONE, now_us); /* it was in no rotation */
 }
 
 void jrc_servers_regroup(struct jrc_servers *servers)
@@ -321,7 +322,7 @@ void jrc_servers_regroup(struct jrc_servers *servers)
 
 void jrc_servers_attempt(struct jrc_servers *servers, size_t i, uint64_t now_us)
 {
-    set_state(servers, i, JRC_SERVER_CONNECTING, now_us);
+    change_state(servers, i, JRC_SERVER_CONNECTING, now_us);
 }
 
 void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us)
@@ -331,12 +332,12 @@ void jrc_servers_up(struct jrc_servers *servers, size_t i, uint64_t now_us)
     server->tried = true;
     server->timeouts = 0;
     if (server->renewing) {
-        set_state(servers, i, JRC_SERVER_SUSPECT, now_us);
+        change_state(servers, i, JRC_SERVER_SUSPECT, now_us);
     } else if (server->failures > 0 || servers->all_prove) {
         server->trial_us = now_us;
-        set_state(servers, i, JRC_SERVER_PROVING, now_us);
+        change_state(servers, i, JRC_SERVER_PROVING, now_us);
     } else {
-        set_state(servers, i, JRC_SERVER_UP, now_us);
+        change_state(servers, i, JRC_SERVER_UP, now_us);
     }
 }
 
@@ -402,7 +403,7 @@ void jrc_servers_down(struct jrc_servers *servers, size_t i, uint64_t now_us,
     if (server->next_us != JRC_NEVER && server->asked_us > now_us &&
         server->asked_us < server->next_us)
         server->next_us = server->asked_us;
-    set_state(servers, i, JRC_SERVER_DOWN, now_us);
+    change_state(servers, i, JRC_SERVER_DOWN, now_us);
 }
 
 bool jrc_servers_renew(struct jrc_servers *servers, size_t i, uint64_t now_us)
@@ -416,7 +417,7 @@ bool jrc_servers_renew(struct jrc_servers *servers, size_t i, uint64_t now_us)
     server->tried = false;
     server->renewing = true;
     server->next_us = now_us;
-    set_state(servers, i, JRC_SERVER_DOWN, now_us);
+    change_state(servers, i, JRC_SERVER_DOWN, now_us);
     return true;
 }
 
@@ -430,7 +431,7 @@ bool jrc_servers_answered(struct jrc_servers *servers, size_t i,
     server->before = JRC_SERVER_UP;
     if (!is_doubted(server))
         return false;
-    set_state(servers, i, JRC_SERVER_UP, now_us);
+    change_state(servers, i, JRC_SERVER_UP, now_us);
     return true;
 }
 
@@ -455,6 +456,6 @@ bool jrc_servers_timed_out(struct jrc_servers *servers, size_t i,
         return false;
     if (!failed)
         server->trial_us = now_us + backoff(servers, 1, dice);
-    set_state(servers, i, JRC_SERVER_SUSPECT, now_us);
+    change_state(servers, i, JRC_SERVER_SUSPECT, now_us);
     return true;
 }
