@@ -142,7 +142,7 @@ docs: venv-docs ## the documentation site, in build/docs
 
 dist: venv-dist ## sdist, and the wheel built from it, repaired and checked, in dist/
 	rm -rf dist build/dist
-	$(PY) -m build --outdir build/dist
+	JSONRPCC_TLS=static $(PY) -m build --outdir build/dist
 	rm -rf *.egg-info # stale metadata beside the sources would be found first
 	PATH="$(CURDIR)/.venv/bin:$$PATH" && auditwheel repair --only-plat -w build/dist/repaired build/dist/*.whl && \
 	    python scripts/finish_wheel.py build/dist/repaired/*.whl dist

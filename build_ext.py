@@ -6,8 +6,9 @@ only place of the version; pyproject.toml takes both from this module.
 
 Environment:
     JSONRPCC_SAN: build with sanitizers: "address,undefined" or "thread".
-    JSONRPCC_TLS: "no" leaves TLS out, "yes" insists on it; otherwise it is built if
-        OpenSSL is found.
+    JSONRPCC_TLS: "no" leaves TLS out, "yes" insists on it, and so does "static",
+        which makes OpenSSL part of the module: a wheel has a copy of its own that
+        nothing else in the process sees.  Otherwise TLS is built if OpenSSL is found.
     JSONRPCC_COVERAGE: build for gcov, if it is set.
     PKG_CONFIG: the pkg-config to use.
 """
@@ -131,15 +132,36 @@ def pkg_config(*arguments: str) -> str | None:
     return None if done.returncode else done.stdout
 
 
+def wanted_tls() -> str:
+    """Return what JSONRPCC_TLS says."""
+    wanted = os.environ.get("JSONRPCC_TLS", "")
+    if wanted not in {"", "no", "yes", "static"}:
+        sys.exit(f"jsonrpcc: JSONRPCC_TLS must be no, yes or static, not {wanted!r}")
+    return wanted
+
+
 def find_libraries() -> list[str]:
     """Return what we are built with; if a library is missing, say what to install."""
-    wanted = os.environ.get("JSONRPCC_TLS")
-    needed = LIBRARIES + (TLS_LIBRARIES if wanted == "yes" else [])
+    wanted = wanted_tls()
+    needed = LIBRARIES + (TLS_LIBRARIES if wanted in {"yes", "static"} else [])
     missing = [name for name in needed if pkg_config("--exists", name) is None]
     if missing:
         sys.exit(f"jsonrpcc: {' and '.join(missing)} not found. {INSTALL}")
     has_tls = all(pkg_config("--exists", name) is not None for name in TLS_LIBRARIES)
     return LIBRARIES + TLS_LIBRARIES if has_tls and wanted != "no" else needed
+
+
+def link_flags(libraries: list[str]) -> list[str]:
+    """Return what to link with; archives by their paths, which any linker takes."""
+    flags = shlex.split(pkg_config("--libs", *libraries) or "")
+    if wanted_tls() != "static":
+        return flags
+    folder = Path((pkg_config("--variable=libdir", "libssl") or "").strip())
+    archives = {f"-l{name}": folder / f"lib{name}.a" for name in ("ssl", "crypto")}
+    for path in archives.values():
+        if not path.exists():
+            sys.exit(f"jsonrpcc: JSONRPCC_TLS=static, and {path} is missing")
+    return [*(str(archives.get(flag, flag)) for flag in flags), "-ldl"]
 
 
 class build_ext(setuptools_build_ext):  # noqa: N801
@@ -183,8 +205,7 @@ class build_ext(setuptools_build_ext):  # noqa: N801
             extension.define_macros.append(("JRC_TLS", "1"))
         cflags = pkg_config("--cflags", *libraries) or ""
         extension.extra_compile_args += shlex.split(cflags)
-        libs = pkg_config("--libs", *libraries) or ""
-        extension.extra_link_args += shlex.split(libs)
+        extension.extra_link_args += link_flags(libraries)
         generated = Path(self.build_temp) / "_jsonrpcc.c"
         generated.parent.mkdir(parents=True, exist_ok=True)
         ffibuilder.emit_c_code(str(generated))

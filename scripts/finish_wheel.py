@@ -3,8 +3,9 @@ Finish a repaired wheel: licences and an SBOM for the libraries that travel in i
 
     finish_wheel.py repaired.whl dist/
 
-auditwheel (or delocate) has put libevent and json-c inside.  Their licences
-come from where the system that built them keeps them, share/doc/*/copyright;
+auditwheel (or delocate) has put libevent and json-c inside.  OpenSSL is part of a
+module instead: a second copy in the process must not be found by names.  The
+licences come from where the system that built them keeps them, share/doc/*/copyright;
 what auditwheel found out about their origin is taken over.
 """
 
@@ -29,12 +30,19 @@ class Library:
     """A library that may travel in the wheel."""
 
     name: str
-    pattern: str  # of its file
+    pattern: str  # of its file, or of the text by which it is found in a module
     module: str  # for pkg-config
     documents: str  # pattern of its folder in share/doc
     licence: str  # of the parts that are compiled in, as an SPDX expression
 
 
+OPENSSL = Library(
+    "openssl",
+    r"OpenSSL (3\.\d+\.\d+)[^ \0]* \d+ [A-Z][a-z]{2} \d{4}\0",
+    "libssl",
+    "libssl*",
+    "Apache-2.0",
+)
 LIBRARIES = [
     Library(
         "libevent",
@@ -52,8 +60,16 @@ def run(*command: str | Path) -> str:
     return subprocess.check_output(command, text=True)
 
 
+def openssl_in(path: Path) -> str | None:
+    """Return the version of OpenSSL that is part of a module."""
+    match = re.search(OPENSSL.pattern.encode(), path.read_bytes())
+    return None if match is None else match[1].decode()
+
+
 def library_of(path: Path) -> Library:
     """Return whose file it is; there are no strangers in our wheels."""
+    if openssl_in(path) is not None:
+        return OPENSSL
     for library in LIBRARIES:
         if re.fullmatch(library.pattern, path.name):
             return library
@@ -65,7 +81,10 @@ def licence_text(library: Library) -> str:
     for prefix in PREFIXES:
         for path in sorted((prefix / "share/doc").glob(f"{library.documents}/*")):
             if path.name.lower() in {"copyright", "copying", "license"}:
-                return path.read_text(encoding="utf-8")
+                text = path.read_text(encoding="utf-8")
+                for name in re.findall(r"/usr/share/common-licenses/Apache\S*\w", text):
+                    text += f"\n\n{Path(name).read_text(encoding='utf-8')}"
+                return text
     sys.exit(f"no share/doc/{library.documents}/copyright of {library.name}")
 
 
@@ -84,6 +103,9 @@ def origin(library: Library, sboms: Path) -> tuple[str, str]:
 def component(library: Library, path: Path, root: Path, sboms: Path) -> dict[str, Any]:
     """Return a library as CycloneDX describes it."""
     version, purl = origin(library, sboms)
+    if library is OPENSSL:
+        version = openssl_in(path) or ""
+        purl = f"pkg:generic/openssl@{version}"
     return {
         "type": "library",
         "bom-ref": purl,
@@ -173,6 +195,7 @@ def main(wheel: Path, target: Path) -> None:
         run(sys.executable, "-m", "wheel", "unpack", "-d", folder, wheel)
         (root,) = Path(folder).iterdir()
         libs = [*root.glob("*.libs/*"), *root.glob("*/.dylibs/*")]
+        libs += [path for path in root.glob("*/*.so") if openssl_in(path)]
         if not libs:
             sys.exit(f"{wheel.name} has no libraries inside: was it repaired?")
         if sys.platform == "linux":

@@ -1,5 +1,6 @@
 """Building from source: what is missing is said in one line."""
 
+import functools
 import os
 import re
 import shutil
@@ -86,3 +87,45 @@ def test_with_one_that_is_too_old(source, tmp_path):
 def test_without_pkg_config(source):
     said = complaint(source, PKG_CONFIG="no-such-pkg-config")
     assert said.startswith("jsonrpcc: no-such-pkg-config is missing. " + WHAT)
+
+
+@pytest.mark.skipif(shutil.which("pkg-config") is None, reason="no pkg-config")
+@pytest.mark.parametrize("wanted", ["yes", "static"])
+def test_with_tls_and_without_openssl(source, tmp_path, wanted):
+    for name in ("libevent_core", "json-c"):
+        text = f"Name: {name}\nDescription: {name}\nVersion: 9\n"
+        (tmp_path / f"{name}.pc").write_text(text)
+    env = {"PKG_CONFIG_LIBDIR": str(tmp_path), "PKG_CONFIG_PATH": ""}
+    said = complaint(source, JSONRPCC_TLS=wanted, **env)
+    missing = "jsonrpcc: libssl >= 3.0 and libcrypto >= 3.0 not found. "
+    assert said.startswith(missing + WHAT)
+
+
+def test_a_wish_that_is_not_understood(source):
+    said = complaint(source, JSONRPCC_TLS="off")
+    assert said == "jsonrpcc: JSONRPCC_TLS must be no, yes or static, not 'off'"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_without_tls_it_says_so(source):
+    """It works, and the options that need TLS name the build as the reason."""
+    env = {**os.environ, "JSONRPCC_TLS": "no", "PYTHONPATH": str(source)}
+    code = "import setuptools; setuptools.setup()"
+    run = functools.partial(
+        subprocess.run, cwd=source, env=env, capture_output=True, text=True, check=True
+    )
+    run([sys.executable, "-c", code, "-q", "build_ext", "--inplace"])
+    code = (
+        "import jsonrpcc\n"
+        "from jsonrpcc.testing import Server\n"
+        "with Server({'add': int}) as server:\n"
+        "    with jsonrpcc.Client(server.address) as client:\n"
+        "        print(client.call('add', [7]))\n"
+        "try: jsonrpcc.Client('localhost:1', tls=True)\n"
+        "except ValueError as error: print(error)"
+    )
+    said = run([sys.executable, "-c", code]).stdout
+    assert said == "7\ntls: this build has no TLS\n"
+    said = run([sys.executable, "-m", "jsonrpcc", "--version"]).stdout
+    assert said.endswith(" (without TLS)\n")

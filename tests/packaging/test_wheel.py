@@ -69,25 +69,30 @@ def test_what_others_build_on_is_inside(unpacked):
 def test_metadata_is_complete(info):
     data = email.message_from_string((info / "METADATA").read_text())
     assert data["Version"] == jsonrpcc.__version__
-    assert data["License-Expression"] == "MIT AND BSD-3-Clause AND ISC"
+    assert data["License-Expression"] == "MIT AND BSD-3-Clause AND ISC AND Apache-2.0"
     for name in data.get_all("License-File"):
         text = (info / "licenses" / name).read_text()
-        assert "Permission is hereby granted" in text or "Redistribution" in text
-    assert len(data.get_all("License-File")) == 3
+        permits = ("Permission is hereby granted", "Redistribution", "Apache License")
+        assert any(each in text for each in permits), name
+    assert len(data.get_all("License-File")) == 4
     assert "Typing :: Typed" in data.get_all("Classifier")
     assert data["Requires-Python"] == ">=3.11"
     assert data.get_all("Project-URL")
     assert data["Description-Content-Type"] == "text/markdown"
     needed = [each for each in data.get_all("Requires-Dist") if "extra ==" not in each]
     assert sorted(needed) == ["cffi>=2.0", "msgspec>=0.19"]
-    assert data.get_all("Provides-Extra") == ["prometheus"]
+    assert data.get_all("Provides-Extra") == ["prometheus", "testing"]
 
 
 def test_the_bill_of_materials_is_true(unpacked, info):
     bom = json.loads((info / "sboms/jsonrpcc.cdx.json").read_text())
     assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
     assert bom["metadata"]["component"]["version"] == jsonrpcc.__version__
-    assert {each["name"] for each in bom["components"]} == {"libevent", "json-c"}
+    assert {each["name"] for each in bom["components"]} == {
+        "libevent",
+        "json-c",
+        "openssl",
+    }
     places = set()
     for each in bom["components"]:
         (occurrence,) = each["evidence"]["occurrences"]
@@ -97,8 +102,8 @@ def test_the_bill_of_materials_is_true(unpacked, info):
             {"alg": "SHA-256", "content": hashlib.sha256(content).hexdigest()}
         ]
         assert each["version"] in each["purl"].replace("%2B", "+")
-    libs = unpacked.glob("jsonrpcc.libs/*")
-    assert places == {str(path.relative_to(unpacked)) for path in libs}
+    libs = {str(path.relative_to(unpacked)) for path in unpacked.glob("*.libs/*")}
+    assert places == libs | {"jsonrpcc/_jsonrpcc.abi3.so"}, "OpenSSL is in the module"
     refs = {bom["metadata"]["component"]["bom-ref"]}
     refs |= {each["bom-ref"] for each in bom["components"]}
     assert {each["ref"] for each in bom["dependencies"]} == refs
@@ -188,7 +193,28 @@ def test_the_tests_pass_from_another_directory(venv, tmp_path):
 def test_the_command_is_there(venv):
     command = venv.python.parent / "jsonrpcc"
     said = subprocess.check_output([command, "--version"], env=venv.env, text=True)
-    assert said.strip() == jsonrpcc.__version__
+    assert said.startswith(f"{jsonrpcc.__version__} (OpenSSL 3.")
+
+
+TLS = """
+import ctypes, jsonrpcc, ssl
+from jsonrpcc.testing import Server
+own = jsonrpcc._tls.library()
+with Server({"add": lambda a, b: a + b}, tls=True) as server:  # Python's OpenSSL
+    tls = jsonrpcc.Tls(**server.tls.client)
+    with jsonrpcc.Client(server.address, tls=tls) as client:
+        assert client.call("add", [1, 2]) == 3
+        assert client.servers()[0].tls.version == "TLSv1.3"
+module = ctypes.CDLL(jsonrpcc._jsonrpcc.__file__)
+for name in ("SSL_new", "OpenSSL_version", "CRYPTO_malloc", "jsonrpcc_request"):
+    assert not hasattr(module, name), name
+print(own)
+"""
+
+
+def test_tls_has_an_openssl_of_its_own_that_nobody_sees(venv):
+    venv.install("--only-binary=:all:", "trustme")
+    assert venv.run("-W", "error", "-c", TLS).startswith("OpenSSL 3.")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PyPI's pkgconf")
