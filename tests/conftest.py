@@ -7,6 +7,7 @@ import signal
 import tempfile
 import time
 
+import everywhere
 import history
 import pytest
 import uvloop
@@ -22,6 +23,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def fail(code=-32000, message="it failed", data=None):
     raise Error(code, message, data)
 
+
+if everywhere.is_wished_for():
+    everywhere.turn_on()
 
 METHODS = {
     "add": lambda a, b: a + b,

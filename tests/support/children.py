@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import everywhere
 from history import until
 from time_limits import PATIENCE
 
@@ -44,6 +45,8 @@ def start_program(name, *args, env=(), before=(), **options):
     By faulthandler a crash, and SIGABRT, say where all its threads were.
     """
     python = [sys.executable, "-X", "faulthandler", "-W", "error", "-W", FORGOTTEN]
+    if everywhere.is_wished_for():
+        python.append(PROGRAMS / "by_tls.py")
     return subprocess.Popen(
         [*before, *python, PROGRAMS / name, *map(str, args)],
         stdout=subprocess.PIPE,
