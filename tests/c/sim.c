@@ -77,6 +77,8 @@ void sim_draw_world(struct sim *sim)
     world->memory = sim_roll(sim, 3) == 0 ? sim_roll(sim, 4000) : 0;
     world->calls = 20 + sim_roll(sim, 120);
     world->closes = sim_roll(sim, 3) == 0;
+    if (sim_roll(sim, 3) == 0)
+        world->record = 1 + sim_roll(sim, sim_roll(sim, 2) == 0 ? 200 : 16384);
 }
 
 /* ---- records ---------------------------------------------------------------

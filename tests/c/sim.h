@@ -52,6 +52,7 @@ struct sim_world {
     uint32_t span_us; /* of most delays */
     uint32_t chunk;
     uint32_t window;    /* bytes that the kernel takes */
+    uint32_t record;    /* bytes that are encrypted together; 0: none are */
     uint32_t remote;    /* odds of a remote error */
     uint32_t change_us; /* between changes of a server's mood */
     uint32_t pace_us;   /* between submits */
@@ -76,6 +77,9 @@ struct sim_link {
     size_t up_len, up_room;
     bool begun;
     uint64_t given, read; /* offsets in the stream */
+    uint64_t noted;       /* up to there it was noted what has begun */
+    size_t record;        /* bytes in the record that is leaving */
+    size_t record_left;   /* of its ciphertext */
     struct sim_request *requests;
     size_t request_count, request_room;
     char *down; /* written by the server and not received yet */
@@ -196,9 +200,10 @@ void sim_link_event(struct sim *sim, const struct sim_event *event);
 void sim_link_heal(struct sim *sim, uint32_t i);
 void sim_link_resume(struct sim *sim, uint32_t i);
 
-/* sim_witness.c: the kernel takes n of the bytes that it is offered. */
+/* sim_witness.c: of the bytes that the kernel is offered the server can read n
+ * now, and as many as ahead have begun to leave behind them. */
 void sim_witness_take(struct sim *sim, uint32_t i, const char *bytes,
-                      size_t len, size_t n);
+                      size_t len, size_t n, size_t ahead);
 
 /* sim_server.c: what a server says.  Appends to link->down. */
 void sim_server_say(struct sim_link *link, const char *bytes, size_t len);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAST_READS = 64 }; /* as in socket.c */
+enum { LAST_READS = 64 };  /* as in socket.c */
+enum { RECORD_MORE = 22 }; /* bytes that encryption adds to a record */
 
 void sim_link_clear(struct sim_link *link)
 {
@@ -131,6 +132,33 @@ static void lose_after_reading(struct sim *sim, uint32_t i)
         lose(sim, i, EPIPE);
 }
 
+/* As a transport that encrypts: the kernel takes n bytes of records made of
+ * these len bytes.  The server can read nothing of a record before its last
+ * byte is there.  Returns how many of the bytes it can read now. */
+static size_t send_records(struct sim *sim, struct sim_link *link, size_t len,
+                           size_t n)
+{
+    size_t committed = 0;
+
+    while (n > 0) {
+        if (link->record == 0) {
+            size_t left = len - committed;
+            link->record = left < sim->world.record ? left : sim->world.record;
+            link->record_left = link->record + RECORD_MORE;
+        }
+        if (link->record == 0)
+            break;
+        size_t some = n < link->record_left ? n : link->record_left;
+        n -= some;
+        link->record_left -= some;
+        if (link->record_left > 0)
+            break;
+        committed += link->record;
+        link->record = 0;
+    }
+    return committed;
+}
+
 static void flush(struct sim *sim, uint32_t i)
 {
     struct sim_link *link = &sim->links[i];
@@ -149,19 +177,24 @@ static void flush(struct sim *sim, uint32_t i)
     }
     size_t held = (size_t)(link->given - link->read);
     size_t n = held < sim->world.window ? sim->world.window - held : 0;
-    if (n > len)
+    if (n > len && sim->world.record == 0)
         n = len;
     bool is_short = sim_strikes(sim, SIM_SHORT);
     if (is_short)
         n = sim_roll(sim, (uint32_t)n + 1);
-    sim_witness_take(sim, i, bytes, len, n);
+    /* The server may have nothing to read, and so no reason to make room. */
+    bool is_part = n > 0 && sim->world.record > 0;
+    if (sim->world.record > 0)
+        n = send_records(sim, link, len, n);
+    sim_witness_take(sim, i, bytes, len, n, link->record);
     sim_enter(sim);
     jrc_engine_sent(&sim->engine, i, n, sim->now_us);
+    jrc_engine_begun(&sim->engine, i, link->record);
     sim_leave(sim);
     link->writing = n < len;
     if (n > 0)
         sim_at(sim, span(sim), event_of(sim, SIM_ON_READ, i));
-    if (is_short)
+    if (is_short || (is_part && n == 0))
         sim_at(sim, span(sim), event_of(sim, SIM_ON_WRITABLE, i));
 }
 

@@ -62,10 +62,11 @@ static void add_request(struct sim_link *link, uint64_t token, uint64_t id,
 }
 
 void sim_witness_take(struct sim *sim, uint32_t i, const char *bytes,
-                      size_t len, size_t n)
+                      size_t len, size_t n, size_t ahead)
 {
     struct sim_link *link = &sim->links[i];
     size_t before = link->up_len, all = before + len, taken = before + n;
+    uint64_t start = link->given - before; /* of up, in the stream */
 
     if (all + 1 > link->up_room) {
         link->up_room = (all + 1) * 2;
@@ -75,25 +76,27 @@ void sim_witness_take(struct sim *sim, uint32_t i, const char *bytes,
     }
     memcpy(link->up + before, bytes, len);
     link->up[all] = '\0';
-    size_t at = 0;
-    while (at < taken) {
+    size_t at = 0, kept = 0;
+    while (at < taken + ahead) {
         struct sim_record record = {
             .kind = SIM_BEGUN, .server = (int16_t)i, .link = link->serial};
         uint64_t id;
         size_t size = read_frame(sim, link->up + at, &record.token, &id);
         if (size == 0 || at + size > all)
             break;
-        if (at >= before)
+        if (start + at >= link->noted)
             sim_note(sim, record);
-        if (at + size > taken)
-            break;
+        at += size;
+        if (at > taken)
+            continue;
         record.kind = SIM_GIVEN;
         sim_note(sim, record);
-        add_request(link, record.token, id, link->given - before + at + size);
-        at += size;
+        add_request(link, record.token, id, start + at);
+        kept = at;
     }
     link->given += n;
-    link->up_len = taken - at;
-    memmove(link->up, link->up + at, link->up_len);
+    link->noted = link->given + ahead;
+    link->up_len = taken - kept;
+    memmove(link->up, link->up + kept, link->up_len);
     link->up[link->up_len] = '\0';
 }
