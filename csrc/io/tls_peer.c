@@ -23,6 +23,7 @@ bool jrc_tls_peer_prepare(struct jrc_tls_peer *peer, SSL *ssl, const char *host,
         forget_session(peer);
         free(peer->host);
         peer->host = strdup(host);
+        memset(&peer->info, 0, sizeof peer->info);
     }
     if (peer->version != version)
         forget_session(peer);

@@ -18,7 +18,8 @@ struct jrc_tls_peer {
 };
 
 /* Before a handshake with that host: have it resume the session, if it was
- * made for the same host and by the same rules.  False: out of memory. */
+ * made for the same host and by the same rules.  For another host everything is
+ * forgotten.  False: out of memory. */
 bool jrc_tls_peer_prepare(struct jrc_tls_peer *peer, struct ssl_st *ssl,
                           const char *host, unsigned version);
 
