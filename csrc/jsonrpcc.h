@@ -149,7 +149,8 @@ const char *jsonrpcc_tls_library(void);
  * to be zero; anything else is EINVAL. */
 typedef struct {
     size_t size;                  /* sizeof(jsonrpcc_options) */
-    const char *servers;          /* "host:port,priority,weight unix:/path" */
+    const char *servers;          /* "host:port,priority,weight unix:/path
+                                     dns:host:port", see docs/discovery.md */
     int32_t timeout_ms;           /* of a call that sets none; default 5000 */
     int32_t connect_timeout_ms;   /* per address; default 1000 */
     int32_t reconnect_ms;         /* bound of the first backoff; 1000 */
@@ -167,6 +168,12 @@ typedef struct {
     uint32_t max_servers;         /* in the list; default 1024, <= 4096 */
     int32_t leave_timeout_ms;     /* of calls sent to a server that has left
                                      the list; default 30000 */
+    int32_t dns_refresh_ms; /* how often names like dns:host:port are looked up
+                               again; default 30000 */
+    int32_t dns_min_ms;     /* the least time between two lookups of a name;
+                               default 1000, the least that there is */
+    int32_t min_srv_ttl_ms; /* the least time that SRV records hold; default
+                               5000 */
 } jsonrpcc_options;
 
 /* Create a client and begin to connect to all its servers; does not wait.
@@ -437,16 +444,22 @@ typedef enum {
     JSONRPCC_CERTIFICATES, /* the files of jsonrpcc_tls have changed; server is
                               -1; reason 0: new connections use them, otherwise:
                               they do not, see jsonrpcc_tls_get() */
-    JSONRPCC_ALL_DOWN,    /* no server can be reached, and calls fail; server is
-                             -1, reason that of the best server */
-    JSONRPCC_AVAILABLE,   /* after that: a server can be reached and, unless it
-                            was connected for the first time, has answered */
-    JSONRPCC_ADDED,       /* the list of servers has it now: see
-                             jsonrpcc_servers_set() */
-    JSONRPCC_LEAVING,     /* the list has it no more */
-    JSONRPCC_GONE,        /* ... and its last call has ended */
-    JSONRPCC_LIST_REFUSED /* too many servers were in the list lately: it waits
-                             until slots are free; server is -1 */
+    JSONRPCC_ALL_DOWN,  /* no server can be reached, and calls fail; server is
+                           -1, reason that of the best server */
+    JSONRPCC_AVAILABLE, /* after that: a server can be reached and, unless it
+                          was connected for the first time, has answered */
+    JSONRPCC_ADDED,     /* the list of servers has it now: see
+                           jsonrpcc_servers_set() */
+    JSONRPCC_LEAVING,   /* the list has it no more */
+    JSONRPCC_GONE,      /* ... and its last call has ended */
+    JSONRPCC_LIST_REFUSED, /* too many servers were in the list lately: it waits
+                              until slots are free; server is -1 */
+    JSONRPCC_RESOLVED, /* a name stands for other servers now; server is -1, see
+                          entry, added and gone */
+    JSONRPCC_RESOLVE_FAILED, /* the first of some lookups of a name that found
+                                nothing; it keeps its servers, see entry */
+    JSONRPCC_LIST_CUT /* names stand for more servers than max_servers: so many
+                         are left out, see gone */
 } jsonrpcc_event_kind;
 
 typedef struct {
@@ -459,6 +472,8 @@ typedef struct {
     size_t text_len;
     const char *details; /* for programs: the text of a JSON object */
     size_t details_len;
+    uint32_t entry;       /* the id of a name, see jsonrpcc_entry_info; or 0 */
+    uint32_t added, gone; /* servers */
 } jsonrpcc_event;
 
 typedef void (*jsonrpcc_event_fn)(void *arg, const jsonrpcc_event *event);
@@ -536,9 +551,12 @@ typedef struct {
     uint64_t timeouts;  /* calls that timed out while sent there */
     uint64_t bytes_sent;
     uint64_t bytes_received;
-    uint32_t in_flight; /* calls sent there and unanswered */
-    uint32_t position;  /* in the list, counted from 0 */
-    uint32_t weight;    /* among servers of the same priority */
+    uint32_t in_flight;    /* calls sent there and unanswered */
+    uint32_t position;     /* in the list, counted from 0 */
+    uint32_t weight;       /* among servers of the same priority */
+    uint32_t entry;        /* the id of the name that it is from, see
+                              jsonrpcc_entry_info; 0: none */
+    uint16_t srv_priority; /* of its SRV record: smaller ones first */
 } jsonrpcc_server_info;
 
 /* How many servers there are or were: one more than the largest index.  It may
@@ -584,6 +602,26 @@ typedef struct {
 bool jsonrpcc_tls_get(jsonrpcc_client *client, jsonrpcc_tls_info *info,
                       size_t size);
 
+/* A name in the list that stands for servers: dns:, dns4:, dns6: or srv:. */
+typedef struct {
+    char text[320]; /* as given, without its priority */
+    uint32_t id;    /* never 0, and never used again */
+    int32_t priority;
+    uint32_t servers;        /* that it stands for now */
+    int32_t reason;          /* of the last lookup, if it found nothing; or 0 */
+    uint32_t ttl_s;          /* of its SRV records; 0: not known */
+    uint64_t lookups;        /* that have ended */
+    uint64_t lookups_failed; /* ... and nobody knew an answer */
+    uint64_t asked_us; /* CLOCK_MONOTONIC time of the last lookup; 0: none */
+    uint64_t found_us; /* of the last answer with servers; 0: none */
+} jsonrpcc_entry_info;
+
+/* Fill *info with the state of a name, counted from 0 in the order of the list.
+ * False: there are fewer names, and *info is untouched.  size:
+ * sizeof(jsonrpcc_entry_info) as the caller knows it. */
+bool jsonrpcc_entry_get(jsonrpcc_client *client, uint32_t index,
+                        jsonrpcc_entry_info *info, size_t size);
+
 #define JSONRPCC_LATENCY_BUCKETS 128
 #define JSONRPCC_EVENT_KINDS 32 /* more than there are */
 
@@ -607,6 +645,9 @@ typedef struct {
     uint64_t ignored;           /* framed correctly, but no response */
     uint64_t bad_frames;        /* connections ended for a broken frame */
     uint64_t rejected;          /* errors with id null, fitting no one call */
+    uint64_t lookups;           /* of names that stand for servers */
+    uint64_t lookups_failed;    /* ... that found nothing */
+    uint64_t list_changes;      /* because of names */
     uint64_t events_dropped;    /* not taken in time */
     uint64_t turns;             /* of the loop */
     uint64_t wakeups;           /* of the loop by other threads */

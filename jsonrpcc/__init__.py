@@ -21,7 +21,7 @@ from jsonrpcc._errors import (
 from jsonrpcc._jsonrpcc import ffi as _ffi
 from jsonrpcc._jsonrpcc import lib as _lib
 from jsonrpcc._options import Options
-from jsonrpcc._records import Event, ServerInfo
+from jsonrpcc._records import Entry, Event, ServerInfo
 from jsonrpcc._speedups import Call
 from jsonrpcc._stats import Latency, Stats
 from jsonrpcc._tls import Tls, TlsFiles, TlsInfo
@@ -39,6 +39,7 @@ __all__ = [
     "ClientClosed",
     "Codec",
     "ConnectionLost",
+    "Entry",
     "Event",
     "InvalidResponse",
     "JsonRpcError",

@@ -32,7 +32,8 @@ from jsonrpcc._serve import serve
 from jsonrpcc._tls import library
 
 SERVERS_HELP = (
-    "host:port,priority or unix:/path,priority of each server, separated by spaces; "
+    "host:port,priority of each server, separated by spaces; dns:host:port for a "
+    "server at each address of the name, unix:/path for a Unix socket; "
     "larger priorities come first, the default is 1; IPv6 as [::1]:9999"
 )
 

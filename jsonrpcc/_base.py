@@ -13,7 +13,14 @@ from jsonrpcc._hints import did_you_mean, no_attribute
 from jsonrpcc._host import check_interpreter, check_threads
 from jsonrpcc._log import Log
 from jsonrpcc._options import Options, set_servers
-from jsonrpcc._records import IN_USE, Event, ServerInfo, read_servers
+from jsonrpcc._records import (
+    IN_USE,
+    Entry,
+    Event,
+    ServerInfo,
+    read_entries,
+    read_servers,
+)
 from jsonrpcc._session import Session
 from jsonrpcc._stats import Stats, read_stats
 from jsonrpcc._tls import Tls
@@ -152,6 +159,15 @@ class Base:
         if self._closed:
             servers = [replace(each, state="closed") for each in servers]
         return servers
+
+    def entries(self) -> list[Entry]:
+        """
+        Return a snapshot of each name in the servers string, in its order.
+
+        These are the entries that stand for servers which come and go, such as
+        ``dns:host:port``; other entries are not among them.
+        """
+        return read_entries(self._session.handle)
 
     def stats(self) -> Stats:
         """Return the counters and the latency histogram; cheap."""

@@ -248,20 +248,20 @@ def servers(args: argparse.Namespace) -> int:
         tls=read_tls(args),
     ) as client:
         deadline = time.monotonic() + args.timeout
-        seen = client.servers()
-        while any(each.state != "up" and not each.attempts_failed for each in seen):
+        while not _decided(client):
             try:
                 events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
-            seen = client.servers()
+        seen = client.servers()
+        vain = [each for each in client.entries() if not each.servers]
     if args.json:
         show(
             msgspec.json.encode([dataclasses.asdict(each) for each in seen]),
             pretty=args.pretty,
         )
     else:
-        rows = [
+        rows: list[tuple[str, ...]] = [
             (
                 each.address,
                 str(each.priority),
@@ -271,9 +271,27 @@ def servers(args: argparse.Namespace) -> int:
             )
             for each in seen
         ]
+        rows += [
+            (
+                each.text,
+                str(each.priority),
+                "no server",
+                *([""] if args.tls else []),
+                each.last_error or "",
+            )
+            for each in vain
+        ]
         tls = ["TLS"] if args.tls else []
         print_table([("SERVER", "PRIORITY", "STATE", *tls, "LAST ERROR"), *rows])
-    return OK if all(each.state == "up" for each in seen) else FAILURE
+    is_up = all(each.state == "up" for each in seen)
+    return OK if is_up and not vain else FAILURE
+
+
+def _decided(client: jsonrpcc.Client) -> bool:
+    """Whether each name has been looked up, and each server been tried."""
+    return all(each.lookups for each in client.entries()) and all(
+        each.state == "up" or each.attempts_failed for each in client.servers()
+    )
 
 
 def shown_tls(tls: jsonrpcc.TlsInfo | None) -> str:

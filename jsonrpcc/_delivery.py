@@ -22,6 +22,7 @@ _LEVELS: dict[EventKind, int] = {  # of most events, it is WARNING
     "added": logging.INFO,
     "leaving": logging.INFO,
     "gone": logging.INFO,
+    "resolved": logging.INFO,
     "all_down": logging.ERROR,
 }
 _CERTIFICATES = ("connected", "certificates")  # when there is one to look at

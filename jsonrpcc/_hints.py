@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 SERVERS = '"host1:port1,priority1 host2:port2,priority2"'
 
 _SCHEME = re.compile(r"(?!unix:)\b[a-z+]+://", re.IGNORECASE)
-_LISTED = re.compile(r"[,;]\s*(?:unix(-abstract)?:|[^\s,;]*[^\s,;\d][^\s,;]*:\d)")
+_LISTED = re.compile(
+    r"[,;]\s*(?:unix(?:-abstract)?:|dns[46]?:|srv:|[^\s,;]*[^\s,;\d][^\s,;]*:\d)"
+)
+_SCHEMED = re.compile(
+    r"(?<!\S)([a-z][a-z0-9-]*):[^\s:,/]*[^\s:,/\d][^\s:,/]*:\d", re.IGNORECASE
+)
+_SCHEMES = ("dns", "dns4", "dns6", "srv", "unix", "unix-abstract")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -61,6 +67,10 @@ def servers_fault(servers: str) -> str | None:
     if match := _SCHEME.search(servers):
         at = match.start()
         rest = servers[match.end() :].split(maxsplit=1)[0].rstrip("/")
+        scheme = match[0].removesuffix("//").lower()
+        if scheme.rstrip(":") in _SCHEMES:
+            rest = scheme + rest
+            return f"servers: no // is expected at offset {at}: write {rest!r}"
         return f"servers: no scheme is expected at offset {at}: write {rest!r}"
     if match := _LISTED.search(servers):
         at = match.start()
@@ -68,4 +78,10 @@ def servers_fault(servers: str) -> str | None:
             f"servers: a space is expected between two of them, not {servers[at]!r}, "
             f"at offset {at}: {servers[at : at + 32]!r}"
         )
+    for match in _SCHEMED.finditer(servers):
+        if match[1] not in _SCHEMES:
+            hint = did_you_mean(match[1].lower(), _SCHEMES) or "; is 'dns:' meant?"
+            return (
+                f"servers: unknown scheme {match[1]!r} at offset {match.start()}{hint}"
+            )
     return None

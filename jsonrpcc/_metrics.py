@@ -67,6 +67,13 @@ OF_CLIENT = {  # by the fields of Stats
     "rejected": Metric(
         "jsonrpcc_rejected", "Errors with id null: a server could not read a request."
     ),
+    "lookups": Metric("jsonrpcc_lookups", "Lookups of names of servers."),
+    "lookups_failed": Metric(
+        "jsonrpcc_lookups_failed", "Lookups of names that found nothing."
+    ),
+    "list_changes": Metric(
+        "jsonrpcc_list_changes", "How often names stood for other servers."
+    ),
     "events_dropped": Metric(
         "jsonrpcc_events_dropped", "Events lost because they were not taken in time."
     ),

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
         max_undelivered_bytes: int
         max_servers: int
         leave_timeout: float
+        dns_refresh: float
+        dns_min: float
+        min_srv_ttl: float
         name: str | None
         tls: Tls | bool | None
 
@@ -72,6 +75,12 @@ class Options:
         leave_timeout: Seconds that calls have which were sent to a server before it
             left the list, see `Client.set_servers`; 0.1 to 3600.  Then they end with
             `ConnectionLost`.
+        dns_refresh: Seconds after which names such as ``dns:host:port`` are looked
+            up again, give or take a tenth; 1 to 86400, at least *dns_min*.
+        dns_min: Seconds between two lookups of a name at least, when its servers are
+            lost; 1 to 86400.
+        min_srv_ttl: Seconds that SRV records hold at least, whatever their TTL; 1 to
+            86400.
         name: What the client is called in log lines, its repr and metrics: up to
             64 printable characters.  Metrics add up clients of the same name.
         tls: True, or a `Tls`: all connections are encrypted, and servers prove who
@@ -91,6 +100,9 @@ class Options:
     max_undelivered_bytes: int = 64 * MIB
     max_servers: int = 1024
     leave_timeout: float = 30.0
+    dns_refresh: float = 30.0
+    dns_min: float = 1.0
+    min_srv_ttl: float = 5.0
     name: str | None = None
     tls: Tls | bool | None = None
 
@@ -113,9 +125,15 @@ _INTEGERS = {
 }
 _DURATIONS = (
     "timeout", "connect_timeout", "reconnect_delay", "reconnect_delay_max",
-    "leave_timeout",
+    "leave_timeout", "dns_refresh", "dns_min", "min_srv_ttl",
 )  # fmt: skip
-_LEAVE = (100, 3_600_000)  # ms
+# (low, high) in milliseconds of those that are not just above 0.
+_RANGES = {
+    "leave_timeout": (100, 3_600_000),
+    "dns_refresh": (1000, 86_400_000),
+    "dns_min": (1000, 86_400_000),
+    "min_srv_ttl": (1000, 86_400_000),
+}
 
 
 def _integer(name: str, value: Any) -> int:
@@ -224,9 +242,13 @@ def open_client(servers: Any, options: Options) -> Any:
     if ms["reconnect_delay_max"] < ms["reconnect_delay"]:
         msg = "reconnect_delay_max must not be below reconnect_delay"
         raise ValueError(msg)
-    low, high = _LEAVE
-    if not low <= ms["leave_timeout"] <= high:
-        msg = f"leave_timeout must be from 0.1 to 3600, not {options.leave_timeout!r}"
+    for name, (low, high) in _RANGES.items():
+        if not low <= ms[name] <= high:
+            msg = f"{name} must be from {low / 1000:g} to {high // 1000}"
+            msg += f", not {getattr(options, name)!r}"
+            raise ValueError(msg)
+    if ms["dns_refresh"] < ms["dns_min"]:
+        msg = "dns_refresh must not be below dns_min"
         raise ValueError(msg)
     attempts = numbers.pop("max_conn_attempts")
     tls = to_c(checked(options.tls))
@@ -240,6 +262,9 @@ def open_client(servers: Any, options: Options) -> Any:
             "reconnect_ms": ms["reconnect_delay"],
             "reconnect_max_ms": ms["reconnect_delay_max"],
             "leave_timeout_ms": ms["leave_timeout"],
+            "dns_refresh_ms": ms["dns_refresh"],
+            "dns_min_ms": ms["dns_min"],
+            "min_srv_ttl_ms": ms["min_srv_ttl"],
             # In C, zero stands for the default, which is "forever".
             "reconnect_attempts": {-1: 0, 0: -1}.get(attempts, attempts),
             **numbers,

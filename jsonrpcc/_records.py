@@ -27,6 +27,8 @@ from jsonrpcc._speedups import attempt
 from jsonrpcc._tls import Expiry, TlsInfo, read_files, read_server_tls
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jsonrpcc._codec import Codec
 
 _FATES: dict[int, Fate] = {
@@ -39,6 +41,7 @@ EventKind = Literal[
     "connected", "lost", "unreachable", "suspect", "trusted", "failed_over", "back",
     "rejected", "all_down", "available", "certificates",
     "added", "leaving", "gone", "list_refused",
+    "resolved", "resolve_failed", "list_cut",
 ]  # fmt: skip
 
 EVENT_KINDS: dict[int, EventKind] = {
@@ -57,6 +60,9 @@ EVENT_KINDS: dict[int, EventKind] = {
     lib.JSONRPCC_LEAVING: "leaving",
     lib.JSONRPCC_GONE: "gone",
     lib.JSONRPCC_LIST_REFUSED: "list_refused",
+    lib.JSONRPCC_RESOLVED: "resolved",
+    lib.JSONRPCC_RESOLVE_FAILED: "resolve_failed",
+    lib.JSONRPCC_LIST_CUT: "list_cut",
 }
 
 ServerState = Literal[
@@ -93,11 +99,16 @@ class Event:
             have changed; new connections use them, or the reason says why not).
             When the list changes, ``added``, ``leaving`` (out of the list) and
             ``gone`` (its last call has ended); ``list_refused`` (too many servers
-            came and went lately, so the list waits for a while).
+            came and went lately, so the list waits for a while).  For a name,
+            ``resolved`` (other servers than before), ``resolve_failed`` (the first
+            lookup of some that found nothing; the servers stay) and ``list_cut``
+            (more servers than *max_servers*).
         server: ``host:port`` or ``unix:/path``; for failed_over and back, that of
-            the new server; empty for all_down, certificates and list_refused.
-        reason: The reason as text; empty if there is none.  For all_down, each
-            server with its own.
+            the new server; for resolved and resolve_failed, the name, such as
+            ``dns:host:port``; empty for all_down, certificates, list_refused and
+            list_cut.
+        reason: The reason as text, or how many servers came and went; empty if
+            there is none.  For all_down, each server with its own.
         time: When it happened, as by ``time.time()``.
     """
 
@@ -114,7 +125,8 @@ class ServerInfo:
 
     Attributes:
         host: As given, without the brackets of an IPv6 address; ``unix:/path`` or
-            ``unix-abstract:name`` of a Unix socket.
+            ``unix-abstract:name`` of a Unix socket; ``name/address`` for an address
+            of ``dns:name:port``.
         port: As given; 0 of a Unix socket.
         priority: As given, or 1; larger priorities come first.
         weight: As given, or 1; its share of the calls among servers of its priority.
@@ -137,6 +149,10 @@ class ServerInfo:
         bytes_sent: Bytes sent on all of its connections.
         bytes_received: Bytes received on all of its connections.
         tls: What the last handshake has shown; None without TLS, and before the first.
+        entry: The name that it comes from, such as ``dns:host:port``; None for a
+            server that is in the list itself.
+        srv_priority: The priority of its SRV record: within one *priority*, smaller
+            ones come first; 0 if there is no such record.
     """
 
     host: str
@@ -156,6 +172,8 @@ class ServerInfo:
     bytes_sent: int
     bytes_received: int
     tls: TlsInfo | None = None
+    entry: str | None = None
+    srv_priority: int = 0
 
     @property
     def address(self) -> str:
@@ -167,7 +185,39 @@ def address_of(host: str, port: int) -> str:
     """Return ``host:port``, with brackets where the host has colons; 0: no port."""
     if port == 0:
         return host
+    name, slash, host = host.rpartition("/")
+    if slash:
+        return f"{name}/{address_of(host, port)}"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    What the client knows of a name in its list of servers; a snapshot.
+
+    Attributes:
+        text: As given, such as ``dns:host:port``, without its priority.
+        priority: As given, or 1.
+        servers: How many servers it stands for now.
+        ttl: Seconds that its SRV records hold; 0 if that is not known.
+        asked: When it was last looked up, as by ``time.time()``; None: never.
+        found: When a lookup last found servers; None: never.
+        last_error: Why the last lookup found nothing; None if it did.
+        lookups: How many lookups have ended.
+        lookups_failed: How many of them got no answer, not even that there is
+            nothing.
+    """
+
+    text: str
+    priority: int
+    servers: int
+    ttl: int
+    asked: float | None
+    found: float | None
+    last_error: str | None
+    lookups: int
+    lookups_failed: int
 
 
 def wall_clock(monotonic_us: int) -> float:
@@ -188,9 +238,44 @@ def _is_of_tls(reason: int) -> bool:
     return bool(reason <= lib.JSONRPCC_TLS)
 
 
+def _entry_infos(client: Any) -> Iterator[Any]:
+    info = ffi.new("jsonrpcc_entry_info *")
+    index = 0
+    while lib.jsonrpcc_entry_get(client, index, info, ffi.sizeof(info[0])):
+        yield info
+        index += 1
+
+
+def _entry_text(client: Any, number: int) -> str:
+    """Return the text of a name by its id; empty if it is not in the list any more."""
+    for info in _entry_infos(client):
+        if info.id == number:
+            return str(ffi.string(info.text).decode())
+    return ""
+
+
+def read_entries(client: Any) -> list[Entry]:
+    """Return a snapshot of all names in the list, in its order."""
+    return [
+        Entry(
+            text=ffi.string(info.text).decode(),
+            priority=info.priority,
+            servers=info.servers,
+            ttl=info.ttl_s,
+            asked=wall_clock(info.asked_us) if info.asked_us else None,
+            found=wall_clock(info.found_us) if info.found_us else None,
+            last_error=reason_text(info.reason) or None,
+            lookups=info.lookups,
+            lookups_failed=info.lookups_failed,
+        )
+        for info in _entry_infos(client)
+    ]
+
+
 def read_servers(client: Any) -> list[ServerInfo]:
     """Return a snapshot of all servers in the order of the list; leaving ones last."""
     info = ffi.new("jsonrpcc_server_info *")
+    names = {info.id: ffi.string(info.text).decode() for info in _entry_infos(client)}
     servers = []
     for index in range(lib.jsonrpcc_server_count(client)):
         if not lib.jsonrpcc_server_get(client, index, info, ffi.sizeof(info[0])):
@@ -199,12 +284,13 @@ def read_servers(client: Any) -> list[ServerInfo]:
         if state != "gone":
             place = state == "leaving", info.position, index
             tls, why = read_server_tls(client, index)
-            servers.append((place, _server_info(info, state, tls, why)))
+            entry = names.get(info.entry)
+            servers.append((place, _server_info(info, state, tls, why, entry)))
     return [server for _, server in sorted(servers, key=itemgetter(0))]
 
 
 def _server_info(
-    info: Any, state: ServerState, tls: TlsInfo | None, why: str
+    info: Any, state: ServerState, tls: TlsInfo | None, why: str, entry: str | None
 ) -> ServerInfo:
     return ServerInfo(
         host=ffi.string(info.host).decode(),
@@ -226,6 +312,8 @@ def _server_info(
         bytes_sent=info.bytes_sent,
         bytes_received=info.bytes_received,
         tls=tls,
+        entry=entry,
+        srv_priority=info.srv_priority,
     )
 
 
@@ -295,10 +383,15 @@ class Outcomes:
         """
         now = time.monotonic()
         if now - self._unreachable[0] > _LOOK_AGAIN:
-            servers = read_servers(self._client)
-            text = ", ".join(map(_why_not, servers[:_NAMED]))
-            if len(servers) > _NAMED:
-                text += f", and {len(servers) - _NAMED} more"
+            reasons = [
+                f"{entry.text} {entry.last_error or 'no answer yet'}"
+                for entry in read_entries(self._client)
+                if not entry.servers
+            ]
+            reasons += map(_why_not, read_servers(self._client))
+            text = ", ".join(reasons[:_NAMED])
+            if len(reasons) > _NAMED:
+                text += f", and {len(reasons) - _NAMED} more"
             self._unreachable = (now, text)
         return self._unreachable[1]
 
@@ -306,6 +399,10 @@ class Outcomes:
         why = ""
         if record.kind == lib.JSONRPCC_ALL_DOWN:
             return self.unreachable()
+        if record.kind == lib.JSONRPCC_RESOLVED:
+            return f"{record.added} added, {record.gone} gone"
+        if record.kind == lib.JSONRPCC_LIST_CUT:
+            return f"{record.gone} servers left out"
         if record.kind == lib.JSONRPCC_CERTIFICATES:
             files = read_files(self._client)
             why = files.why if files is not None and record.reason else ""
@@ -315,9 +412,12 @@ class Outcomes:
 
     def event(self, record: Any) -> Event:
         """Return the event of a record."""
+        server = self._address(record.server) or ""
+        if record.entry:
+            server = _entry_text(self._client, record.entry)
         return Event(
             kind=EVENT_KINDS[record.kind],
-            server=self._address(record.server) or "",
+            server=server,
             reason=self._reason_of(record),
             time=wall_clock(record.time_us),
         )

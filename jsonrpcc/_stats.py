@@ -87,6 +87,9 @@ class Stats:
         bad_frames: Connections ended because of a broken or too large netstring.
         rejected: Errors with id null (a server could not read a request) that
             could have been about more than one request.
+        lookups: Lookups of names in the list, such as ``dns:host:port``.
+        lookups_failed: Lookups of names that found nothing.
+        list_changes: How often names stood for other servers than before.
         events_dropped: Events that were not fetched in time.
         turns: Turns of the client's loop.
         wakeups: How often another thread had to wake the loop.
@@ -118,6 +121,9 @@ class Stats:
     ignored: int
     bad_frames: int
     rejected: int
+    lookups: int
+    lookups_failed: int
+    list_changes: int
     events_dropped: int
     turns: int
     wakeups: int

@@ -27,6 +27,7 @@ GROW = (
     "jsonrpcc_call",
     "jsonrpcc_stats",
     "jsonrpcc_server_info",
+    "jsonrpcc_entry_info",
     "jsonrpcc_outcome",
     "jsonrpcc_failure",
     "jsonrpcc_origin",

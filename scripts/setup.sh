@@ -98,7 +98,7 @@ setup_soak() {
 # JSONRPCC_PEERS=required makes tests fail where one of these is missing.
 setup_peers() {
     missing=
-    for tool in haproxy:haproxy nginx:nginx-light kamailio:kamailio sipp:sip-tester prometheus:prometheus; do
+    for tool in haproxy:haproxy nginx:nginx-light kamailio:kamailio sipp:sip-tester dnsmasq:dnsmasq-base named:bind9 nsupdate:bind9-dnsutils prometheus:prometheus; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
     done
     ls /usr/lib/*/kamailio/modules/app_python3.so >/dev/null 2>&1 ||

@@ -11,6 +11,7 @@
 #ifndef JRC_CORE_H
 #define JRC_CORE_H
 
+#include "client/entries.h"
 #include "client/fork.h"
 #include "engine/call_table.h"
 #include "engine/engine.h"
@@ -163,6 +164,7 @@ struct jrc_core {
     struct jrc_leadership leadership;
     struct jrc_life life;
     struct jrc_listener listener;
+    struct jrc_entries entries;
     struct jrc_turn turn;
     struct jrc_consumer consumer;
 };

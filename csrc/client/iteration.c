@@ -4,7 +4,7 @@
 #include "client/leadership.h"
 #include "client/line.h"
 #include "client/listener.h"
-#include "engine/changes.h"
+#include "engine/names.h"
 #include "io/clock.h"
 
 #include <stdlib.h>
@@ -130,8 +130,18 @@ static void work(struct jrc_core *core, const struct intake *intake)
     jrc_loop_act(core->loop, now_us);
 }
 
+/* Before the events that tell of them. */
+static void publish_entries(struct jrc_core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    jrc_entries_copy(&core->entries, &core->engine.discovery);
+    pthread_mutex_unlock(&core->lock);
+}
+
 static void emit(struct jrc_core *core, bool replay)
 {
+    if (core->entries.version != core->engine.discovery.version)
+        publish_entries(core);
     jrc_listener_emit(core, replay);
     run_deferred(core);
 }

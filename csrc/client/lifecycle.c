@@ -10,6 +10,7 @@
 #include "client/listener.h"
 #include "client/options.h"
 #include "client/server_list.h"
+#include "engine/names.h"
 #include "engine/servers_set.h"
 #include "io/clock.h"
 #include "io/thread.h"
@@ -69,6 +70,7 @@ static void destroy(struct jrc_core *core)
     jrc_loop_free(core->loop);
     jrc_tls_free(core->tls);
     jrc_tls_context_unref(core->tls_context);
+    free(core->entries.list);
     jrc_alarm_close(core);
     if (core->engine.conns != NULL)
         jrc_engine_clear(&core->engine);
@@ -169,14 +171,16 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
         return error;
     bool is_set =
         jrc_servers_init(&core->servers, SLOTS * options->max_servers) &&
+        jrc_calls_init(&core->submission.calls,
+                       options->max_in_flight + JRC_RESERVE) &&
+        jrc_engine_init(&core->engine, &core->servers, &core->submission.calls,
+                        &jrc_netstrings, options, &sink, seed(core)) &&
+        jrc_names_expand(&core->engine, &list, jrc_now_us()) &&
         jrc_servers_set(&core->servers, &list, jrc_now_us(), 0, &never);
     jrc_server_list_clear(&list);
-    if (!is_set ||
-        !jrc_calls_init(&core->submission.calls,
-                        options->max_in_flight + JRC_RESERVE) ||
-        !jrc_engine_init(&core->engine, &core->servers, &core->submission.calls,
-                         &jrc_netstrings, options, &sink, seed(core)))
+    if (!is_set)
         return ENOMEM;
+    jrc_entries_copy(&core->entries, &core->engine.discovery);
     error = is_hosted ? jrc_host_new(core) : 0;
     if (error != 0)
         return error;

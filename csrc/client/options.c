@@ -37,6 +37,9 @@ void jrc_options_default(jsonrpcc_options *o)
     DEFAULT(max_undelivered_bytes, 64 * mib);
     DEFAULT(max_servers, 1024);
     DEFAULT(leave_timeout_ms, 30000);
+    DEFAULT(dns_refresh_ms, 30000);
+    DEFAULT(dns_min_ms, 1000);
+    DEFAULT(min_srv_ttl_ms, 5000);
 #undef DEFAULT
 }
 
@@ -45,6 +48,7 @@ bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
     const uint32_t flags = JSONRPCC_HOST_CALLBACKS;
     const int64_t ms = INT32_MAX;
     const int64_t gib2 = INT32_MAX;
+    const int64_t day = 86400000;
     const struct {
         int64_t value;
         struct range range;
@@ -63,6 +67,9 @@ bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
          {"max_undelivered_bytes", 1, INT64_MAX}},
         {o->max_servers, {"max_servers", 1, 4096}},
         {o->leave_timeout_ms, {"leave_timeout_ms", 100, 3600000}},
+        {o->dns_min_ms, {"dns_min_ms", 1000, day}},
+        {o->dns_refresh_ms, {"dns_refresh_ms", o->dns_min_ms, day}},
+        {o->min_srv_ttl_ms, {"min_srv_ttl_ms", 1000, day}},
     };
 
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)

@@ -110,7 +110,24 @@ bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
         .in_flight = (uint32_t)jrc_read(&conn->in_flight),
         .position = atomic_load(&server->position),
         .weight = atomic_load(&server->weight),
+        .entry = atomic_load(&server->name),
+        .srv_priority = atomic_load(&server->srv_priority),
     };
     jrc_growth_give(info, size, &all, sizeof all);
     return true;
+}
+
+bool jsonrpcc_entry_get(jsonrpcc_client *client, uint32_t index,
+                        jsonrpcc_entry_info *info, size_t size)
+{
+    struct jrc_core *core = jrc_client_core(client);
+
+    if (core == NULL)
+        return false;
+    pthread_mutex_lock(&core->lock);
+    bool is_there = index < core->entries.count;
+    if (is_there)
+        jrc_growth_give(info, size, &core->entries.list[index], sizeof *info);
+    pthread_mutex_unlock(&core->lock);
+    return is_there;
 }

@@ -29,6 +29,9 @@ void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats)
     stats->ignored = jrc_read(&counters->ignored);
     stats->bad_frames = jrc_read(&counters->bad_frames);
     stats->rejected = jrc_read(&counters->rejected);
+    stats->lookups = jrc_read(&counters->lookups);
+    stats->lookups_failed = jrc_read(&counters->lookups_failed);
+    stats->list_changes = jrc_read(&counters->list_changes);
     stats->events_dropped = jrc_read(&core->listener.dropped);
     for (uint32_t i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
         stats->latency[i] = jrc_read(&counters->latency[i]);

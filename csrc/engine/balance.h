@@ -16,7 +16,7 @@
 
 struct jrc_share {
     uint32_t server;
-    uint32_t weight; /* 1 to 65535 */
+    uint32_t weight; /* 1 to 6553500: see jrc_answer_sort() */
     uint32_t picked; /* in this period; JRC_SHARE_NEW: see jrc_shares_begin() */
 };
 

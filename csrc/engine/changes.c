@@ -80,20 +80,21 @@ static void announce(struct jrc_engine *engine, uint64_t now_us)
 static bool take_in(struct jrc_engine *engine, uint64_t now_us)
 {
     int32_t priority = last_priority(engine);
+    bool was_empty = engine->servers->group_count == 0;
 
     if (!jrc_servers_set(engine->servers, &engine->wanted, now_us,
                          jrc_engine_roll(engine), &engine->wanted_us))
         return false;
     jrc_server_list_clear(&engine->wanted);
     engine->wanted_us = JRC_NEVER;
-    engine->last_group = group_of(engine->servers, priority);
+    engine->last_group = was_empty ? 0 : group_of(engine->servers, priority);
     announce(engine, now_us);
     jrc_engine_attend(engine, now_us);
     return true;
 }
 
-void jrc_engine_set_servers(struct jrc_engine *engine,
-                            struct jrc_server_list *list, uint64_t now_us)
+void jrc_changes_use(struct jrc_engine *engine, struct jrc_server_list *list,
+                     uint64_t now_us)
 {
     if (engine->closing) {
         jrc_server_list_clear(list);

@@ -47,6 +47,14 @@ static void fail_or_resend(struct jrc_engine *engine, struct jrc_call *call,
     jrc_dispatch_call(engine, call, call->copy, call->frame_len, now_us);
 }
 
+/* Look at the name of a lost server again: it may stand for others by now. */
+static void hasten(struct jrc_engine *engine, uint32_t name, uint64_t now_us)
+{
+    jrc_discovery_hasten(&engine->discovery, name, now_us);
+    if (!engine->closing)
+        engine->names_us = jrc_discovery_next_us(&engine->discovery, now_us);
+}
+
 /* Handle the calls of a lost connection, whose server has changed state. */
 void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
                               bool was_up, int32_t reason, uint64_t now_us)
@@ -54,6 +62,8 @@ void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
     struct jrc_conn *conn = &engine->conns[i];
 
     jrc_add(was_up ? &conn->losses : &conn->attempts_failed, 1);
+    if (engine->servers->list[i].name != 0)
+        hasten(engine, engine->servers->list[i].name, now_us);
     atomic_store_explicit(&conn->reason, reason, memory_order_relaxed);
     /* The deadline of an attempt that is over is no reason to wake up. */
     jrc_engine_attend(engine, now_us);

@@ -19,6 +19,7 @@ struct jrc_counters {
     _Atomic uint64_t rejected;
     _Atomic uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
     _Atomic uint64_t latency_sum_us;
+    _Atomic uint64_t lookups, lookups_failed, list_changes;
     _Atomic uint64_t events[JSONRPCC_EVENT_KINDS]; /* by kind */
 };
 

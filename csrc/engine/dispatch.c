@@ -119,8 +119,8 @@ void jrc_dispatch_fail(struct jrc_engine *engine, struct jrc_call *call,
 /* Why no server could be reached: what last went wrong with the best one. */
 static int32_t worst_reason(const struct jrc_engine *engine)
 {
+    int32_t reason = jrc_discovery_reason(&engine->discovery);
     uint32_t best = UINT32_MAX;
-    int32_t reason = JSONRPCC_NO_REASON;
 
     for (size_t i = 0; i < engine->servers->count; i++) {
         uint32_t group = engine->servers->list[i].group;

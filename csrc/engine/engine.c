@@ -3,6 +3,7 @@
 #include "engine/changes.h"
 #include "engine/connection.h"
 #include "engine/dispatch.h"
+#include "engine/names.h"
 #include "engine/trial.h"
 #include "wire/pages.h"
 
@@ -25,7 +26,14 @@ bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
     engine->sink = *sink;
     engine->random = seed | 1;
     engine->todo_first = engine->leaving = JRC_NO_CONN;
-    engine->wanted_us = JRC_NEVER;
+    engine->wanted_us = engine->names_us = JRC_NEVER;
+    engine->discovery.refresh_us = (uint64_t)options->dns_refresh_ms * 1000;
+    engine->discovery.min_us = (uint64_t)options->dns_min_ms * 1000;
+    engine->discovery.srv_us = (uint64_t)options->min_srv_ttl_ms * 1000;
+    engine->discovery.patience_us =
+        (uint64_t)options->connect_timeout_ms * 1000;
+    engine->discovery.max = options->max_servers;
+    engine->discovery.seed = seed;
     engine->outlook = JRC_OUTLOOK_PENDING;
     engine->shared.framing = framing;
     engine->shared.room = SHARED_ROOM;
@@ -46,6 +54,7 @@ void jrc_engine_clear(struct jrc_engine *engine)
     }
     jrc_pages_free(engine->conns, engine->servers->max, sizeof *engine->conns);
     jrc_server_list_clear(&engine->wanted);
+    jrc_discovery_clear(&engine->discovery);
     free(engine->shared.bytes);
     jrc_frames_clear(&engine->waiting);
     jrc_frames_clear(&engine->spare);
@@ -244,6 +253,8 @@ void jrc_engine_tick(struct jrc_engine *engine, uint64_t now_us)
     /* Even while closing: what lingers may be waiting for a first attempt. */
     if (now_us >= engine->conns_us)
         tick_conns(engine, now_us);
+    if (now_us >= engine->names_us)
+        jrc_names_tick(engine, now_us);
     if (jrc_changes_pending(engine))
         jrc_changes_tick(engine, now_us);
     jrc_dispatch_flush_waiting(engine, now_us);
@@ -255,6 +266,8 @@ uint64_t jrc_engine_next_us(const struct jrc_engine *engine)
 
     if (engine->conns_us < next_us)
         next_us = engine->conns_us;
+    if (engine->names_us < next_us)
+        next_us = engine->names_us;
     if (engine->wanted_us < next_us)
         next_us = engine->wanted_us;
     if (engine->outlook == JRC_OUTLOOK_PENDING &&

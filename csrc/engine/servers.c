@@ -155,6 +155,8 @@ void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
 /* Whether a server of a group before this one is in its first attempt. */
 static bool better_may_come(const struct jrc_servers *servers, uint32_t group)
 {
+    if (servers->awaits_names)
+        return true;
     for (size_t i = 0; i < servers->count; i++)
         if (!servers->list[i].tried && servers->list[i].group < group)
             return true;
@@ -264,6 +266,8 @@ int32_t jrc_servers_pick_other(struct jrc_servers *servers,
 
 bool jrc_servers_hopeful(const struct jrc_servers *servers)
 {
+    if (servers->has_names)
+        return true;
     for (size_t i = 0; i < servers->count; i++) {
         const struct jrc_server *server = &servers->list[i];
         if (server->state == JRC_SERVER_LEAVING ||

@@ -75,12 +75,15 @@ struct jrc_server {
     char *_Atomic host;
     _Atomic uint16_t port; /* 0: a Unix socket */
     _Atomic int32_t priority;
+    _Atomic uint16_t srv_priority;
     _Atomic uint32_t weight;
     _Atomic uint32_t position; /* in the list */
     char *old_host;  /* of the slot's last server: a thread may be reading it */
     uint32_t uses;   /* how many servers the slot had before this one */
     uint32_t group;  /* index of its priority group, best first */
     uint32_t picked; /* of its share, while shares are made anew */
+    _Atomic uint32_t name; /* the id of the name that it is from; 0: none */
+    bool is_absolute;      /* no search domain is added to its host */
     enum jrc_server_change change;
     enum jrc_server_state before;         /* LEAVING: the state before */
     _Atomic(enum jrc_server_state) state; /* read by any thread */
@@ -113,6 +116,8 @@ struct jrc_servers {
     size_t connecting;        /* servers that are CONNECTING */
     uint64_t trial_us;        /* the soonest trial of one of those */
     uint64_t choice_us;       /* how long to wait for a better first choice */
+    bool has_names;           /* servers may yet come from names ... */
+    bool awaits_names;        /* ... whose first lookup is waited for */
     uint64_t base_us, cap_us;
     int32_t max_attempts; /* to reconnect in a row; -1: no bound */
     bool all_prove;       /* the first connections, too */

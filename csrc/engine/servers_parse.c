@@ -133,15 +133,79 @@ static bool read_host_and_port(struct reader *reader, struct jrc_entry *server)
     return true;
 }
 
-static bool read_server(struct reader *reader, struct jrc_entry *server)
+/* The schemes, with which an entry is not one server. */
+static const struct {
+    const char *text;
+    enum jrc_entry_kind kind;
+} schemes[] = {
+    {"dns:", JRC_ENTRY_DNS},
+    {"dns4:", JRC_ENTRY_DNS4},
+    {"dns6:", JRC_ENTRY_DNS6},
+    {"srv:", JRC_ENTRY_SRV},
+};
+
+/* Digits alone after it are the port of a host which is called like that. */
+static bool is_port(const char *text)
+{
+    const char *end = text;
+
+    while (is_digit(*end))
+        end++;
+    return end > text && (*end == '\0' || *end == ',' || is_space(*end));
+}
+
+/* The length of the scheme, or 0. */
+static size_t read_scheme(const char *text, enum jrc_entry_kind *kind)
+{
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t len = strlen(schemes[i].text);
+        if (strncmp(text, schemes[i].text, len) != 0 || is_port(text + len))
+            continue;
+        *kind = schemes[i].kind;
+        return len;
+    }
+    return 0;
+}
+
+/* "_service._proto.domain"; the port comes from the records. */
+static bool read_service(struct reader *reader, struct jrc_entry *entry)
+{
+    static const char label[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+                                "abcdefghijklmnopqrstuvwxyz";
+    const char *at = reader->at;
+
+    for (int labels = 2; labels > 0; labels--) {
+        const char *end = at + strspn(at, label);
+        if (at[0] != '_' || end[0] != '.')
+            return complain(reader, "_service._proto.domain is expected");
+        at = end + 1;
+    }
+    if (!read_host(reader, entry))
+        return false;
+    if (*reader->at == ':')
+        return complain(reader, "no port is expected, it is in the records,");
+    return true;
+}
+
+static bool read_target(struct reader *reader, struct jrc_entry *entry)
+{
+    if (jrc_unix_path_is_meant(reader->at))
+        return read_unix_path(reader, entry);
+    size_t scheme = read_scheme(reader->at, &entry->kind);
+    reader->at += scheme;
+    if (entry->kind == JRC_ENTRY_SRV)
+        return read_service(reader, entry);
+    if (scheme > 0 && *reader->at == '[')
+        return complain(reader, "the name of a host is expected");
+    return read_host_and_port(reader, entry);
+}
+
+static bool read_entry(struct reader *reader, struct jrc_entry *entry)
 {
     int64_t priority = 1;
     int64_t weight = 1;
-    bool is_read = jrc_unix_path_is_meant(reader->at)
-                       ? read_unix_path(reader, server)
-                       : read_host_and_port(reader, server);
 
-    if (!is_read)
+    if (!read_target(reader, entry))
         return false;
     if (*reader->at == ',') {
         reader->at++;
@@ -149,6 +213,9 @@ static bool read_server(struct reader *reader, struct jrc_entry *server)
                          "a priority (an integer) is expected", &priority))
             return false;
         if (*reader->at == ',') {
+            if (entry->kind == JRC_ENTRY_SRV)
+                return complain(reader,
+                                "no weight is expected, it is in the records,");
             reader->at++;
             if (!read_number(reader, 1, UINT16_MAX,
                              "a weight from 1 to 65535 is expected", &weight))
@@ -157,74 +224,9 @@ static bool read_server(struct reader *reader, struct jrc_entry *server)
     }
     if (*reader->at != '\0' && !is_space(*reader->at))
         return complain(reader, "',' or a space is expected");
-    server->priority = (int32_t)priority;
-    server->weight = (uint32_t)weight;
+    entry->priority = (int32_t)priority;
+    entry->weight = (uint32_t)weight;
     return true;
-}
-
-static int larger_first(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a;
-    int32_t y = *(const int32_t *)b;
-
-    return (x < y) - (x > y);
-}
-
-/* Number the priorities, best first. */
-static bool make_groups(struct jrc_server_list *list)
-{
-    int32_t *priorities = calloc(list->count, sizeof *priorities);
-    uint32_t groups = 0;
-
-    if (priorities == NULL)
-        return false;
-    for (size_t i = 0; i < list->count; i++)
-        priorities[i] = list->entries[i].priority;
-    qsort(priorities, list->count, sizeof *priorities, larger_first);
-    for (size_t i = 0; i < list->count; i++)
-        if (i == 0 || priorities[i] != priorities[groups - 1])
-            priorities[groups++] = priorities[i];
-    for (size_t i = 0; i < list->count; i++) {
-        int32_t *found = bsearch(&list->entries[i].priority, priorities, groups,
-                                 sizeof *priorities, larger_first);
-        list->entries[i].group = (uint32_t)(found - priorities);
-    }
-    list->group_count = groups;
-    free(priorities);
-    return true;
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* By port, then by host, ignoring case except in the name of an interface; the
- * path of a Unix socket, which has no port, is taken as it is. */
-int jrc_entry_order(const struct jrc_entry *a, const struct jrc_entry *b)
-{
-    const char *x = a->host;
-    const char *y = b->host;
-    bool folds = a->port != 0;
-
-    if (a->port != b->port)
-        return a->port - b->port;
-    while (*x != '\0' && (folds ? lower(*x) == lower(*y) : *x == *y)) {
-        folds = folds && *x != '%';
-        x++;
-        y++;
-    }
-    return folds ? lower(*x) - lower(*y) : *x - *y;
-}
-
-/* Sorts equal addresses in the order of the text. */
-static int by_address(const void *a, const void *b)
-{
-    const struct jrc_entry *x = *(const struct jrc_entry *const *)a;
-    const struct jrc_entry *y = *(const struct jrc_entry *const *)b;
-    int order = jrc_entry_order(x, y);
-
-    return order != 0 ? order : (x > y) - (x < y);
 }
 
 /* Where the server with that index stands in the text. */
@@ -241,35 +243,16 @@ static const char *place_of(const char *text, size_t index)
 }
 
 /* False: a server is listed twice, which must be a mistake and would double its
- * traffic; or there is no memory to check. */
-static bool check_repeats(struct reader *reader, struct jrc_server_list *list)
+ * traffic. */
+static bool check_repeats(struct reader *reader,
+                          const struct jrc_server_list *list)
 {
-    size_t first = list->count; /* the first one that repeats another */
-    struct jrc_entry **sorted = reallocarray(NULL, list->count, sizeof *sorted);
+    const struct jrc_entry *repeat = jrc_server_list_repeat(list);
 
-    list->by_address = sorted;
-    if (sorted == NULL)
-        return false;
-    for (size_t i = 0; i < list->count; i++)
-        sorted[i] = &list->entries[i];
-    qsort(sorted, list->count, sizeof *sorted, by_address);
-    for (size_t i = 1; i < list->count; i++)
-        if (jrc_entry_order(sorted[i - 1], sorted[i]) == 0 &&
-            sorted[i] < &list->entries[first])
-            first = (size_t)(sorted[i] - list->entries);
-    if (first == list->count)
+    if (repeat == NULL)
         return true;
-    reader->at = place_of(reader->text, first);
+    reader->at = place_of(reader->text, (size_t)(repeat - list->entries));
     return complain(reader, "duplicate server");
-}
-
-void jrc_server_list_clear(struct jrc_server_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        free(list->entries[i].host);
-    free(list->entries);
-    free(list->by_address);
-    memset(list, 0, sizeof *list);
 }
 
 int jrc_servers_parse(struct jrc_server_list *list, const char *text, char *why,
@@ -285,21 +268,15 @@ int jrc_servers_parse(struct jrc_server_list *list, const char *text, char *why,
             reader.at++;
         if (*reader.at == '\0')
             break;
-        struct jrc_entry *entries =
-            reallocarray(list->entries, list->count + 1, sizeof *list->entries);
-        if (entries == NULL)
-            goto failed;
-        list->entries = entries;
-        memset(&entries[list->count], 0, sizeof *entries);
-        list->count++;
-        if (!read_server(&reader, &entries[list->count - 1]))
+        struct jrc_entry *entry = jrc_server_list_add(list);
+        if (entry == NULL || !read_entry(&reader, entry))
             goto failed;
     }
     if (list->count == 0) {
         complain(&reader, "a server is expected");
         goto failed;
     }
-    if (check_repeats(&reader, list) && make_groups(list))
+    if (jrc_server_list_finish(list) && check_repeats(&reader, list))
         return 0;
 failed:
     jrc_server_list_clear(list);

@@ -141,8 +141,11 @@ static void put(struct jrc_servers *servers, struct jrc_entry *entry,
         put_address(server, entry);
     server->priority = entry->priority;
     server->weight = entry->weight;
+    server->srv_priority = entry->srv_priority;
     server->position = position;
     server->group = entry->group;
+    server->name = entry->name;
+    server->is_absolute = entry->is_absolute;
     server->change = joins ? JRC_JOINED : JRC_KEPT;
     if (joins)
         jrc_servers_join(servers, i, at_us, now_us);

@@ -6,6 +6,7 @@
 
 #include "engine/call_table.h"
 #include "engine/counters.h"
+#include "engine/discovery.h"
 #include "engine/inbox.h"
 #include "engine/outbox.h"
 #include "engine/servers.h"
@@ -87,6 +88,9 @@ struct jrc_engine {
     struct jrc_frames waiting; /* for a server */
     struct jrc_frames spare;   /* empty: memory for the next output */
     struct jrc_shared_input shared;
+    struct jrc_discovery discovery;
+    uint64_t names_us; /* when a name needs attention */
+    size_t left_out;   /* servers of names for which there is no room */
     struct jrc_server_list wanted; /* a list that found no room */
     uint64_t wanted_us;  /* when to try again to take it in; JRC_NEVER: no */
     uint32_t leaving;    /* chain of connections whose servers leave */

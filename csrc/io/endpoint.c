@@ -31,11 +31,11 @@ static int copy(const struct addrinfo *found, struct jrc_endpoint **list)
     return 0;
 }
 
-static int look_up(const char *host, uint16_t port, int flags,
+static int look_up(const char *host, uint16_t port, int family, int flags,
                    struct jrc_endpoint **list)
 {
     struct addrinfo hints = {
-        .ai_family = AF_UNSPEC,
+        .ai_family = family,
         .ai_socktype = SOCK_STREAM,
         .ai_flags = AI_NUMERICSERV | flags,
     };
@@ -51,10 +51,10 @@ static int look_up(const char *host, uint16_t port, int flags,
     return error;
 }
 
-int jrc_endpoints_find(const char *host, uint16_t port,
+int jrc_endpoints_find(const char *host, uint16_t port, int family,
                        struct jrc_endpoint **list)
 {
-    return look_up(host, port, 0, list);
+    return look_up(host, port, family, 0, list);
 }
 
 /* The kernel tells an abstract name from a path by its first byte, NUL, and its
@@ -83,7 +83,8 @@ struct jrc_endpoint *jrc_endpoints_numeric(const char *host, uint16_t port)
 
     if (port == 0)
         return unix_endpoint(host);
-    return look_up(host, port, AI_NUMERICHOST, &list) == 0 ? list : NULL;
+    return look_up(host, port, AF_UNSPEC, AI_NUMERICHOST, &list) == 0 ? list
+                                                                      : NULL;
 }
 
 void jrc_endpoints_free(struct jrc_endpoint *list)
@@ -93,6 +94,14 @@ void jrc_endpoints_free(struct jrc_endpoint *list)
         free(list);
         list = next;
     }
+}
+
+void jrc_endpoint_print_host(const struct jrc_endpoint *endpoint,
+                             char text[JRC_ENDPOINT_HOST])
+{
+    text[0] = '\0';
+    getnameinfo((const struct sockaddr *)&endpoint->address, endpoint->size,
+                text, JRC_ENDPOINT_HOST, NULL, 0, NI_NUMERICHOST);
 }
 
 static void print_unix(const struct jrc_endpoint *endpoint, char *text,

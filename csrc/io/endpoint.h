@@ -18,7 +18,7 @@ struct jrc_endpoint {
 /* Ask the system, with getaddrinfo(), for all endpoints of a host, in the order
  * in which to try them.  This may hang for minutes.  Returns 0 and a list that
  * the caller owns; or an EAI_ code, which is negative; or an errno. */
-int jrc_endpoints_find(const char *host, uint16_t port,
+int jrc_endpoints_find(const char *host, uint16_t port, int family,
                        struct jrc_endpoint **list);
 
 /* The same without a lookup, for a numeric host or, with port 0, the text of a
@@ -27,6 +27,12 @@ struct jrc_endpoint *jrc_endpoints_numeric(const char *host, uint16_t port);
 
 /* Free all of a list; NULL is ignored. */
 void jrc_endpoints_free(struct jrc_endpoint *list);
+
+enum { JRC_ENDPOINT_HOST = 80 };
+
+/* The numeric address of a TCP port, NUL-terminated. */
+void jrc_endpoint_print_host(const struct jrc_endpoint *endpoint,
+                             char text[JRC_ENDPOINT_HOST]);
 
 /* Write it as users would into text[0..size), NUL-terminated, truncated if
  * necessary. */

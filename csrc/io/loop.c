@@ -188,6 +188,7 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
                 jrc_socket_flush(s, now_us);
         }
     }
+    jrc_sockets_look_up(&loop->sockets, now_us);
 }
 
 /* The timer may go off this much too early. */

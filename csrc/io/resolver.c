@@ -1,5 +1,6 @@
 #include "io/resolver.h"
 
+#include "io/lookup.h"
 #include "io/thread.h"
 
 #include <errno.h>
@@ -12,9 +13,7 @@
  * answers. */
 struct lookup {
     struct lookup *next;
-    uint32_t tag;
-    int error;
-    struct jrc_endpoint *list;
+    struct jrc_found found;
     uint16_t port;
     char host[];
 };
@@ -52,7 +51,8 @@ static struct lookup *take(struct lookups *lookups)
 
 static void drop(struct lookup *lookup)
 {
-    jrc_endpoints_free(lookup->list);
+    jrc_endpoints_free(lookup->found.endpoints);
+    jrc_answer_clear(&lookup->found.answer);
     free(lookup);
 }
 
@@ -95,6 +95,17 @@ void jrc_resolver_free(struct jrc_resolver *resolver)
     leave(resolver);
 }
 
+static void look_up(struct lookup *lookup)
+{
+    struct jrc_found *found = &lookup->found;
+
+    if (found->kind == JRC_ENTRY_SERVER)
+        found->error = jrc_endpoints_find(lookup->host, lookup->port, AF_UNSPEC,
+                                          &found->endpoints);
+    else
+        jrc_lookup(found->kind, lookup->host, lookup->port, &found->answer);
+}
+
 static void *resolver_thread(void *arg)
 {
     struct jrc_resolver *resolver = arg;
@@ -103,8 +114,7 @@ static void *resolver_thread(void *arg)
     pthread_mutex_lock(&resolver->lock);
     while (!resolver->closed && (lookup = take(&resolver->asked)) != NULL) {
         pthread_mutex_unlock(&resolver->lock);
-        lookup->error =
-            jrc_endpoints_find(lookup->host, lookup->port, &lookup->list);
+        look_up(lookup);
         pthread_mutex_lock(&resolver->lock);
         append(&resolver->answered, lookup);
         /* Under the lock: once closed, the descriptor may belong to something
@@ -126,8 +136,8 @@ static int start_thread(struct jrc_resolver *resolver)
     return error;
 }
 
-int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
-                     const char *host, uint16_t port)
+int jrc_resolver_ask(struct jrc_resolver *resolver, enum jrc_entry_kind kind,
+                     uint32_t tag, const char *host, uint16_t port)
 {
     size_t size = strlen(host) + 1;
     struct lookup *lookup = calloc(1, sizeof *lookup + size);
@@ -135,7 +145,8 @@ int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
 
     if (lookup == NULL)
         return ENOMEM;
-    lookup->tag = tag;
+    lookup->found.kind = kind;
+    lookup->found.tag = tag;
     lookup->port = port;
     memcpy(lookup->host, host, size);
     pthread_mutex_lock(&resolver->lock);
@@ -150,17 +161,14 @@ int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
     return error;
 }
 
-bool jrc_resolver_take(struct jrc_resolver *resolver, uint32_t *tag,
-                       struct jrc_endpoint **list, int *error)
+bool jrc_resolver_take(struct jrc_resolver *resolver, struct jrc_found *found)
 {
     pthread_mutex_lock(&resolver->lock);
     struct lookup *lookup = take(&resolver->answered);
     pthread_mutex_unlock(&resolver->lock);
     if (lookup == NULL)
         return false;
-    *tag = lookup->tag;
-    *list = lookup->list;
-    *error = lookup->error;
+    *found = lookup->found;
     free(lookup);
     return true;
 }

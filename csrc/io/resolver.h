@@ -7,6 +7,8 @@
 #ifndef JRC_RESOLVER_H
 #define JRC_RESOLVER_H
 
+#include "engine/answer.h"
+#include "engine/server_list.h"
 #include "io/endpoint.h"
 
 #include <stdbool.h>
@@ -23,15 +25,23 @@ struct jrc_resolver *jrc_resolver_new(int wake_fd);
 /* Never blocks: threads that are still working clean up after themselves. */
 void jrc_resolver_free(struct jrc_resolver *resolver);
 
-/* Look up host for tag.  0, or an errno if there is no memory or thread for
- * it. */
-int jrc_resolver_ask(struct jrc_resolver *resolver, uint32_t tag,
-                     const char *host, uint16_t port);
+/* Look up the host of a server, or a name that stands for servers; tag says
+ * which for the caller.  0, or an errno if there is no memory or thread for it.
+ */
+int jrc_resolver_ask(struct jrc_resolver *resolver, enum jrc_entry_kind kind,
+                     uint32_t tag, const char *host, uint16_t port);
 
-/* Take an answer.  False: there is none.  *list is yours, to be freed with
- * jrc_endpoints_free(); if it is NULL, *error is an EAI_ code, which is
- * negative, or an errno. */
-bool jrc_resolver_take(struct jrc_resolver *resolver, uint32_t *tag,
-                       struct jrc_endpoint **list, int *error);
+struct jrc_found {
+    enum jrc_entry_kind kind; /* as asked, and tag */
+    uint32_t tag;
+    /* Of a server: yours, to be freed with jrc_endpoints_free(); or NULL, and
+     * error is an EAI_ code, which is negative, or an errno. */
+    struct jrc_endpoint *endpoints;
+    int error;
+    struct jrc_answer answer; /* of a name; yours as well */
+};
+
+/* Take an answer.  False: there is none. */
+bool jrc_resolver_take(struct jrc_resolver *resolver, struct jrc_found *found);
 
 #endif

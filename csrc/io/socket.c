@@ -1,12 +1,14 @@
 #include "io/socket.h"
 
 #include "engine/connection.h"
+#include "engine/names.h"
 #include "io/clock.h"
 #include "io/event_base.h"
 #include "io/transport_unix.h"
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -288,6 +290,16 @@ static const struct jrc_transport *transport_to(
                                                   : s->all->transport;
 }
 
+/* What the server has to prove that it is, where a transport asks for that:
+ * what the user wrote, since an answer of DNS must not choose whom we trust. */
+static const char *identity_of(struct jrc_socket *s)
+{
+    const struct jrc_server *server = server_of(s);
+    const char *name = jrc_names_domain(s->all->engine, server->name);
+
+    return name != NULL ? name : server->host;
+}
+
 /* Begin to connect.  0; or why that failed, and then the socket is shut. */
 static int32_t begin(struct jrc_socket *s, const struct jrc_endpoint *endpoint)
 {
@@ -297,8 +309,7 @@ static int32_t begin(struct jrc_socket *s, const struct jrc_endpoint *endpoint)
     if (reason != 0)
         return reason;
     s->stream.transport = transport_to(s, endpoint);
-    reason =
-        s->stream.transport->connect(&s->stream, endpoint, server_of(s)->host);
+    reason = s->stream.transport->connect(&s->stream, endpoint, identity_of(s));
     if (reason != 0) {
         set_fd(s, -1);
         return reason;
@@ -339,12 +350,25 @@ static void use_endpoints(struct jrc_socket *s, struct jrc_endpoint *list)
     jrc_socket_try_next(s, JSONRPCC_RESOLVE);
 }
 
+/* 0 or an errno. */
+static int ask_for_host(struct jrc_socket *s, const struct jrc_server *server)
+{
+    char host[256]; /* with a dot at its end, it is absolute */
+
+    snprintf(host, sizeof host, "%s%s", server->host,
+             server->is_absolute ? "." : "");
+    return jrc_resolver_ask(s->all->resolver, JRC_ENTRY_SERVER, s->conn, host,
+                            server->port);
+}
+
 void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
 {
     struct jrc_sockets *sockets = s->all;
     const struct jrc_server *server = server_of(s);
+    const struct jrc_entry address = {.host = server->host,
+                                      .port = server->port};
     struct jrc_endpoint *list =
-        jrc_endpoints_numeric(server->host, server->port);
+        jrc_endpoints_numeric(jrc_entry_address(&address), server->port);
 
     if (s->uses != server->uses)
         forget_endpoints(s);
@@ -365,8 +389,7 @@ void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us)
     jrc_engine_connecting(sockets->engine, s->conn, now_us);
     if (s->resolving)
         return; /* the previous attempt's lookup will do */
-    int error = jrc_resolver_ask(sockets->resolver, s->conn, server->host,
-                                 server->port);
+    int error = ask_for_host(s, server);
     s->resolving = error == 0;
     if (error != 0)
         jrc_socket_lost(s, error);
@@ -380,30 +403,54 @@ static int32_t reason_of(int error)
     return JSONRPCC_RESOLVE + (error < 0 ? error : EAI_FAIL);
 }
 
+static void take_endpoints(struct jrc_sockets *sockets,
+                           const struct jrc_found *found)
+{
+    struct jrc_socket *s = jrc_socket_of(sockets, found->tag);
+    const struct jrc_server *server = &sockets->servers->list[found->tag];
+    bool wanted = server->state == JRC_SERVER_CONNECTING;
+
+    s->resolving = false;
+    if (s->uses != server->uses) { /* about the last server of the slot */
+        jrc_endpoints_free(found->endpoints);
+        if (wanted)
+            jrc_socket_attempt(s, jrc_now_us());
+        return;
+    }
+    if (wanted && found->endpoints != NULL)
+        use_endpoints(s, found->endpoints);
+    else if (wanted)
+        jrc_socket_lost(s, reason_of(found->error));
+    else if (found->endpoints != NULL && s->stream.fd < 0 &&
+             s->endpoints == NULL)
+        s->endpoints = s->next = found->endpoints; /* late: for the next one */
+    else
+        jrc_endpoints_free(found->endpoints);
+}
+
 void jrc_sockets_take_answers(struct jrc_sockets *sockets)
 {
-    struct jrc_endpoint *list;
-    uint32_t conn;
-    int error;
+    struct jrc_found found;
 
-    while (jrc_resolver_take(sockets->resolver, &conn, &list, &error)) {
-        struct jrc_socket *s = &sockets->list[conn];
-        const struct jrc_server *server = &sockets->servers->list[conn];
-        bool wanted = server->state == JRC_SERVER_CONNECTING;
-        s->resolving = false;
-        if (s->uses != server->uses) { /* about the last server of the slot */
-            jrc_endpoints_free(list);
-            if (wanted)
-                jrc_socket_attempt(s, jrc_now_us());
-            continue;
-        }
-        if (wanted && list != NULL)
-            use_endpoints(s, list);
-        else if (wanted)
-            jrc_socket_lost(s, reason_of(error));
-        else if (list != NULL && s->stream.fd < 0 && s->endpoints == NULL)
-            s->endpoints = s->next = list; /* late: for the next attempt */
+    while (jrc_resolver_take(sockets->resolver, &found)) {
+        if (found.kind == JRC_ENTRY_SERVER)
+            take_endpoints(sockets, &found);
         else
-            jrc_endpoints_free(list);
+            jrc_names_answer(sockets->engine, found.tag, &found.answer,
+                             jrc_now_us());
+    }
+}
+
+void jrc_sockets_look_up(struct jrc_sockets *sockets, uint64_t now_us)
+{
+    const struct jrc_name *name;
+
+    while ((name = jrc_names_lookup(sockets->engine, now_us)) != NULL) {
+        struct jrc_answer failed = {0};
+        failed.reason =
+            jrc_resolver_ask(sockets->resolver, name->entry->kind, name->id,
+                             name->entry->host, name->entry->port);
+        if (failed.reason != 0)
+            jrc_names_answer(sockets->engine, name->id, &failed, now_us);
     }
 }

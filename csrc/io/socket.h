@@ -90,4 +90,7 @@ void jrc_sockets_take_answers(struct jrc_sockets *sockets);
 /* Start or stop reading from all of them. */
 void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading);
 
+/* Begin the lookups that are due. */
+void jrc_sockets_look_up(struct jrc_sockets *sockets, uint64_t now_us);
+
 #endif

@@ -132,6 +132,7 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_tls_get) *tls_get;
     __typeof__(jsonrpcc_server_tls_get) *server_tls_get;
     __typeof__(jsonrpcc_servers_set) *servers_set;
+    __typeof__(jsonrpcc_entry_get) *entry_get;
 } jsonrpcc_capi;
 
 /* The table, for the life of the process.  NULL: an ImportError is set, because

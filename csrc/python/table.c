@@ -93,6 +93,7 @@ static jsonrpcc_capi table = {
     .tls_get = jsonrpcc_tls_get,
     .server_tls_get = jsonrpcc_server_tls_get,
     .servers_set = jsonrpcc_servers_set,
+    .entry_get = jsonrpcc_entry_get,
 };
 
 jsonrpcc_capi *jrc_capi(void)

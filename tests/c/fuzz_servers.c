@@ -17,6 +17,8 @@ const char *const fuzz_seeds[] = {
     "a:1,2147483647 b:2,-2147483647 c:3",
     " a_b-c.d:08080,0\r\nA:1",
     "unix:/run/x%20.sock,2 unix-abstract:n",
+    "dns:b.x:80,2 dns4:a:1 dns6:a:1 dns:53",
+    "srv:_rpc._tcp.x,2 srv:_a._b.c",
     NULL,
 };
 
@@ -45,21 +47,16 @@ static void check_list(const struct jrc_server_list *list)
 
 static char *written(const struct jrc_server_list *list)
 {
-    char *text = malloc(list->count * 400 + 1);
+    char *text = malloc(list->count * 400 + 401);
     int at = 0;
 
     require(text != NULL);
     for (size_t i = 0; i < list->count; i++) {
         const struct jrc_entry *s = &list->entries[i];
-        if (s->port == 0) {
-            at += sprintf(text + at, "%s,%d,%u ", s->host, (int)s->priority,
-                          (unsigned)s->weight);
-            continue;
-        }
-        const char *form =
-            strpbrk(s->host, ":%") != NULL ? "[%s]:%u,%d,%u " : "%s:%u,%d,%u ";
-        at += sprintf(text + at, form, s->host, (unsigned)s->port,
-                      (int)s->priority, (unsigned)s->weight);
+        jrc_entry_print(s, text + at, 400);
+        at += (int)strlen(text + at);
+        at += sprintf(text + at, ",%d,%u ", (int)s->priority,
+                      (unsigned)s->weight);
     }
     return text;
 }

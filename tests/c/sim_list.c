@@ -1,5 +1,5 @@
 /* The list of servers, and how it changes: not one call may end by that. */
-#include "engine/changes.h"
+#include "engine/names.h"
 #include "engine/servers_set.h"
 #include "sim.h"
 

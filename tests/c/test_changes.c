@@ -1,6 +1,6 @@
 /* The engine, driven by hand: the list of servers changes, and no call ends by
  * that. */
-#include "engine/changes.h"
+#include "engine/names.h"
 #include "engine/servers_parse.h"
 #include "rig_check.h"
 

@@ -72,10 +72,12 @@ static void test_a_list_is_found(void)
 {
     struct jrc_endpoint *list = NULL;
 
-    CHECK(jrc_endpoints_find("127.0.0.1", 1, &list) == 0 && list != NULL);
+    CHECK(jrc_endpoints_find("127.0.0.1", 1, AF_UNSPEC, &list) == 0 &&
+          list != NULL);
     jrc_endpoints_free(list);
     list = NULL;
-    CHECK(jrc_endpoints_find("::no address::", 1, &list) < 0 && list == NULL);
+    CHECK(jrc_endpoints_find("::no address::", 1, AF_UNSPEC, &list) < 0 &&
+          list == NULL);
     jrc_endpoints_free(NULL);
 }
 

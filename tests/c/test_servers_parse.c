@@ -40,6 +40,11 @@ static const struct {
     {"unix:/a unix:/A unix-abstract:/a", 3, 0, 1, "unix-abstract:/a"},
     {"[unix:a]:1 unix:/%2c%c3%A4", 2, 0, 1, "unix:/%2C%C3%A4"},
     {"unix:1", 1, 1, 1, "unix"}, /* a host of that name */
+    {"dns:b.x:80,3", 1, 80, 3, "b.x"},
+    {"a:1 dns:a:1 dns4:a:1 dns6:a:1", 4, 1, 1, "a"},
+    {"srv:_rpc._tcp.d.x,4", 1, 0, 4, "_rpc._tcp.d.x"},
+    {"srv:_a._b.c a:1 srv:53", 3, 53, 1, "srv"},
+    {"dns:53 dns4:53 dns6:53,2", 3, 53, 2, "dns6"}, /* hosts, too */
 };
 
 static const struct {
@@ -83,6 +88,22 @@ static const struct {
     {"[::aB]:1 [::Ab]:1,3", 9, "duplicate server"},
     {"[FE80::1%eth0]:1 [fe80::1%eth0]:1", 17, "duplicate server"},
     {"h\xc3\xa4:1", 1, "':' and a port are expected"},
+    {"dns:", 4, "a host is expected"},
+    {"dns:a", 5, "':' and a port are expected"},
+    {"dns:[::1]:1", 4, "the name of a host"},
+    {"dns:a:0", 6, "a port from 1 to 65535"},
+    {"dns:1a", 6, "':' and a port are expected"},
+    {"dns:a:1,x", 8, "a priority"},
+    {"srv:", 4, "_service._proto.domain"},
+    {"srv:a._tcp.x", 4, "_service._proto.domain"},
+    {"srv:_a", 4, "_service._proto.domain"},
+    {"srv:_a.b", 4, "_service._proto.domain"},
+    {"srv:_a._b.c,1,2", 13, "no weight is expected"},
+    {"srv:_a._b", 4, "_service._proto.domain"},
+    {"srv:_a._b.c:1", 11, "no port is expected"},
+    {"srv:_a._b.c/d", 11, "',' or a space"},
+    {"srv:_a._b.c srv:_A._B.C,2", 12, "duplicate server"},
+    {"dns:a:1 b:1 dns:A:1", 12, "duplicate server"},
     {"unix:", 5, "an absolute path"},
     {"a:1 unix:run", 9, "an absolute path"},
     {"unix:/a%2", 7, "two hex digits"},
@@ -155,7 +176,7 @@ static void test_list_prefixes(void)
 /* Nothing is left allocated, and the text is not blamed. */
 static void test_no_memory_for_a_list(void)
 {
-    enum { ALLOCATIONS = 6 }; /* twice the list, two hosts, the order, groups */
+    enum { ALLOCATIONS = 5 }; /* twice the list, two hosts, the order */
     struct jrc_server_list s;
 
     for (unsigned n = 1; n <= ALLOCATIONS + 1 && fault_has_memory(); n++) {

@@ -56,6 +56,7 @@ def test_on_event_tells_connected_lost_failed_over_back(serve, client_for):
         "connected": 3, "lost": 1, "unreachable": 1, "suspect": 0, "trusted": 0,
         "failed_over": 1, "back": 1, "rejected": 0, "all_down": 0, "available": 0,
         "certificates": 0, "added": 0, "leaving": 0, "gone": 0, "list_refused": 0,
+        "resolved": 0, "resolve_failed": 0, "list_cut": 0,
     }  # fmt: skip
 
 

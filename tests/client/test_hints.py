@@ -38,6 +38,11 @@ def test_servers_of_another_type_are_shown_as_a_string(servers, hint):
         ("a:1 TCP://[::1]:2,3/", "at offset 4: write '[::1]:2,3'"),
         ("a:1,b:2", "between two of them, not ',', at offset 3: ',b:2'"),
         ("a:1,2;b:2", "between two of them, not ';', at offset 5: ';b:2'"),
+        ("dns://a:1", "no // is expected at offset 0: write 'dns:a:1'"),
+        ("a:1 dnss:b:2", "unknown scheme 'dnss' at offset 4; did you mean 'dns'?"),
+        ("DNS:b:2", "unknown scheme 'DNS' at offset 0; did you mean 'dns'?"),
+        ("name:b:2", "unknown scheme 'name' at offset 0; is 'dns:' meant?"),
+        ("a:1,dns:b:2", "between two of them, not ',', at offset 3: ',dns:b:2'"),
         ("a:1, b:2", "between two of them, not ',', at offset 3: ', b:2'"),
     ],
 )
