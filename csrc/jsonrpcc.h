@@ -174,6 +174,8 @@ typedef struct {
                                default 1000, the least that there is */
     int32_t min_srv_ttl_ms; /* the least time that SRV records hold; default
                                5000 */
+    int32_t max_methods;    /* counted one by one, see jsonrpcc_method();
+                               default 256, <= 4096, -1 none */
 } jsonrpcc_options;
 
 /* Create a client and begin to connect to all its servers; does not wait.
@@ -313,6 +315,7 @@ typedef struct {
     jsonrpcc_done_fn done; /* NULL: the outcome is discarded */
     void *arg;             /* passed to done */
     uint64_t token;        /* passed to done */
+    uint16_t method_id;    /* of jsonrpcc_method(); 0: counted with others */
     uint64_t since_us;     /* CLOCK_MONOTONIC; where it is not 0 the timeout
                               counts from then: for a call that has had to wait
                               for room, the time of its first attempt */
@@ -672,6 +675,32 @@ typedef struct {
 void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
                            size_t size);
 
+/* The number of a method, for method_id of its calls; the same for the life of
+ * the client, in forked children, too.  0, which stands for all other methods:
+ * max_methods names have a number already, or the name is longer than 255
+ * bytes.  Any thread; takes a hundred nanoseconds, so ask once. */
+uint16_t jsonrpcc_method(jsonrpcc_client *client, const char *name,
+                         size_t name_len);
+
+/* What became of the calls of a method that have ended. */
+typedef struct {
+    const char *name; /* NUL-terminated; belongs to the client; NULL of 0 */
+    size_t name_len;
+    uint64_t calls; /* all of them */
+    uint64_t ok;
+    uint64_t remote_errors;
+    uint64_t timeouts;
+    uint64_t latency_sum_us; /* as in jsonrpcc_stats */
+    uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
+} jsonrpcc_method_info;
+
+/* Fill *info with the numbers of a method, counted from 1; 0: of all others.
+ * False: there is no such method, and *info is untouched.  The numbers add up
+ * to those of jsonrpcc_stats.  size: sizeof(jsonrpcc_method_info) as the caller
+ * knows it. */
+bool jsonrpcc_method_get(jsonrpcc_client *client, uint16_t method_id,
+                         jsonrpcc_method_info *info, size_t size);
+
 /* The upper bound of a latency bucket; UINT64_MAX for the last. */
 uint64_t jsonrpcc_latency_bound_us(uint32_t bucket);
 
@@ -754,6 +783,12 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
                                     const char *params, size_t params_len,
                                     size_t *at, uint32_t count,
                                     int32_t timeout_ms, uint32_t flags);
+
+/* The same for calls that are all like the given one, but for their params and
+ * tokens: its params are the array, its token is the first one. */
+int64_t jsonrpcc_queue_submit_many(jsonrpcc_queue *queue,
+                                   const jsonrpcc_call *like, size_t *at,
+                                   uint32_t count);
 
 /* Like jsonrpcc_room(), for this queue's requests. */
 bool jsonrpcc_queue_room(jsonrpcc_queue *queue, int32_t timeout_ms);

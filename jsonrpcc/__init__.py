@@ -23,7 +23,7 @@ from jsonrpcc._jsonrpcc import lib as _lib
 from jsonrpcc._options import Options
 from jsonrpcc._records import Entry, Event, ServerInfo
 from jsonrpcc._speedups import Call
-from jsonrpcc._stats import Latency, Stats
+from jsonrpcc._stats import Latency, MethodStats, Stats
 from jsonrpcc._tls import Tls, TlsFiles, TlsInfo
 from jsonrpcc.aio import AsyncClient
 from jsonrpcc.capi import _capi as _capi  # PyCapsule_Import() looks for it here
@@ -44,6 +44,7 @@ __all__ = [
     "InvalidResponse",
     "JsonRpcError",
     "Latency",
+    "MethodStats",
     "Options",
     "QueueFull",
     "RemoteError",

@@ -22,7 +22,7 @@ from jsonrpcc._records import (
     read_servers,
 )
 from jsonrpcc._session import Session
-from jsonrpcc._stats import Stats, read_stats
+from jsonrpcc._stats import MethodStats, Stats, read_methods, read_stats
 from jsonrpcc._tls import Tls
 
 if TYPE_CHECKING:
@@ -172,6 +172,15 @@ class Base:
     def stats(self) -> Stats:
         """Return the counters and the latency histogram; cheap."""
         return read_stats(self._session.handle)
+
+    def methods(self) -> dict[str, MethodStats]:
+        """
+        Return what became of the calls of each method; they add up to `stats()`.
+
+        Only methods of which a call has ended are in it.  From *max_methods* on,
+        methods are counted together, as ``_OTHER``.
+        """
+        return read_methods(self._session.handle)
 
     if not TYPE_CHECKING:  # or checkers would accept any name
 

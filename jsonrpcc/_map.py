@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._records import refusal
-from jsonrpcc._session import pointer, result_of
+from jsonrpcc._session import result_of
 from jsonrpcc._speedups import SLICE_MS, attempt, take
 
 if TYPE_CHECKING:
@@ -64,10 +64,18 @@ class Bulk:
         self._keep = keep
         self._method = method
         self._name = session.texts.method(method)
+        self._chars = ffi.from_buffer(self._name)  # which has to be kept
         self._params: Iterator[Any] | None = params
         self._is_at_hand = type(params) in _AT_HAND
-        self._ms, self._flags = options
         self._codec = codec
+        self._flags = options.flags
+        self._call = ffi.new("jsonrpcc_call *")  # what all of them have in common
+        self._call.size = ffi.sizeof(self._call[0])
+        self._call.method, self._call.method_len = self._chars, len(self._name)
+        self._call.timeout_ms = options.ms
+        self._call.method_id = lib.jsonrpcc_method(
+            session.handle, self._name, len(self._name)
+        )
         self._window = window
         # One half of the window is answered while the other is processed.
         self._half = min(CHUNK, (window + 1) // 2)
@@ -161,18 +169,26 @@ class Bulk:
             del self._unsent[:1]
         return True
 
+    def _next_call(self, text: bytes | None, flags: int) -> tuple[Any, Any]:
+        """Return the next call with these params, and what has to be kept for it."""
+        call = self._call
+        kept = ffi.NULL if text is None else ffi.from_buffer(text)
+        call.params, call.params_len = kept, 0 if text is None else len(text)
+        call.token, call.flags = self._numbered, flags
+        return call, kept
+
     def _send_many(self) -> bool:
         """
         Send from one text.
 
         False: the client is full.  True: all is sent, or must be sent one by one.
         """
-        text, size = pointer(self._text)
+        call, _text = self._next_call(self._text, self._flags)
         while self._unsent:
-            accepted = lib.jsonrpcc_queue_request_many(
-                self._queue, self._numbered, self._name, len(self._name),
-                text, size, self._at, len(self._unsent), self._ms, self._flags,
-            )  # fmt: skip
+            call.token = self._numbered
+            accepted = lib.jsonrpcc_queue_submit_many(
+                self._queue, call, self._at, len(self._unsent)
+            )
             if accepted == -lib.JSONRPCC_EFULL:
                 return False
             if accepted <= 0:
@@ -189,10 +205,8 @@ class Bulk:
             self._refuse(fault, outcomes)
             return 0
         flags |= self._flags
-        result: int = lib.jsonrpcc_queue_request(
-            self._queue, self._numbered, self._name, len(self._name),
-            *pointer(text), self._ms, flags,
-        )  # fmt: skip
+        call, _text = self._next_call(text, flags)
+        result: int = lib.jsonrpcc_queue_submit(self._queue, call)
         if result > 0:
             self._numbered += 1
         elif -result in _ENDS:

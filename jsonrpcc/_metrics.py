@@ -11,7 +11,7 @@ from jsonrpcc._stats import Latency
 
 if TYPE_CHECKING:
     from jsonrpcc._records import ServerInfo
-    from jsonrpcc._stats import Stats
+    from jsonrpcc._stats import MethodStats, Stats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +52,19 @@ CLIENTS = Metric("jsonrpcc_clients", "Open clients.", "gauge")
 DURATION = Metric(
     "jsonrpcc_call_duration_seconds", "From the call to its result or remote error."
 )
+
+_METHOD = ("client", "method")
+METHOD_CALLS = Metric(
+    "jsonrpcc_method_calls",
+    "Calls that have ended, by method and outcome.",
+    labels=(*_METHOD, "outcome"),
+)
+METHOD_DURATION = Metric(
+    "jsonrpcc_method_duration_seconds",
+    "From the call to its result or remote error, by method.",
+    labels=_METHOD,
+)
+DURATIONS = (DURATION, METHOD_DURATION)
 
 OF_CLIENT = {  # by the fields of Stats
     "refused_full": Metric(
@@ -148,9 +161,11 @@ EXPIRES = Metric(
     _SERVER,
 )
 
-METRICS = (CALLS, EVENTS, CLIENTS, *OF_CLIENT.values(), UP, *OF_SERVER.values(),
-           *OF_FILES.values(), EXPIRES)  # fmt: skip
-"""All but DURATION, which is a histogram."""
+METRICS = (
+    CALLS, METHOD_CALLS, EVENTS, CLIENTS, *OF_CLIENT.values(), UP, *OF_SERVER.values(),
+    *OF_FILES.values(), EXPIRES,
+)  # fmt: skip
+"""All but DURATIONS, which are histograms."""
 
 Key = tuple[Metric, tuple[str, ...]]  # and the values of its labels
 
@@ -161,16 +176,22 @@ class Numbers:
 
     Attributes:
         values: Of each metric and its labels.
-        durations: Per name of a client: answers per bucket of BOUNDS, and their
+        durations: The same of histograms: answers per bucket of BOUNDS, and their
             seconds.
     """
 
     def __init__(self) -> None:
         self.values: dict[Key, float] = {}
-        self.durations: dict[str, tuple[list[int], float]] = {}
+        self.durations: dict[Key, tuple[list[int], float]] = {}
 
     def add(
-        self, client: str, stats: Stats, servers: list[ServerInfo], *, is_gone: bool
+        self,
+        client: str,
+        stats: Stats,
+        servers: list[ServerInfo],
+        methods: dict[str, MethodStats],
+        *,
+        is_gone: bool,
     ) -> None:
         """Add a client's; if it is gone or closed, its gauges are 0."""
         is_open = not is_gone and all(each.state != "closed" for each in servers)
@@ -195,9 +216,25 @@ class Numbers:
                 self._add((metric, labels), getattr(server, field), is_open=is_open)
             if server.tls is not None and server.tls.expires is not None:
                 self._add((EXPIRES, labels), server.tls.expires)
-        counts, seconds = self.durations.get(client, ([0] * len(BOUNDS), 0.0))
-        added = [a + b for a, b in zip(counts, _coarse(stats.latency), strict=True)]
-        self.durations[client] = added, seconds + stats.latency.sum
+        self._add_methods(client, methods)
+        self._add_latency((DURATION, (client,)), stats.latency)
+
+    def _add_methods(self, client: str, methods: dict[str, MethodStats]) -> None:
+        for method, ended in methods.items():
+            others = ended.calls - ended.ok - ended.remote_errors - ended.timeouts
+            for outcome, count in (
+                ("ok", ended.ok),
+                ("remote_errors", ended.remote_errors),
+                ("timeouts", ended.timeouts),
+                ("other", others),
+            ):
+                self._add((METHOD_CALLS, (client, method, outcome)), count)
+            self._add_latency((METHOD_DURATION, (client, method)), ended.latency)
+
+    def _add_latency(self, key: Key, latency: Latency) -> None:
+        counts, seconds = self.durations.get(key, ([0] * len(BOUNDS), 0.0))
+        added = [a + b for a, b in zip(counts, _coarse(latency), strict=True)]
+        self.durations[key] = added, seconds + latency.sum
 
     def _add(self, key: Key, value: float, *, is_open: bool = True) -> None:
         kind = key[0].kind

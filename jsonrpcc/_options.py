@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         dns_refresh: float
         dns_min: float
         min_srv_ttl: float
+        max_methods: int
         name: str | None
         tls: Tls | bool | None
 
@@ -81,6 +82,8 @@ class Options:
             lost; 1 to 86400.
         min_srv_ttl: Seconds that SRV records hold at least, whatever their TTL; 1 to
             86400.
+        max_methods: Methods counted one by one, see `Client.methods`; 0: none.  The
+            calls of methods beyond that are counted together.
         name: What the client is called in log lines, its repr and metrics: up to
             64 printable characters.  Metrics add up clients of the same name.
         tls: True, or a `Tls`: all connections are encrypted, and servers prove who
@@ -103,6 +106,7 @@ class Options:
     dns_refresh: float = 30.0
     dns_min: float = 1.0
     min_srv_ttl: float = 5.0
+    max_methods: int = 256
     name: str | None = None
     tls: Tls | bool | None = None
 
@@ -122,6 +126,7 @@ _INTEGERS = {
     "max_queued_bytes": (1, 2**63 - 1),
     "max_undelivered_bytes": (1, 2**63 - 1),
     "max_servers": (1, 4096),
+    "max_methods": (0, 4096),
 }
 _DURATIONS = (
     "timeout", "connect_timeout", "reconnect_delay", "reconnect_delay_max",
@@ -251,6 +256,7 @@ def open_client(servers: Any, options: Options) -> Any:
         msg = "dns_refresh must not be below dns_min"
         raise ValueError(msg)
     attempts = numbers.pop("max_conn_attempts")
+    numbers["max_methods"] = numbers["max_methods"] or -1  # in C, 0 is the default
     tls = to_c(checked(options.tls))
     struct = ffi.new(
         "jsonrpcc_options *",

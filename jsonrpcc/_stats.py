@@ -136,6 +136,51 @@ class Stats:
     tls: TlsFiles | None = None
 
 
+OTHER = "_OTHER"
+"""What the methods are called that are not counted one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodStats:
+    """
+    What became of the calls of a method; see `Client.methods`.
+
+    Attributes:
+        calls: Calls that have ended, notifications included.
+        ok: Results, and notifications handed to the kernel whole.
+        remote_errors: Calls that the server answered with an error.
+        timeouts: Calls whose deadline passed.  What is left of *calls* ended in
+            another way.
+        latency: Times from call to result or remote error.
+    """
+
+    calls: int
+    ok: int
+    remote_errors: int
+    timeouts: int
+    latency: Latency
+
+
+def read_methods(client: Any) -> dict[str, MethodStats]:
+    """Return the numbers of each method of a C client that was called."""
+    info = ffi.new("jsonrpcc_method_info *")
+    methods: dict[str, MethodStats] = {}
+    number = 0
+    while lib.jsonrpcc_method_get(client, number, info, ffi.sizeof(info[0])):
+        number += 1
+        if not info.calls:
+            continue
+        name = bytes(ffi.buffer(info.name, info.name_len)) if info.name else None
+        methods[OTHER if name is None else name.decode(errors="replace")] = MethodStats(
+            calls=info.calls,
+            ok=info.ok,
+            remote_errors=info.remote_errors,
+            timeouts=info.timeouts,
+            latency=Latency(tuple(info.latency), info.latency_sum_us / 1e6),
+        )
+    return methods
+
+
 _COUNTERS = tuple(
     name
     for name in Stats.__dataclass_fields__

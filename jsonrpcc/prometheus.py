@@ -29,9 +29,9 @@ from jsonrpcc._client import at_end
 from jsonrpcc._durations import milliseconds
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
-from jsonrpcc._metrics import BOUNDS, DURATION, METRICS, Key, Metric, Numbers
+from jsonrpcc._metrics import BOUNDS, DURATIONS, METRICS, Key, Metric, Numbers
 from jsonrpcc._records import read_servers
-from jsonrpcc._stats import read_stats
+from jsonrpcc._stats import read_methods, read_stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,8 +116,13 @@ class _Families(_Protocol):
             if client is None:
                 collector.close()
                 continue
-            stats, servers = client.stats(), client.servers()
-            numbers.add(client.name or "", stats, servers, is_gone=False)
+            numbers.add(
+                client.name or "",
+                client.stats(),
+                client.servers(),
+                client.methods(),
+                is_gone=False,
+            )
         return self._families(numbers)
 
     @staticmethod
@@ -130,16 +135,19 @@ class _Families(_Protocol):
         for (metric, labels), value in numbers.values.items():
             families[metric].add_metric(labels, value)
         yield from families.values()
-        histogram = HistogramMetricFamily(
-            DURATION.name, DURATION.text, labels=DURATION.labels
-        )
-        for client, (counts, seconds) in numbers.durations.items():
+        histograms = {
+            metric: HistogramMetricFamily(
+                metric.name, metric.text, labels=metric.labels
+            )
+            for metric in DURATIONS
+        }
+        for (metric, labels), (counts, seconds) in numbers.durations.items():
             buckets, seen = [], 0
             for bound, count in zip(BOUNDS, counts, strict=True):
                 seen += count
                 buckets.append(("+Inf" if bound == math.inf else str(bound), seen))
-            histogram.add_metric([client], buckets, seconds)
-        yield histogram
+            histograms[metric].add_metric(labels, buckets, seconds)
+        yield from histograms.values()
 
 
 _families: weakref.WeakKeyDictionary[CollectorRegistry, _Families] = (
@@ -215,7 +223,7 @@ class _Metrics:
     @staticmethod
     def _make(metric: Metric) -> Any:
         names = metric.name, metric.text, metric.labels
-        if metric is DURATION:
+        if metric in DURATIONS:
             return _Histogram(*names, buckets=BOUNDS)
         if metric.kind == "counter":
             return prometheus_client.Counter(*names)
@@ -297,7 +305,7 @@ class Publisher:
         """Note that nothing of this process has been published."""
         self._pid = os.getpid()
         self._told: dict[Key, float] = {}
-        self._told_durations = [0] * len(BOUNDS), 0.0
+        self._told_durations: dict[Key, tuple[list[int], float]] = {}
 
     def _publish(self, *, is_last: bool) -> None:
         client = self._client()
@@ -310,7 +318,13 @@ class Publisher:
         else:
             stats, servers = client.stats(), client.servers()
         numbers = Numbers()
-        numbers.add(self._name, stats, servers, is_gone=is_last or client is None)
+        numbers.add(
+            self._name,
+            stats,
+            servers,
+            read_methods(self._handle),
+            is_gone=is_last or client is None,
+        )
         _metrics.child(_BUILD_INFO, (_VERSION,)).set(1)
         for (metric, labels), value in numbers.values.items():
             child = _metrics.child(metric, labels)
@@ -321,13 +335,16 @@ class Publisher:
             self._told[metric, labels] = value
             if difference:
                 child.inc(difference)
-        counts, seconds = numbers.durations[self._name]
-        old_counts, old_seconds = self._told_durations
-        self._told_durations = counts, seconds
-        _metrics.child(DURATION, (self._name,)).add(
-            [new - old for new, old in zip(counts, old_counts, strict=True)],
-            seconds - old_seconds,
-        )
+        nothing = [0] * len(BOUNDS), 0.0
+        for (metric, labels), (counts, seconds) in numbers.durations.items():
+            old_counts, old_seconds = self._told_durations.get(
+                (metric, labels), nothing
+            )
+            _metrics.child(metric, labels).add(
+                [new - old for new, old in zip(counts, old_counts, strict=True)],
+                seconds - old_seconds,
+            )
+        self._told_durations = numbers.durations
 
     # ---- the thread -----------------------------------------------------------
 

@@ -28,6 +28,7 @@ GROW = (
     "jsonrpcc_stats",
     "jsonrpcc_server_info",
     "jsonrpcc_entry_info",
+    "jsonrpcc_method_info",
     "jsonrpcc_outcome",
     "jsonrpcc_failure",
     "jsonrpcc_origin",

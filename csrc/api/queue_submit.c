@@ -125,20 +125,38 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
         .size = sizeof like,
         .method = method,
         .method_len = method_len,
+        .params = params,
+        .params_len = params_len,
         .timeout_ms = timeout_ms,
-        .flags = flags | JSONRPCC_CORKED | JSONRPCC_ANY_THREAD,
-        .done = (flags & JSONRPCC_NOTIFICATION) == 0 ? jrc_queue_done : NULL,
-        .arg = queue,
+        .flags = flags,
         .token = token,
     };
-    const char *end = params + params_len;
+
+    return jsonrpcc_queue_submit_many(queue, &like, at, count);
+}
+
+int64_t jsonrpcc_queue_submit_many(jsonrpcc_queue *queue,
+                                   const jsonrpcc_call *theirs, size_t *at,
+                                   uint32_t count)
+{
+    const char *params = theirs->params;
+    const char *end = params + theirs->params_len;
     const char *p = params + *at;
+    uint64_t token = theirs->token;
+    uint32_t flags = theirs->flags;
+    jsonrpcc_call like;
     size_t accepted = 0, some_accepted = JRC_SOME_CALLS;
     jsonrpcc_status fault = JSONRPCC_OK;
     struct jrc_some some;
 
     if (jsonrpcc_queue_is_foreign(queue))
         return -JSONRPCC_EFOREIGN;
+    if (!jrc_growth_copy(&like, sizeof like, theirs, theirs->size))
+        return -JSONRPCC_EINVAL;
+    like.size = sizeof like;
+    like.flags |= JSONRPCC_CORKED | JSONRPCC_ANY_THREAD;
+    like.done = (flags & JSONRPCC_NOTIFICATION) == 0 ? jrc_queue_done : NULL;
+    like.arg = queue;
     if (*at == 0) {
         p = jrc_json_skip(p, end);
         if (p == end || *p++ != '[')

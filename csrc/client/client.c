@@ -11,6 +11,7 @@
 #include "client/lifecycle.h"
 #include "client/line.h"
 #include "client/listener.h"
+#include "client/method_names.h"
 #include "client/options.h"
 #include "client/server_list.h"
 #include "client/stats.h"
@@ -27,6 +28,7 @@ struct jsonrpcc_client {
     jsonrpcc_options options; /* complete; servers is ours */
     char *servers;
     struct jrc_tls_context *tls; /* NULL: no TLS */
+    struct jrc_method_names *names;
     struct jrc_core *_Atomic core;
     atomic_uint refs;   /* the caller's, and one per waiter */
     atomic_bool closed; /* outlives fork(), unlike the core */
@@ -57,6 +59,7 @@ void jrc_client_unref(jsonrpcc_client *client)
     if (atomic_fetch_sub(&client->refs, 1) != 1)
         return;
     free(client->servers);
+    jrc_method_names_free(client->names);
     jrc_tls_context_unref(client->tls);
     free(client);
 }
@@ -95,7 +98,8 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     client->options.tls = NULL;
     struct jrc_core *core = NULL;
     jrc_fork_lock_opening();
-    int error = client->servers == NULL ? ENOMEM : 0;
+    client->names = jrc_method_names_new(jrc_options_methods(&o));
+    int error = client->servers == NULL || client->names == NULL ? ENOMEM : 0;
     if (error == 0 && o.tls != NULL)
         error = jrc_tls_context_new(o.tls, &client->tls, why, why_size);
     if (error == 0)
@@ -408,8 +412,28 @@ void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
 
     memset(&all, 0, sizeof all);
     if (core != NULL)
-        jrc_core_stats(core, &all);
+        jrc_core_stats(core, jrc_method_names_count(client->names), &all);
     jrc_growth_give(stats, size, &all, sizeof all);
+}
+
+uint16_t jsonrpcc_method(jsonrpcc_client *client, const char *name,
+                         size_t name_len)
+{
+    return jrc_method_names_find(client->names, name, name_len);
+}
+
+bool jsonrpcc_method_get(jsonrpcc_client *client, uint16_t method_id,
+                         jsonrpcc_method_info *info, size_t size)
+{
+    struct jrc_core *core = jrc_client_core(client);
+    jsonrpcc_method_info all;
+
+    if (core == NULL || method_id > jrc_method_names_count(client->names))
+        return false;
+    jrc_core_method(core, method_id, &all);
+    all.name = jrc_method_names_get(client->names, method_id, &all.name_len);
+    jrc_growth_give(info, size, &all, sizeof all);
+    return true;
 }
 
 bool jsonrpcc_server_tls_get(jsonrpcc_client *client, uint32_t index,

@@ -1,5 +1,7 @@
 #include "client/options.h"
 
+#include "client/method_names.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -40,6 +42,7 @@ void jrc_options_default(jsonrpcc_options *o)
     DEFAULT(dns_refresh_ms, 30000);
     DEFAULT(dns_min_ms, 1000);
     DEFAULT(min_srv_ttl_ms, 5000);
+    DEFAULT(max_methods, 256);
 #undef DEFAULT
 }
 
@@ -63,6 +66,7 @@ bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
         {(int64_t)o->max_response, {"max_response", 64, gib2}},
         {(int64_t)o->max_request, {"max_request", 64, gib2}},
         {(int64_t)o->max_queued_bytes, {"max_queued_bytes", 1, INT64_MAX}},
+        {o->max_methods, {"max_methods", -1, JRC_METHODS_MAX}},
         {(int64_t)o->max_undelivered_bytes,
          {"max_undelivered_bytes", 1, INT64_MAX}},
         {o->max_servers, {"max_servers", 1, 4096}},
@@ -86,4 +90,9 @@ int32_t jrc_options_attempts(const jsonrpcc_options *o)
     if (o->reconnect_attempts == 0)
         return -1;
     return o->reconnect_attempts < 0 ? 0 : o->reconnect_attempts;
+}
+
+uint32_t jrc_options_methods(const jsonrpcc_options *o)
+{
+    return o->max_methods > 0 ? (uint32_t)o->max_methods : 0;
 }

@@ -16,4 +16,8 @@ bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size);
  * forever.  In the options, that is 0, the default, and -1 means none. */
 int32_t jrc_options_attempts(const jsonrpcc_options *o);
 
+/* How many methods are counted one by one: 0 means none.  In the options that
+ * is -1. */
+uint32_t jrc_options_methods(const jsonrpcc_options *o);
+
 #endif

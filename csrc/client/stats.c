@@ -2,7 +2,41 @@
 
 #include <string.h>
 
-void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats)
+/* The calls of all methods together. */
+static uint64_t outcomes_of(const struct jrc_core *core, uint32_t methods,
+                            jsonrpcc_status status)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i <= methods; i++)
+        sum += jrc_read(&core->engine.tallies[i].outcomes[status]);
+    return sum;
+}
+
+static void add_latency(const struct jrc_tally *tally, uint64_t *latency,
+                        uint64_t *sum_us)
+{
+    for (uint32_t i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
+        latency[i] += jrc_read(&tally->latency[i]);
+    *sum_us += jrc_read(&tally->latency_sum_us);
+}
+
+void jrc_core_method(const struct jrc_core *core, uint32_t method,
+                     jsonrpcc_method_info *info)
+{
+    const struct jrc_tally *tally = &core->engine.tallies[method];
+
+    memset(info, 0, sizeof *info);
+    info->ok = jrc_read(&tally->outcomes[JSONRPCC_OK]);
+    info->remote_errors = jrc_read(&tally->outcomes[JSONRPCC_EREMOTE]);
+    info->timeouts = jrc_read(&tally->outcomes[JSONRPCC_ETIMEDOUT]);
+    for (int i = 0; i <= JSONRPCC_EDEADLK; i++)
+        info->calls += jrc_read(&tally->outcomes[i]);
+    add_latency(tally, info->latency, &info->latency_sum_us);
+}
+
+void jrc_core_stats(struct jrc_core *core, uint32_t methods,
+                    jsonrpcc_stats *stats)
 {
     const struct jrc_counters *counters = &core->engine.counters;
     const struct {
@@ -22,7 +56,7 @@ void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats)
 
     memset(stats, 0, sizeof *stats);
     for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++)
-        *outcomes[i].to = jrc_read(&counters->outcomes[outcomes[i].of]);
+        *outcomes[i].to = outcomes_of(core, methods, outcomes[i].of);
     stats->resent = jrc_read(&counters->resent);
     stats->moved = jrc_read(&counters->moved);
     stats->unmatched = jrc_read(&counters->unmatched);
@@ -33,9 +67,9 @@ void jrc_core_stats(struct jrc_core *core, jsonrpcc_stats *stats)
     stats->lookups_failed = jrc_read(&counters->lookups_failed);
     stats->list_changes = jrc_read(&counters->list_changes);
     stats->events_dropped = jrc_read(&core->listener.dropped);
-    for (uint32_t i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
-        stats->latency[i] = jrc_read(&counters->latency[i]);
-    stats->latency_sum_us = jrc_read(&counters->latency_sum_us);
+    for (uint32_t i = 0; i <= methods; i++)
+        add_latency(&core->engine.tallies[i], stats->latency,
+                    &stats->latency_sum_us);
     for (uint32_t i = 0; i < JSONRPCC_EVENT_KINDS; i++)
         stats->events[i] = jrc_read(&counters->events[i]);
     int64_t undelivered = atomic_load(&core->consumer.undelivered_bytes);

@@ -35,6 +35,7 @@ static void fill(struct jrc_call *slot, const jsonrpcc_call *call,
                             (JSONRPCC_NOTIFICATION | JSONRPCC_IDEMPOTENT |
                              JSONRPCC_WAIT_FOR_READY | JSONRPCC_ANY_THREAD));
     slot->copy = NULL;
+    slot->method = call->method_id;
 }
 
 /* Under the lock: put the call's frame into the queue.  All memory that the
@@ -93,7 +94,8 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
     return JSONRPCC_OK;
 }
 
-static jsonrpcc_status prepare(struct jrc_message *message,
+static jsonrpcc_status prepare(const struct jrc_core *core,
+                               struct jrc_message *message,
                                const jsonrpcc_call *call, bool scanned)
 {
     enum jrc_reading reading = scanned ? JRC_SCANNED
@@ -102,7 +104,8 @@ static jsonrpcc_status prepare(struct jrc_message *message,
                                    : JRC_STRICT;
     struct jrc_fault fault;
 
-    if (call->timeout_ms < 0 || (call->flags & ~CALL_FLAGS) != 0)
+    if (call->timeout_ms < 0 || (call->flags & ~CALL_FLAGS) != 0 ||
+        call->method_id >= core->engine.tally_count)
         return JSONRPCC_EINVAL;
     if (jrc_message_init(message, call->method, call->method_len, call->params,
                          call->params_len, reading, &fault))
@@ -115,7 +118,7 @@ jsonrpcc_status jrc_core_submit(struct jrc_core *core,
 {
     struct jrc_message message;
     bool wake = false;
-    jsonrpcc_status status = prepare(&message, call, false);
+    jsonrpcc_status status = prepare(core, &message, call, false);
 
     if (status != JSONRPCC_OK)
         return status;
@@ -145,7 +148,7 @@ static size_t submit_some(struct jrc_core *core, const char *calls,
     uint64_t id;
 
     for (*status = JSONRPCC_OK; prepared < count; prepared++) {
-        *status = prepare(&messages[prepared],
+        *status = prepare(core, &messages[prepared],
                           (const void *)(calls + prepared * stride), scanned);
         if (*status != JSONRPCC_OK)
             break;

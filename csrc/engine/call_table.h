@@ -61,10 +61,10 @@ struct jrc_call {
                              the chain */
     int32_t server;       /* QUEUED, SENT: on whose connection */
     uint8_t state;
-    uint8_t flags; /* JSONRPCC_NOTIFICATION ... */
-    uint8_t sends; /* how often it was sent completely */
-    uint8_t role;  /* JRC_TRIAL ... */
-    uint64_t unused;
+    uint8_t flags;   /* JSONRPCC_NOTIFICATION ... */
+    uint8_t sends;   /* how often it was sent completely */
+    uint8_t role;    /* JRC_TRIAL ... */
+    uint16_t method; /* whose tally it counts in */
 };
 
 _Static_assert(sizeof(struct jrc_call) == 128,

@@ -9,16 +9,20 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-struct jrc_counters {
+/* What became of the calls of a method, or of those of all others. */
+struct jrc_tally {
     _Atomic uint64_t outcomes[JSONRPCC_EDEADLK + 1]; /* by status */
+    _Atomic uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
+    _Atomic uint64_t latency_sum_us;
+};
+
+struct jrc_counters {
     _Atomic uint64_t resent;
     _Atomic uint64_t moved;
     _Atomic uint64_t unmatched;
     _Atomic uint64_t ignored;
     _Atomic uint64_t bad_frames;
     _Atomic uint64_t rejected;
-    _Atomic uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
-    _Atomic uint64_t latency_sum_us;
     _Atomic uint64_t lookups, lookups_failed, list_changes;
     _Atomic uint64_t events[JSONRPCC_EVENT_KINDS]; /* by kind */
 };

@@ -93,10 +93,11 @@ void jrc_dispatch_finish(struct jrc_engine *engine, struct jrc_call *call,
         count_dead(engine, &engine->waiting, call->frame_len);
     if ((call->role & JRC_TRIAL) != 0 && outcome->fate != JSONRPCC_ANSWERED)
         jrc_trial_end(engine, (uint32_t)server, call, now_us);
-    jrc_add(&engine->counters.outcomes[outcome->status], 1);
+    struct jrc_tally *tally = &engine->tallies[call->method];
+    jrc_add(&tally->outcomes[outcome->status], 1);
     if (outcome->fate == JSONRPCC_ANSWERED) {
-        jrc_add(&engine->counters.latency[jrc_bucket(outcome->elapsed_us)], 1);
-        jrc_add(&engine->counters.latency_sum_us, outcome->elapsed_us);
+        jrc_add(&tally->latency[jrc_bucket(outcome->elapsed_us)], 1);
+        jrc_add(&tally->latency_sum_us, outcome->elapsed_us);
     }
     engine->sink.outcome(engine->sink.arg, call, outcome);
 }

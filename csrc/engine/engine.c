@@ -39,7 +39,12 @@ bool jrc_engine_init(struct jrc_engine *engine, struct jrc_servers *servers,
     engine->shared.room = SHARED_ROOM;
     engine->shared.bytes = malloc(SHARED_ROOM);
     engine->conns = jrc_pages_new(servers->max, sizeof *engine->conns);
-    if (engine->conns != NULL && engine->shared.bytes != NULL)
+    engine->tally_count =
+        options->max_methods > 0 ? (size_t)options->max_methods + 1 : 1;
+    engine->tallies =
+        jrc_pages_new(engine->tally_count, sizeof *engine->tallies);
+    if (engine->conns != NULL && engine->shared.bytes != NULL &&
+        engine->tallies != NULL)
         return true;
     jrc_engine_clear(engine);
     return false;
@@ -55,6 +60,8 @@ void jrc_engine_clear(struct jrc_engine *engine)
     jrc_pages_free(engine->conns, engine->servers->max, sizeof *engine->conns);
     jrc_server_list_clear(&engine->wanted);
     jrc_discovery_clear(&engine->discovery);
+    jrc_pages_free(engine->tallies, engine->tally_count,
+                   sizeof *engine->tallies);
     free(engine->shared.bytes);
     jrc_frames_clear(&engine->waiting);
     jrc_frames_clear(&engine->spare);

@@ -85,6 +85,8 @@ struct jrc_engine {
     jsonrpcc_options options; /* defaults filled in; servers is not used */
     struct jrc_sink sink;
     struct jrc_counters counters;
+    struct jrc_tally *tallies; /* by the method of a call */
+    size_t tally_count;
     struct jrc_frames waiting; /* for a server */
     struct jrc_frames spare;   /* empty: memory for the next output */
     struct jrc_shared_input shared;

@@ -225,16 +225,6 @@ jsonrpcc_call spd_as_call(const struct spd_arguments *a)
     };
 }
 
-int64_t spd_submit(jsonrpcc_queue *queue, const struct spd_arguments *a,
-                   uint64_t token, uint32_t flags)
-{
-    jsonrpcc_call call = spd_as_call(a);
-
-    call.token = token;
-    call.flags |= flags;
-    return spd_core->queue_submit(queue, &call);
-}
-
 void spd_refuse(PyObject *refuse, jsonrpcc_status status,
                 const struct spd_arguments *a)
 {

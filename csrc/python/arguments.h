@@ -58,10 +58,6 @@ void spd_arguments_clear(struct spd_arguments *arguments);
 /* The call as the core takes it; it borrows from the arguments. */
 jsonrpcc_call spd_as_call(const struct spd_arguments *arguments);
 
-/* Submit a call.  Returns its id, or a negated status. */
-int64_t spd_submit(jsonrpcc_queue *queue, const struct spd_arguments *arguments,
-                   uint64_t token, uint32_t flags);
-
 /* The bytes of spd_arguments.text. */
 void spd_text(PyObject *text, char **bytes, size_t *len);
 

@@ -6,6 +6,7 @@
 #include "python/blocking.h"
 
 #include "python/arguments.h"
+#include "python/method_ids.h"
 #include "python/object.h"
 #include "python/room.h"
 
@@ -18,7 +19,8 @@ struct blocking {
     PyObject *make;   /* () -> (address of a new sync, what keeps it) */
     PyObject
         *fail; /* (address, method, decoder) -> the exception of its outcome */
-    PyObject *refuse;     /* that of spd_refuse() */
+    PyObject *refuse; /* that of spd_refuse() */
+    struct spd_method_ids method_ids;
     int32_t timeout_ms;   /* of calls that do not say */
     PyObject *kept[KEPT]; /* pairs that make() returned */
     int count;
@@ -42,10 +44,12 @@ static void give_back(struct blocking *self, PyObject *pair)
 
 /* The outcome's status, or why the call was refused; or EPENDING with an
  * exception: a signal handler raised. */
-static jsonrpcc_status wait(const struct blocking *self, jsonrpcc_sync *sync,
+static jsonrpcc_status wait(struct blocking *self, jsonrpcc_sync *sync,
                             const struct spd_arguments *a)
 {
     jsonrpcc_call call = spd_as_call(a);
+
+    call.method_id = spd_method_ids_find(&self->method_ids, self->client, a);
     PyThreadState *state = PyEval_SaveThread();
     jsonrpcc_status status = spd_core->sync_submit(sync, &call, SPD_SLICE_MS);
     PyEval_RestoreThread(state);
@@ -62,7 +66,7 @@ static jsonrpcc_status wait(const struct blocking *self, jsonrpcc_sync *sync,
 }
 
 /* Like wait(), but first wait for room if there is none. */
-static jsonrpcc_status wait_with_room(const struct blocking *self,
+static jsonrpcc_status wait_with_room(struct blocking *self,
                                       jsonrpcc_sync *sync,
                                       struct spd_arguments *a)
 {
@@ -187,6 +191,7 @@ static int clear(PyObject *object)
     while (self->count > 0)
         Py_DECREF(self->kept[--self->count]);
     spd_codec_clear(&self->codec);
+    spd_method_ids_clear(&self->method_ids);
     spd_clear_owned(self, owned, SPD_COUNT(owned));
     return 0;
 }

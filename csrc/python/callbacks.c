@@ -63,11 +63,11 @@ static int64_t submit(struct callbacks *self, const struct spd_arguments *a)
     struct spd_entries *entries = &self->calls.entries;
 
     if ((a->flags & JSONRPCC_NOTIFICATION) != 0)
-        return spd_submit(self->calls.queue, a, 0, 0);
+        return spd_submit(&self->calls, a, 0, 0);
     uint64_t token = put(entries, a);
     if (token == SPD_NO_ENTRY)
         return 0;
-    int64_t id = spd_submit(self->calls.queue, a, token, 0);
+    int64_t id = spd_submit(&self->calls, a, token, 0);
     if (id <= 0)
         spd_entries_discard(entries, token);
     return id;

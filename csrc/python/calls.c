@@ -37,8 +37,20 @@ int spd_calls_visit(const struct spd_calls *calls, visitproc visit, void *arg)
 void spd_calls_clear(struct spd_calls *calls)
 {
     spd_entries_clear(&calls->entries);
+    spd_method_ids_clear(&calls->method_ids);
     spd_codec_clear(&calls->codec);
     spd_clear_owned(calls, owned, SPD_COUNT(owned));
+}
+
+int64_t spd_submit(struct spd_calls *calls, const struct spd_arguments *a,
+                   uint64_t token, uint32_t flags)
+{
+    jsonrpcc_call call = spd_as_call(a);
+
+    call.method_id = spd_method_ids_find(&calls->method_ids, calls->client, a);
+    call.token = token;
+    call.flags |= flags;
+    return spd_core->queue_submit(calls->queue, &call);
 }
 
 bool spd_calls_get(const struct spd_calls *calls, PyObject *token,

@@ -4,6 +4,8 @@
 #define JRC_PYTHON_CALLS_H
 
 #include "python/decoder.h"
+#include "python/entries.h"
+#include "python/method_ids.h"
 
 /* What submits to a client's queue and delivers what comes from it. */
 struct spd_calls {
@@ -13,6 +15,7 @@ struct spd_calls {
     PyObject *keep;   /* keeps queue, and whatever lives as long */
     PyObject *refuse; /* that of spd_refuse() */
     struct spd_codec codec;
+    struct spd_method_ids method_ids;
     struct spd_entries entries;
 };
 
@@ -22,6 +25,11 @@ bool spd_calls_init(struct spd_calls *calls, PyObject *client, PyObject *queue,
                     PyObject *refuse);
 int spd_calls_visit(const struct spd_calls *calls, visitproc visit, void *arg);
 void spd_calls_clear(struct spd_calls *calls);
+
+/* Submit a call.  Returns its id, or a negated status. */
+int64_t spd_submit(struct spd_calls *calls,
+                   const struct spd_arguments *arguments, uint64_t token,
+                   uint32_t flags);
 
 /* Like the functions of entries.h, for a token that is an int.  False or NULL:
  * an exception is set. */

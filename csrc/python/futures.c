@@ -38,7 +38,7 @@ int64_t spd_submit_future(struct futures *self, const struct spd_arguments *a,
         spd_entries_put(entries, future, NULL, a->method, a->decoder);
     if (token == SPD_NO_ENTRY)
         return 0;
-    int64_t id = spd_submit(self->calls.queue, a, token, JSONRPCC_CORKED);
+    int64_t id = spd_submit(&self->calls, a, token, JSONRPCC_CORKED);
     if (id <= 0)
         spd_entries_discard(entries, token);
     return id;
@@ -67,7 +67,7 @@ int64_t spd_submit_pending(struct futures *self, struct spd_pending *pending)
 
 int64_t spd_notify(struct futures *self, const struct spd_arguments *a)
 {
-    return cork(self) ? spd_submit(self->calls.queue, a, 0,
+    return cork(self) ? spd_submit(&self->calls, a, 0,
                                    JSONRPCC_CORKED | JSONRPCC_NOTIFICATION)
                       : 0;
 }

@@ -71,6 +71,8 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_server_count) *server_count;
     __typeof__(jsonrpcc_server_get) *server_get;
     __typeof__(jsonrpcc_client_stats) *client_stats;
+    __typeof__(jsonrpcc_method) *method;
+    __typeof__(jsonrpcc_method_get) *method_get;
     __typeof__(jsonrpcc_latency_bound_us) *latency_bound_us;
     __typeof__(jsonrpcc_completions_result) *completions_result;
     __typeof__(jsonrpcc_completions_origin) *completions_origin;
@@ -81,6 +83,7 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_queue_request) *queue_request;
     __typeof__(jsonrpcc_queue_submit) *queue_submit;
     __typeof__(jsonrpcc_queue_request_many) *queue_request_many;
+    __typeof__(jsonrpcc_queue_submit_many) *queue_submit_many;
     __typeof__(jsonrpcc_queue_room) *queue_room;
     __typeof__(jsonrpcc_queue_fetch) *queue_fetch;
     __typeof__(jsonrpcc_queue_wait) *queue_wait;

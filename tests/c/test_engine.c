@@ -235,16 +235,16 @@ static void test_what_is_counted(void)
     rig_bytes(&rig, 0, "2:{},");
     CHECK(jrc_read(&rig.engine.conns[0].bytes_received) == received + 5);
     for (int i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
-        answers += jrc_read(&rig.engine.counters.latency[i]);
+        answers += jrc_read(&rig.engine.tallies->latency[i]);
     CHECK(answers == 1);
-    CHECK(jrc_read(&rig.engine.counters.latency_sum_us) == 250000);
-    CHECK(jrc_read(&rig.engine.counters.outcomes[JSONRPCC_OK]) == 1);
+    CHECK(jrc_read(&rig.engine.tallies->latency_sum_us) == 250000);
+    CHECK(jrc_read(&rig.engine.tallies->outcomes[JSONRPCC_OK]) == 1);
     rig_wait(&rig, 2000000);
     CHECK(rig_is(&rig, 2, JSONRPCC_ETIMEDOUT, JSONRPCC_UNKNOWN));
     for (int i = 0; i < JSONRPCC_LATENCY_BUCKETS; i++)
-        answers -= jrc_read(&rig.engine.counters.latency[i]);
+        answers -= jrc_read(&rig.engine.tallies->latency[i]);
     CHECK(answers == 0); /* a timeout has no latency */
-    CHECK(jrc_read(&rig.engine.counters.latency_sum_us) == 250000);
+    CHECK(jrc_read(&rig.engine.tallies->latency_sum_us) == 250000);
     jrc_engine_close(&rig.engine, rig.now_us, 1000);
     rig_call(&rig, 3, 0, 1000);
     CHECK(rig_is(&rig, 3, JSONRPCC_ECLOSED, JSONRPCC_NOT_SENT));

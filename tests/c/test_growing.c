@@ -99,6 +99,11 @@ static void test_what_is_no_call(jsonrpcc_client *client)
               JSONRPCC_EINVAL);
     }
     call.timeout_ms = 0;
+    call.method_id = 257; /* beyond max_methods */
+    CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_EINVAL);
+    CHECK(jsonrpcc_queue_submit(queue, &call) == -JSONRPCC_EINVAL);
+    CHECK(jsonrpcc_sync_submit(sync, &call, 0) == JSONRPCC_EINVAL);
+    call.method_id = 0;
     for (uint32_t flag = 128; flag != 0; flag <<= 1) {
         size_t at = 0;
         call.flags = flag;

@@ -21,12 +21,13 @@ from jsonrpcc import (
     Client,
     JsonRpcError,
     Latency,
+    MethodStats,
     ServerInfo,
     Stats,
     TlsFiles,
     TlsInfo,
 )
-from jsonrpcc._metrics import BOUNDS, METRICS, Numbers
+from jsonrpcc._metrics import BOUNDS, DURATION, METRICS, Numbers
 from jsonrpcc.prometheus import Collector, Publisher
 from jsonrpcc.testing import Close, Delay, Drop, Payload
 
@@ -169,11 +170,16 @@ def test_every_number_is_in_a_metric_of_its_own():
     server = ServerInfo(**server | {"host": "a", "state": "up"})
     numbers = Numbers()
     stats |= {"latency": latency, "events": {"lost": 3, "back": 2}}
-    numbers.add("c", Stats(**stats), [server], is_gone=False)
-    more = [3, 2, 1, 1]  # events, clients, up
+    method = MethodStats(60, 10, 9, 8, Latency(tuple(range(128)), 8.5))
+    numbers.add("c", Stats(**stats), [server], {"m": method}, is_gone=False)
+    more = [3, 2, 1, 1, 10, 9, 8, 33]  # events, clients, up, of the method
     assert sorted(numbers.values.values()) == sorted([*wanted, *more])
-    counts, seconds = numbers.durations["c"]
-    assert (sum(counts), seconds) == (sum(range(128)), 7.5)
+    durations = {
+        labels: (sum(counts), seconds)
+        for (_, labels), (counts, seconds) in numbers.durations.items()
+    }
+    answers = sum(range(128))
+    assert durations == {("c",): (answers, 7.5), ("c", "m"): (answers, 8.5)}
     names = {metric.name for metric, _ in numbers.values}
     assert names == {metric.name for metric in METRICS}
     assert all(re.fullmatch(r"jsonrpcc(_[a-z]+)+(?<!_total)", name) for name in names)
@@ -188,8 +194,8 @@ def test_buckets_are_those_of_the_client():
         numbers = Numbers()
         stats = dict.fromkeys(Stats.__dataclass_fields__, 0)
         stats |= {"latency": Latency(tuple(counts), 0), "events": {}, "tls": None}
-        numbers.add("", Stats(**stats), [], is_gone=False)
-        found = numbers.durations[""][0].index(1)
+        numbers.add("", Stats(**stats), [], {}, is_gone=False)
+        found = numbers.durations[DURATION, ("",)][0].index(1)
         assert bound <= BOUNDS[found]
         assert found == 0 or bound > BOUNDS[found - 1]
 

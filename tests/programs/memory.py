@@ -189,6 +189,7 @@ def formula(servers):
         + 3 * LIMITS["max_queued_bytes"]
         + 2 * LIMITS["max_undelivered_bytes"]
         + 2048 * LIMITS["max_in_flight"]
+        + 1536 * 256  # methods
         + 8 * MIB
     )
 
