@@ -78,7 +78,7 @@ test: $(if $(ARGS),,test-c) venv ## all tests: C under sanitizers, then pytest; 
 test-c: $(addprefix run-,$(TESTS) $(FUZZERS)) run-jsontestsuite ## only the C tests; SAN=thread for TSan
 
 test-c32: $(PURE_TESTS:%=run32-%) ## the C tests of bytes and state for 32 bits; needs gcc-multilib
-	$(CC) -m32 $(STD) -O2 $(WARN) -Wno-psabi $(PKG_CFLAGS) -fsyntax-only $(CORE:%=csrc/%.c)
+	$(CC) -m32 $(STD) -O2 $(WARN) -Wno-psabi $(filter-out -DJRC_TLS,$(PKG_CFLAGS)) -fsyntax-only $(CORE:%=csrc/%.c)
 
 lint: venv-lint ## ruff, mypy --strict, clang-format, compiler warnings as errors
 	$(PY) -m ruff check

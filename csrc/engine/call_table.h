@@ -67,7 +67,7 @@ struct jrc_call {
     uint16_t method; /* whose tally it counts in */
 };
 
-_Static_assert(sizeof(struct jrc_call) == 128,
+_Static_assert(sizeof(void *) != 8 || sizeof(struct jrc_call) == 128,
                "a power of two, so that an index needs no division");
 
 /* A list of sent calls, oldest first. */

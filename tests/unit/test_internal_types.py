@@ -166,9 +166,16 @@ class Stubborn(asyncio.Future):
         raise KeyError("cancel")
 
 
+class Deaf(asyncio.Future):
+    """One that takes no callbacks."""
+
+    def add_done_callback(self, function, *, context=None):
+        raise KeyError("add_done_callback")
+
+
 def run_in_loop(main):
     with asyncio.Runner(loop_factory=Loop) as runner:
-        runner.run(main(runner.get_loop()))
+        return runner.run(main(runner.get_loop()))
 
 
 def test_futures_misused(serve):
@@ -180,6 +187,8 @@ def test_futures_misused(serve):
             futures = client._futures
             refuse_call(futures.call, 5)
             refuse_call(futures.notification, 5)
+            refuse_call(futures.start, 5)
+            refuse_call(futures.again, 5)
             kwargs = dict.fromkeys(("client", "queue", "completions"), 1)
             others = ("keep", "handle", "codec", "refuse", "rest", "loop")
             others += ("when_room", "get_running_loop", "pending", "call")
@@ -215,8 +224,17 @@ def test_an_event_loop_that_fails(serve):
             finally:
                 loop.fails = False
             assert await first == [1]
+            loop.Future = Deaf
+            try:
+                with pytest.raises(KeyError, match="add_done_callback"):
+                    await client.request("echo", [1], print)
+            finally:
+                loop.Future = asyncio.Future
+            return client.call("echo", [1])
 
-    run_in_loop(main)
+    pending = run_in_loop(main)
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        pending.send(None)
 
 
 def test_what_a_pending_call_cannot_raise(serve, monkeypatch):
