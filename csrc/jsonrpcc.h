@@ -475,8 +475,9 @@ typedef struct {
     size_t text_len;
     const char *details; /* for programs: the text of a JSON object */
     size_t details_len;
-    uint32_t entry;       /* the id of a name, see jsonrpcc_entry_info; or 0 */
-    uint32_t added, gone; /* servers */
+    uint32_t entry; /* the id of a name, see jsonrpcc_entry_info; or 0 */
+    uint32_t added; /* servers that the name stands for now */
+    uint32_t gone;  /* those it no longer stands for */
 } jsonrpcc_event;
 
 typedef void (*jsonrpcc_event_fn)(void *arg, const jsonrpcc_event *event);
