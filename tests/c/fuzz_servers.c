@@ -35,8 +35,9 @@ static void check_list(const struct jrc_server_list *list)
     for (size_t i = 0; i < list->count; i++) {
         const struct jrc_entry *a = &list->entries[i];
         require(a->host[0] != '\0');
-        require(a->port > 0 ? strlen(a->host) <= 253
-                            : strncmp(a->host, "unix", 4) == 0);
+        require(a->port > 0 || a->kind == JRC_ENTRY_SRV
+                    ? strlen(a->host) <= 253
+                    : strncmp(a->host, "unix", 4) == 0);
         require(a->group < list->group_count);
         for (size_t k = 0; k < list->count; k++) {
             const struct jrc_entry *b = &list->entries[k];
@@ -55,8 +56,11 @@ static char *written(const struct jrc_server_list *list)
         const struct jrc_entry *s = &list->entries[i];
         jrc_entry_print(s, text + at, 400);
         at += (int)strlen(text + at);
-        at += sprintf(text + at, ",%d,%u ", (int)s->priority,
-                      (unsigned)s->weight);
+        at += sprintf(text + at, ",%d", (int)s->priority);
+        if (s->kind != JRC_ENTRY_SRV) /* whose records have weights */
+            at += sprintf(text + at, ",%u", (unsigned)s->weight);
+        text[at++] = ' ';
+        text[at] = '\0';
     }
     return text;
 }
@@ -116,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     for (size_t i = 0; i < first.count; i++)
         require(strcmp(first.entries[i].host, second.entries[i].host) == 0 &&
                 first.entries[i].port == second.entries[i].port &&
+                first.entries[i].kind == second.entries[i].kind &&
                 first.entries[i].priority == second.entries[i].priority &&
                 first.entries[i].weight == second.entries[i].weight &&
                 first.entries[i].group == second.entries[i].group);
