@@ -98,11 +98,13 @@ setup_soak() {
 # JSONRPCC_PEERS=required makes tests fail where one of these is missing.
 setup_peers() {
     missing=
-    for tool in haproxy:haproxy nginx:nginx-light kamailio:kamailio sipp:sip-tester dnsmasq:dnsmasq-base named:bind9 nsupdate:bind9-dnsutils prometheus:prometheus; do
+    for tool in haproxy:haproxy nginx:nginx-light stunnel4:stunnel4 openssl:openssl kamailio:kamailio sipp:sip-tester dnsmasq:dnsmasq-base named:bind9 nsupdate:bind9-dnsutils prometheus:prometheus; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
     done
     ls /usr/lib/*/kamailio/modules/app_python3.so >/dev/null 2>&1 ||
         missing="$missing kamailio-python3-modules"
+    ls /usr/lib*/nginx/modules/ngx_stream_module.so >/dev/null 2>&1 ||
+        missing="$missing libnginx-mod-stream"
     for library in glib-2.0:libglib2.0-dev libuv:libuv1-dev libevent:libevent-dev; do
         pkg-config --exists "${library%:*}" || missing="$missing ${library#*:}"
     done
