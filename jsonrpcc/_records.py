@@ -383,22 +383,25 @@ class Outcomes:
         """
         now = time.monotonic()
         if now - self._unreachable[0] > _LOOK_AGAIN:
-            reasons = [
-                f"{entry.text} {entry.last_error or 'no answer yet'}"
-                for entry in read_entries(self._client)
-                if not entry.servers
-            ]
-            reasons += map(_why_not, read_servers(self._client))
-            text = ", ".join(reasons[:_NAMED])
-            if len(reasons) > _NAMED:
-                text += f", and {len(reasons) - _NAMED} more"
-            self._unreachable = (now, text)
+            self._unreachable = (now, self._why_down())
         return self._unreachable[1]
+
+    def _why_down(self) -> str:
+        reasons = [
+            f"{entry.text} {entry.last_error or 'no answer yet'}"
+            for entry in read_entries(self._client)
+            if not entry.servers
+        ]
+        reasons += map(_why_not, read_servers(self._client))
+        text = ", ".join(reasons[:_NAMED])
+        if len(reasons) > _NAMED:
+            text += f", and {len(reasons) - _NAMED} more"
+        return text
 
     def _reason_of(self, record: Any) -> str:
         why = ""
         if record.kind == lib.JSONRPCC_ALL_DOWN:
-            return self.unreachable()
+            return self._why_down()  # calls that fail a moment later know more
         if record.kind == lib.JSONRPCC_RESOLVED:
             return f"{record.added} added, {record.gone} gone"
         if record.kind == lib.JSONRPCC_LIST_CUT:

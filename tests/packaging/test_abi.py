@@ -50,8 +50,8 @@ def changed(tmp_path):
     ("pattern", "replacement"),
     [
         (
-            r"JSONRPCC_EFOREIGN(.*?)(size_t max_undelivered_bytes;.*?\n)",
-            r"JSONRPCC_EFOREIGN, JSONRPCC_ENEW\1\2    uint32_t another;\n",
+            r"JSONRPCC_EFOREIGN(.*?)(\} jsonrpcc_options;)",
+            r"JSONRPCC_EFOREIGN, JSONRPCC_ENEW\1    uint32_t another;\n\2",
         ),
         (r"\} jsonrpcc_outcome;", "    uint32_t another;\n} jsonrpcc_outcome;"),
     ],

@@ -103,7 +103,7 @@ def test_options_of_the_client_can_be_overridden(run):
 
         def test_it(jsonrpc_mock, jsonrpc_client):
             jsonrpc_mock.on("get").faults(Drop())
-            with pytest.raises(jsonrpcc.RequestTimeout, match="0.125"):
+            with pytest.raises(jsonrpcc.RequestTimeout, match="125 ms"):
                 jsonrpc_client.call("get")
         """
     ).assert_outcomes(passed=1)

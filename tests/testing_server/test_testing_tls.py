@@ -53,7 +53,11 @@ def test_names_of_its_own_choice():
         with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
             connected(server, trusting(tls), "localhost")
         server.wait_for_accepted(2)
-        assert server.failed_handshakes == ["sslv3 alert bad certificate"]
+        # The client closes at once, and may take its alert with it.
+        assert server.failed_handshakes in (
+            ["sslv3 alert bad certificate"],
+            ["the connection ended during the handshake"],
+        )
 
 
 def test_given_files_and_an_authority_of_clients():
