@@ -21,6 +21,7 @@ from jsonrpcc._errors import (
 from jsonrpcc._jsonrpcc import ffi as _ffi
 from jsonrpcc._jsonrpcc import lib as _lib
 from jsonrpcc._options import Options
+from jsonrpcc._protocol import rpc
 from jsonrpcc._records import Entry, Event, ServerInfo
 from jsonrpcc._speedups import Call
 from jsonrpcc._stats import Latency, MethodStats, Stats
@@ -57,6 +58,7 @@ __all__ = [
     "TlsInfo",
     "__version__",
     "get_include",
+    "rpc",
 ]
 
 # Tracebacks, logs and pickles name the public module, not the file of a class.  The

@@ -16,6 +16,7 @@ from jsonrpcc._dispatcher import Dispatcher, settle
 from jsonrpcc._errors import JsonRpcError
 from jsonrpcc._map import Bulk
 from jsonrpcc._params import call_options, check_window
+from jsonrpcc._protocol import proxy_for
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event
 from jsonrpcc._speedups import SLICE_MS, Call, Ordered, assign
@@ -459,6 +460,21 @@ class Client(_Methods, Base):
     def proxy(self) -> Proxy:
         """``client.proxy.math.add(1, 2)`` calls ``math.add`` with params ``[1, 2]``."""
         return Proxy(self.call, "")
+
+    def typed(self, protocol: Callable[..., _T], *, prefix: str = "") -> _T:
+        """
+        Return an object with the methods of a class, which are those of the server.
+
+        ``users = client.typed(Users)``, where *Users* is a `typing.Protocol` or another
+        class whose methods have annotations and no use for their bodies: ``def
+        get(self, id: int) -> User`` calls ``get`` with params ``[id]``, and the result
+        is a `User`.  *prefix* is put before each name.  Params are an array; they are
+        an object if they are keyword-only, or with ``@jsonrpcc.rpc(by="name")``.
+
+        Raises:
+            TypeError: The class cannot be such an object; says which method.
+        """
+        return proxy_for(self, protocol, prefix, is_async=False)  # type: ignore[no-any-return]
 
     def wait_ready(self, timeout: float | None = None, *, all: bool = False) -> bool:  # noqa: A002
         """

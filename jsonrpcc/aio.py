@@ -17,6 +17,7 @@ from jsonrpcc._channel import LATER, SOON, Channel
 from jsonrpcc._errors import ClientClosed
 from jsonrpcc._jsonrpcc import lib
 from jsonrpcc._params import call_options, check_window
+from jsonrpcc._protocol import proxy_for
 from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event, refusal
 from jsonrpcc._speedups import SLICE_MS, Call, Futures, Pending
@@ -374,6 +375,22 @@ class AsyncClient(_Methods, Base):
     def proxy(self) -> Proxy:
         """``await client.proxy.math.add(1, 2)`` calls ``math.add``."""
         return Proxy(self.call, "")
+
+    def typed(self, protocol: Callable[..., _T], *, prefix: str = "") -> _T:
+        """
+        Return an object with the methods of a class, which are those of the server.
+
+        ``users = client.typed(Users)``, where *Users* is a `typing.Protocol` or another
+        class whose methods have annotations and no use for their bodies: ``def
+        get(self, id: int) -> User`` calls ``get`` with params ``[id]``, and the result
+        is a `User`.  *prefix* is put before each name.  Params are an array; they are
+        an object if they are keyword-only, or with ``@jsonrpcc.rpc(by="name")``.
+        Its methods are ``async def``.
+
+        Raises:
+            TypeError: The class cannot be such an object; says which method.
+        """
+        return proxy_for(self, protocol, prefix, is_async=True)  # type: ignore[no-any-return]
 
     async def drain(
         self,

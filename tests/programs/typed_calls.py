@@ -6,11 +6,11 @@ import concurrent.futures
 import dataclasses
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, assert_type
+from typing import Any, Protocol, assert_type
 
 import msgspec
 
-from jsonrpcc import AsyncClient, Call, Client
+from jsonrpcc import AsyncClient, Call, Client, rpc
 
 
 class User(msgspec.Struct):
@@ -20,6 +20,21 @@ class User(msgspec.Struct):
 @dataclasses.dataclass
 class Point:
     x: int
+
+
+class Users(Protocol):
+    def get(self, id_: int) -> User: ...
+
+    @rpc("user.all", by="name", timeout=0.2)
+    def all(self, *, page: int = 0) -> list[User]: ...
+
+
+def protocol(client: Client) -> None:
+    users = client.typed(Users)
+    assert_type(users, Users)
+    assert_type(users.get(1), User)
+    assert_type(users.all(page=2), list[User])
+    users.get("no")  # error
 
 
 def on_user(user: User) -> None:

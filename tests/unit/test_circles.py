@@ -19,7 +19,7 @@ PACKAGE = Path(jsonrpcc.__file__).parent
 TIERS = [
     {"_jsonrpcc", "_capsule", "_speedups"},
     {"_errors", "_codec", "_durations", "_host", "_proxy", "_types", "_worker"},
-    {"_tls"},
+    {"_protocol", "_tls"},
     {"_records"},
     {"_hints", "_stats"},
     {"_options"},

@@ -16,6 +16,7 @@ IMPORTS = {
     "_errors": set(),
     "_codec": {"_speedups"},
     "_types": set(),
+    "_protocol": {"_types"},
     "_proxy": set(),
     "_hints": {"_records"},
     "_durations": set(),
@@ -60,9 +61,8 @@ IMPORTS = {
 CLIENT = {
     "_async_map", "_base", "_blocking", "_channel", "_codec", "_delivery",
     "_dispatcher", "_durations", "_errors", "_hints", "_host", "_jsonrpcc", "_log",
-    "_map", "_options", "_params", "_proxy", "_records", "_session", "_speedups",
-    "_stats", "_submit", "_tls", "_worker",
-    "_types",
+    "_map", "_options", "_params", "_protocol", "_proxy", "_records", "_session",
+    "_speedups", "_stats", "_submit", "_tls", "_types", "_worker",
 }  # fmt: skip
 SERVER = [name for name in IMPORTS if name.startswith("testing.")]
 IMPORTS["_host"] = set()
