@@ -181,10 +181,18 @@ def test_every_field_is_described(kind):
     assert found == [field.name for field in dataclasses.fields(kind)]
 
 
+@pytest.mark.parametrize("kind", [jsonrpcc.Client, jsonrpcc.AsyncClient])
+def test_every_method_is_in_the_reference(kind):
+    reference = read("docs/reference/python.md")
+    section = reference.partition(f"autoclass:: {kind.__name__}\n")[2]
+    members = re.search(r":members: (.*)", section)[1].split(", ")
+    assert set(members) == {name for name in dir(kind) if not name.startswith("_")}
+
+
 def test_every_public_name_is_in_the_reference():
     reference = "".join(map(read, ("docs/reference/python.md",
                                    "docs/reference/errors.md")))  # fmt: skip
-    listed = set(re.findall(r"auto(?:class|exception):: (\w+)", reference))
+    listed = set(re.findall(r"auto(?:class|exception|function):: (\w+)", reference))
     listed |= {"get_include"} & set(re.findall(r"jsonrpcc\.(\w+)", read("docs/c.md")))
     assert set(jsonrpcc.__all__) - {"__version__"} <= listed
     assert listed <= set(jsonrpcc.__all__) | {"get_include"}
