@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 
 from jsonrpcc import Client, ClientClosed
 
@@ -22,6 +23,9 @@ assert LOAD in {"", "threads", "flood"}, LOAD
 if LOAD == "threads":
     threading.Thread(target=load, daemon=True).start()
 assert client.call("first", [1]) == 1
+# Until the thread of callbacks has told that the client is connected: if it waited for
+# the GIL when uWSGI forks, the child would hang in CPython's own code.
+time.sleep(0.2)
 # Bound before fork(), as many a host keeps them.
 ask, tell = client.request, client.notification
 if LOAD == "flood":
