@@ -153,6 +153,7 @@ def test_async_methods_are_awaited(serve, run):
 
 def test_it_looks_like_the_class(serve, client_for):
     client = client_for(serve())
+    assert client.wait_ready(5)  # its repr says whether it is connected
     users = client.typed(Users)
     assert users.__doc__ == Users.__doc__
     assert (
