@@ -188,11 +188,14 @@ void sim_enter(struct sim *sim)
         sim->memory(sim->world.memory, sim->state ^ ++sim->steps);
 }
 
-/* Whether a server of a better group is up and in rotation. */
+/* Whether a server of a better group is up and in rotation, and was when the
+ * engine was entered: one step may have it come up after it has sent a call
+ * elsewhere. */
 static bool better_is_up(const struct sim *sim, uint32_t group)
 {
     for (size_t i = 0; i < sim->servers.count; i++)
-        if (sim->servers.list[i].state == JRC_SERVER_UP &&
+        if (sim->states[i] == JRC_SERVER_UP &&
+            sim->servers.list[i].state == JRC_SERVER_UP &&
             sim->servers.list[i].group < group)
             return true;
     return false;

@@ -227,19 +227,35 @@ static bool is_kept(const struct sim *sim)
     return false;
 }
 
-/* With the faults gone all must end well, and a new call must succeed. */
-static void check_liveness(struct sim *sim)
+/* Call now and then, until all of these calls have ended.  Returns when a dead
+ * connection was last kept; 0: never. */
+static uint64_t keep_calling(struct sim *sim, uint64_t end_us)
 {
-    sim_list_await(sim, run_until);
-    uint64_t end_us = sim->now_us + HEAL_US * (is_forgotten(sim) ? 2U : 1U);
-    bool hopeful;
+    uint64_t kept_us = 0;
 
     for (; sim->now_us < end_us && !sim->closing && sim->broken == NULL;) {
         sim_submit(sim, JSONRPCC_WAIT_FOR_READY, 2000, false);
         work(sim);
         run_until(sim, sim->now_us + SECOND / 2);
+        if (is_kept(sim))
+            kept_us = sim->now_us;
     }
     run_until(sim, end_us + 5 * SECOND);
+    return kept_us;
+}
+
+/* With the faults gone all must end well, and a new call must succeed. */
+static void check_liveness(struct sim *sim)
+{
+    sim_list_await(sim, run_until);
+    bool hopeful;
+    uint64_t kept_us = keep_calling(
+        sim, sim->now_us + HEAL_US * (is_forgotten(sim) ? 2U : 1U));
+
+    /* The call that kept a dead connection has just ended: healing begins only
+     * then. */
+    if (kept_us + HEAL_US > sim->now_us && !is_kept(sim))
+        keep_calling(sim, kept_us + HEAL_US);
     sim_list_check_end(sim);
     hopeful = !is_kept(sim) && jrc_servers_hopeful(&sim->servers) &&
               (sim->servers.max_attempts < 0 || !is_forgotten(sim));
