@@ -11,17 +11,6 @@
 
 enum { MOST_CALLS = 3, MOST_ALLOCATIONS = 100000 };
 
-static void torment(const struct torture_scenario *scenario, unsigned step,
-                    unsigned most)
-{
-    unsigned missed = 0;
-
-    torture_now.scenario = scenario->name;
-    for (torture_now.n = 1; missed < TORTURE_MISSES && torture_now.n <= most;
-         torture_now.n += step)
-        missed = torture(scenario) ? 0 : missed + 1;
-}
-
 int main(int argc, char **argv)
 {
     unsigned step = argc > 1 ? (unsigned)atoi(argv[1]) : 397;
@@ -40,18 +29,7 @@ int main(int argc, char **argv)
     tls_front_start(&front, torture_peer.port, &server, fault_exempt);
     torture_peer.port = front.port;
     torture_tls = &tls;
-    for (size_t i = 0; i < torture_fault_count; i++) {
-        bool memory = torture_faults[i].kind == FAULT_MEMORY;
-        if (memory && !fault_has_memory())
-            continue;
-        torture_now.fault = torture_faults[i];
-        for (size_t s = 0; s < torture_scenario_count; s++)
-            for (int mode = 0; mode < 2; mode++) {
-                torture_now.for_ever = mode == 1;
-                torment(&torture_scenarios[s], memory ? step : 1,
-                        memory ? MOST_ALLOCATIONS : MOST_CALLS);
-            }
-    }
+    torture_all(step, MOST_ALLOCATIONS, MOST_CALLS);
     tls_front_stop(&front);
     identity_free(&ca);
     identity_free(&server);

@@ -386,6 +386,33 @@ void torture_start(void)
     peer_start(&torture_peer, fault_exempt);
 }
 
+static void torment(const struct torture_scenario *scenario, unsigned step,
+                    unsigned most)
+{
+    unsigned missed = 0;
+
+    torture_now.scenario = scenario->name;
+    for (torture_now.n = 1; missed < TORTURE_MISSES && torture_now.n <= most;
+         torture_now.n += step)
+        missed = torture(scenario) ? 0 : missed + 1;
+}
+
+void torture_all(unsigned step, unsigned allocations, unsigned calls)
+{
+    for (size_t i = 0; i < torture_fault_count; i++) {
+        bool memory = torture_faults[i].kind == FAULT_MEMORY;
+        if (memory && !fault_has_memory())
+            continue;
+        torture_now.fault = torture_faults[i];
+        for (size_t s = 0; s < torture_scenario_count; s++)
+            for (int mode = 0; mode < 2; mode++) {
+                torture_now.for_ever = mode == 1;
+                torment(&torture_scenarios[s], memory ? step : 1,
+                        memory ? allocations : calls);
+            }
+    }
+}
+
 int torture_done(const char *word)
 {
     unsigned seen[2], hit[2];

@@ -92,6 +92,10 @@ bool torture_disarm(void);
  * the fault came at all. */
 bool torture(const struct torture_scenario *scenario);
 
+/* All scenarios under all faults, once and from then on: at every step-th
+ * allocation, the last one or so many at most, and at the first calls. */
+void torture_all(unsigned step, unsigned allocations, unsigned calls);
+
 /* Works again: a new call, in a new client if the fault left none. */
 void torture_check_recovery(struct torture_run *run);
 
