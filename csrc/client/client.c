@@ -71,10 +71,7 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     char unused[1];
     jsonrpcc_options o;
 
-    if (why == NULL || why_size == 0) {
-        why = unused;
-        why_size = sizeof unused;
-    }
+    jrc_client_why(&why, &why_size, unused);
     why[0] = '\0';
     /* If an older caller's struct ends early, the rest reads as zero: the
      * defaults. */

@@ -21,4 +21,14 @@ jsonrpcc_status jrc_client_set_servers(jsonrpcc_client *client, char *text,
 void jrc_client_ref(jsonrpcc_client *client);
 void jrc_client_unref(jsonrpcc_client *client);
 
+/* A public function's text for what is wrong may be missing: then it goes to a
+ * byte of the function's own. */
+static inline void jrc_client_why(char **why, size_t *size, char unused[1])
+{
+    if (*why != NULL && *size != 0)
+        return;
+    *why = unused;
+    *size = 1;
+}
+
 #endif

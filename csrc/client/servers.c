@@ -28,10 +28,7 @@ jsonrpcc_status jsonrpcc_servers_set(jsonrpcc_client *client,
     char *text;
     char unused[1];
 
-    if (why == NULL || why_size == 0) {
-        why = unused;
-        why_size = sizeof unused;
-    }
+    jrc_client_why(&why, &why_size, unused);
     why[0] = '\0';
     int error = read_copy(client, servers, &text, &list, why, why_size);
     if (error == 0)
@@ -49,10 +46,7 @@ bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size)
     struct jrc_server_list parsed;
     char unused[1];
 
-    if (why == NULL || why_size == 0) {
-        why = unused;
-        why_size = sizeof unused;
-    }
+    jrc_client_why(&why, &why_size, unused);
     int error = jrc_servers_parse(&parsed, servers, why, why_size);
     if (error == ENOMEM)
         jsonrpcc_reason_text(error, why, why_size);
