@@ -113,27 +113,9 @@ class Texts:
         self._hides_nan = codec.hides_nan
         self._methods: dict[str, bytes] = {}
 
-    def prepare(
-        self,
-        method: Any,
-        params: Any,
-        options: CallOptions,
-        *,
-        block: Any = True,
-        on_result: Any = None,
-        on_error: Any = None,
-        result_type: Any = None,
-    ) -> Prepared:
-        """Turn a call's arguments into what _speedups submits."""
-        prepared, fault = self.read_call(
-            method,
-            params,
-            options,
-            block=block,
-            on_result=on_result,
-            on_error=on_error,
-            result_type=result_type,
-        )
+    def prepare(self, *args: Any, **options: Any) -> Prepared:
+        """Return what `read_call` does, and raise what is wrong with params."""
+        prepared, fault = self.read_call(*args, **options)
         return prepared if fault is None else _raise(fault)
 
     def read_call(
@@ -147,7 +129,11 @@ class Texts:
         on_error: Any = None,
         result_type: Any = None,
     ) -> tuple[Prepared, Exception | None]:
-        """Return what `prepare` returns, and what is wrong with params, or None."""
+        """
+        Turn a call's arguments into what _speedups submits.
+
+        Returns what is wrong with params, or None, beside it; the rest is raised.
+        """
         text, flags, fault = self.read_params(params)
         self.method(method)
         flags |= options.flags
