@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from bench.job import USER, WrongResultError, check_user, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bench.job import Job
+
+    Call = Callable[[str, Any], Any]
+    """A client's way to make a blocking call."""
 
 CHUNK = 100
 """How many calls submit() submits before it looks at the window again."""
@@ -58,6 +63,77 @@ def blob(method: str) -> Work:
             raise WrongResultError(method)
 
     return Work(method, {"id": 1234}, check)
+
+
+class Location(msgspec.Struct, gc=False):
+    """Where a user is."""
+
+    lat: float
+    lon: float
+    city: str
+
+
+class User(msgspec.Struct):
+    """What get_user gives."""
+
+    id: int
+    name: str
+    roles: list[str]
+
+
+class Row(msgspec.Struct):
+    """A row of a document, with every member of it."""
+
+    id: int
+    uuid: str
+    name: str
+    email: str
+    active: bool
+    balance: float
+    location: Location
+    roles: list[str]
+    scores: list[int]
+    manager: str | None
+    note: str
+
+
+class Part(msgspec.Struct, gc=False):
+    """A row, with three members of eleven."""
+
+    id: int
+    name: str
+    email: str
+
+
+class Document(msgspec.Struct):
+    """A document of rows."""
+
+    rows: list[Row]
+    pad: str
+
+
+class Parts(msgspec.Struct):
+    """The same, read in part."""
+
+    rows: list[Part]
+
+
+def _check_typed_user(user: User) -> None:
+    if user.id != 1234 or user.name != "Petros":
+        raise WrongResultError(user)
+
+
+def _check_rows(document: Document | Parts) -> None:
+    if document.rows[0].name != "User 1" or not document.rows[-1].email:
+        raise WrongResultError(document.rows[0])
+
+
+TYPED: dict[str, tuple[Work, Any]] = {
+    "typed": (Work("get_user", USER, _check_typed_user), User),
+    "blob64k-typed": (Work("blob64k", {"id": 1234}, _check_rows), Document),
+    "blob64k-partial": (Work("blob64k", {"id": 1234}, _check_rows), Parts),
+}
+"""The workloads with typed results: what is called, and the type of the result."""
 
 
 def check_matching(
@@ -139,6 +215,32 @@ def chains(
         request(method, params, on_result if number % 25 else timed(), failed)
 
 
+def side_chains(
+    requests: Sequence[Request],
+    calls: int,
+    window: int,
+    latencies: list[float],
+    finished: Callable[[], None],
+    failed: Any = fail,
+) -> None:
+    """Chains of get_user for each of these, with as many calls in flight in all."""
+    count = left = len(requests)
+
+    def end() -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            if left > 0:
+                return
+        finished()
+
+    lock = threading.Lock()  # each client has callbacks of its own
+    for request in requests:
+        chains(
+            request, GET_USER, calls // count, window // count, latencies, end, failed
+        )
+
+
 def submit(
     request: Request,
     work: Work,
@@ -184,10 +286,6 @@ def submit(
             request(method, params, on_result, failed)
     for _ in range(min(ahead, -(-calls // chunk))):
         wait()
-
-
-Call = "Callable[[str, Any], Any]"
-"""A client's way to make a blocking call."""
 
 
 def one_by_one(job: Job, call: Call) -> None:

@@ -30,6 +30,7 @@ CURVES: dict[str, tuple[str, tuple[int, ...]]] = {
     "servers": ("servers, one call in flight", (1, 10, 100, 1000)),
     "servers-raw": ("servers, send and recv alone", (1, 10, 100, 1000)),
     "servers-many": ("servers, 1000 calls in flight", (1, 10, 100, 1000)),
+    "servers-many-raw": ("servers, a bare epoll loop in C", (1, 10, 100, 1000)),
     "payload": (
         "bytes of a result",
         (100, 1000, 10_000, 100_000, 1_000_000, 4_000_000, LARGEST),
@@ -50,6 +51,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "cpu_us": "CPU µs per call",
         "turns_per_call": "loop turns per call",
     },
+    "servers-many-raw": {"cpu_us": "CPU µs per call"},
     "payload": {"cpu_us": "CPU µs per call", "ns_per_byte": "ns per byte"},
     "payload-many": {"cpu_us": "CPU µs per call", "ns_per_byte": "ns per byte"},
     "memory": {
@@ -99,7 +101,8 @@ def _goals(raw: Curves) -> list[tuple[str, float, float]]:
     """What is measured of the bars: what, how much, how much it may be."""
 
     def median(curve: str, value: int, column: str = "cpu_us") -> float:
-        return statistics.median(run[column] for run in raw[curve][value])
+        values: list[float] = [run[column] for run in raw[curve][value]]
+        return statistics.median(values)
 
     goals = []
     if "in-flight" in raw:
@@ -112,6 +115,9 @@ def _goals(raw: Curves) -> list[tuple[str, float, float]]:
     if "memory" in raw:
         most = max(median("memory", n, "c_bytes_per_call") for n in raw["memory"])
         goals.append(("bytes of C memory a small call in flight", most, 400))
+    if "servers-many" in raw and "servers-many-raw" in raw:
+        ratio = median("servers-many", 1000) / median("servers-many-raw", 1000)
+        goals.append(("1,000 servers to a bare loop in C: CPU of a call", ratio, 1.2))
     for up in raw.get("idle", ()):
         state = f"idle, {up or 'no'} servers up"
         for column, bar in (("wakeups_per_second", 1), ("cpu_percent", 0.1)):
@@ -132,7 +138,7 @@ def _page(raw: Curves) -> str:
         title, _ = CURVES[name]
         names = COLUMNS[name]
         parts.append(f"## {name}\n")
-        rows = [
+        lines: list[tuple[str, ...]] = [
             (
                 f"{value:,}",
                 *(
@@ -144,13 +150,15 @@ def _page(raw: Curves) -> str:
             )
             for value, runs in points.items()
         ]
-        parts.append(table((title, *names.values()), rows))
+        parts.append(table((title, *names.values()), lines))
     return "\n".join(parts)
 
 
 def _point(name: str, value: int) -> dict[str, Any]:
     many = name.startswith("servers")
     with services.netstring_server(value if many else 1) as ports:
+        if name == "servers-many-raw":
+            return _bare_loop(ports)
         done = subprocess.run(
             _command(name, value, ports),
             capture_output=True,
@@ -160,6 +168,19 @@ def _point(name: str, value: int) -> dict[str, Any]:
         )
     if done.returncode != 0:
         raise RuntimeError(f"{name} {value}: {done.stderr.strip()[-2000:]}")
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def _bare_loop(ports: list[int]) -> dict[str, Any]:
+    """Find what the kernel takes for so many connections, with 1000 calls in flight."""
+    done = subprocess.run(
+        [services.build("rivals/epoll.c"), str(ports[0]), "200000", "20000", "1000"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PORTS": " ".join(map(str, ports[1:]))},
+    )
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
 

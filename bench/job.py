@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import ssl
 import threading
 import time
 from contextlib import contextmanager
@@ -15,6 +18,30 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 USER = {"id": 1234}
 """The params of every get_user."""
+
+
+CA = "JSONRPCC_BENCH_CA"
+PATH = "JSONRPCC_BENCH_PATH"
+"""
+The environment of a child whose server speaks TLS or is at a Unix socket: the file of
+the authority, or the path.
+"""
+
+
+def tls_context() -> ssl.SSLContext | None:
+    """Python's TLS, if the server speaks it."""
+    ca = os.environ.get(CA)
+    return ssl.create_default_context(cafile=ca) if ca else None
+
+
+def connect(port: int) -> socket.socket:
+    """A blocking socket that is connected to the server."""
+    connection = socket.create_connection((HOST, port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    context = tls_context()
+    return (
+        context.wrap_socket(connection, server_hostname=HOST) if context else connection
+    )
 
 
 class WrongResultError(Exception):
@@ -49,7 +76,8 @@ class Job:
     @property
     def server(self) -> str:
         """The server as jsonrpcc writes it."""
-        return f"{HOST}:{self.port},1"
+        path = os.environ.get(PATH)
+        return f"unix:{path},1" if path else f"{HOST}:{self.port},1"
 
     @contextmanager
     def measure(self) -> Iterator[None]:

@@ -53,6 +53,10 @@ WORKLOADS = (
         "callback-main", "a callback per result, submitted by a thread", 200_000, 1000
     ),
     Workload("callback8", "a callback per result, 8 threads", 200_000, 1000),
+    Workload("typed", "a callback per result of a type", 200_000, 1000),
+    Workload("clients1", "a callback per result, one client", 100_000, 1000),
+    Workload("clients10", "10 clients, 100 in flight each", 100_000, 1000),
+    Workload("clients100", "100 clients, 10 in flight each", 50_000, 1000),
     Workload("map", "results in order, in bulk", 200_000, 1000),
     Workload("await", "1000 asyncio tasks, each awaiting its calls", 200_000, 1000),
     Workload("sync", "blocking calls, one after the other", 20_000, 1),
@@ -80,6 +84,8 @@ WORKLOADS = (
     ),
     Workload("notify", "notifications, until the server has them all", 200_000, 1000),
     Workload("blob64k", "results of 64 KiB", 4_000, 16),
+    Workload("blob64k-typed", "results of 64 KiB, of a type", 4_000, 16),
+    Workload("blob64k-partial", "results of 64 KiB, three members of a row", 4_000, 16),
     Workload("blob1m", "results of 1 MiB", 250, 4),
     Workload("c-api", "from C: a callback per result", 1_000_000, 1000),
 )
@@ -94,21 +100,42 @@ def _some(names: str) -> frozenset[str]:
 
 _OURS = _some(
     "callback callback-main callback8 map await sync sync8 sync64 sparse2 sparse5"
-    " sparse20 await1 notify blob64k blob1m"
+    " sparse20 await1 notify blob64k blob1m clients1 clients10 clients100"
 )
+_TYPED = _some("typed blob64k-typed blob64k-partial")
 
 RIVALS = (
-    Rival("jsonrpcc", "jsonrpcc", "ours", _OURS, ours=True),
+    Rival("jsonrpcc", "jsonrpcc", "ours", _OURS | _TYPED, ours=True),
     Rival("jsonrpcc-orjson", "jsonrpcc, codec=orjson", "ours_orjson", _OURS, ours=True),
-    Rival("jsonrpcc-c", "jsonrpcc, C API", "ours.c", _some("c-api"), ours=True),
+    Rival(
+        "jsonrpcc-c",
+        "jsonrpcc, C API, the shared library",
+        "ours_shared.c",
+        _some("c-api"),
+        ours=True,
+    ),
+    Rival(
+        "jsonrpcc-c-static",
+        "jsonrpcc, C API, compiled in",
+        "ours.c",
+        _some("c-api"),
+        ours=True,
+    ),
     Rival(
         "sockets",
         "blocking sockets + orjson",
         "sockets",
         _some(
             "callback callback-main callback8 map sync sync8 sync64 sparse2 sparse5"
-            " sparse20 notify blob64k blob1m"
+            " sparse20 notify blob64k blob1m clients1 clients10 clients100"
+            " typed blob64k-typed blob64k-partial"
         ),
+    ),
+    Rival(
+        "sockets-msgspec",
+        "blocking sockets + msgspec, typed envelopes and results",
+        "sockets_msgspec",
+        _TYPED,
     ),
     Rival(
         "pingpong", "send and recv of fixed bytes, no JSON", "pingpong", _some("sync")
@@ -154,6 +181,13 @@ RIVALS = (
         _some("c-api"),
         redis=True,
     ),
+    Rival(
+        "valkey",
+        "libvalkey on libevent, own protocol",
+        "valkey.c",
+        _some("c-api"),
+        redis=True,
+    ),
     Rival("epoll", "bare epoll loop, ids only", "epoll.c", _some("c-api")),
 )
 
@@ -176,15 +210,20 @@ class Goal:
 GOALS = (
     Goal("callback", "sockets", 0.65, 0.5),
     Goal("callback8", "best", 0.7, 0.5),
+    Goal("typed", "sockets", 0.5, 0.43),
+    Goal("typed", "sockets-msgspec", 0.69, 0.55),
     Goal("map", "sockets", 0.5, 0.35),
-    Goal("await", "uvloop", 0.75, 0.6),
-    Goal("sync-pinned", "pingpong", 1.15, 1.05, "p50_us"),
+    Goal("await", "uvloop", 0.5, 0.43),
+    Goal("sync-pinned", "pingpong", 1.12, 1.05, "p50_us"),
     Goal("sparse2", "sockets", 1.0, 0.8),
     Goal("sparse5", "sockets", 1.0, 0.8),
     Goal("sparse20", "sockets", 1.0, 0.8),
     Goal("await1-pinned", "uvloop", 1.0, 0.9),
     Goal("notify", "sockets", 1.0, 0.5),
-    Goal("blob64k", "best", 1.0, 0.8),
+    Goal("blob64k", "best", 1.0, 0.9),
+    Goal("blob64k-typed", "sockets", 1.0, 0.7),
+    Goal("blob64k-partial", "sockets", 1.0, 0.45),
     Goal("blob1m", "best", 1.0, 0.8),
     Goal("c-api", "hiredis", 0.6, 0.3),
+    Goal("c-api", "epoll", 2.0, 1.6),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ CUT = 8.0
 
 TITLE = "CPU time per call of the whole client process, µs (less is better)"
 OURS, OTHERS, TEXT, NOTE = "#12936a", "#b8bec8", "#33373d", "#6b7280"
-SETTINGS = {
+SETTINGS: Any = {
     "svg.fonttype": "none",  # text stays text: it can be searched and read out
     "svg.hashsalt": "jsonrpcc",  # the same figures make the same file
     "font.family": "sans-serif",
@@ -94,8 +94,8 @@ def _panel(axes: Axes, workload: Workload, group: list[Result], places: int) -> 
     ):
         text.set_fontweight("bold" if result.rival.ours else "normal")
     axes.set_yticks(range(len(ranked)), [_short(r.rival.title) for r in ranked])
-    for text, result in zip(axes.get_yticklabels(), ranked, strict=True):
-        text.set_fontweight("bold" if result.rival.ours else "normal")
+    for tick, result in zip(axes.get_yticklabels(), ranked, strict=True):
+        tick.set_fontweight("bold" if result.rival.ours else "normal")
     # Bars are as high in every panel, however many it has.
     axes.set_ylim(places - 0.5, -0.5)
     axes.set_xlim(0, longest * 1.2)

@@ -35,8 +35,8 @@ Medians of {repeats} interleaved runs, each in a fresh process.
 CPU µs is user and system time of the whole client process per call: all its
 threads and libraries.  *Least* is the run that the machine disturbed least.
 p50 to p99.9 are from submitting a call to its callback, so with 1000 in flight
-they tell the rate more than the wait.  [README.md](README.md) describes the
-clients and the method.
+they tell the rate more than the wait.  [bench/README.md](../README.md)
+describes the clients and the method.
 """
 
 

@@ -5,6 +5,8 @@
  *
  *   server [--ports N]     listens on N free ports of 127.0.0.1, prints them on
  *                          one line and serves until stdin is closed
+ *   server --unix PATH     listens at a Unix socket instead
+ *   server --tls PEM       speaks TLS, with the certificate and key in PEM
  *   server --dump METHOD   prints the result of METHOD and ends
  *
  * Methods: get_user, echo (the params), count (notifications seen so far),
@@ -13,6 +15,7 @@
 #define _GNU_SOURCE
 #include "documents.h"
 #include "scan.h"
+#include "stream.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +27,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
@@ -39,7 +42,7 @@ struct buffer {
 };
 
 struct conn {
-    int fd;
+    struct stream stream;
     uint32_t events;
     struct buffer in, out;
 };
@@ -49,12 +52,6 @@ static uint64_t notifications;
 static int epoll_fd;
 static const char not_found[] = "{\"code\":-32601,\"message\":\"Method not "
                                 "found\"}";
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 static char *reserve(struct buffer *buffer, size_t more)
 {
@@ -184,14 +181,15 @@ static void watch(struct conn *conn, uint32_t events)
     struct epoll_event event = {.events = events, .data.ptr = conn};
 
     if (events != conn->events &&
-        epoll_ctl(epoll_fd, EPOLL_CTL_MOD, conn->fd, &event) < 0)
+        epoll_ctl(epoll_fd, EPOLL_CTL_MOD, conn->stream.fd, &event) < 0)
         die("epoll_ctl");
     conn->events = events;
 }
 
 static void close_conn(struct conn *conn)
 {
-    close(conn->fd);
+    stop_tls(&conn->stream);
+    close(conn->stream.fd);
     free(conn->in.data);
     free(conn->out.data);
     free(conn);
@@ -202,8 +200,8 @@ static bool flush(struct conn *conn)
     struct buffer *out = &conn->out;
 
     while (out->start < out->len) {
-        ssize_t n = send(conn->fd, out->data + out->start,
-                         out->len - out->start, MSG_NOSIGNAL);
+        ssize_t n =
+            give(&conn->stream, out->data + out->start, out->len - out->start);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno != EAGAIN)
@@ -230,8 +228,8 @@ static bool receive(struct conn *conn)
         memcpy(chunk, in->data + in->start, kept);
     else
         data = reserve(in, CHUNK) - kept;
-    ssize_t n = recv(conn->fd, data + kept,
-                     small ? CHUNK - kept : in->size - in->len, 0);
+    ssize_t n = take(&conn->stream, data + kept,
+                     small ? CHUNK - kept : in->size - in->len);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
     if (n == 0)
@@ -271,8 +269,9 @@ static void accept_all(int listener)
         if (!conn || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
             die("accept");
         reserve(&conn->in, 1);
-        conn->fd = fd;
+        conn->stream.fd = fd;
         conn->events = EPOLLIN;
+        start_tls(&conn->stream);
     }
 }
 
@@ -295,6 +294,21 @@ static void listen_on_free_port(void)
     printf("%d ", ntohs(address.sin_port));
 }
 
+static void listen_at(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct epoll_event event = {.events = EPOLLIN};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    event.data.u64 = (uint64_t)fd << 1 | 1;
+    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        listen(fd, 4096) < 0 ||
+        epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        die(path);
+    printf("0 ");
+}
+
 static void serve(void)
 {
     struct epoll_event events[256];
@@ -315,7 +329,9 @@ static void serve(void)
             if (events[i].events & EPOLLOUT)
                 ok = flush(conn);
             if (ok && events[i].events & ~(uint32_t)EPOLLOUT)
-                ok = receive(conn);
+                do
+                    ok = receive(conn);
+                while (ok && has_more(&conn->stream));
             if (!ok)
                 close_conn(conn);
         }
@@ -326,6 +342,7 @@ int main(int argc, char **argv)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     struct rlimit files;
+    const char *path = NULL;
     int ports = 1;
 
     if (argc == 3 && strcmp(argv[1], "--dump") == 0) {
@@ -337,6 +354,10 @@ int main(int argc, char **argv)
     }
     if (argc == 3 && strcmp(argv[1], "--ports") == 0)
         ports = atoi(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "--tls") == 0)
+        use_tls(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "--unix") == 0)
+        path = argv[2];
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
@@ -346,7 +367,9 @@ int main(int argc, char **argv)
         die("stdin must be a pipe");
     document(span("blob64k"));
     document(span("blob1m"));
-    for (int i = 0; i < ports; i++)
+    if (path)
+        listen_at(path);
+    for (int i = 0; i < ports && !path; i++)
         listen_on_free_port();
     putchar('\n');
     fflush(stdout);

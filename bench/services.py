@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench.job import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "bench"
@@ -21,20 +21,32 @@ CSRC = HERE.parent / "csrc"
 LIBRARIES = {
     "hiredis.c": ["-lhiredis", "-levent_core"],
     "ours.c": ["-levent_core", "-ljson-c", "-pthread"],
+    "ours_shared.c": [
+        "-L",
+        str(BUILD.parent),
+        "-ljsonrpcc",
+        f"-Wl,-rpath,{BUILD.parent}",
+        "-pthread",
+    ],
+    "valkey.c": ["-lvalkey", "-levent_core"],
 }
+TLS = ["-DBENCH_TLS", "-lssl", "-lcrypto"]
+"""What the server needs more than that to speak TLS."""
 
 
 class SkippedError(Exception):
     """Something is not installed; the text says what."""
 
 
-def build(source: str) -> Path:
+def build(source: str, name: str = "", more: Sequence[str] = ()) -> Path:
     """Compile *source*, a path below bench/, unless that is done already."""
     path = HERE / source
-    program = BUILD / path.stem
+    program = BUILD / (name or path.stem)
     sources = [path]
-    ours = path.name == "ours.c"
-    if ours:
+    ours = path.name.startswith("ours")
+    if path.name == "ours_shared.c":
+        _build_library()
+    elif ours:
         sources += sorted(p for p in CSRC.rglob("*.c") if p.parent.name != "python")
     newest = max(
         file.stat().st_mtime
@@ -58,6 +70,7 @@ def build(source: str) -> Path:
         str(program),
         *map(str, sources),
         *LIBRARIES.get(path.name, []),
+        *more,
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -66,6 +79,19 @@ def build(source: str) -> Path:
         )
         raise SkippedError(f"{source} does not compile: {reason}")
     return program
+
+
+def _build_library() -> None:
+    """Build build/libjsonrpcc.so as users get it."""
+    done = subprocess.run(
+        [shutil.which("make") or "make", "-s", "lib"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=HERE.parent,
+    )
+    if done.returncode != 0:
+        raise SkippedError(f"make lib: {done.stderr.strip().splitlines()[-1]}")
 
 
 @contextmanager
@@ -81,12 +107,21 @@ def on_core(core: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def netstring_server(ports: int = 1, core: int | None = None) -> Iterator[list[int]]:
-    """Our C server, on so many ports."""
-    program = build("server.c")
+def netstring_server(
+    ports: int = 1, core: int | None = None, *, path: str = "", tls: str = ""
+) -> Iterator[list[int]]:
+    """
+    Our C server, on so many ports.
+
+    Or at a *path*; or by TLS, with the certificate and key in the file *tls*.
+    """
+    program = build("server.c", "server-tls", TLS) if tls else build("server.c")
+    where = ["--ports", str(ports)]
+    if path or tls:
+        where = ["--tls", tls] if tls else ["--unix", path]
     with on_core(core):
         server = subprocess.Popen(
-            [program, "--ports", str(ports)],
+            [program, *where],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -1,7 +1,10 @@
 /* The wire's limit: an epoll loop that writes frames and finds ids, no more.
  *
  * It parses nothing and copies nothing: what it costs is the kernel's work and
- * that of putting the bytes together.  No real client can be as cheap. */
+ * that of putting the bytes together.  No real client can be as cheap.
+ *
+ * Further ports, from the environment's PORTS on, get a connection each and an
+ * equal part of the calls in flight. */
 #define _GNU_SOURCE
 #include "measure.h"
 
@@ -19,11 +22,18 @@ struct call {
     double begun;
 };
 
-static int fd;
+struct conn {
+    int fd;
+    char *out, *in; /* CHUNK * 4, and CHUNK bytes */
+    size_t out_len, in_len;
+};
+
+enum { CONNS = 4096 };
+
+static struct conn conns[CONNS];
+static int conn_count;
 static long next_id = 1;
 static struct call calls[SLOTS];
-static char out[CHUNK * 4], in[CHUNK];
-static size_t out_len, in_len;
 
 static char *put_number(char *to, long number)
 {
@@ -38,7 +48,7 @@ static char *put_number(char *to, long number)
     return to;
 }
 
-static void submit(void)
+static void submit(struct conn *conn)
 {
     static const char head[] =
         "{\"jsonrpc\":\"2.0\",\"method\":\"get_user\",\"id\":";
@@ -46,7 +56,7 @@ static void submit(void)
     char digits[20];
     struct call *call = &calls[next_id % SLOTS];
     size_t id_len = (size_t)(put_number(digits, next_id) - digits);
-    char *p = put_number(out + out_len,
+    char *p = put_number(conn->out + conn->out_len,
                          (long)(sizeof head - 1 + id_len + sizeof tail - 2));
 
     *p++ = ':';
@@ -55,7 +65,7 @@ static void submit(void)
     memcpy(p, digits, id_len);
     p += id_len;
     memcpy(p, tail, sizeof tail - 1);
-    out_len = (size_t)(p + sizeof tail - 1 - out);
+    conn->out_len = (size_t)(p + sizeof tail - 1 - conn->out);
     call->id = next_id;
     if (next_id++ % TIMED == 0)
         call->begun = now(CLOCK_MONOTONIC);
@@ -74,35 +84,36 @@ static void complete(const char *message, const char *end)
         job_latency(call->begun);
 }
 
-static void send_all(void)
+static void send_all(struct conn *conn)
 {
     size_t sent = 0;
 
-    while (sent < out_len) {
-        ssize_t n = send(fd, out + sent, out_len - sent, 0);
+    while (sent < conn->out_len) {
+        ssize_t n = send(conn->fd, conn->out + sent, conn->out_len - sent, 0);
         if (n <= 0)
             wrong("send");
         sent += (size_t)n;
     }
-    out_len = 0;
+    conn->out_len = 0;
 }
 
 /* Complete what is whole; returns how many calls that were. */
-static long read_replies(void)
+static long read_replies(struct conn *conn)
 {
     long count = 0;
     size_t at = 0;
-    ssize_t n = recv(fd, in + in_len, sizeof in - in_len, 0);
+    char *in = conn->in;
+    ssize_t n = recv(conn->fd, in + conn->in_len, CHUNK - conn->in_len, 0);
 
     if (n <= 0)
         wrong("recv");
-    in_len += (size_t)n;
+    conn->in_len += (size_t)n;
     for (;;) {
-        char *colon = memchr(in + at, ':', in_len - at);
+        char *colon = memchr(in + at, ':', conn->in_len - at);
         if (!colon)
             break;
         char *end = colon + 1 + strtol(in + at, NULL, 10);
-        if (end >= in + in_len)
+        if (end >= in + conn->in_len)
             break;
         if (*end != ',')
             wrong("frame");
@@ -110,43 +121,62 @@ static long read_replies(void)
         at = (size_t)(end + 1 - in);
         count++;
     }
-    memmove(in, in + at, in_len - at);
-    in_len -= at;
+    memmove(in, in + at, conn->in_len - at);
+    conn->in_len -= at;
     return count;
 }
 
 static void run(int epoll_fd, long count)
 {
     long submitted = 0, completed = 0;
-    struct epoll_event event;
+    struct epoll_event events[64];
 
     for (; submitted < job.window && submitted < count; submitted++)
-        submit();
-    send_all();
+        submit(&conns[submitted % conn_count]);
+    for (int i = 0; i < conn_count; i++)
+        send_all(&conns[i]);
     while (completed < count) {
-        epoll_wait(epoll_fd, &event, 1, -1);
-        long n = read_replies();
-        completed += n;
-        for (; n > 0 && submitted < count; n--, submitted++)
-            submit();
-        send_all();
+        int ready = epoll_wait(epoll_fd, events, 64, -1);
+        for (int i = 0; i < ready; i++) {
+            struct conn *conn = events[i].data.ptr;
+            long n = read_replies(conn);
+            completed += n;
+            for (; n > 0 && submitted < count; n--, submitted++)
+                submit(conn);
+            send_all(conn);
+        }
     }
+}
+
+static void open_conn(int epoll_fd, int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    struct conn *conn = &conns[conn_count++];
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
+    int on = 1;
+
+    conn->fd = socket(AF_INET, SOCK_STREAM, 0);
+    conn->out = malloc(CHUNK * 4);
+    conn->in = malloc(CHUNK);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)port);
+    if (!conn->out || !conn->in ||
+        connect(conn->fd, (struct sockaddr *)&address, sizeof address) < 0)
+        wrong("connect");
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, conn->fd, &event);
 }
 
 int main(int argc, char **argv)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    int on = 1, epoll_fd = epoll_create1(0);
-    struct epoll_event event = {.events = EPOLLIN};
+    int epoll_fd = epoll_create1(0);
+    const char *more = getenv("PORTS");
+    char *next;
 
     job_parse(argc, argv);
-    fd = socket(AF_INET, SOCK_STREAM, 0);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons((uint16_t)job.port);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-        wrong("connect");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    open_conn(epoll_fd, job.port);
+    for (; more && *more && conn_count < CONNS; more = next)
+        open_conn(epoll_fd, (int)strtol(more, &next, 10));
     run(epoll_fd, job.warmup);
     job_start();
     run(epoll_fd, job.calls);

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import jsonrpcc
 from bench.drive import (
     GET_USER,
+    TYPED,
     blob,
     chains,
     check_matching,
     one_by_one,
     side_by_side,
+    side_chains,
     sparsely,
     submit,
 )
@@ -68,6 +71,64 @@ class Runs:
     def blob1m(self, job: Job) -> None:
         """Results of 1 MiB."""
         self._callback(job, blob("blob1m"))
+
+    def typed(self, job: Job) -> None:
+        """Results of a type, or of a part of one."""
+        work, result_type = TYPED[job.workload.replace("_", "-")]
+        ends: SimpleQueue[object] = SimpleQueue()
+
+        def run(calls: int) -> None:
+            chains(
+                request,
+                work,
+                calls,
+                job.window,
+                job.latencies,
+                lambda: ends.put(None),
+                ends.put,
+            )
+            if (failure := ends.get()) is not None:
+                raise WrongResultError(failure)
+
+        with self._client(job) as client:
+            call = client.request
+
+            # As programs write it: partial() with a keyword makes a dict for each call.
+            def request(
+                method: str,
+                params: Any,
+                on_result: Callable[[Any], None],
+                on_error: Callable[[Any], None],
+            ) -> None:
+                call(method, params, on_result, on_error, result_type=result_type)
+
+            run(job.warmup)
+            with job.measure():
+                run(job.calls)
+
+    def clients(self, job: Job) -> None:
+        """Many clients, each with its part of the calls."""
+        ends: SimpleQueue[object] = SimpleQueue()
+        count = int(job.workload.removeprefix("clients"))
+
+        def run(calls: int) -> None:
+            requests = [client.request for client in clients]
+            side_chains(
+                requests,
+                calls,
+                job.window,
+                job.latencies,
+                lambda: ends.put(None),
+                ends.put,
+            )
+            if (failure := ends.get()) is not None:
+                raise WrongResultError(failure)
+
+        with ExitStack() as stack:
+            clients = [stack.enter_context(self._client(job)) for _ in range(count)]
+            run(job.warmup)
+            with job.measure():
+                run(job.calls)
 
     def callback_main(self, job: Job) -> None:
         """The main thread submits, and sleeps when the window is full."""
@@ -217,3 +278,5 @@ await_ = _runs.await_
 await1 = _runs.await1
 blob64k = _runs.blob64k
 blob1m = _runs.blob1m
+typed = blob64k_typed = blob64k_partial = _runs.typed
+clients1 = clients10 = clients100 = _runs.clients

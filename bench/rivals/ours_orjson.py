@@ -20,3 +20,4 @@ await_ = _runs.await_
 await1 = _runs.await1
 blob64k = _runs.blob64k
 blob1m = _runs.blob1m
+clients1 = clients10 = clients100 = _runs.clients

@@ -16,7 +16,7 @@ import orjson
 import uvloop
 
 from bench.drive import GET_USER, blob, chains, check_matching
-from bench.job import HOST, USER, Job, WrongResultError, check_user
+from bench.job import HOST, USER, Job, WrongResultError, check_user, tls_context
 from bench.rivals import wire
 from bench.rivals.wire import HEADERS
 
@@ -46,7 +46,7 @@ class Client(asyncio.Protocol):
     async def connect(cls, port: int) -> Client:
         """A connected client."""
         loop = asyncio.get_running_loop()
-        _, client = await loop.create_connection(cls, HOST, port)
+        _, client = await loop.create_connection(cls, HOST, port, ssl=tls_context())
         return client
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

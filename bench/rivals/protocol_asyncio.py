@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from bench.drive import blob
 from bench.rivals.protocol import await1_main, await_main, callback_main, run_on
 
 if TYPE_CHECKING:
@@ -24,3 +25,8 @@ def await_(job: Job) -> None:
 def await1(job: Job) -> None:
     """One call after the other."""
     run_on(asyncio.new_event_loop, await1_main(job))
+
+
+def blob64k(job: Job) -> None:
+    """Results of 64 KiB."""
+    run_on(asyncio.new_event_loop, callback_main(job, blob("blob64k")))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import ssl
 import threading
 from collections import deque
 from itertools import islice
@@ -17,10 +19,11 @@ from bench.drive import (
     check_matching,
     one_by_one,
     side_by_side,
+    side_chains,
     sparsely,
     submit,
 )
-from bench.job import HOST, USER, Job, WrongResultError, check_user
+from bench.job import USER, Job, WrongResultError, check_user, connect
 from bench.rivals import wire
 from bench.rivals.wire import HEADERS
 
@@ -49,8 +52,8 @@ class Client:
 
     def __init__(self, port: int) -> None:
         """Connect."""
-        self._socket = socket.create_connection((HOST, port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connect(port)
+        self._is_plain = not isinstance(self._socket, ssl.SSLSocket)
         self._recv = self._socket.recv
         self._id = 0
         self._out: list[bytes] = []
@@ -75,9 +78,21 @@ class Client:
 
     def turn(self) -> None:
         """Send what is gathered, and run the callbacks of what has come."""
+        self.flush()
+        self.deliver()
+
+    def fileno(self) -> int:
+        """Return the descriptor of the connection."""
+        return self._socket.fileno()
+
+    def flush(self) -> None:
+        """Send what is gathered."""
         if self._out:
             self._socket.sendall(b",".join(self._out) + b",")
             self._out.clear()
+
+    def deliver(self) -> None:
+        """Wait for replies, and run their callbacks."""
         calls = self._calls
         for reply in self._receive():
             on_result, on_error = calls.pop(reply["id"])
@@ -160,7 +175,7 @@ class Client:
         """Wait for at least one reply and take all that have come."""
         replies, rest, missing = wire.split(self._rest) if self._rest else ([], b"", 0)
         while not replies:
-            if missing > CHUNK:
+            if missing > CHUNK and self._is_plain:
                 # The kernel puts a big message together, in one piece.
                 data = self._recv(missing, socket.MSG_WAITALL)
             else:
@@ -219,6 +234,52 @@ def blob64k(job: Job) -> None:
 def blob1m(job: Job) -> None:
     """Results of 1 MiB."""
     _callback(job, blob("blob1m"))
+
+
+def typed(job: Job) -> None:
+    """As callback: dicts, where others have results of a type."""
+    _callback(job, blob("blob64k") if "blob64k" in job.workload else GET_USER)
+
+
+blob64k_typed = blob64k_partial = typed
+
+
+def clients(job: Job) -> None:
+    """As many connections, and one epoll for all of them."""
+    count = int(job.workload.removeprefix("clients"))
+    all_ = {
+        client.fileno(): client for client in (Client(job.port) for _ in range(count))
+    }
+    running = True
+
+    def stop() -> None:
+        nonlocal running
+        running = False
+
+    def run(calls: int) -> None:
+        nonlocal running
+        running = True
+        requests = [client.request for client in all_.values()]
+        side_chains(requests, calls, job.window, job.latencies, stop)
+        for client in all_.values():
+            client.flush()
+        while running:
+            for fd, _ in epoll.poll():
+                client = all_[fd]
+                client.deliver()
+                client.flush()
+
+    with select.epoll() as epoll:
+        for fd in all_:
+            epoll.register(fd, select.EPOLLIN)
+        run(job.warmup)
+        with job.measure():
+            run(job.calls)
+    for client in all_.values():
+        client.close()
+
+
+clients1 = clients10 = clients100 = clients
 
 
 def callback_main(job: Job) -> None:

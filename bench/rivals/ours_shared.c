@@ -1,0 +1,2 @@
+/* The same as ours.c, linked with the shared library as users link it. */
+#include "ours.c"
