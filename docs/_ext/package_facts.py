@@ -17,7 +17,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from jsonrpcc import Options
-from jsonrpcc.__main__ import make_parser
+from jsonrpcc._cli.parser import make_parser
 from jsonrpcc._options import _DURATIONS, _INT32, _INTEGERS, MAX_NAME, MIB
 
 
@@ -30,14 +30,23 @@ def number(value: int, *, is_size: bool) -> str:
     return f"{value:,}"
 
 
+OTHERS = {
+    "tls": ["none", "True", "a `Tls`"],
+    "hello": ["none", "1 request", "8 requests"],
+    "hello_errors": ["by name", '`"accept"`', '`"refuse"`'],
+    "ping_interval": ["none", "1 s", f"{_INT32 // 1000:,} s"],
+    "slow_call": ["none", "above 0", f"{_INT32 // 1000:,} s"],
+    "max_connection_age": ["0: never", "1 s", f"{_INT32 // 1000:,} s"],
+    "name": ["none", "1 character", f"{MAX_NAME} characters"],
+}
+
+
 def bounds(name: str, default: Any) -> list[str]:
     """Return default, smallest and largest value of an option."""
     if name in _DURATIONS:
         return [f"{default:g} s", "above 0", f"{_INT32 // 1000:,} s"]
-    if name == "tls":
-        return ["none", "True", "a `Tls`"]
-    if name == "name":
-        return ["none", "1 character", f"{MAX_NAME} characters"]
+    if name in OTHERS:
+        return OTHERS[name]
     is_size = name in {"max_response", "max_request"} or name.endswith("_bytes")
     return [number(n, is_size=is_size) for n in (default, *_INTEGERS[name])]
 
