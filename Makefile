@@ -47,7 +47,7 @@ CORE = $(patsubst csrc/%.c,%,$(wildcard $(LAYERS:%=csrc/%/*.c)))
 # In tests/c, what needs OpenSSL as well.
 TLS_TESTS = $(if $(filter libssl,$(PKGS)),,$(wildcard tests/c/test_tls*.c tests/c/tls_*.c tests/c/certificates.c))
 C_TESTS = $(filter-out $(TLS_TESTS),$(wildcard tests/c/*.c))
-C_FILES = $(wildcard csrc/*.[ch] $(LAYERS:%=csrc/%/*.[ch]) tests/c/*.h) $(C_TESTS) $(wildcard tests/programs/adding.c tests/programs/grown.c examples/c/*.[ch])
+C_FILES = $(wildcard csrc/*.[ch] $(LAYERS:%=csrc/%/*.[ch]) tests/c/*.h) $(C_TESTS) $(wildcard tests/programs/adding.c tests/programs/grown.c examples/c/*.[ch] examples/cluster/*.[ch])
 PY_C_FILES = $(wildcard csrc/python/*.[ch] tests/consumer/consumer/*.[ch])
 
 # Programs in tests/c: test_*.c, fuzz_*.c with fuzz_driver.c, jsontestsuite.c.
@@ -57,9 +57,10 @@ FUZZERS = $(filter-out fuzz_driver,$(sort $(patsubst tests/c/%.c,%,$(wildcard te
 SUITE = $(patsubst tests/c/%.c,%,$(wildcard tests/c/jsontestsuite.c))
 # Those that need neither a socket nor a library, and what they are linked with.
 PURE = $(filter wire/% engine/%,$(CORE))
-PURE_TESTS = test_netstring test_json_scan test_json_members test_json_scan_portable test_request \
-             test_response test_inbox test_outbox test_call_table test_servers test_servers_doubt \
-             test_server_states test_servers_parse test_servers_set test_changes test_balance test_engine test_engine_output test_engine_servers test_suspect
+PURE_TESTS = test_decimal test_netstring test_json_scan test_json_short test_json_members test_json_scan_portable test_request \
+             test_response test_inbox test_outbox test_call_table test_servers test_servers_doubt test_proof \
+             test_server_states test_servers_parse test_servers_set test_changes test_balance test_subset test_spares \
+             test_engine test_engine_output test_engine_servers test_suspect
 PROGRAMS = $(TESTS) $(FUZZERS) $(SUITE)
 HELPERS = $(filter-out $(PROGRAMS) fuzz_driver,$(C_TESTS:tests/c/%.c=%))
 
@@ -83,7 +84,7 @@ test-c32: $(PURE_TESTS:%=run32-%) ## the C tests of bytes and state for 32 bits;
 lint: venv-lint ## ruff, mypy --strict, clang-format, compiler warnings as errors
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m mypy --strict jsonrpcc pytest_jsonrpcc.py
+	$(PY) -m mypy --strict jsonrpcc pytest_jsonrpcc.py bench
 	.venv/bin/clang-format --dry-run --Werror $(C_FILES) $(PY_C_FILES)
 	$(CC) $(STD) -O2 $(WARN) $(PKG_CFLAGS) -fsyntax-only $(filter-out %/loop_uv.c %/loop_glib.c,$(filter %.c,$(C_FILES)))
 	$(CC) $(STD) -O2 $(filter-out -Wmissing-prototypes,$(WARN)) $(PKG_CFLAGS) -Icsrc/python -isystem $(PY_INCLUDE) -fsyntax-only $(filter %.c,$(PY_C_FILES))
@@ -133,6 +134,10 @@ growth: venv-bench ## measure how the cost of a call grows: calls in flight, ser
 instructions: venv-bench ## count the instructions of a call, by valgrind, against bench/instructions.json
 	@scripts/setup.sh command valgrind valgrind
 	$(PY) -m bench.instructions $(ARGS)
+
+cluster: venv-cluster ## 24 workers and servers that come, go and die, in namespaces; four minutes
+	@scripts/setup.sh cluster
+	$(RUN) examples/cluster
 
 soak: soak-tools ## the long tests in stages; writes docs/reliability.md
 	JSONRPCC_PEERS=required $(RUN) -m tests.soak $(ARGS)
@@ -250,4 +255,4 @@ run-jsontestsuite: $(SUITE:%=$(OUT)/%)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test test-c test-c32 lint fmt lib install abi abi-update fuzz coverage mutate bench growth instructions soak soak-tools peers docs dist test-dist clean system library venv
+.PHONY: help dev demo test test-c test-c32 lint fmt lib install abi abi-update fuzz coverage mutate bench growth instructions cluster soak soak-tools peers docs dist test-dist clean system library venv

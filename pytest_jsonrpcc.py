@@ -43,16 +43,24 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def jsonrpc_server() -> Iterator[Server]:
+def jsonrpc_in_memory() -> bool:
+    """Give whether servers have no port, and the client a socket pair; overridable."""
+    return False
+
+
+@pytest.fixture
+def jsonrpc_server(jsonrpc_in_memory: bool) -> Iterator[Server]:
     """Give a running `jsonrpcc.testing.Server`; `add_method` gives it methods."""
     from jsonrpcc.testing import Server
 
-    with Server() as server:
+    with Server(listen=not jsonrpc_in_memory) as server:
         yield server
 
 
 @pytest.fixture
-def jsonrpc_mock(request: pytest.FixtureRequest) -> Iterator[MockServer]:
+def jsonrpc_mock(
+    request: pytest.FixtureRequest, jsonrpc_in_memory: bool
+) -> Iterator[MockServer]:
     """
     Give a running `jsonrpcc.testing.MockServer`, and `verify` it in the end.
 
@@ -62,7 +70,7 @@ def jsonrpc_mock(request: pytest.FixtureRequest) -> Iterator[MockServer]:
     from jsonrpcc.testing import MockServer
 
     marker = request.node.get_closest_marker("jsonrpc_mock")
-    with MockServer() as mock:
+    with MockServer(listen=not jsonrpc_in_memory) as mock:
         yield mock
         if not request.node.stash.get(FAILED, False):
             mock.verify(**(marker.kwargs if marker else {}))
@@ -76,12 +84,18 @@ def jsonrpc_client_options() -> dict[str, Any]:
 
 @pytest.fixture
 def jsonrpc_client(
-    request: pytest.FixtureRequest, jsonrpc_client_options: dict[str, Any]
+    request: pytest.FixtureRequest,
+    jsonrpc_client_options: dict[str, Any],
+    jsonrpc_in_memory: bool,
 ) -> Iterator[jsonrpcc.Client]:
     """Give a client of `jsonrpc_mock` if the test uses it, else of `jsonrpc_server`."""
     import jsonrpcc
 
     mocked = "jsonrpc_mock" in request.fixturenames
     server = request.getfixturevalue("jsonrpc_mock" if mocked else "jsonrpc_server")
-    with jsonrpcc.Client(server.address, **jsonrpc_client_options) as client:
+    if jsonrpc_in_memory:
+        client = jsonrpcc.Client.from_socket(server.connect(), **jsonrpc_client_options)
+    else:
+        client = jsonrpcc.Client(server.address, **jsonrpc_client_options)
+    with client:
         yield client

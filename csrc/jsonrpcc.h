@@ -20,7 +20,7 @@
  * are borrowed until it returns.
  *
  * Fork.  In a forked child the parent's calls and connections do not exist.  A
- * client opens anew at its next use there; queues, waiters and syncs belong to
+ * client opens again at its next use there; queues, waiters and syncs belong to
  * the parent and are refused with EFOREIGN: free them and create new ones.  The
  * parent is not affected.  A callback may fork and return in the child: the
  * function that ran it, jsonrpcc_wait() or another, returns EFOREIGN there and
@@ -114,7 +114,7 @@ typedef enum {
 
 /* Flags of jsonrpcc_tls, combined with |. */
 typedef enum {
-    JSONRPCC_TLS_NO_VERIFY = 1 /* anybody may be the server */
+    JSONRPCC_TLS_NO_VERIFY = 1 /* any server is trusted */
 } jsonrpcc_tls_flags;
 
 /* How connections are secured; zero means "the default" for every field but
@@ -144,13 +144,22 @@ typedef struct {
  * Static. */
 const char *jsonrpcc_tls_library(void);
 
+/* What an error means that a server gives in response to a hello. */
+typedef enum {
+    JSONRPCC_HELLO_BY_NAME = 0, /* accepted if the method begins with "rpc." */
+    JSONRPCC_HELLO_ACCEPT = 1,  /* it proves the connection, as a result does */
+    JSONRPCC_HELLO_REFUSE = 2   /* the connection cannot be used, and is closed:
+                                   see JSONRPCC_HELLO_REFUSED */
+} jsonrpcc_hello_errors;
+
 /* Zero means "the default" for every field but size and servers.  If your
  * header is newer than the library, a field that the library does not know has
  * to be zero; anything else is EINVAL. */
 typedef struct {
     size_t size;                  /* sizeof(jsonrpcc_options) */
     const char *servers;          /* "host:port,priority,weight unix:/path
-                                     dns:host:port", see docs/discovery.md */
+                                     dns:host:port file:/path fd:7", see
+                                     docs/discovery.md */
     int32_t timeout_ms;           /* of a call that sets none; default 5000 */
     int32_t connect_timeout_ms;   /* per address; default 1000 */
     int32_t reconnect_ms;         /* bound of the first backoff; 1000 */
@@ -171,11 +180,26 @@ typedef struct {
     int32_t dns_refresh_ms; /* how often names like dns:host:port are looked up
                                again; default 30000 */
     int32_t dns_min_ms;     /* the least time between two lookups of a name;
-                               default 1000, the least that there is */
+                               default and minimum 1000 */
     int32_t min_srv_ttl_ms; /* the least time that SRV records hold; default
                                5000 */
     int32_t max_methods;    /* counted one by one, see jsonrpcc_method();
                                default 256, <= 4096, -1 none */
+    int32_t connections;    /* to each server; default 1, <= 16 */
+    int32_t max_connection_age_ms; /* after which a connection is replaced, give
+                                      or take a tenth: another one is opened
+                                      first; >= 1000; default 0: never */
+    const struct jsonrpcc_call *hello; /* what each connection says first, see
+                                          jsonrpcc_hello_set() */
+    size_t hello_count;                /* of those requests, <= 8; default 0 */
+    uint32_t hello_errors;    /* jsonrpcc_hello_errors: what an error in
+                                 response to one of them means */
+    int32_t ping_interval_ms; /* of silence on an idle connection, give or take
+                                 a tenth, before the first request of its hello
+                                 is sent again; >= 1000; default 0: never */
+    uint32_t subset; /* servers of each priority to connect to: which ones is
+                        chosen at random by each process; those that are down
+                        are replaced; <= 4096, default 0: all */
 } jsonrpcc_options;
 
 /* Create a client and begin to connect to all its servers; does not wait.
@@ -183,8 +207,18 @@ typedef struct {
  * EINVAL: an option is wrong.  ENOMEM, JSONRPCC_SYSTEM + an errno: it got no
  * memory, no thread or not enough descriptors (it needs six, one for each
  * server, and one more with JSONRPCC_HOST_CALLBACKS); nothing is left behind.
+ * A list with a file takes one more where there is one: see docs/discovery.md.
  * why[0..why_size), unless NULL, gets NUL-terminated text: which option is
- * wrong, where and how, or what is missing.  *client is set on OK only. */
+ * wrong, where and how, or what is missing.  *client is set on OK only.
+ *
+ * "fd:7" in servers is a server to which the program has connected: descriptor
+ * 7 has to be a connected stream socket (so pipes will not do, but one end of a
+ * socketpair() will), from which nothing else reads.  The client makes a
+ * duplicate; the descriptor stays yours, and may be closed at once.  There is
+ * this one connection: when it ends, or the client does, the socket is shut
+ * down and the server stays down.  In a forked child the server is down from
+ * the beginning, and the parent does not notice.  TLS is not used; with it,
+ * descriptors of TCP connections are refused. */
 jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
                                     jsonrpcc_client **client, char *why,
                                     size_t why_size);
@@ -223,11 +257,29 @@ bool jsonrpcc_servers_check(const char *servers, char *why, size_t why_size);
  * of the list ends no call, unless all servers left in it are down.
  *
  * May be called from anywhere, callbacks included, and does not wait.  EINVAL:
- * servers is wrong, and nothing has changed; why as in jsonrpcc_client_new().
+ * servers is wrong, or names a descriptor that it did not name when the client
+ * was created, and nothing has changed; why as in jsonrpcc_client_new().
  * ENOMEM, ECLOSED: nothing has changed, either. */
 jsonrpcc_status jsonrpcc_servers_set(jsonrpcc_client *client,
                                      const char *servers, char *why,
                                      size_t why_size);
+
+/* Make these requests, at most 8 of at most 64 KiB each, what connections say
+ * first from the next one on; 0: nothing.  Only method, params and
+ * JSONRPCC_LENIENT of each call are used; other flags are EINVAL.
+ *
+ * They are sent one after the other on every new connection, and it gets calls
+ * once all are answered, which has to be within connect_timeout_ms, connecting
+ * included.  Meanwhile its server is JSONRPCC_SERVER_PROVING, and calls wait as
+ * they wait for a connect.  If a hello fails, so does the attempt to connect.
+ * Hellos are not counted as requests, and what they say is in no text, event or
+ * log.  A forked child says the same, on connections of its own.
+ *
+ * May be called from anywhere, callbacks included, and does not wait.  EINVAL,
+ * ENOMEM, ECLOSED: nothing has changed; why as in jsonrpcc_client_new(). */
+jsonrpcc_status jsonrpcc_hello_set(jsonrpcc_client *client,
+                                   const struct jsonrpcc_call *calls,
+                                   size_t count, char *why, size_t why_size);
 
 /* ---- calls: with a callback each ---- */
 
@@ -251,6 +303,17 @@ typedef enum {
     JSONRPCC_UNREADABLE = -6,
     JSONRPCC_BACKLOG_FULL = -7,  /* of a Unix socket */
     JSONRPCC_LEAVE_TIMEOUT = -8, /* its server left the list long ago */
+    JSONRPCC_BAD_LIST = -9,      /* of a file: see why of jsonrpcc_entry_info */
+    JSONRPCC_SOCKET_SPENT = -10, /* a socket like fd:7 that is closed, or is
+                                    that of the process that forked this one */
+    JSONRPCC_HELLO_TIMEOUT = -11, /* connected, but the hello was not answered
+                                     within connect_timeout_ms */
+    JSONRPCC_HELLO_REFUSED = -12, /* the hello was answered with an error; there
+                                     is a code with it */
+    JSONRPCC_HELLO_INVALID = -13, /* the response to the hello breaks JSON-RPC
+                                     2.0 or a limit */
+    JSONRPCC_PING_TIMEOUT = -14,  /* no response to a ping, see ping_interval_ms
+                                   */
     JSONRPCC_RESOLVE = -1000,
     /* Of TLS.  JSONRPCC_TLS itself: the connection ended in the handshake; from
      * there down to JSONRPCC_TLS_ERROR: JSONRPCC_TLS - the X509_V_ERR_ code of
@@ -303,7 +366,7 @@ typedef void (*jsonrpcc_done_fn)(void *arg, uint64_t token,
 
 /* A call; zero is the default of every field but size, method and method_len.
  * Fields that the library does not know are as in jsonrpcc_options. */
-typedef struct {
+typedef struct jsonrpcc_call {
     size_t size; /* sizeof(jsonrpcc_call) */
     const char *method;
     size_t method_len;
@@ -319,6 +382,11 @@ typedef struct {
     uint64_t since_us;     /* CLOCK_MONOTONIC; where it is not 0 the timeout
                               counts from then: for a call that has had to wait
                               for room, the time of its first attempt */
+    const char *members;   /* JSON text of an object, whose members the request
+                              has, too, such as a trace context; NULL: none.
+                              EINVAL: jsonrpc, id, method, params, result or
+                              error is among them */
+    size_t members_len;    /* of that text */
 } jsonrpcc_call;
 
 /* Start a call.  *id (id may be NULL) identifies it for jsonrpcc_cancel().
@@ -412,8 +480,8 @@ jsonrpcc_status jsonrpcc_sync_call(jsonrpcc_sync *sync, const char *method,
                                    size_t params_len, int32_t timeout_ms,
                                    uint32_t flags, int32_t slice_ms);
 
-/* The same for a call with everything that it can have, but that done, arg and
- * token are ignored.  EINVAL also as for jsonrpcc_request(). */
+/* The same for a whole jsonrpcc_call, of which done, arg and token are ignored.
+ * EINVAL also as for jsonrpcc_request(). */
 jsonrpcc_status jsonrpcc_sync_submit(jsonrpcc_sync *sync,
                                      const jsonrpcc_call *call,
                                      int32_t slice_ms);
@@ -436,7 +504,8 @@ const jsonrpcc_outcome *jsonrpcc_sync_outcome(jsonrpcc_sync *sync);
 typedef enum {
     JSONRPCC_CONNECTED = 1,
     JSONRPCC_LOST,         /* an established connection ended; see reason */
-    JSONRPCC_UNREACHABLE,  /* the first failed attempt after being up or new */
+    JSONRPCC_UNREACHABLE,  /* the first failed attempt after being up or new,
+                              or the first that failed because of a hello */
     JSONRPCC_SUSPECT,      /* timeouts in a row: out of rotation */
     JSONRPCC_TRUSTED,      /* a suspect server answered again */
     JSONRPCC_FAILED_OVER,  /* calls now go to a lower priority; see server */
@@ -453,16 +522,20 @@ typedef enum {
                           was connected for the first time, has answered */
     JSONRPCC_ADDED,     /* the list of servers has it now: see
                            jsonrpcc_servers_set() */
-    JSONRPCC_LEAVING,   /* the list has it no more */
+    JSONRPCC_LEAVING,   /* it is no longer in the list */
     JSONRPCC_GONE,      /* ... and its last call has ended */
-    JSONRPCC_LIST_REFUSED, /* too many servers were in the list lately: it waits
-                              until slots are free; server is -1 */
-    JSONRPCC_RESOLVED, /* a name stands for other servers now; server is -1, see
-                          entry, added and gone */
+    JSONRPCC_LIST_REFUSED, /* the old list stays in force; server is -1.  entry
+                              0: too many servers were in the list lately, so
+                              it waits until slots are free.  Otherwise the id
+                              of a file that is missing or wrong */
+    JSONRPCC_RESOLVED, /* a name or file stands for other servers now; server is
+                          -1, see entry, added and gone */
     JSONRPCC_RESOLVE_FAILED, /* the first of some lookups of a name that found
                                 nothing; it keeps its servers, see entry */
-    JSONRPCC_LIST_CUT /* names stand for more servers than max_servers: so many
-                         are left out, see gone */
+    JSONRPCC_LIST_CUT, /* names stand for more servers than max_servers; gone
+                          says how many are left out */
+    JSONRPCC_RENEWED   /* a connection leaves, as a new one has taken its place:
+                          see max_connection_age_ms */
 } jsonrpcc_event_kind;
 
 typedef struct {
@@ -475,9 +548,11 @@ typedef struct {
     size_t text_len;
     const char *details; /* for programs: the text of a JSON object */
     size_t details_len;
-    uint32_t entry; /* the id of a name, see jsonrpcc_entry_info; or 0 */
+    uint32_t entry; /* the id of a name or a file, see jsonrpcc_entry_info; or 0
+                     */
     uint32_t added; /* servers that the name stands for now */
     uint32_t gone;  /* those it no longer stands for */
+    int64_t code;   /* of the error, if reason is JSONRPCC_HELLO_REFUSED */
 } jsonrpcc_event;
 
 typedef void (*jsonrpcc_event_fn)(void *arg, const jsonrpcc_event *event);
@@ -532,17 +607,20 @@ typedef enum {
     JSONRPCC_SERVER_CONNECTING,
     JSONRPCC_SERVER_UP,
     JSONRPCC_SERVER_SUSPECT, /* connected, but out of rotation */
-    JSONRPCC_SERVER_PROVING, /* connected after a failure, and has not answered
-                                since: gets one call first */
+    JSONRPCC_SERVER_PROVING, /* connected after a failure, or with a client
+                                certificate, and has not answered since: gets
+                                one call first; or awaits_hello, and gets none
+                              */
     JSONRPCC_SERVER_LEAVING, /* not in the list any more: gets no new call, and
                                 is closed when the ones it has have ended */
     JSONRPCC_SERVER_GONE     /* it was in the list; not connected */
 } jsonrpcc_server_state;
 
 typedef struct {
-    const char *host; /* as given, or "unix:/path"; belongs to the client, and
-                         stays for a minute at least when the server is gone */
-    uint16_t port;    /* 0: host is a Unix socket */
+    const char *host; /* as given, "unix:/path" or "fd:7"; belongs to the
+                         client, and stays for a minute at least when the server
+                         is gone */
+    uint16_t port;    /* 0: host is a Unix socket or a descriptor */
     int32_t priority;
     jsonrpcc_server_state state;
     int32_t reason;    /* of the last failure, 0 none */
@@ -558,9 +636,17 @@ typedef struct {
     uint32_t in_flight;    /* calls sent there and unanswered */
     uint32_t position;     /* in the list, counted from 0 */
     uint32_t weight;       /* among servers of the same priority */
-    uint32_t entry;        /* the id of the name that it is from, see
+    uint32_t entry;        /* the id of the name or file that it is from, see
                               jsonrpcc_entry_info; 0: none */
     uint16_t srv_priority; /* of its SRV record: smaller ones first */
+    uint16_t connections;  /* that it is to have, see jsonrpcc_options */
+    uint16_t connected;    /* that are established, leaving ones included */
+    uint64_t renewals;     /* connections that new ones have replaced */
+    bool awaits_hello;     /* PROVING: its hello is not answered yet, see
+                              jsonrpcc_hello_set() */
+    int64_t code; /* of the error, if reason is JSONRPCC_HELLO_REFUSED */
+    bool spare; /* in the list, but not in the subset, see jsonrpcc_options: it
+                   is DOWN without attempts, or LEAVING */
 } jsonrpcc_server_info;
 
 /* How many servers there are or were: one more than the largest index.  It may
@@ -575,6 +661,15 @@ uint32_t jsonrpcc_server_count(jsonrpcc_client *client);
 bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
                          jsonrpcc_server_info *info, size_t size);
 
+/* Wait until a call would find a server or, with all, until every server in the
+ * list except the spares is used, driving the loop meanwhile.  EPENDING: not
+ * within timeout_ms (-1: no limit; 0: only look).  ECLOSED: the client has
+ * stopped.  EDEADLK: as for jsonrpcc_wait().  ENOMEM, JSONRPCC_SYSTEM + an
+ * errno: the system refused memory or, after fork(), a descriptor or a thread.
+ */
+jsonrpcc_status jsonrpcc_wait_ready(jsonrpcc_client *client, int32_t timeout_ms,
+                                    bool all);
+
 /* How TLS stands with a server. */
 typedef struct {
     const char *version; /* of the last handshake that worked: "TLSv1.3"; NULL:
@@ -584,7 +679,7 @@ typedef struct {
                             that the server sent ends; 0: not known */
     bool resumed;        /* the handshake resumed an earlier session */
     char why[256];       /* what was wrong with the last handshake, in more
-                            words than the reason has; empty: nothing */
+                            detail than the reason; empty: nothing */
 } jsonrpcc_server_tls_info;
 
 /* Fill *info as jsonrpcc_server_get() does.  False: there is no such server, or
@@ -606,23 +701,26 @@ typedef struct {
 bool jsonrpcc_tls_get(jsonrpcc_client *client, jsonrpcc_tls_info *info,
                       size_t size);
 
-/* A name in the list that stands for servers: dns:, dns4:, dns6: or srv:. */
+/* A name in the list that stands for servers: dns:, dns4:, dns6: or srv:; or a
+ * file of entries, which is looked at as a name is looked up. */
 typedef struct {
     char text[320]; /* as given, without its priority */
     uint32_t id;    /* never 0, and never used again */
     int32_t priority;
-    uint32_t servers;        /* that it stands for now */
+    uint32_t servers;        /* that it stands for now; of a file, entries */
     int32_t reason;          /* of the last lookup, if it found nothing; or 0 */
     uint32_t ttl_s;          /* of its SRV records; 0: not known */
     uint64_t lookups;        /* that have ended */
-    uint64_t lookups_failed; /* ... and nobody knew an answer */
+    uint64_t lookups_failed; /* ... without an answer */
     uint64_t asked_us; /* CLOCK_MONOTONIC time of the last lookup; 0: none */
     uint64_t found_us; /* of the last answer with servers; 0: none */
+    char why[160];     /* of JSONRPCC_BAD_LIST: which line, and what is wrong
+                          there; otherwise empty */
 } jsonrpcc_entry_info;
 
-/* Fill *info with the state of a name, counted from 0 in the order of the list.
- * False: there are fewer names, and *info is untouched.  size:
- * sizeof(jsonrpcc_entry_info) as the caller knows it. */
+/* Fill *info with the state of a name, counted from 0 in the order of the list;
+ * those in a file follow it.  False: there are fewer names, and *info is
+ * untouched.  size: sizeof(jsonrpcc_entry_info) as the caller knows it. */
 bool jsonrpcc_entry_get(jsonrpcc_client *client, uint32_t index,
                         jsonrpcc_entry_info *info, size_t size);
 
@@ -646,12 +744,12 @@ typedef struct {
     uint64_t resent;            /* idempotent calls sent once more */
     uint64_t moved;             /* unsent calls moved to another server */
     uint64_t unmatched;         /* responses whose id no pending call has */
-    uint64_t ignored;           /* framed correctly, but no response */
+    uint64_t ignored;           /* framed correctly, but not responses */
     uint64_t bad_frames;        /* connections ended for a broken frame */
-    uint64_t rejected;          /* errors with id null, fitting no one call */
-    uint64_t lookups;           /* of names that stand for servers */
+    uint64_t rejected;          /* errors with id null, of no single call */
+    uint64_t lookups;           /* of names that stand for servers, and files */
     uint64_t lookups_failed;    /* ... that found nothing */
-    uint64_t list_changes;      /* because of names */
+    uint64_t list_changes;      /* because of names and files */
     uint64_t events_dropped;    /* not taken in time */
     uint64_t turns;             /* of the loop */
     uint64_t wakeups;           /* of the loop by other threads */
@@ -667,6 +765,11 @@ typedef struct {
     uint64_t latency[JSONRPCC_LATENCY_BUCKETS];
     uint64_t latency_sum_us;               /* of all that the buckets count */
     uint64_t events[JSONRPCC_EVENT_KINDS]; /* by kind, listener or not */
+    uint64_t hellos;        /* requests of hellos that were sent, with pings;
+                               they are not in requests */
+    uint64_t hellos_failed; /* connections that could not be used for that */
+    uint64_t pings;         /* sent, see ping_interval_ms */
+    uint64_t pings_failed;  /* connections that were renewed for that */
 } jsonrpcc_stats;
 
 /* Fill *stats with the current counters; a closed client still has its last
@@ -714,10 +817,13 @@ typedef struct {
     jsonrpcc_outcome outcome; /* never OK */
 } jsonrpcc_failure;
 
-/* Where a result came from, and how long it took. */
+/* Where a result came from, and how long it took: as in jsonrpcc_outcome. */
 typedef struct {
     int32_t server; /* index in the list of servers */
+    uint32_t attempts;
     uint64_t elapsed_us;
+    uint64_t waited_us;
+    uint64_t answered_us;
 } jsonrpcc_origin;
 
 /* What a fetch returns: at most 256 results or about 64 KiB of them, and all
@@ -741,6 +847,11 @@ const jsonrpcc_origin *jsonrpcc_completions_origin(
     const jsonrpcc_completions *completions, size_t i);
 const jsonrpcc_failure *jsonrpcc_completions_failure(
     const jsonrpcc_completions *completions, size_t i);
+
+/* The first result from i on that took at least min_us; count if there is
+ * none. */
+size_t jsonrpcc_completions_slow(const jsonrpcc_completions *completions,
+                                 size_t i, uint64_t min_us);
 const jsonrpcc_event *jsonrpcc_completions_event(
     const jsonrpcc_completions *completions, size_t i);
 
@@ -769,8 +880,7 @@ int64_t jsonrpcc_queue_request(jsonrpcc_queue *queue, uint64_t token,
                                const char *params, size_t params_len,
                                int32_t timeout_ms, uint32_t flags);
 
-/* The same for a call with everything that it can have, but that done and arg
- * are ignored. */
+/* The same for a whole jsonrpcc_call, of which done and arg are ignored. */
 int64_t jsonrpcc_queue_submit(jsonrpcc_queue *queue, const jsonrpcc_call *call);
 
 /* Submit up to count calls of one method with tokens token, token + 1, ...;
@@ -785,7 +895,7 @@ int64_t jsonrpcc_queue_request_many(jsonrpcc_queue *queue, uint64_t token,
                                     size_t *at, uint32_t count,
                                     int32_t timeout_ms, uint32_t flags);
 
-/* The same for calls that are all like the given one, but for their params and
+/* The same for calls that are like the given one, except for their params and
  * tokens: its params are the array, its token is the first one. */
 int64_t jsonrpcc_queue_submit_many(jsonrpcc_queue *queue,
                                    const jsonrpcc_call *like, size_t *at,

@@ -1,20 +1,24 @@
-"""Many calls of one method in an event loop: so many in flight, results in order."""
+"""Calls one method many times in an event loop; yields the results in order."""
 
 from __future__ import annotations
 
-import asyncio
 import collections
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from jsonrpcc._channel import ROOM_CHECK
 from jsonrpcc._errors import ClientClosed
+from jsonrpcc._lazy import LazyModule
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 
     from jsonrpcc._speedups import Call, Prepared
+    from jsonrpcc._waits import Future, Waits
 
-    Started = tuple[Call, asyncio.Future[Any]]
+    Started = tuple[Call, Future]
+else:
+    asyncio = LazyModule("asyncio")
 
 _NO_MORE: Any = object()
 
@@ -23,9 +27,9 @@ class AsyncMap:
     """
     What `AsyncClient.map` returns: an asynchronous iterator of results.
 
-    Calls are sent when the first result is asked for, and when half of those in
-    flight have been returned.  A cancelled ``anext()`` loses nothing; the next one
-    goes on.  When the iterator is closed or dropped, its calls are cancelled.
+    Calls are sent when the first result is requested, and again whenever half of the
+    window has been returned.  A cancelled ``anext()`` loses no result: the next one
+    returns it.  When the iterator is closed or dropped, its calls are cancelled.
     """
 
     def __init__(
@@ -34,11 +38,13 @@ class AsyncMap:
         read_call: Callable[[Any], tuple[Prepared, Exception | None]],
         params: Iterable[Any] | AsyncIterable[Any],
         *,
+        waits: Waits,
         window: int,
         return_exceptions: bool,
     ) -> None:
-        """*client* opens the client; *read_call* makes a call of params, or a fault."""
+        """*client* opens the client; *read_call* makes a call or a fault of params."""
         self._client = client
+        self._waits = waits
         self._read_call = read_call
         self._is_async = hasattr(params, "__aiter__")
         self._params: Any = (
@@ -49,9 +55,9 @@ class AsyncMap:
         self._window = window
         self._return_exceptions = return_exceptions
         self._outcomes: collections.deque[Started | Exception] = collections.deque()
-        self._unsent: Prepared | None = None  # it found no room
-        self._reading: asyncio.Future[Any] | None = None  # of asynchronous params
-        self._end: BaseException | None = None  # what is raised behind all outcomes
+        self._unsent: Prepared | None = None  # there was no room for it
+        self._reading: Future | None = None  # a task that awaits the next params
+        self._end: BaseException | None = None  # raised after all outcomes
         self._executing = False
 
     def __aiter__(self) -> Self:
@@ -62,7 +68,8 @@ class AsyncMap:
         Return the next result, or raise its error.
 
         Raises:
-            RuntimeError: Another task is in here, or it is another event loop.
+            RuntimeError: Another task is using the iterator, or it belongs to another
+                event loop.
         """
         if self._executing:
             msg = "map iterator already executing"
@@ -98,26 +105,26 @@ class AsyncMap:
         raise error
 
     async def _first(self) -> None:
-        """Nothing is in flight: wait for params, or for room; or raise the end."""
+        """With nothing in flight, wait for params or room, or raise what ends it."""
         if self._unsent is not None:
-            await asyncio.sleep(ROOM_CHECK)  # others fill the client
+            await self._waits.sleep(ROOM_CHECK)  # other calls take up all of it
         elif self._reading is not None:
-            await asyncio.wait([self._reading])
+            await self._waits.wait([self._reading])
         else:
             error, self._end = self._end, None
             raise StopAsyncIteration if error is None else error
 
-    async def _wait(self, future: asyncio.Future[Any]) -> None:
-        """Wait for an outcome, or for params that can be sent meanwhile."""
+    async def _wait(self, future: Future) -> None:
+        """Wait for an outcome; send params that become available first."""
         both = [future] if self._reading is None else [future, self._reading]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        await self._waits.wait(both, first=True)
         if not future.done():
             self._fill()
 
     # ---- reading and sending --------------------------------------------------
 
     def _fill(self) -> None:
-        """Read and send until so many are in flight, or there is no room."""
+        """Read params and send calls until the window is full or there is no room."""
         if self._params is None and self._unsent is None:
             return
         try:
@@ -150,14 +157,14 @@ class AsyncMap:
             self._outcomes.append(started)
 
     def _read(self) -> Any:
-        """Return the next params, or that none are there."""
+        """Return the next params, or _NO_MORE if there are none now."""
         if self._params is None:
             return _NO_MORE
         try:
             if not self._is_async:
                 return next(self._params)
             if self._reading is None:
-                self._reading = asyncio.ensure_future(_anext(self._params))
+                self._reading = self._waits.create_task(_anext(self._params))
             if not self._reading.done():
                 return _NO_MORE
             reading, self._reading = self._reading, None
@@ -172,10 +179,10 @@ class AsyncMap:
         return params
 
     def _refuse(self, error: Exception) -> None:
-        """One call was not accepted: that is its outcome."""
+        """Make *error* the outcome of a call that was not accepted."""
         self._outcomes.append(error)
         if not self._return_exceptions:
-            self._params = None  # it will be raised; nothing behind it is sent
+            self._params = None  # the error will be raised; nothing after it is sent
 
     def _end_with(self, error: BaseException) -> None:
         self._params = self._unsent = None
@@ -184,24 +191,24 @@ class AsyncMap:
     # ---- the end --------------------------------------------------------------
 
     def close(self) -> None:
-        """Cancel what is in flight; nothing comes any more."""
+        """Cancel the calls in flight; there are no more results."""
         self._params = self._unsent = self._end = None
         while self._outcomes:
             each = self._outcomes.popleft()
             if isinstance(each, tuple):
                 call, future = each
                 call.cancel()
-                future.cancel()  # it keeps quiet about an error that nobody fetches
+                future.cancel()  # or it would log an error that nobody retrieves
         if self._reading is not None:
             reading, self._reading = self._reading, None
             _forget(reading)
 
     async def aclose(self) -> None:
-        """Cancel what is in flight, as an asynchronous generator has it."""
+        """Cancel the calls in flight; named as in asynchronous generators."""
         self.close()
 
     def __del__(self) -> None:
-        if "_executing" in vars(self):  # it is the last that __init__() makes
+        if "_executing" in vars(self):  # the last one set by __init__()
             self.close()
 
 
@@ -209,8 +216,8 @@ async def _anext(params: AsyncIterator[Any]) -> Any:
     return await anext(params, _NO_MORE)
 
 
-def _forget(reading: asyncio.Future[Any]) -> None:
-    """Cancel a task from any thread, also inside of a finalizer."""
+def _forget(reading: Future) -> None:
+    """Cancel a task from any thread, even in a finalizer."""
     loop = reading.get_loop()
     if not loop.is_closed():
         loop.call_soon_threadsafe(reading.cancel)

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 from jsonrpcc._errors import ClientClosed
+from jsonrpcc._hello import set_hello
 from jsonrpcc._hints import did_you_mean, no_attribute
 from jsonrpcc._host import check_interpreter, check_threads
 from jsonrpcc._log import Log
 from jsonrpcc._options import Options, set_servers
-from jsonrpcc._records import (
-    IN_USE,
-    Entry,
-    Event,
-    ServerInfo,
-    read_entries,
-    read_servers,
-)
+from jsonrpcc._protocol import proxy_for
+from jsonrpcc._proxy import Proxy
+from jsonrpcc._records import Entry, Event, ServerInfo
 from jsonrpcc._session import Session
+from jsonrpcc._snapshots import read_entries, read_servers
+from jsonrpcc._sockets import entry_of
 from jsonrpcc._stats import MethodStats, Stats, read_methods, read_stats
 from jsonrpcc._tls import Tls
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
+    from jsonrpcc._codec import CodecArg
+    from jsonrpcc._hello import Hello
     from jsonrpcc._options import OptionArgs
 
+
+_T = TypeVar("_T")
 
 _SHOWN = 3  # servers in a repr
 
@@ -67,12 +71,14 @@ class Base:
 
     _session: Session  # missing if __init__() failed
     _closed = False
+    _is_async = False
+    call: Any  # a method of each client
 
     def __init__(
         self,
         servers: str,
         *,
-        codec: Any = None,
+        codec: CodecArg = None,
         on_event: Callable[[Event], object] | None = None,
         **options: Unpack[OptionArgs],
     ) -> None:
@@ -94,6 +100,37 @@ class Base:
         )
         if checked_options.tls:
             self._warn(checked_options.tls)
+
+    @classmethod
+    def from_socket(
+        cls,
+        sock: socket.socket,
+        *,
+        codec: CodecArg = None,
+        on_event: Callable[[Event], object] | None = None,
+        **options: Unpack[OptionArgs],
+    ) -> Self:
+        """
+        Return a client of one server, to which *sock* is connected.
+
+        The client takes the socket over: *sock* is closed as an object, and nothing
+        else may read from the connection.  It is a stream socket: one end of
+        `socket.socketpair`, of a connection of TCP or of a Unix socket; not a pipe,
+        nor an `ssl.SSLSocket`.  There is this one connection: when it ends, calls fail
+        with `ServerFailure`, and when the client closes, the server sees the end.  In
+        a forked child, the server is down from the beginning.
+
+        ``Client("fd:7")`` does the same with a descriptor, which is duplicated and
+        remains the caller's to close.
+
+        Raises:
+            TypeError, ValueError: It is no connected stream socket; *sock* is left as
+                it is.  Or as the class.
+        """
+        servers = entry_of(sock)
+        client = cls(servers, codec=codec, on_event=on_event, **options)
+        sock.close()
+        return client
 
     def _warn(self, tls: Tls | bool) -> None:
         """Log what is risky about TLS from the beginning."""
@@ -123,10 +160,14 @@ class Base:
         """
         if self._closed:
             raise ClientClosed("client closed", fate="not_sent")
-        states = [each.state for each in read_servers(self._session.handle)]
+        servers = read_servers(self._session.handle)
         if all_servers:
-            return all(state in IN_USE for state in states if state != "leaving")
-        return any(state in IN_USE or state == "suspect" for state in states)
+            return all(
+                each.is_used
+                for each in servers
+                if each.state != "leaving" and not each.spare
+            )
+        return any(each.is_used or each.state == "suspect" for each in servers)
 
     def set_servers(self, servers: str) -> None:
         """
@@ -149,6 +190,27 @@ class Base:
             msg = "client closed"
             raise ClientClosed(msg, method="", fate="not_sent")
 
+    def set_hello(self, hello: Hello) -> None:
+        """
+        Make *hello* what connections say first, from the next connection on.
+
+        It consists of ``(method, params)`` pairs, as for the option of that name; an
+        empty list: nothing.  Connections that exist are left alone, and their pings
+        stay what they are.
+
+        It does not wait, and may be called from callbacks, signal handlers and
+        other threads.
+
+        Raises:
+            TypeError, ValueError: *hello* is wrong; the text says where, and nothing
+                of what is in it.  Nothing has changed.
+            ClientClosed: The client is closed.
+        """
+        session = self._session
+        if not set_hello(session.handle, hello, session.texts):
+            msg = "client closed"
+            raise ClientClosed(msg, method="", fate="not_sent")
+
     def servers(self) -> list[ServerInfo]:
         """
         Return a snapshot of each server, in the order of the servers string.
@@ -162,10 +224,10 @@ class Base:
 
     def entries(self) -> list[Entry]:
         """
-        Return a snapshot of each name in the servers string, in its order.
+        Return a snapshot of each name and file in the servers string, in its order.
 
         These are the entries that stand for servers which come and go, such as
-        ``dns:host:port``; other entries are not among them.
+        ``dns:host:port``, and those in files; other entries are not among them.
         """
         return read_entries(self._session.handle)
 
@@ -182,11 +244,34 @@ class Base:
         """
         return read_methods(self._session.handle)
 
-    if not TYPE_CHECKING:  # or checkers would accept any name
+    @property
+    def proxy(self) -> Proxy:
+        """
+        ``client.proxy.math.add(1, 2)`` calls ``math.add`` with params ``[1, 2]``.
 
-        def __getattr__(self, name: str) -> Any:
-            """Say how to call a method of the server, which is what was meant."""
-            raise AttributeError(no_attribute(self, name), name=name, obj=self)
+        The call of an `AsyncClient` is awaited.
+        """
+        return Proxy(self.call, "")
+
+    def typed(self, protocol: Callable[..., _T], *, prefix: str = "") -> _T:
+        """
+        Return an object with the methods of a class, which are those of the server.
+
+        ``users = client.typed(Users)``, where *Users* is a `typing.Protocol` or another
+        class whose methods have annotations and no use for their bodies: ``def
+        get(self, id: int) -> User`` calls ``get`` with params ``[id]``, and the result
+        is a `User`.  *prefix* is put before each name.  Params are an array; they are
+        an object if they are keyword-only, or with ``@jsonrpcc.rpc(by="name")``.  For
+        an `AsyncClient`, they are ``async def``.
+
+        Raises:
+            TypeError: The class cannot be such an object; says which method.
+        """
+        return proxy_for(self, protocol, prefix, is_async=self._is_async)  # type: ignore[no-any-return]
+
+    def _missing(self, name: str) -> NoReturn:
+        """Say how to call a method of the server, which is what was meant."""
+        raise AttributeError(no_attribute(self, name), name=name, obj=self)
 
     def __repr__(self) -> str:
         kind = type(self).__name__ + ("" if self.name is None else f" {self.name!r}")
@@ -195,13 +280,20 @@ class Base:
         servers = self.servers()
         shown = ", ".join(f"{each.address} {each.state}" for each in servers[:_SHOWN])
         if len(servers) > _SHOWN:
-            up = sum(each.state in IN_USE for each in servers)
+            up = sum(each.is_used for each in servers)
             shown += f", ... ({up} of {len(servers)} up)"
         return f"<{kind} {shown}>"
 
     def __reduce__(self) -> Any:
         msg = f"a {type(self).__name__} cannot be pickled: create one in each process"
         raise TypeError(msg)
+
+
+# Errors about arguments name no class: users do not know this one.
+for _name, _member in vars(Base).items():
+    _function = getattr(_member, "__func__", _member)
+    if inspect.isfunction(_function) and not _name.startswith("_"):
+        _function.__qualname__ = _name
 
 
 def handle_of(client: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._errors import refused
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._records import refusal
+from jsonrpcc._refusals import refusal
 from jsonrpcc._session import view
 from jsonrpcc._speedups import Blocking, attempt
 from jsonrpcc._submit import address
@@ -30,6 +30,8 @@ def blocking_for(session: Session) -> Blocking:
         fail=waiting.error,
         refuse=refusal,
         timeout_ms=session.timeout_ms,
+        slow=None if session.slow is None else waiting.tell_slow,
+        slow_us=0 if session.slow is None else session.slow.us,
     )
 
 
@@ -51,6 +53,12 @@ class _Waiting:
         if sync == ffi.NULL:
             raise refused(ffi.errno)
         return address(sync), sync
+
+    def tell_slow(self, sync: int, method: str) -> None:
+        """Log a call whose result was slow."""
+        outcome = lib.jsonrpcc_sync_outcome(ffi.cast("jsonrpcc_sync *", sync))
+        if self._session.slow is not None:
+            self._session.slow.result(outcome, method)
 
     def error(self, sync: int, method: str, decoder: Decoder | None) -> Exception:
         """Return the exception for a call that ended without a good result."""

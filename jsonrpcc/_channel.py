@@ -1,8 +1,7 @@
-"""The part of an AsyncClient in its event loop: readers, deliveries, the end."""
+"""The part of an async client in its event loop: readers, deliveries, the end."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,15 +12,20 @@ from jsonrpcc._errors import Cancelled, ClientClosed
 from jsonrpcc._host import check_threads
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
-from jsonrpcc._records import refusal
+from jsonrpcc._refusals import refusal
+from jsonrpcc._slow import methods_in
+from jsonrpcc._speedups import Call, Futures, Pending, Wait
+from jsonrpcc._submit import address
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from jsonrpcc._delivery import Calls
     from jsonrpcc._session import Session
-    from jsonrpcc._speedups import Call, Prepared
+    from jsonrpcc._speedups import Prepared
     from jsonrpcc._types import Decoder
+    from jsonrpcc._waits import Waits
 
 EFULL: int = lib.JSONRPCC_EFULL
 
@@ -56,9 +60,9 @@ class FutureDelivery(Delivery):
         result: Any,
         error: Exception | None,
     ) -> None:
-        """Set the future, unless it was cancelled meanwhile."""
+        """Set the future, unless it was cancelled or its loop closed meanwhile."""
         future, *_ = entry
-        if future.done():
+        if future.done() or self._loop.is_closed():
             return
         if error is None:
             future.set_result(result)
@@ -105,7 +109,7 @@ class FutureDelivery(Delivery):
 
 class Channel:
     """
-    What an `AsyncClient` has in its event loop.
+    What an asynchronous client has in its event loop.
 
     The loop knows it, so it must not know the client, which would otherwise never
     become garbage while the loop exists.  All methods but `forget` belong to the loop's
@@ -116,13 +120,16 @@ class Channel:
         completions: The C struct that outcomes are fetched into.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, session: Session) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, session: Session, waits: Waits
+    ) -> None:
         check_threads()
         flags = lib.JSONRPCC_QUEUE_FD | lib.JSONRPCC_QUEUE_EVENTS
         self.queue = session.new_queue(flags)
         self.completions = ffi.new("jsonrpcc_completions *")
         self.loop = loop
         self._session = session
+        self._waits = waits
         self._log = Log(session.name)
         self._futures: Any = None
         self._rest: Any = None
@@ -131,6 +138,28 @@ class Channel:
         self._is_closing = False
         self._has_ended = False
         self._waiters: list[asyncio.Future[None]] = []
+
+    def new_futures(self) -> Futures:
+        """Return what makes calls whose outcomes come here, for `start`."""
+        session = self._session
+        return Futures(
+            client=address(session.handle),
+            queue=address(self.queue),
+            completions=address(self.completions),
+            keep=(self.queue, self.completions),
+            handle=session.handle,
+            codec=session.codec,
+            refuse=refusal,
+            rest=self.deliver_rest,
+            loop=self.loop,
+            when_room=self.when_room,
+            get_running_loop=self._waits.running_loop,
+            pending=Pending,
+            call=Call,
+            slow=None if session.slow is None else self.tell_slow,
+            slow_us=0 if session.slow is None else session.slow.us,
+            wait=Wait if self._waits.takes_any_future(self.loop) else None,
+        )
 
     def start(self, futures: Any, on_end: Callable[[], object]) -> None:
         """Deliver outcomes to *futures*; call *on_end* at the end, once."""
@@ -153,7 +182,7 @@ class Channel:
         except BaseException:
             self._remove_readers(0)
             raise
-        futures.on_ready()
+        futures.look()
 
     def is_foreign(self) -> bool:
         """Whether the loop belongs to the process that forked this one."""
@@ -175,6 +204,11 @@ class Channel:
             self.loop.call_later(PAUSE, self._futures.fetch)
             return False
         return True
+
+    def tell_slow(self) -> None:
+        """Log what was slow of the results that were fetched."""
+        if self._session.slow is not None and self._futures is not None:
+            self._session.slow.results(self.completions, methods_in(self._futures))
 
     # ---- the wait for room ----------------------------------------------------
 
@@ -201,8 +235,8 @@ class Channel:
         method, text, ms, flags = arguments[:4]
         deadline = time.monotonic() + (ms or self._session.timeout_ms) / 1000
         while left := remaining(deadline):
-            futures.flush()
-            await asyncio.sleep(min(left / 1000, ROOM_CHECK))
+            futures.look()
+            await self._waits.sleep(min(left / 1000, ROOM_CHECK))
             # The time spent waiting is taken from the call's.
             if made := again(remaining(deadline) or 1):
                 return made
@@ -213,7 +247,7 @@ class Channel:
     async def request(self, prepared: Prepared) -> Call:
         """Submit a call with its callbacks; wait if there is no room."""
         futures, rest = self._futures, self._rest
-        method, *_, on_result, on_error, _ = prepared
+        method, (on_result, on_error) = prepared[0], prepared[5:7]
         on_done = partial(rest.run, method, on_result, on_error)
         started = futures.start(prepared, on_done, 0)
         if started is None:
@@ -230,9 +264,9 @@ class Channel:
         """Wait until no call is in flight; False: not by then, a monotonic time."""
         while self._futures is not None and (pending := self._futures.pending()):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if (await asyncio.wait(pending, timeout=left))[1]:
+            if not await self._waits.wait(pending, left):
                 return False
-        await asyncio.sleep(0)  # callbacks of the last ones are about to run
+        await self._waits.settle()  # callbacks of the last ones are about to run
         return True
 
     # ---- the end --------------------------------------------------------------
@@ -279,6 +313,8 @@ class Channel:
         self._futures.fetch()
         self._remove_readers(0)
         self._log.flush(everything=True)
+        if self._session.slow is not None:
+            self._session.slow.flush()
         if self._rest is not None and self.is_alive():
             self._rest.stop()
         for future, method in self._futures.take_all():

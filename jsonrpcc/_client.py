@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import concurrent.futures
 import time
 import warnings
 import weakref
@@ -12,19 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, ove
 
 from jsonrpcc._base import Base, pauses
 from jsonrpcc._blocking import blocking_for
-from jsonrpcc._dispatcher import Dispatcher, settle
-from jsonrpcc._errors import JsonRpcError
+from jsonrpcc._dispatcher import Dispatcher
+from jsonrpcc._future import Future
 from jsonrpcc._map import Bulk
 from jsonrpcc._params import call_options, check_window
-from jsonrpcc._protocol import proxy_for
-from jsonrpcc._proxy import Proxy
 from jsonrpcc._records import Event
 from jsonrpcc._speedups import SLICE_MS, Call, Ordered, assign
 from jsonrpcc._speedups import Client as _Methods
 
 if TYPE_CHECKING:
+    import concurrent.futures
     from collections.abc import Callable, Iterable, Iterator
 
+    from jsonrpcc._codec import CodecArg
     from jsonrpcc._options import OptionArgs
     from jsonrpcc._params import CallArgs, MapArgs, Params
 
@@ -50,64 +49,6 @@ def _in_c(function: _F) -> _F:
     return cast("_F", method)
 
 
-class _Future(concurrent.futures.Future[Any]):
-    """
-    A future whose cancel() also cancels the call.
-
-    It keeps the client until the outcome, which would be `ClientClosed` otherwise.
-    """
-
-    __slots__ = ("call", "client", "error", "result_")  # set without allocating
-
-    _done_callbacks: list[Callable[[Any], object]]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.call: Call | None = None
-        self.client: Client | None = None
-        self.result_: Any = None
-        self.error: BaseException | None = None
-
-    def cancel(self) -> bool:
-        cancelled = super().cancel()
-        if cancelled and self.call is not None:
-            self.call.cancel()
-        return cancelled
-
-    def deliver(self, result: Any) -> None:
-        self.client = None
-        self.result_ = result
-        settle(self)
-
-    def fail(self, error: JsonRpcError) -> None:
-        self.client = None
-        # If there is no memory to decode a result, the response is not at fault.
-        cause = error.__cause__
-        self.error = cause if isinstance(cause, MemoryError) else error
-        settle(self)
-
-    def is_locked_here(self) -> bool:
-        condition: Any = self._condition
-        return bool(condition._is_owned())  # noqa: SLF001
-
-    def settle(self, *, wait: bool) -> bool:
-        if not self._condition.acquire(blocking=wait):
-            return False
-        try:
-            if not self.set_running_or_notify_cancel():
-                return True
-            told, self._done_callbacks = self._done_callbacks, []  # while unlocked
-            if self.error is None:
-                self.set_result(self.result_)
-            else:
-                self.set_exception(self.error)
-        finally:
-            self._condition.release()
-        self._done_callbacks = told
-        self._invoke_callbacks()  # type: ignore[attr-defined]
-        return True
-
-
 class Client(_Methods, Base):
     """
     A JSON-RPC 2.0 client for threads.
@@ -131,7 +72,7 @@ class Client(_Methods, Base):
         self,
         servers: str,
         *,
-        codec: Any = None,
+        codec: CodecArg = None,
         on_event: Callable[[Event], object] | None = None,
         **options: Unpack[OptionArgs],
     ) -> None:
@@ -255,7 +196,7 @@ class Client(_Methods, Base):
         Send a notification; return as soon as it is queued.
 
         There is no response and no error: a notification that cannot be handed to
-        a server within *timeout* is dropped, and counted in `stats()`.
+        a server within *timeout* is dropped and counted in `stats()`.
 
         Raises as `request` does.
         """
@@ -359,7 +300,7 @@ class Client(_Methods, Base):
 
         Raises as `request` does.
         """
-        future = _Future()
+        future = Future()
         future.client = self
         args = (method, params, future.deliver, future.fail)
         options = {
@@ -427,14 +368,14 @@ class Client(_Methods, Base):
         At most *window* calls are in flight, and *params* is read no further ahead
         than that; with a slow iterator, params that have been read are sent before
         more are read.  The first error is raised in its turn, unless
-        *return_exceptions* places errors among the results; outcomes of calls sent
-        by then are discarded.  An exception of the iterator of *params* is raised
+        *return_exceptions* puts errors among the results; outcomes of calls sent
+        by then are discarded.  An exception from the iterator of *params* is raised
         in its turn in either case.
 
         One thread at a time may use the iterator: ``next()`` while another thread is
         in it, or from *params* itself, raises a ValueError.
 
-        Raises as `call` does, each error in its turn.
+        Raises what `call` does, each error in its turn.
         """
         options = call_options(
             timeout, idempotent=idempotent, wait_for_ready=wait_for_ready
@@ -456,33 +397,14 @@ class Client(_Methods, Base):
             return_exceptions=return_exceptions,
         )
 
-    @property
-    def proxy(self) -> Proxy:
-        """``client.proxy.math.add(1, 2)`` calls ``math.add`` with params ``[1, 2]``."""
-        return Proxy(self.call, "")
-
-    def typed(self, protocol: Callable[..., _T], *, prefix: str = "") -> _T:
-        """
-        Return an object with the methods of a class, which are those of the server.
-
-        ``users = client.typed(Users)``, where *Users* is a `typing.Protocol` or another
-        class whose methods have annotations and no use for their bodies: ``def
-        get(self, id: int) -> User`` calls ``get`` with params ``[id]``, and the result
-        is a `User`.  *prefix* is put before each name.  Params are an array; they are
-        an object if they are keyword-only, or with ``@jsonrpcc.rpc(by="name")``.
-
-        Raises:
-            TypeError: The class cannot be such an object; says which method.
-        """
-        return proxy_for(self, protocol, prefix, is_async=False)  # type: ignore[no-any-return]
-
     def wait_ready(self, timeout: float | None = None, *, all: bool = False) -> bool:  # noqa: A002
         """
         Wait until a call would find a server; with *all*, until all servers are in use.
 
         Return False if *timeout* seconds were not enough; None waits as long as it
-        takes.  A server that answers a connection attempt is enough: whether it
-        answers calls, only calls tell.  Signal handlers run meanwhile.
+        takes.  Spares, which *subset* leaves out, are not waited for.  A server that
+        accepts a connection, and answers the *hello* if there is one, is enough: only
+        calls tell whether it answers them.  Signal handlers run meanwhile.
 
         Raises:
             ClientClosed: The client is closed, or is closed meanwhile.
@@ -503,7 +425,7 @@ class Client(_Methods, Base):
         Wait until every call made with callbacks or as a future has been delivered.
 
         Return False if *timeout* seconds were not enough.  None waits as long as it
-        takes; the calls' own deadlines bound that.
+        takes, which the calls' own deadlines limit.
 
         Raises:
             RuntimeError: Called from a callback, which would wait for itself.

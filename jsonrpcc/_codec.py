@@ -23,6 +23,25 @@ from jsonrpcc._speedups import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Literal, Protocol, TypeAlias
+
+    class _EncodeDecode(Protocol):
+        def encode(self, value: Any, /) -> str | bytes: ...
+        def decode(self, text: bytes, /) -> Any: ...
+
+    class _DumpsLoads(Protocol):
+        def dumps(self, value: Any, /) -> str | bytes: ...
+        def loads(self, text: bytes, /) -> Any: ...
+
+
+def _one_by_one(data: Any) -> list[Any]:
+    """
+    Refuse: another codec's decoder may turn an array into anything.
+
+    Raises:
+        TypeError: Always.
+    """
+    raise TypeError(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +49,17 @@ class Codec:
     """
     How params become text and results become objects.
 
-    A client makes one from its *codec* argument.  Encoding happens on the caller's
+    A client takes one as its *codec*, and calls its functions directly: with functions
+    written in C, no Python code runs.  Encoding happens on the caller's
     thread, decoding where outcomes are delivered, so both must be thread-safe.
     Texts to decode are valid JSON (RFC 8259) in UTF-8.
 
     Attributes:
-        encode: Turns an object into UTF-8 JSON text.
+        encode: Turns an object into UTF-8 JSON text, which is bytes.
         decode: Turns a bytes or memoryview of UTF-8 JSON text into an object.
         decode_many: Turns the text of an array into the list of its elements, each
-            as from decode; if it raises, they are decoded one by one.
+            as from decode; if it raises, they are decoded one by one, as they are
+            without it.
         hides_nan: encode turns NaN and infinities into null instead of refusing
             them, so the client has to look for them.
         native: decode and decode_many run no Python code and keep the GIL; the
@@ -47,20 +68,47 @@ class Codec:
 
     encode: Callable[[Any], bytes]
     decode: Callable[[Any], Any]
-    decode_many: Callable[[Any], list[Any]]
+    decode_many: Callable[[Any], list[Any]] = _one_by_one
     hides_nan: bool = True
     native: bool = False
 
 
-def resolve(codec: Any) -> Codec:
+if TYPE_CHECKING:
+    CodecArg: TypeAlias = (
+        Codec
+        | Literal["msgspec", "json", "orjson"]
+        | _EncodeDecode
+        | _DumpsLoads
+        | None
+    )
+
+
+def _check(codec: Codec) -> Codec:
+    """
+    Return a Codec that was given.
+
+    Raises:
+        TypeError: A function of it is none.
+    """
+    for name in ("encode", "decode", "decode_many"):
+        function = getattr(codec, name)
+        if not callable(function):
+            msg = f"codec: {name} must be callable, not {function!r}"
+            raise TypeError(msg)
+    return codec
+
+
+def resolve(codec: CodecArg) -> Codec:
     """
     Return the codec for the option *codec*.
 
     Raises:
-        TypeError: It is not one of the names, and has neither encode and decode
-            nor dumps and loads.
+        TypeError: It is not a Codec nor one of the names, and has neither encode and
+            decode nor dumps and loads; or a function of the Codec is none.
         ImportError: It is orjson, which is not installed.
     """
+    if isinstance(codec, Codec):
+        return _check(codec)
     if codec is None or codec == "msgspec" or codec is msgspec.json:
         decoder = msgspec.json.Decoder()
         encoder = msgspec.json.Encoder()
@@ -79,17 +127,18 @@ def resolve(codec: Any) -> Codec:
             decode_copy,
             hides_nan=False,
         )
+    own: Any = codec
     if codec == "orjson":
-        codec = importlib.import_module("orjson")  # optional: not imported before
+        own = importlib.import_module("orjson")  # optional: not imported before
     orjson: Any = sys.modules.get("orjson")
-    if orjson is not None and codec is orjson:
+    if orjson is not None and own is orjson:
         return Codec(orjson.dumps, orjson.loads, orjson.loads, native=True)
-    encode = getattr(codec, "encode", None) or getattr(codec, "dumps", None)
-    decode = getattr(codec, "decode", None) or getattr(codec, "loads", None)
-    if not callable(encode) or not callable(decode) or isinstance(codec, str | bytes):
+    encode = getattr(own, "encode", None) or getattr(own, "dumps", None)
+    decode = getattr(own, "decode", None) or getattr(own, "loads", None)
+    if not callable(encode) or not callable(decode) or isinstance(own, str | bytes):
         msg = (
-            'codec must be "msgspec", "json", "orjson", or an object with encode and '
-            f"decode (or dumps and loads), not {codec!r}"
+            'codec must be "msgspec", "json", "orjson", a Codec, or an object with '
+            f"encode and decode (or dumps and loads), not {codec!r}"
         )
         raise TypeError(msg)
 
@@ -126,16 +175,6 @@ def _no_constant(text: str) -> Any:
     """
     msg = f"{text} is not a JSON number"
     raise ValueError(msg)
-
-
-def _one_by_one(data: Any) -> list[Any]:
-    """
-    Refuse: another codec's decoder may turn an array into anything.
-
-    Raises:
-        TypeError: Always.
-    """
-    raise TypeError(data)
 
 
 def nan_fault(value: Any) -> str | None:

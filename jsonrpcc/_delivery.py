@@ -24,6 +24,7 @@ _LEVELS: dict[EventKind, int] = {  # of most events, it is WARNING
     "gone": logging.INFO,
     "resolved": logging.INFO,
     "all_down": logging.ERROR,
+    "renewed": logging.DEBUG,
 }
 _CERTIFICATES = ("connected", "certificates")  # when there is one to look at
 

@@ -14,6 +14,7 @@ from jsonrpcc._errors import Cancelled, refused
 from jsonrpcc._host import check_threads
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
+from jsonrpcc._slow import methods_in
 from jsonrpcc._speedups import SLICE_MS
 from jsonrpcc._submit import callbacks_for
 from jsonrpcc._worker import Bell, Worker
@@ -129,6 +130,7 @@ class Dispatcher:
         check_threads()
         self.queue = session.new_queue(lib.JSONRPCC_QUEUE_EVENTS)
         self._log = Log(session.name, BaseException)
+        self._slow = session.slow
         self.worker = Worker()
         self.calls = callbacks_for(session, self.queue, self._log.report)
         self._completions = ffi.new("jsonrpcc_completions *")
@@ -181,7 +183,7 @@ class Dispatcher:
         address = int(ffi.cast("uintptr_t", completions))
         queue, log, unsettled = self.queue, self._log, self.unsettled
         wait = lib.jsonrpcc_queue_wait
-        deliver = self.calls.deliver
+        deliver = self.calls.deliver if self._slow is None else self._tell_and_deliver
         deliver_rest = self._rest.deliver
         status, done = OK, False  # something is left where it was interrupted
         while status in _GOES_ON:
@@ -211,6 +213,15 @@ class Dispatcher:
             self._settle()
             time.sleep(SOON_MS / 1000)
         log.flush(everything=True)
+        if self._slow is not None:
+            self._slow.flush()
+
+    def _tell_and_deliver(self, address: int) -> bool:
+        """Log what was slow of the results that were fetched, and deliver them."""
+        if self._slow is not None:
+            with contextlib.suppress(MemoryError):  # they are delivered all the same
+                self._slow.results(self._completions, methods_in(self.calls))
+        return self.calls.deliver(address)
 
     def _settle(self) -> None:
         """Try each once more."""

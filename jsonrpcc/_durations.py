@@ -30,3 +30,8 @@ def milliseconds(name: str, seconds: Any) -> int:
 def remaining(deadline: float) -> int:
     """Return the milliseconds until a time of `time.monotonic`, rounded up, or 0."""
     return max(0, math.ceil((deadline - time.monotonic()) * 1000))
+
+
+def ms_text(us: int) -> str:
+    """Return a duration in milliseconds, as messages have it."""
+    return f"{us / 1000:.0f}" if us >= 1000 else f"{us / 1000:.1f}"  # noqa: PLR2004

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 SERVERS = '"host1:port1,priority1 host2:port2,priority2"'
 
-_SCHEME = re.compile(r"(?!unix:)\b[a-z+]+://", re.IGNORECASE)
+_SCHEME = re.compile(r"(?!unix:|file:///)\b[a-z+]+://", re.IGNORECASE)
 _LISTED = re.compile(
-    r"[,;]\s*(?:unix(?:-abstract)?:|dns[46]?:|srv:|[^\s,;]*[^\s,;\d][^\s,;]*:\d)"
+    r"[,;]\s*(?:unix(?:-abstract)?:|dns[46]?:|srv:|file:/|[^\s,;]*[^\s,;\d][^\s,;]*:\d)"
 )
 _SCHEMED = re.compile(
     r"(?<!\S)([a-z][a-z0-9-]*):[^\s:,/]*[^\s:,/\d][^\s:,/]*:\d", re.IGNORECASE
 )
-_SCHEMES = ("dns", "dns4", "dns6", "srv", "unix", "unix-abstract")
+_SCHEMES = ("dns", "dns4", "dns6", "fd", "file", "srv", "unix", "unix-abstract")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -36,7 +36,7 @@ def no_attribute(client: Any, name: str) -> str:
     msg = f"{kind!r} object has no attribute {name!r}"
     if name.startswith("_"):
         return msg
-    wait = "await " if kind.startswith("Async") else ""
+    wait = "await " if getattr(type(client), "_is_async", False) else ""
     how = f'{wait}client.call("{name}", ...) or {wait}client.proxy.{name}(...)'
     return f"{msg}; a method of the server is called by {how}"
 

@@ -102,7 +102,7 @@ class Log:
                 self._has_kept = True
                 self.wait_ms = LOOK_MS
         except self._guarded:
-            _tell()
+            tell()
 
     def report(self, method: str, error: BaseException) -> None:
         """Log what a callback raised."""
@@ -138,7 +138,7 @@ class Log:
         try:
             self._flush(0.0 if everything else PERIOD)
         except self._guarded:
-            _tell()
+            tell()
 
     def _flush(self, period: float) -> None:
         now = time.monotonic()
@@ -180,7 +180,7 @@ _here = _Here()
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     _here.depth += 1
     hush(1)
     try:
@@ -196,11 +196,16 @@ def _emit(
     args: tuple[Any, ...],
     error: BaseException | None = None,
 ) -> None:
-    with _hushed():
+    with hushed():
         logger.log(level, text, *args, exc_info=error)
 
 
-def _tell() -> None:
+def is_hushed() -> bool:
+    """Whether this thread handles a record of ours, or what one led to."""
+    return _here.depth > 0
+
+
+def tell() -> None:
     """As `logging.Handler.handleError`; there may be no memory for it."""
     if logging.raiseExceptions and sys.stderr:
         with contextlib.suppress(OSError, ValueError, MemoryError):
@@ -217,7 +222,7 @@ class _Quiet:
         if self._function is None:
             return
         # This is the thread that runs all callbacks: nothing may end it.
-        with _hushed(), contextlib.suppress(BaseException):
+        with hushed(), contextlib.suppress(BaseException):
             self._function(outcome)
 
 

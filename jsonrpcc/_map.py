@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._records import refusal
+from jsonrpcc._params import extra_members
+from jsonrpcc._refusals import refusal
 from jsonrpcc._session import result_of
 from jsonrpcc._speedups import SLICE_MS, attempt, take
 
@@ -62,7 +63,7 @@ class Bulk:
         """
         self._session = session
         self._keep = keep
-        self._method = method
+        self._method = str(method)
         self._name = session.texts.method(method)
         self._chars = ffi.from_buffer(self._name)  # which has to be kept
         self._params: Iterator[Any] | None = params
@@ -72,6 +73,10 @@ class Bulk:
         self._call = ffi.new("jsonrpcc_call *")  # what all of them have in common
         self._call.size = ffi.sizeof(self._call[0])
         self._call.method, self._call.method_len = self._chars, len(self._name)
+        self._members = extra_members(method)  # which has to be kept, too
+        if self._members is not None:
+            self._call.members = ffi.from_buffer(self._members)
+            self._call.members_len = len(self._members)
         self._call.timeout_ms = options.ms
         self._call.method_id = lib.jsonrpcc_method(
             session.handle, self._name, len(self._name)
@@ -240,6 +245,9 @@ class Bulk:
             return
         if status != lib.JSONRPCC_OK:
             raise refusal(status, self._method, None, self._flags)
+        slow = self._session.slow
+        if slow is not None:
+            slow.results(completions, lambda _: self._method)
         if completions.count and not outcomes.deliver(self._address):
             for i in range(completions.count):
                 self._decode_one(i, outcomes)

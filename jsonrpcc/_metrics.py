@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
-from jsonrpcc._records import IN_USE
 from jsonrpcc._stats import Latency
 
 if TYPE_CHECKING:
@@ -87,6 +86,14 @@ OF_CLIENT = {  # by the fields of Stats
     "list_changes": Metric(
         "jsonrpcc_list_changes", "How often names stood for other servers."
     ),
+    "hellos": Metric("jsonrpcc_hellos", "Requests of hellos sent, pings included."),
+    "hellos_failed": Metric(
+        "jsonrpcc_hellos_failed", "Connections not used because of their hello."
+    ),
+    "pings": Metric("jsonrpcc_pings", "Pings sent on idle connections."),
+    "pings_failed": Metric(
+        "jsonrpcc_pings_failed", "Connections replaced for want of a response to one."
+    ),
     "events_dropped": Metric(
         "jsonrpcc_events_dropped", "Events lost because they were not taken in time."
     ),
@@ -130,6 +137,14 @@ OF_SERVER = {  # by the fields of ServerInfo
     ),
     "attempts_failed": Metric(
         "jsonrpcc_server_connects_failed", "Failed attempts to connect.", labels=_SERVER
+    ),
+    "connected": Metric(
+        "jsonrpcc_server_connections", "Established connections.", "gauge", _SERVER
+    ),
+    "renewals": Metric(
+        "jsonrpcc_server_renewals",
+        "Connections that new ones have replaced.",
+        labels=_SERVER,
     ),
     "losses": Metric(
         "jsonrpcc_server_losses", "Established connections that ended.", labels=_SERVER
@@ -210,7 +225,7 @@ class Numbers:
                 self._add((metric, (client,)), value)
         for server in servers:
             labels = client, server.address
-            is_up = server.state in IN_USE
+            is_up = server.is_used
             self._add((UP, labels), is_up, is_open=is_open)
             for field, metric in OF_SERVER.items():
                 self._add((metric, labels), getattr(server, field), is_open=is_open)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._durations import milliseconds
 from jsonrpcc._errors import refused
+from jsonrpcc._hello import errors_to_c
 from jsonrpcc._hints import no_servers, servers_fault
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._tls import Tls, checked, to_c
 
 if TYPE_CHECKING:
-    from typing import TypedDict
+    from typing import Literal, TypedDict
+
+    from jsonrpcc._hello import Calls, Hello
 
     class OptionArgs(TypedDict, total=False):
         """The keyword options, see `jsonrpcc.Options`."""
@@ -36,8 +39,15 @@ if TYPE_CHECKING:
         dns_min: float
         min_srv_ttl: float
         max_methods: int
+        connections: int
+        max_connection_age: float
+        subset: int
+        slow_call: float | None
         name: str | None
         tls: Tls | bool | None
+        hello: Hello
+        hello_errors: Literal["accept", "refuse"] | None
+        ping_interval: float | None
 
 
 MIB = 1024 * 1024
@@ -84,10 +94,31 @@ class Options:
             86400.
         max_methods: Methods counted one by one, see `Client.methods`; 0: none.  The
             calls of methods beyond that are counted together.
+        connections: Connections to each server, which share its calls; 1 to 16.
+        max_connection_age: Seconds after which a connection is replaced, give or
+            take a tenth; at least 1, 0: never.  No call is lost, since another one
+            is opened first, and has to bring a response.
+        subset: Servers of each priority to which this client connects, 0 to 4096; 0:
+            all.  Each process chooses others, at random.  Servers of them that are
+            down or suspect for *connect_timeout* are replaced until they are back.
+        slow_call: Seconds from which on a call is logged as slow, by the logger
+            ``jsonrpcc.slow``; None: none is.
         name: What the client is called in log lines, its repr and metrics: up to
             64 printable characters.  Metrics add up clients of the same name.
         tls: True, or a `Tls`: all connections are encrypted, and servers prove who
             they are.  Unix sockets never use TLS.
+        hello: ``(method, params)`` pairs, at most 8 of at most 64 KiB each: requests
+            that each new connection sends, one after the other, before it gets
+            calls.  All have to be answered within *connect_timeout*, connecting
+            included.  See `Client.set_hello`.
+        hello_errors: What an error in response to one of them means: ``"accept"``,
+            the server is alive; ``"refuse"``, the connection cannot be used.  None:
+            ``"accept"`` for methods whose names begin with ``rpc.``, and
+            ``"refuse"`` for others.
+        ping_interval: Seconds of silence on an idle connection after which the first
+            request of its hello is sent again, give or take a tenth; 1 or more.  If
+            there is no response within *connect_timeout*, the connection is
+            replaced.  None: never.
     """
 
     timeout: float = 5.0
@@ -107,8 +138,15 @@ class Options:
     dns_min: float = 1.0
     min_srv_ttl: float = 5.0
     max_methods: int = 256
+    connections: int = 1
+    max_connection_age: float = 0.0
+    subset: int = 0
+    slow_call: float | None = None
     name: str | None = None
     tls: Tls | bool | None = None
+    hello: Hello = field(default=(), repr=False)  # its params may be secret
+    hello_errors: Literal["accept", "refuse"] | None = None
+    ping_interval: float | None = None
 
 
 DEFAULTS = Options()
@@ -127,11 +165,14 @@ _INTEGERS = {
     "max_undelivered_bytes": (1, 2**63 - 1),
     "max_servers": (1, 4096),
     "max_methods": (0, 4096),
+    "connections": (1, 16),
+    "subset": (0, 4096),
 }
 _DURATIONS = (
     "timeout", "connect_timeout", "reconnect_delay", "reconnect_delay_max",
     "leave_timeout", "dns_refresh", "dns_min", "min_srv_ttl",
 )  # fmt: skip
+_SHORTEST_AGE_MS = 1000
 # (low, high) in milliseconds of those that are not just above 0.
 _RANGES = {
     "leave_timeout": (100, 3_600_000),
@@ -139,6 +180,23 @@ _RANGES = {
     "dns_min": (1000, 86_400_000),
     "min_srv_ttl": (1000, 86_400_000),
 }
+_LEAST_PING = 1000  # milliseconds
+
+
+def _age_ms(age: Any) -> int:
+    """
+    Return *max_connection_age* in milliseconds; 0: connections are not replaced.
+
+    Raises:
+        TypeError, ValueError: It is no number, or too small or too large.
+    """
+    if age == 0 and not isinstance(age, bool):
+        return 0
+    ms = milliseconds("max_connection_age", age)
+    if ms < _SHORTEST_AGE_MS:
+        msg = f"max_connection_age must be 0 or at least 1, not {age!r}"
+        raise ValueError(msg)
+    return ms
 
 
 def _integer(name: str, value: Any) -> int:
@@ -169,6 +227,22 @@ def _check_own_name(name: Any) -> None:
         raise ValueError(msg)
 
 
+def slow_us(options: Options) -> int:
+    """
+    Return the microseconds from which on a call is slow; 0: none is.
+
+    Raises:
+        TypeError, ValueError: It is no duration.
+    """
+    if options.slow_call is None:
+        return 0
+    milliseconds("slow_call", options.slow_call)
+    return max(1, int(options.slow_call * 1_000_000))
+
+
+_PATHS = ("unix:", "unix-abstract:", "file:")
+
+
 def _check_names(servers: str) -> None:
     """
     Check what Python can check better than the core: it knows IDNA.
@@ -177,7 +251,7 @@ def _check_names(servers: str) -> None:
         ValueError: A name is not ASCII.
     """
     for match in re.finditer(r"[^ \t\r\n]+", servers):
-        if match[0].isascii() or match[0].startswith(("unix:", "unix-abstract:")):
+        if match[0].isascii() or match[0].startswith(_PATHS):
             continue
         host, at = match[0].partition(":")[0], match.start()
         msg = f"servers: a host name must be ASCII, at offset {at}: {host!r}"
@@ -209,7 +283,10 @@ def _servers_text(servers: Any) -> Any:
 
 def _check_status(status: int, servers: str, why: Any) -> None:
     if status == lib.JSONRPCC_EINVAL:
-        raise ValueError(servers_fault(servers) or ffi.string(why).decode())
+        text = ffi.string(why).decode()
+        if text.startswith("servers"):
+            text = servers_fault(servers) or text
+        raise ValueError(text)
     if status != lib.JSONRPCC_OK:
         raise refused(max(0, status - lib.JSONRPCC_SYSTEM))
 
@@ -231,9 +308,30 @@ def set_servers(client: Any, servers: Any) -> bool:
     return True
 
 
-def open_client(servers: Any, options: Options) -> Any:
+def _ping_ms(options: Options, hello: Calls) -> int:
+    """
+    Return the option ping_interval as the core has it.
+
+    Raises:
+        TypeError, ValueError: It is wrong, or there is no hello to repeat.
+    """
+    if options.ping_interval is None:
+        return 0
+    ms = milliseconds("ping_interval", options.ping_interval)
+    if ms < _LEAST_PING:
+        msg = f"ping_interval must be 1 or more, not {options.ping_interval!r}"
+        raise ValueError(msg)
+    if hello.count == 0:
+        msg = "ping_interval needs a hello, whose first request is the ping"
+        raise ValueError(msg)
+    return ms
+
+
+def open_client(servers: Any, options: Options, hello: Calls) -> Any:
     """
     Return a new C client; it is freed with the last reference to it.
+
+    *hello* is that of the options, read.
 
     Raises:
         TypeError, ValueError: An option is wrong; the message says which, and
@@ -242,6 +340,7 @@ def open_client(servers: Any, options: Options) -> Any:
     """
     text = _servers_text(servers)
     _check_own_name(options.name)
+    slow_us(options)
     ms = {name: milliseconds(name, getattr(options, name)) for name in _DURATIONS}
     numbers = {name: _integer(name, getattr(options, name)) for name in _INTEGERS}
     if ms["reconnect_delay_max"] < ms["reconnect_delay"]:
@@ -271,10 +370,15 @@ def open_client(servers: Any, options: Options) -> Any:
             "dns_refresh_ms": ms["dns_refresh"],
             "dns_min_ms": ms["dns_min"],
             "min_srv_ttl_ms": ms["min_srv_ttl"],
+            "max_connection_age_ms": _age_ms(options.max_connection_age),
             # In C, zero stands for the default, which is "forever".
             "reconnect_attempts": {-1: 0, 0: -1}.get(attempts, attempts),
             **numbers,
             "tls": tls[0],
+            "hello": hello.calls,
+            "hello_count": hello.count,
+            "hello_errors": errors_to_c(options.hello_errors),
+            "ping_interval_ms": _ping_ms(options, hello),
         },
     )
     result = ffi.new("jsonrpcc_client **")

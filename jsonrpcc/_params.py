@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -78,6 +79,50 @@ def check_window(window: Any) -> int:
     return window
 
 
+def check_callback(name: str, function: Any) -> None:
+    """
+    Refuse what cannot be a callback.
+
+    Raises:
+        TypeError: It is no function, or one whose coroutine nobody would await.
+    """
+    if function is None:
+        return
+    if not callable(function):
+        msg = f"{name} must be callable or None, not {function!r}"
+        raise TypeError(msg)
+    if inspect.iscoroutinefunction(function):
+        msg = f"{name} must not be a coroutine function: await call() in a task instead"
+        raise TypeError(msg)
+
+
+class MethodWith(str):
+    """
+    The name of a method, with further members for its requests.
+
+    C code leaves it to Python code, as it does with every subclass of str.
+
+    Attributes:
+        members: The text of a JSON object.
+    """
+
+    __slots__ = ("members",)
+
+    members: bytes
+
+    @classmethod
+    def members_of(cls, method: str, members: dict[str, str]) -> MethodWith:
+        """Return *method* with these members."""
+        result = cls(method)
+        result.members = msgspec.json.encode(members)
+        return result
+
+
+def extra_members(method: str) -> bytes | None:
+    """Return the further members for requests of this method, or None."""
+    return method.members if type(method) is MethodWith else None
+
+
 class CallOptions(NamedTuple):
     """The options of a call as the core expects them, in one value."""
 
@@ -140,6 +185,9 @@ class Texts:
         decoder = decoder_for(result_type)
         ms, wait = options.ms, bool(block)
         call = method, text, ms, flags, wait, on_result, on_error, decoder
+        members = extra_members(method)
+        if members is not None:
+            return (str(method), *call[1:], members), fault
         return call, fault
 
     def method(self, method: Any) -> bytes:

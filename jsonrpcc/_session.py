@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 from jsonrpcc._codec import resolve
 from jsonrpcc._durations import milliseconds
 from jsonrpcc._errors import refused
+from jsonrpcc._hello import to_c
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._options import open_client
+from jsonrpcc._options import open_client, slow_us
+from jsonrpcc._outcomes import Outcomes
 from jsonrpcc._params import Texts
-from jsonrpcc._records import Outcomes
+from jsonrpcc._slow import SlowLog
 from jsonrpcc._types import decoder_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jsonrpcc._codec import Codec
+    from jsonrpcc._codec import Codec, CodecArg
     from jsonrpcc._options import Options
     from jsonrpcc._records import Event
 
@@ -39,13 +41,15 @@ class Session:
         timeout_ms: Of calls that do not say.
         on_event: The listener, if there is one.
         name: What the client is called, if it has a name.
+        slow: The log of slow calls; None: there is none.
 
     Raises:
         TypeError, ValueError, MemoryError, OSError: As `open_client` and `resolve`.
     """
 
     __slots__ = (
-        "codec", "handle", "name", "on_event", "outcomes", "texts", "timeout_ms",
+        "codec", "handle", "name", "on_event", "outcomes", "slow", "texts",
+        "timeout_ms",
     )  # fmt: skip
 
     def __init__(
@@ -53,13 +57,17 @@ class Session:
         servers: Any,
         options: Options,
         *,
-        codec: Any,
+        codec: CodecArg,
         on_event: Callable[[Event], object] | None,
     ) -> None:
         self.codec = resolve(codec)
-        self.handle = open_client(servers, options)
-        self.outcomes = Outcomes(self.handle, self.codec)
         self.texts = Texts(self.codec)
+        hello = to_c(options.hello, self.texts)
+        self.handle = open_client(servers, options, hello)
+        us = slow_us(options)
+        self.slow = SlowLog(us, options.name, self.handle) if us else None
+        on_failure = None if self.slow is None else self.slow.failure
+        self.outcomes = Outcomes(self.handle, self.codec, on_failure)
         self.timeout_ms = milliseconds("timeout", options.timeout)
         self.on_event = on_event
         self.name = options.name

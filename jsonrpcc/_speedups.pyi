@@ -4,8 +4,11 @@ from typing import Any, Protocol, Self, TypeAlias, final, overload
 
 # A call as it is submitted: method, params, milliseconds (0: the client's), flags,
 # whether its caller waits for room, on_result, on_error, and the Decoder of its
-# result or None.
-Prepared: TypeAlias = tuple[str, bytes | None, int, int, bool, Any, Any, Any]
+# result or None; and maybe an object with further members of its request.
+Prepared: TypeAlias = (
+    tuple[str, bytes | None, int, int, bool, Any, Any, Any]
+    | tuple[str, bytes | None, int, int, bool, Any, Any, Any, bytes]
+)
 
 class Codec(Protocol):  # what is read of a jsonrpcc.Codec, which documents it
     @property
@@ -62,6 +65,8 @@ class Blocking:
         fail: Callable[[int, str, Any], Exception],
         refuse: Callable[..., Exception],
         timeout_ms: int,
+        slow: Callable[[int, str], object] | None,
+        slow_us: int,
     ) -> None: ...
 
 class Callbacks:
@@ -108,6 +113,9 @@ class Pending(Coroutine[Any, Any, Any]):
     @property
     def future(self) -> asyncio.Future[Any]: ...
 
+@final
+class Wait(asyncio.Future[Any]): ...  # as far as asyncio looks
+
 class AsyncClient:
     @classmethod
     def _method(cls, function: Callable[..., Any], bound_type: type, /) -> Method: ...
@@ -130,6 +138,9 @@ class Futures:
         get_running_loop: Callable[[], asyncio.AbstractEventLoop],
         pending: type[Pending],
         call: type[Call],
+        slow: Callable[[], object] | None,
+        slow_us: int,
+        wait: type[Wait] | None,
     ) -> None: ...
     def call(self, prepared: Prepared, /) -> Pending: ...
     def notification(
@@ -149,6 +160,7 @@ class Futures:
     def take_all(self) -> list[tuple[asyncio.Future[Any], str]]: ...
     def on_ready(self) -> None: ...
     def flush(self) -> None: ...
+    def look(self) -> None: ...
     def fetch(self) -> None: ...
     def go_on(self) -> None: ...
 

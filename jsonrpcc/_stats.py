@@ -87,9 +87,15 @@ class Stats:
         bad_frames: Connections ended because of a broken or too large netstring.
         rejected: Errors with id null (a server could not read a request) that
             could have been about more than one request.
-        lookups: Lookups of names in the list, such as ``dns:host:port``.
-        lookups_failed: Lookups of names that found nothing.
-        list_changes: How often names stood for other servers than before.
+        lookups: Lookups of names in the list, such as ``dns:host:port``, and looks at
+            files.
+        lookups_failed: Those that found nothing.
+        list_changes: How often names and files stood for other servers than before.
+        hellos: Requests of hellos that were sent, pings included; they are not
+            in *requests*.
+        hellos_failed: Connections that could not be used because of their hello.
+        pings: Pings that were sent, see *ping_interval*.
+        pings_failed: Connections that were replaced for want of a response to one.
         events_dropped: Events that were not fetched in time.
         turns: Turns of the client's loop.
         wakeups: How often another thread had to wake the loop.
@@ -124,6 +130,10 @@ class Stats:
     lookups: int
     lookups_failed: int
     list_changes: int
+    hellos: int
+    hellos_failed: int
+    pings: int
+    pings_failed: int
     events_dropped: int
     turns: int
     wakeups: int

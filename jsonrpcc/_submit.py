@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc._jsonrpcc import ffi, lib
-from jsonrpcc._records import refusal
+from jsonrpcc._refusals import refusal
 from jsonrpcc._speedups import Call, Callbacks, bind, set_decoders
 from jsonrpcc._types import known
 

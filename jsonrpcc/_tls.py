@@ -1,4 +1,4 @@
-"""TLS: what a client is told of it, checked; and what it tells of its servers."""
+"""TLS: the options, checked, and what a client knows of its servers' certificates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DAY = 24 * 60 * 60
 _VERSIONS = ("1.2", "1.3")
 
 SOON = 14
-"""Days before a certificate expires from which on the log warns."""
+"""So many days before a certificate expires, the log begins to warn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def _text(name: str, text: Any, *, needed: bool = False) -> None:
 
 
 def _password(password: Any) -> bytes | None:
-    """Return it as bytes; what is wrong with it is said without it."""
+    """Return a text as bytes; an error says what is wrong without quoting it."""
     if password is None:
         return None
     if not isinstance(password, str | bytes):

@@ -16,6 +16,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import prometheus_client
+import prometheus_client.values
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -30,7 +31,8 @@ from jsonrpcc._durations import milliseconds
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
 from jsonrpcc._metrics import BOUNDS, DURATIONS, METRICS, Key, Metric, Numbers
-from jsonrpcc._records import read_servers
+from jsonrpcc._multiprocess import make_files, process_of
+from jsonrpcc._snapshots import read_servers
 from jsonrpcc._stats import read_methods, read_stats
 
 if TYPE_CHECKING:
@@ -38,14 +40,14 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric as Family
 
-    from jsonrpcc._client import Client
-    from jsonrpcc.aio import AsyncClient
+    import jsonrpcc
 
 __all__ = ["Collector", "Publisher"]
 
 _BUILD_INFO = Metric(
     "jsonrpcc_build_info", "The version of jsonrpcc.", "fact", ("version",)
 )
+_KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
 _VERSION: str = ffi.string(lib.jsonrpcc_version()).decode()
 
 
@@ -169,12 +171,14 @@ class Collector:
 
     def __init__(
         self,
-        client: Client | AsyncClient,
+        client: jsonrpcc.Client | jsonrpcc.AsyncClient,
         *,
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
         handle_of(client)  # or it is not a client
-        self.client = weakref.ref(client)
+        self.client: weakref.ref[jsonrpcc.Client | jsonrpcc.AsyncClient] = weakref.ref(
+            client
+        )
         with _lock:
             shared = _families.get(registry)
             if shared is None:
@@ -211,6 +215,14 @@ class _Metrics:
     def __init__(self) -> None:
         self._made: dict[Metric, Any] = {}
         self._children: dict[Key, Any] = {}  # labels() takes longer than all the rest
+        self._process: Any = None
+
+    def prepare(self) -> None:
+        """Make the files of this process, if the multiprocess mode has any."""
+        process = process_of(prometheus_client.values.ValueClass)
+        if process is not None and process != self._process:
+            make_files(process, _KINDS)
+            self._process = process
 
     def child(self, metric: Metric, labels: tuple[str, ...]) -> Any:
         child = self._children.get((metric, labels))
@@ -256,7 +268,9 @@ class Publisher:
         TypeError, ValueError: *every* is not a positive number of seconds.
     """
 
-    def __init__(self, client: Client | AsyncClient, *, every: float = 5.0) -> None:
+    def __init__(
+        self, client: jsonrpcc.Client | jsonrpcc.AsyncClient, *, every: float = 5.0
+    ) -> None:
         milliseconds("every", every)
         self._handle = handle_of(client)
         self._client = weakref.ref(client)
@@ -325,6 +339,7 @@ class Publisher:
             read_methods(self._handle),
             is_gone=is_last or client is None,
         )
+        _metrics.prepare()
         _metrics.child(_BUILD_INFO, (_VERSION,)).set(1)
         for (metric, labels), value in numbers.values.items():
             child = _metrics.child(metric, labels)

@@ -5,7 +5,7 @@ Compare the shared library's ABI with the one of the last release, by libabigail
     abi.py update SONAME    describe the present ABI: part of making a release
 
 New functions, new enumerators at the end, and fields appended to structs that
-may grow are no breaks; all else is.
+may grow are compatible; everything else is a break.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/abi"
-# New fields may be appended to these: callers say how much they know of them, or
-# have them by pointer.
+# New fields may be appended to these: callers say which size they know, or only
+# have a pointer.
 GROW = (
     "jsonrpcc_options",
     "jsonrpcc_call",
@@ -78,7 +78,7 @@ def structs(tree: ET.ElementTree[ET.Element]) -> dict[str, ET.Element]:
 
 
 def forget_appended(old: Path, new: Path) -> None:
-    """Remove from the new description the fields that the old one has not."""
+    """Remove from the new description the fields that the old one lacks."""
     tree = ET.parse(new)  # noqa: S314  (our own file)
     before = structs(ET.parse(old))  # noqa: S314
     for name, struct in structs(tree).items():

@@ -1,12 +1,12 @@
 """
-Finish a repaired wheel: licences and an SBOM for the libraries that travel in it.
+Finish a repaired wheel: licences and an SBOM for the libraries inside it.
 
     finish_wheel.py repaired.whl dist/
 
 auditwheel (or delocate) has put libevent and json-c inside.  OpenSSL is part of a
-module instead: a second copy in the process must not be found by names.  The
-licences come from where the system that built them keeps them, share/doc/*/copyright;
-what auditwheel found out about their origin is taken over.
+module instead: a second copy in the process must not be found by its names.  The
+licences are those that the building system keeps in share/doc/*/copyright; what
+auditwheel found out about their origin is kept.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PREFIXES = [Path("/usr/local"), Path("/opt/homebrew"), Path("/usr")]
 
 @dataclass(frozen=True)
 class Library:
-    """A library that may travel in the wheel."""
+    """A library that may be included in the wheel."""
 
     name: str
     pattern: str  # of its file, or of the text by which it is found in a module
@@ -67,7 +67,7 @@ def openssl_in(path: Path) -> str | None:
 
 
 def library_of(path: Path) -> Library:
-    """Return whose file it is; there are no strangers in our wheels."""
+    """Return which library a file belongs to; wheels contain no others."""
     if openssl_in(path) is not None:
         return OPENSSL
     for library in LIBRARIES:
@@ -89,7 +89,7 @@ def licence_text(library: Library) -> str:
 
 
 def origin(library: Library, sboms: Path) -> tuple[str, str]:
-    """Return version and package URL; the distribution's, if auditwheel knew it."""
+    """Return version and package URL, of the distribution if auditwheel knew that."""
     known = sboms / "auditwheel.cdx.json"
     stem = library.module.partition("_")[0]
     if known.exists():
@@ -179,7 +179,7 @@ def finish(root: Path, libs: list[Path]) -> None:
 
 
 def forget_the_builder(root: Path) -> None:
-    """Remove from the modules where the libraries of the building Python lay."""
+    """Remove the library paths of the Python that built the modules from them."""
     for path in root.glob("*/*.so"):
         rpath = run("patchelf", "--print-rpath", path).strip()
         ours = [each for each in rpath.split(":") if each.startswith("$ORIGIN")]

@@ -3,9 +3,9 @@
 #
 # With clang's libFuzzer: guided by coverage, under ASan and UBSan; it begins
 # with the corpus in tests/c/corpus/TARGET and keeps what it finds in
-# build/fuzz/TARGET.corpus, what crashes in build/fuzz.  Where clang is missing
-# and can be installed, it is.  With KEEP=1 what is new goes to tests/c/corpus,
-# as few files as show the same.
+# build/fuzz/TARGET.corpus, and what crashes in build/fuzz.  Where clang is missing
+# and can be installed, it is.  With KEEP=1 new inputs go to tests/c/corpus, as
+# few files as give the same coverage.
 # Without clang: the seeded driver under gcc's sanitizers, seed after seed.
 set -eu
 cd "$(dirname "$0")/.."
@@ -18,7 +18,7 @@ flags="-std=gnu11 -pthread -Icsrc -O1 -g -fno-omit-frame-pointer -fno-sanitize-r
 cflags=$(make -s --no-print-directory print-PKG_CFLAGS)
 libs=$(make -s --no-print-directory print-PKG_LIBS)
 probe='int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }'
-# For targets to use: all in tests/c that is no program of its own.
+# Helpers of the targets: everything in tests/c that is not a program itself.
 helpers=$(ls tests/c/*.c | grep -Ev '/(test|fuzz)_|/jsontestsuite')
 
 has_libfuzzer() {

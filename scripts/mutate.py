@@ -1,78 +1,128 @@
 #!/usr/bin/env python3
 """
-Prove the tests of the C core: break it in small ways, and see who notices.
+Test the tests of the C core: break it in small ways, and see which test notices.
 
     mutate.py [--count 200] [--seed 1] [--jobs 2] [--only FILE.c]
 
 Each mutant is one file of csrc/ with one operator, constant, condition or
 statement changed.  It is compiled with sanitizers and linked to the C tests,
 which run one after the other, the file's own first, until one fails: then the
-mutant is killed.  Mutants that the optimizer turns into the very same code are
-no mutants and left out.  Survivors must stand in tests/c/survivors.txt, with
-the reason why no test can tell them from the original.
+mutant is killed.  Mutants that the optimizer turns into the very same code do
+not count.  Survivors must be listed in tests/c/survivors.txt, with the reason why
+no test can tell them from the original.
 """
 
 import argparse
 import functools
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from mutants import ROOT, Mutant, core_files, draw, mutants_of, object_of, source_of
+
 BUILD = ROOT / "build" / "mutate"
 KNOWN = ROOT / "tests" / "c" / "survivors.txt"
 
 FILES = [
-    "completions",
+    "answer",
+    "balance",
+    "call_end",
     "call_table",
+    "changes",
+    "choice",
+    "completions",
+    "conn_state",
+    "connection",
+    "discovery",
+    "discovered",
+    "dispatch",
     "engine",
-    "outbox",
+    "file_list",
+    "files",
+    "greeting",
     "inbox",
     "json_plain",
     "json_recover",
     "json_scan",
+    "json_short",
     "json_string",
     "json_text",
-    "request",
+    "names",
     "netstring",
+    "outbox",
+    "pages",
+    "pool",
+    "proof",
+    "rejected",
+    "rendezvous",
+    "renewal",
+    "request",
     "response",
-    "dispatch",
-    "state",
-    "servers_parse",
+    "rotation",
+    "server_list",
     "servers",
-    "connection",
+    "servers_parse",
+    "servers_set",
+    "srv",
+    "state",
+    "tick",
+    "trial",
+    "unix_path",
 ]
-# What a test program gets as arguments, so that a mutant takes seconds.
+# The arguments of test programs, so that a mutant takes seconds.
 TESTS = {
     "test_netstring": [],
     "test_outbox": [],
     "test_inbox": [],
+    "test_pages": [],
     "test_call_table": [],
     "test_deadlines": [],
     "test_completions": [],
+    "test_unix_path": [],
+    "test_srv": [],
+    "test_answer": [],
     "test_servers_parse": [],
     "test_servers": [],
+    "test_servers_doubt": [],
+    "test_servers_set": [],
+    "test_server_states": [],
+    "test_balance": [],
+    "test_subset": [],
+    "test_spares": [],
+    "test_discovery": [],
+    "test_discovered": [],
+    "test_names": [],
+    "test_pool": [],
+    "test_renewal": [],
     "test_json_members": [],
     "test_json_scan": [],
+    "test_json_short": [],
     "test_request": [],
     "test_response": [],
+    "test_envelope": [],
     "test_engine": [],
     "test_engine_output": [],
     "test_engine_servers": [],
     "test_suspect": [],
     "test_trials": [],
     "test_rejected": [],
+    "test_changes": [],
+    "test_proof": [],
+    "test_hello": [],
+    "test_pings": [],
+    "test_files": [],
+    "test_growing": [],
     "fuzz_netstring": ["4000"],
     "fuzz_json_scan": ["20000"],
+    "fuzz_json_short": ["20000"],
     "fuzz_servers": ["20000"],
     "fuzz_params": ["20000"],
+    "fuzz_srv": ["20000"],
+    "fuzz_envelope": ["20000"],
     "fuzz_engine": ["500"],
     "test_simulator": ["400"],
 }
@@ -84,139 +134,47 @@ ENGINE = [
     "test_trials",
     "test_rejected",
 ]
+SERVERS = ["test_servers", "test_servers_doubt", "test_server_states", "test_balance"]
 FIRST = {
+    "call_end": ENGINE,
     "call_table": ["test_call_table", "test_deadlines"],
+    "choice": SERVERS,
+    "conn_state": ["test_pool"],
+    "connection": ENGINE,
+    "dispatch": ENGINE,
+    "discovered": ["test_discovered", "test_names"],
+    "discovery": ["test_discovery", "test_files"],
+    "engine": [*ENGINE, "test_growing"],
+    "envelope": ["test_envelope", "fuzz_envelope"],
+    "file_list": ["test_files"],
+    "greeting": ["test_hello", "test_pings"],
     "json_plain": ["test_json_scan", "test_request"],
-    "json_string": ["test_json_scan", "fuzz_json_scan"],
-    "json_text": ["test_json_members", "test_json_scan"],
     "json_recover": ["test_json_members"],
     "json_scan": ["test_json_scan", "test_json_members", "fuzz_json_scan"],
+    "json_short": ["test_json_short", "fuzz_json_short"],
+    "json_string": ["test_json_scan", "fuzz_json_scan"],
+    "json_text": ["test_json_members", "test_json_scan"],
+    "proof": ["test_pool"],
+    "rendezvous": ["test_discovered", "test_answer"],
     "response": ["test_response", "test_engine"],
-    "engine": ENGINE,
-    "dispatch": ENGINE,
-    "state": ENGINE,
+    "rotation": SERVERS,
+    "server_list": ["test_discovered", "test_servers_parse", "test_servers_set"],
+    "servers": SERVERS,
     "servers_parse": ["fuzz_servers"],
-    "connection": ENGINE,
+    "servers_set": ["test_servers_set", "test_changes"],
+    "spares": ["test_spares"],
+    "state": ENGINE,
+    "tick": ENGINE,
+    "subset": ["test_subset", "test_spares"],
+    "trial": ["test_trials", "test_suspect"],
 }
 TIME_LIMIT = 120  # seconds for one program; the slowest takes five
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 COMPILE = ["-std=gnu11", "-pthread", "-Icsrc", "-fPIC", "-O1", *SANITIZE]
 
-SWAPS = {
-    "<": ["<=", ">="],
-    "<=": ["<", ">"],
-    ">": [">=", "<="],
-    ">=": [">", "<"],
-    "==": ["!="],
-    "!=": ["=="],
-    "&&": ["||"],
-    "||": ["&&"],
-    "+": ["-"],
-    "-": ["+"],
-    "*": ["/"],
-    "/": ["*"],
-    "%": ["*"],
-    "<<": [">>"],
-    ">>": ["<<"],
-    "&": ["|"],
-    "|": ["&"],
-    "++": ["--"],
-    "--": ["++"],
-    "+=": ["-="],
-    "-=": ["+="],
-    "|=": ["="],
-    "&=": ["="],
-}
-# An operator between two operands, as the formatter sets it; or ++ and --.
-OPERATOR = re.compile(
-    r"(?<= )(<=|>=|==|!=|&&|\|\||<<|>>|\+=|-=|\|=|&=|[-+*/%<>&|])(?=\s)|\+\+|--"
-)
-NUMBER = re.compile(r"(?<![\w.])(\d+)(?![\w.xX])")
-WORD = re.compile(r"\b(true|false)\b")
-CONDITION = re.compile(r"^\s*(?:\} else )?(?:if|while) (\(.*\)) ?\{?$")
-STATEMENT = re.compile(
-    r"^\s+(?:[\w\[\]*>.-]+ [-+|&]?= .+|[\w>.-]+\(.*\)|\*?[\w>.-]+(?:\+\+|--));$"
-)
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One changed line of one file."""
-
-    file: str
-    line: int  # from 0
-    old: str
-    new: str
-
-    def name(self) -> str:
-        """Its line in survivors.txt, before the reason."""
-        return f"{self.file}.c: {self.old.strip()} => {self.new.strip()}"
-
-
-def masked(text: str) -> str:
-    """Blank comments, strings and characters."""
-    pattern = r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'"
-    return re.sub(pattern, lambda m: re.sub(r"[^\n]", " ", m[0]), text, flags=re.DOTALL)
-
-
-def changes(line: str, mask: str) -> Iterator[str]:
-    """All changes of a line."""
-    for m in OPERATOR.finditer(mask):
-        for other in SWAPS[m[0]]:
-            yield line[: m.start()] + other + line[m.end() :]
-    for m in NUMBER.finditer(mask):
-        for value in {int(m[1]) + 1, max(int(m[1]) - 1, 0)} - {int(m[1])}:
-            yield line[: m.start()] + str(value) + line[m.end() :]
-    for m in WORD.finditer(mask):
-        yield (
-            line[: m.start()]
-            + ("false" if m[0] == "true" else "true")
-            + line[m.end() :]
-        )
-    if m := CONDITION.match(mask):
-        inside = line[m.start(1) : m.end(1)]
-        if inside.count("(") == inside.count(")"):
-            yield line[: m.start(1)] + f"(!{inside})" + line[m.end(1) :]
-    if STATEMENT.match(mask) and mask.count("(") == mask.count(")"):
-        yield re.match(r"\s*", line)[0] + ";"  # type: ignore[index]
-
-
-def core_files() -> list[Path]:
-    """All files of the core, whose names differ in any folder."""
-    found = (ROOT / "csrc").rglob("*.c")
-    return sorted(path for path in found if path.parent.name != "python")
-
-
-def source_of(file: str) -> Path:
-    """Return where FILE.c is."""
-    (path,) = (path for path in core_files() if path.stem == file)
-    return path
-
-
-def mutants_of(file: str) -> list[Mutant]:
-    """All mutants of FILE.c, in order."""
-    text = source_of(file).read_text()
-    pairs = zip(text.split("\n"), masked(text).split("\n"), strict=True)
-    return [
-        Mutant(file, number, line, new)
-        for number, (line, mask) in enumerate(pairs)
-        if not mask.startswith(("#", "static const", "}"))
-        and "assert(" not in line  # it states what the rest already does
-        for new in changes(line, mask)
-    ]
-
-
-def draw(pool: list[Mutant], count: int, seed: int) -> list[Mutant]:
-    """Draw some by what they are: a changed line leaves the others' luck alone."""
-
-    def lot(mutant: Mutant) -> bytes:
-        return hashlib.sha256(f"{seed} {mutant.name()}".encode()).digest()
-
-    return sorted(pool, key=lot)[:count]
-
 
 def run(*command: str, limit: float = 300) -> bool:
-    """Whether a command succeeds, within the limit and without a word."""
+    """Return whether a command succeeds within the limit; its output is dropped."""
     try:
         done = subprocess.run(
             command,
@@ -255,26 +213,27 @@ class Bench:
         self.libs = flags("PKG_LIBS")
         objects = []
         for path in core_files():
-            target = BUILD / "core" / f"{path.stem}.o"
+            target = BUILD / "core" / object_of(path)
             self.must("gcc", *COMPILE, *cflags, "-c", str(path), "-o", str(target))
             objects.append(target)
         self.objects = objects
         self.link(BUILD / "core", {})
+        sources = sorted((ROOT / "tests" / "c").glob("*.c"))
         helpers = [
-            path
-            for path in sorted((ROOT / "tests" / "c").glob("*.c"))
+            str(self.compiled(path))
+            for path in sources
             if not re.match(r"(test|fuzz)_|jsontestsuite|torture", path.stem)
         ]
-        driver = ROOT / "tests" / "c" / "fuzz_driver.c"
+        driver = str(self.compiled(ROOT / "tests" / "c" / "fuzz_driver.c"))
         for name in self.tests:
-            sources = [ROOT / "tests" / "c" / f"{name}.c", *helpers]
-            if name.startswith("fuzz_"):
-                sources.append(driver)
+            test = str(self.compiled(ROOT / "tests" / "c" / f"{name}.c"))
             self.must(
                 "gcc",
-                *COMPILE,
-                *cflags,
-                *map(str, sources),
+                "-pthread",
+                *SANITIZE,
+                test,
+                *helpers,
+                *([driver] if name.startswith("fuzz_") else []),
                 f"-L{BUILD / 'core'}",
                 "-lcore",
                 *self.libs,
@@ -282,14 +241,21 @@ class Bench:
                 str(BUILD / "tests" / name),
             )
 
+    def compiled(self, path: Path) -> Path:
+        """Compile a file of tests/c, and return the object."""
+        target = BUILD / "tests" / f"{path.stem}.o"
+        flags_of_core = flags("PKG_CFLAGS")
+        self.must("gcc", *COMPILE, *flags_of_core, "-c", str(path), "-o", str(target))
+        return target
+
     @staticmethod
     def must(*command: str) -> None:
         """Run a command that has to succeed."""
         subprocess.run(command, cwd=ROOT, check=True)
 
     def link(self, folder: Path, changed: dict[str, Path]) -> bool:
-        """Make folder/libcore.so, with some objects changed."""
-        objects = [str(changed.get(path.stem, path)) for path in self.objects]
+        """Link folder/libcore.so; *changed* replaces objects, by name."""
+        objects = [str(changed.get(path.name, path)) for path in self.objects]
         return run(
             "gcc",
             "-shared",
@@ -343,7 +309,7 @@ class Bench:
         target = folder / f"{mutant.file}.o"
         if not run(
             "gcc", *COMPILE, *flags("PKG_CFLAGS"), "-c", str(changed), "-o", str(target)
-        ) or not self.link(folder, {mutant.file: target}):
+        ) or not self.link(folder, {object_of(source): target}):
             return "broken"
         for name in self.order(mutant.file):
             if not self.passes(name, folder):
@@ -352,7 +318,7 @@ class Bench:
 
 
 def known_survivors() -> set[str]:
-    """Those with a reason."""
+    """Return the names in survivors.txt."""
     lines = KNOWN.read_text().splitlines() if KNOWN.exists() else []
     return {
         line for line in lines if " => " in line and not line.startswith((" ", "#"))
@@ -362,7 +328,7 @@ def known_survivors() -> set[str]:
 def judge_all(
     bench: Bench, chosen: list[Mutant], jobs: int
 ) -> list[tuple[Mutant, str]]:
-    """Judge each, and tell as they come."""
+    """Judge all, and print each verdict as it comes."""
 
     def one(item: tuple[int, Mutant]) -> tuple[Mutant, str]:
         number, mutant = item
@@ -377,7 +343,7 @@ def judge_all(
 
 
 def main() -> int:
-    """Draw mutants, judge them, and say the figures."""
+    """Draw mutants, judge them, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)

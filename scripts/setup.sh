@@ -1,18 +1,19 @@
 #!/bin/sh
-# Set up what the Makefile needs, and only what is missing.
+# Install what the Makefile needs and is missing.
 #
 #   setup.sh system      a C compiler, pkg-config, libevent, json-c, OpenSSL, a Python
 #   setup.sh library     the same without a Python; what is missing is named, and
 #                        not installed
 #   setup.sh soak        ip, nft, valgrind, clang, chromium, a debug build of Python
-#                        and what it needs to build cffi: what only the soak uses
-#   setup.sh peers       programs of others that tests hold the client against:
+#                        and what it needs to build cffi: used only by the soak
+#   setup.sh peers       programs of others that the client is tested with:
 #                        haproxy, uWSGI, gevent, ...; needs .venv
+#   setup.sh cluster     programs that examples/cluster runs: bind9, redis, ...
 #   setup.sh command C PACKAGE   the command C, by that Debian package
 #   setup.sh venv GROUP  .venv with that dependency group and the package
 #                        (editable), its extension built anew if it changed
 #
-# PYTHON=... chooses the interpreter; .venv is made anew when that changes, and
+# PYTHON=... chooses the interpreter; .venv is created again when that changes, and
 # kept when PYTHON is not given.  Everything is compared by content, not by time
 # stamp: a second run does nothing.
 set -eu
@@ -66,7 +67,7 @@ find_missing_of_library() {
     missing=$(echo $missing)
 }
 
-# Those that Python needs as well.
+# Those that Python needs in addition.
 find_missing() {
     find_missing_of_library
     [ -n "${JSONRPCC_TLS:-}" ] || find_missing_of_tls
@@ -95,10 +96,21 @@ setup_soak() {
     [ -z "$missing" ] || (apt_install $missing) || say "going on without: $missing"
 }
 
+setup_cluster() {
+    missing=
+    for tool in ip:iproute2 named:bind9 nsupdate:bind9-dnsutils haproxy:haproxy nginx:nginx-light redis-server:redis-server; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
+    done
+    ls /usr/lib*/nginx/modules/ngx_stream_module.so >/dev/null 2>&1 ||
+        missing="$missing libnginx-mod-stream"
+    missing=$(echo $missing)
+    [ -z "$missing" ] || apt_install $missing
+}
+
 # JSONRPCC_PEERS=required makes tests fail where one of these is missing.
 setup_peers() {
     missing=
-    for tool in haproxy:haproxy nginx:nginx-light stunnel4:stunnel4 openssl:openssl kamailio:kamailio sipp:sip-tester dnsmasq:dnsmasq-base named:bind9 nsupdate:bind9-dnsutils prometheus:prometheus; do
+    for tool in haproxy:haproxy nginx:nginx-light stunnel4:stunnel4 openssl:openssl kamailio:kamailio sipp:sip-tester dnsmasq:dnsmasq-base named:bind9 nsupdate:bind9-dnsutils prometheus:prometheus etcd:etcd-server; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
     done
     ls /usr/lib/*/kamailio/modules/app_python3.so >/dev/null 2>&1 ||
@@ -193,6 +205,7 @@ system) setup_system ;;
 library) check_library ;;
 soak) setup_soak ;;
 peers) setup_peers ;;
+cluster) setup_cluster ;;
 command) setup_command "$2" "$3" ;;
 venv)
     find_python

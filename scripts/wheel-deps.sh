@@ -1,8 +1,8 @@
 #!/bin/sh
 # Build libevent, json-c and OpenSSL from their releases into /usr/local, for wheels.
 #
-# The images that wheels are built in have them too old or not at all, and
-# every wheel of a release shall carry the same.  Runs in manylinux and
+# The images in which wheels are built have old versions or none, and all wheels of
+# a release should contain the same ones.  Runs in manylinux and
 # musllinux containers and on macOS; cmake comes from pip where it is missing.
 #
 # OpenSSL is its long-term release, supported until April 2030, and static: see
@@ -60,7 +60,7 @@ cd "$work/openssl-3.5.9"
 make -s -j4 build_libs
 make -s install_dev
 
-# Where finish_wheel.py looks for the licences of what travels.
+# Where finish_wheel.py looks for the licences of the libraries in a wheel.
 install -d "$prefix/share/doc/libevent" "$prefix/share/doc/libjson-c" "$prefix/share/doc/libssl"
 install -m 644 "$work/libevent-2.1.13-stable/LICENSE" "$prefix/share/doc/libevent/copyright"
 install -m 644 "$work/json-c-0.18/COPYING" "$prefix/share/doc/libjson-c/copyright"

@@ -16,7 +16,7 @@ from helpers import LIMIT, STYLES, Wire
 from jsonrpcc import Client
 from jsonrpcc.testing import Error, Server
 
-# A shell has its background jobs ignore Ctrl-C, and programs started here with them.
+# Shells make background jobs ignore Ctrl-C, and so would programs started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -55,8 +55,16 @@ def server():
 
 
 @pytest.fixture
+def nowhere():
+    """The address of a server that is down, on a port that nobody else can get."""
+    with Server() as server:
+        server.stop()
+        yield server.address
+
+
+@pytest.fixture
 def tcp_servers():
-    """Make so many servers for a `history.History`; they stop when the test ends."""
+    """Make servers for a `history.History`; they are stopped when the test ends."""
     with contextlib.ExitStack() as stack:
 
         def make(count, **options):
@@ -70,7 +78,7 @@ def tcp_servers():
 
 @pytest.fixture
 def servers(tcp_servers):
-    """Make servers as `tcp_servers` does, or where the test file has them."""
+    """Make servers as `tcp_servers` does; test files may override where."""
     return tcp_servers
 
 
@@ -84,7 +92,7 @@ def socket_path():
 
 @pytest.fixture(params=["tcp", "unix"])
 def any_servers(request, tcp_servers, socket_path):
-    """Make servers as `tcp_servers` does: at ports, and in a second test at paths."""
+    """Make servers as `tcp_servers` does: run each test with ports, then with paths."""
     if request.param == "tcp":
         return tcp_servers
     return lambda count, **options: [

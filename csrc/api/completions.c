@@ -82,8 +82,13 @@ static bool add_result(struct jrc_completions *completions, uint64_t token,
     completions->tokens[completions->count] = token;
     completions->starts[completions->count] = completions->text.len;
     completions->lens[completions->count] = len;
-    completions->origins[completions->count] =
-        (jsonrpcc_origin){outcome->server, outcome->elapsed_us};
+    completions->origins[completions->count] = (jsonrpcc_origin){
+        .server = outcome->server,
+        .attempts = outcome->attempts,
+        .elapsed_us = outcome->elapsed_us,
+        .waited_us = outcome->waited_us,
+        .answered_us = outcome->answered_us,
+    };
     completions->count++;
     put(&completions->text, json, len);
     put(&completions->text, ",", 1);
@@ -153,7 +158,10 @@ void jrc_completions_append(struct jrc_completions *completions,
         jsonrpcc_outcome outcome = {
             .fate = JSONRPCC_ANSWERED,
             .server = from->origins[i].server,
+            .attempts = from->origins[i].attempts,
             .elapsed_us = from->origins[i].elapsed_us,
+            .waited_us = from->origins[i].waited_us,
+            .answered_us = from->origins[i].answered_us,
             .json_len = from->lens[i],
         };
         add(completions, from->tokens[i], &outcome,
@@ -261,4 +269,15 @@ const jsonrpcc_event *jsonrpcc_completions_event(
     const struct jrc_completions *source = completions->source;
 
     return i < completions->event_count ? &source->events[i] : NULL;
+}
+
+size_t jsonrpcc_completions_slow(const jsonrpcc_completions *completions,
+                                 size_t i, uint64_t min_us)
+{
+    const struct jrc_completions *source = completions->source;
+
+    while (i < completions->count &&
+           source->origins[source->first + i].elapsed_us < min_us)
+        i++;
+    return i < completions->count ? i : completions->count;
 }

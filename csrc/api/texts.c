@@ -68,6 +68,13 @@ void jsonrpcc_reason_text(int32_t reason, char *text, size_t size)
         [-JSONRPCC_UNREADABLE] = "the server could not read a request",
         [-JSONRPCC_BACKLOG_FULL] = "the server's backlog is full",
         [-JSONRPCC_LEAVE_TIMEOUT] = "the server left the list; leave_timeout",
+        [-JSONRPCC_BAD_LIST] = "the file is no list of servers",
+        [-JSONRPCC_SOCKET_SPENT] = "the socket it was is closed, or belongs "
+                                   "to the parent process",
+        [-JSONRPCC_HELLO_TIMEOUT] = "the hello was not answered in time",
+        [-JSONRPCC_HELLO_REFUSED] = "the hello was answered with an error",
+        [-JSONRPCC_HELLO_INVALID] = "the response to the hello is not valid",
+        [-JSONRPCC_PING_TIMEOUT] = "no response to a ping",
     };
 
     if (size == 0)

@@ -1,20 +1,17 @@
-/* The public API of a client: checks what callers pass, and finds the core. */
+/* The public API of a client and its calls: checks what callers pass, and finds
+ * the core. */
 
 #include "client/client.h"
 
 #include "api/bulk.h"
 #include "client/consumer.h"
+#include "client/hello.h"
 #include "client/host.h"
-#include "client/iteration.h"
-#include "client/leader.h"
-#include "client/leadership.h"
 #include "client/lifecycle.h"
 #include "client/line.h"
-#include "client/listener.h"
 #include "client/method_names.h"
 #include "client/options.h"
 #include "client/server_list.h"
-#include "client/stats.h"
 #include "client/submit.h"
 #include "wire/growth.h"
 #include "wire/request.h"
@@ -29,6 +26,7 @@ struct jsonrpcc_client {
     char *servers;
     struct jrc_tls_context *tls; /* NULL: no TLS */
     struct jrc_method_names *names;
+    struct jrc_hello *hello; /* NULL: none */
     struct jrc_core *_Atomic core;
     atomic_uint refs;   /* the caller's, and one per waiter */
     atomic_bool closed; /* outlives fork(), unlike the core */
@@ -60,6 +58,7 @@ void jrc_client_unref(jsonrpcc_client *client)
         return;
     free(client->servers);
     jrc_method_names_free(client->names);
+    jrc_hello_unref(client->hello);
     jrc_tls_context_unref(client->tls);
     free(client);
 }
@@ -93,6 +92,7 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     client->options = o;
     client->options.servers = client->servers;
     client->options.tls = NULL;
+    client->options.hello = NULL;
     struct jrc_core *core = NULL;
     jrc_fork_lock_opening();
     client->names = jrc_method_names_new(jrc_options_methods(&o));
@@ -100,8 +100,10 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
     if (error == 0 && o.tls != NULL)
         error = jrc_tls_context_new(o.tls, &client->tls, why, why_size);
     if (error == 0)
-        error =
-            jrc_core_new(&client->options, client->tls, &core, why, why_size);
+        error = jrc_hello_read(&client->hello, &o, why, why_size);
+    if (error == 0)
+        error = jrc_core_new(&client->options, client->tls, client->hello, true,
+                             &core, why, why_size);
     jrc_fork_unlock_opening();
     if (error != 0) {
         if (error != EINVAL)
@@ -116,7 +118,8 @@ jsonrpcc_status jsonrpcc_client_new(const jsonrpcc_options *options,
 
 /* In a forked child: a new core for the same options.  If several threads get
  * here, only the first creates one: a second core would connect, too. */
-static struct jrc_core *reopen(jsonrpcc_client *client)
+__attribute__((noinline)) static struct jrc_core *reopen(
+    jsonrpcc_client *client)
 {
     char why[1];
     int error = 0;
@@ -125,8 +128,8 @@ static struct jrc_core *reopen(jsonrpcc_client *client)
     struct jrc_core *core = atomic_load(&client->core);
     if (!jrc_core_is_ours(core)) {
         const struct jrc_core *stale = core;
-        error =
-            jrc_core_new(&client->options, client->tls, &core, why, sizeof why);
+        error = jrc_core_new(&client->options, client->tls, client->hello,
+                             false, &core, why, sizeof why);
         if (error == 0) {
             /* Cancelling an inherited call must not cancel one of ours. */
             jrc_calls_begin_after(&core->submission.calls,
@@ -158,17 +161,45 @@ jsonrpcc_status jrc_client_set_servers(jsonrpcc_client *client, char *text,
     jrc_fork_lock_opening();
     struct jrc_core *core = atomic_load(&client->core);
     jsonrpcc_status status = JSONRPCC_OK;
-    if (atomic_load(&client->closed))
+    if (atomic_load(&client->closed)) {
         status = JSONRPCC_ECLOSED;
-    else if (jrc_core_is_ours(core))
+    } else if (jrc_core_is_ours(core)) {
         status = jrc_core_set_servers(core, list);
+        list = NULL;
+    }
     if (status == JSONRPCC_OK) {
         char *before = client->servers;
         client->options.servers = client->servers = text;
         text = before;
     }
     jrc_fork_unlock_opening();
+    jrc_server_list_free(list); /* no core has taken it */
     free(text);
+    return status;
+}
+
+const jsonrpcc_options *jrc_client_options(const jsonrpcc_client *client)
+{
+    return &client->options;
+}
+
+jsonrpcc_status jrc_client_set_hello(jsonrpcc_client *client,
+                                     struct jrc_hello *hello)
+{
+    jrc_fork_lock_opening(); /* as for the list of servers */
+    struct jrc_core *core = atomic_load(&client->core);
+    jsonrpcc_status status = JSONRPCC_OK;
+    if (atomic_load(&client->closed))
+        status = JSONRPCC_ECLOSED;
+    else if (jrc_core_is_ours(core))
+        status = jrc_core_set_hello(core, jrc_hello_ref(hello));
+    if (status == JSONRPCC_OK) {
+        struct jrc_hello *before = client->hello;
+        client->hello = hello;
+        hello = before;
+    }
+    jrc_fork_unlock_opening();
+    jrc_hello_unref(hello);
     return status;
 }
 
@@ -178,6 +209,18 @@ struct jrc_core *jrc_client_core(jsonrpcc_client *client)
         atomic_load_explicit(&client->core, memory_order_acquire);
 
     return jrc_core_is_ours(core) ? core : reopen(client);
+}
+
+struct jrc_core *jrc_client_open_core(const jsonrpcc_client *client)
+{
+    struct jrc_core *core = atomic_load(&client->core);
+
+    return jrc_core_is_ours(core) ? core : NULL;
+}
+
+const struct jrc_method_names *jrc_client_methods(const jsonrpcc_client *client)
+{
+    return client->names;
 }
 
 bool jsonrpcc_client_close(jsonrpcc_client *client, int32_t timeout_ms)
@@ -211,26 +254,33 @@ void jsonrpcc_client_free(jsonrpcc_client *client)
 
 bool jsonrpcc_client_is_foreign(const jsonrpcc_client *client)
 {
-    return !jrc_core_is_ours(atomic_load(&client->core));
+    return jrc_client_open_core(client) == NULL;
 }
 
 /* ---- calls ---- */
+
+/* An older caller's struct ends early. */
+__attribute__((noinline)) static jsonrpcc_status request_older(
+    struct jrc_core *core, const jsonrpcc_call *call, uint64_t *id)
+{
+    jsonrpcc_call c;
+
+    jrc_growth_copy(&c, sizeof c, call, call->size);
+    return jrc_core_submit(core, &c, id);
+}
 
 jsonrpcc_status jsonrpcc_request(jsonrpcc_client *client,
                                  const jsonrpcc_call *call, uint64_t *id)
 {
     struct jrc_core *core = jrc_client_core(client);
-    uint64_t unused;
-    jsonrpcc_call c;
 
     if (core == NULL)
         return status_of(errno);
-    if (call->size >= sizeof c)
-        return jrc_is_known(call, call->size, sizeof c)
-                   ? jrc_core_submit(core, call, id != NULL ? id : &unused)
-                   : JSONRPCC_EINVAL;
-    jrc_growth_copy(&c, sizeof c, call, call->size);
-    return jrc_core_submit(core, &c, id != NULL ? id : &unused);
+    if (call->size < sizeof *call)
+        return request_older(core, call, id);
+    if (!jrc_is_known(call, call->size, sizeof *call))
+        return JSONRPCC_EINVAL;
+    return jrc_core_submit(core, call, id);
 }
 
 size_t jsonrpcc_request_many(jsonrpcc_client *client,
@@ -301,18 +351,6 @@ uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client)
     return client->options.max_in_flight;
 }
 
-bool jsonrpcc_in_callback(jsonrpcc_client *client)
-{
-    struct jrc_core *core = atomic_load(&client->core);
-
-    if (!jrc_core_is_ours(core))
-        return false;
-    pthread_mutex_lock(&core->lock);
-    bool mine = jrc_is_leader(core) || jrc_host_is_here(core);
-    pthread_mutex_unlock(&core->lock);
-    return mine;
-}
-
 bool jsonrpcc_room(jsonrpcc_client *client, int32_t timeout_ms)
 {
     struct jrc_core *core = jrc_client_core(client);
@@ -330,55 +368,6 @@ void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes)
 
     if (jrc_core_is_ours(core))
         jrc_consumer_keeps(core, bytes);
-}
-
-void jsonrpcc_on_event(jsonrpcc_client *client, jsonrpcc_event_fn fn, void *arg)
-{
-    struct jrc_core *core = jrc_client_core(client);
-
-    if (core == NULL)
-        return;
-    if (core->host != NULL) {
-        jrc_host_listen(core, fn, arg);
-        return;
-    }
-    jrc_core_ref(core); /* a callback may free the client */
-    jrc_listener_set(core, fn, arg);
-    jrc_lead_closed(core);
-    if (jrc_core_is_ours(core))
-        jrc_core_unref(core);
-}
-
-void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred)
-{
-    struct jrc_core *core = atomic_load(&client->core);
-
-    if (!jrc_core_is_ours(core))
-        return; /* the callback forked, which ended its turn */
-    if (core->host != NULL)
-        jrc_host_defer(core, deferred);
-    else
-        jrc_turn_defer(core, deferred);
-}
-
-int jsonrpcc_host_fd(jsonrpcc_client *client)
-{
-    struct jrc_core *core = jrc_client_core(client);
-
-    return core == NULL || core->host == NULL ? -1 : core->host->fd;
-}
-
-bool jsonrpcc_host_poll(jsonrpcc_client *client)
-{
-    struct jrc_core *core = atomic_load(&client->core);
-
-    if (core->host == NULL || !jrc_core_is_ours(core))
-        return false;
-    jrc_core_ref(core); /* a callback may free the client */
-    bool more = jrc_host_poll(core);
-    if (jrc_core_is_ours(core))
-        jrc_core_unref(core);
-    return more;
 }
 
 bool jsonrpcc_params_check(const char *params, size_t params_len,
@@ -401,49 +390,10 @@ bool jsonrpcc_params_check(const char *params, size_t params_len,
 
 /* ---- what is going on ---- */
 
-void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
-                           size_t size)
-{
-    struct jrc_core *core = jrc_client_core(client);
-    jsonrpcc_stats all;
-
-    memset(&all, 0, sizeof all);
-    if (core != NULL)
-        jrc_core_stats(core, jrc_method_names_count(client->names), &all);
-    jrc_growth_give(stats, size, &all, sizeof all);
-}
-
 uint16_t jsonrpcc_method(jsonrpcc_client *client, const char *name,
                          size_t name_len)
 {
     return jrc_method_names_find(client->names, name, name_len);
-}
-
-bool jsonrpcc_method_get(jsonrpcc_client *client, uint16_t method_id,
-                         jsonrpcc_method_info *info, size_t size)
-{
-    struct jrc_core *core = jrc_client_core(client);
-    jsonrpcc_method_info all;
-
-    if (core == NULL || method_id > jrc_method_names_count(client->names))
-        return false;
-    jrc_core_method(core, method_id, &all);
-    all.name = jrc_method_names_get(client->names, method_id, &all.name_len);
-    jrc_growth_give(info, size, &all, sizeof all);
-    return true;
-}
-
-bool jsonrpcc_server_tls_get(jsonrpcc_client *client, uint32_t index,
-                             jsonrpcc_server_tls_info *info, size_t size)
-{
-    struct jrc_core *core = jrc_client_core(client);
-    jsonrpcc_server_tls_info all = {0};
-
-    if (core == NULL || core->tls == NULL || index >= core->servers.count)
-        return false;
-    jrc_tls_describe(core->tls, index, &all);
-    jrc_growth_give(info, size, &all, sizeof all);
-    return true;
 }
 
 bool jsonrpcc_tls_get(jsonrpcc_client *client, jsonrpcc_tls_info *info,
@@ -456,9 +406,4 @@ bool jsonrpcc_tls_get(jsonrpcc_client *client, jsonrpcc_tls_info *info,
     jrc_tls_context_info(client->tls, &all);
     jrc_growth_give(info, size, &all, sizeof all);
     return true;
-}
-
-uint64_t jsonrpcc_latency_bound_us(uint32_t bucket)
-{
-    return jrc_bucket_bound(bucket);
 }

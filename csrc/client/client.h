@@ -4,12 +4,26 @@
 #define JRC_CLIENT_H
 
 #include "client/core.h"
+#include "client/method_names.h"
 
 /* The running core; in a forked child, a new one.  NULL: there is none, and
  * errno says why. */
 struct jrc_core *jrc_client_core(jsonrpcc_client *client);
 
+/* The running core; NULL in a forked child that has none yet. */
+struct jrc_core *jrc_client_open_core(const jsonrpcc_client *client);
+
+const struct jrc_method_names *jrc_client_methods(
+    const jsonrpcc_client *client);
+
 uint32_t jrc_client_max_servers(const jsonrpcc_client *client);
+
+/* Complete; servers is the client's, tls and hello are NULL. */
+const jsonrpcc_options *jrc_client_options(const jsonrpcc_client *client);
+
+/* Make this what connections say first; takes over the reference. */
+jsonrpcc_status jrc_client_set_hello(jsonrpcc_client *client,
+                                     struct jrc_hello *hello);
 
 /* Make this the list of servers: text is what it was read from.  Takes over
  * both in any case; list is an allocated struct. */

@@ -58,8 +58,10 @@ struct jrc_submission {
     struct jrc_calls calls;
     struct jrc_frames pending;       /* for the leader to take */
     struct jrc_server_list *servers; /* likewise: a new list of servers */
-    size_t held_bytes;               /* in the engine as of its last turn, plus
-                                        the copies kept for resending */
+    struct jrc_hello *hello;         /* likewise, if has_hello; NULL: none */
+    bool has_hello;
+    size_t held_bytes; /* in the engine as of its last turn, plus
+                          the copies kept for resending */
     uint64_t requests, notifications, refused_full;
     struct jrc_line line;
 };
@@ -128,8 +130,11 @@ struct jrc_turn {
     struct jrc_frames taken; /* from the submission */
     jsonrpcc_deferred *deferred, **deferred_last;
     bool close_begun;
-    uint64_t now_us; /* when the turn began */
-    bool reading;    /* whether sockets are read, as of then */
+    uint64_t now_us;  /* when the turn began */
+    bool reading;     /* whether sockets are read, as of then */
+    uint64_t told_us; /* when the outcome came that a callback is told, */
+    uint64_t tick;    /* with the kernel's last tick before it */
+    _Atomic(pthread_t) telling; /* the thread that runs the callback, or 0 */
 };
 
 /* How far the consumer of what was received lags.  For any thread. */
@@ -151,6 +156,7 @@ struct jrc_core {
     jsonrpcc_options options; /* complete: no zeros left; servers is NULL */
     struct jrc_servers servers;
     struct jrc_engine engine;
+    struct jrc_given given; /* until the loop has them */
     struct jrc_loop *loop;
     struct jrc_tls_context *tls_context; /* NULL: no TLS */
     struct jrc_tls *tls;                 /* with it */

@@ -1,5 +1,8 @@
 #include "client/entries.h"
 
+#include "engine/files.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 
 static jsonrpcc_entry_info describe(const struct jrc_name *name)
@@ -7,7 +10,7 @@ static jsonrpcc_entry_info describe(const struct jrc_name *name)
     jsonrpcc_entry_info info = {
         .id = name->id,
         .priority = name->entry->priority,
-        .servers = (uint32_t)name->answer.count,
+        .servers = (uint32_t)jrc_name_count(name),
         .reason = name->reason,
         .ttl_s = name->answer.ttl_s,
         .lookups = name->lookups,
@@ -17,6 +20,8 @@ static jsonrpcc_entry_info describe(const struct jrc_name *name)
     };
 
     jrc_entry_print(name->entry, info.text, sizeof info.text);
+    if (name->file != NULL)
+        snprintf(info.why, sizeof info.why, "%s", name->file->why);
     return info;
 }
 

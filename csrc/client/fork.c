@@ -10,11 +10,13 @@
 #include "io/tls_context.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 static pthread_mutex_t opening_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jrc_fork_watch *list;
+static atomic_uint count; /* of the list */
 static unsigned generation;
 
 unsigned jrc_fork_generation(void)
@@ -57,6 +59,7 @@ static void start_child(void)
         w->hooks->abandon(w->arg);
     resume();
     list = NULL;
+    atomic_store(&count, 0);
 }
 
 /* Runs when the library is loaded.  If a fork() is under way at that moment,
@@ -65,6 +68,11 @@ static void start_child(void)
 __attribute__((constructor)) static void register_handlers(void)
 {
     pthread_atfork(prepare, resume, start_child);
+}
+
+unsigned jrc_fork_count(void)
+{
+    return atomic_load_explicit(&count, memory_order_relaxed);
 }
 
 bool jrc_fork_any(bool (*is)(void *arg))
@@ -86,12 +94,15 @@ void jrc_fork_watch(struct jrc_fork_watch *watch,
     if (list != NULL)
         list->prev = watch;
     list = watch;
+    atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
     pthread_mutex_unlock(&list_lock);
 }
 
 void jrc_fork_unwatch(struct jrc_fork_watch *watch)
 {
     pthread_mutex_lock(&list_lock);
+    if (watch->prev != NULL || list == watch)
+        atomic_fetch_sub_explicit(&count, 1, memory_order_relaxed);
     if (watch->prev != NULL)
         watch->prev->next = watch->next;
     else if (list == watch)

@@ -31,6 +31,9 @@ void jrc_fork_watch(struct jrc_fork_watch *watch,
                     const struct jrc_fork_hooks *hooks, void *arg);
 void jrc_fork_unwatch(struct jrc_fork_watch *watch);
 
+/* How many are watched in this process. */
+unsigned jrc_fork_count(void);
+
 /* Whether is(arg) holds for anything that is watched.  is() may take the locks
  * that the hooks take. */
 bool jrc_fork_any(bool (*is)(void *arg));

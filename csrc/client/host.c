@@ -3,8 +3,6 @@
 #include "client/consumer.h"
 #include "client/iteration.h"
 #include "client/leadership.h"
-#include "client/line.h"
-#include "io/clock.h"
 #include "wire/pages.h"
 
 #include <errno.h>
@@ -28,34 +26,32 @@ static void append(struct jrc_calls *calls, struct jrc_ended *to,
     to->last = from.last;
 }
 
-/* Take the first one; the list is not empty. */
-static struct jrc_call *shift(struct jrc_calls *calls, struct jrc_ended *list)
-{
-    struct jrc_call *call = &calls->slots[list->first];
-
-    list->first = call->next;
-    return call;
-}
-
 static void drop(struct jrc_core *core, struct jrc_ended *list)
 {
     while (list->first != JRC_NO_CALL) {
         uint32_t index = list->first;
-        shift(&core->submission.calls, list);
+        jrc_ended_shift(&core->submission.calls, list);
         free((char *)(uintptr_t)core->host->outcomes[index].json);
     }
 }
 
-/* ---- the leader's side ---- */
+/* ---- what there is to poll for ---- */
 
-/* Under the lock: there is something to poll for. */
-static void ring(struct jrc_host *host)
+void jrc_host_ring(struct jrc_host *host)
 {
     if (host->rung || host->fd < 0)
         return;
     host->rung = true;
     (void)!write(host->fd, &(uint64_t){1}, sizeof(uint64_t));
 }
+
+bool jrc_host_has_events(const struct jrc_host *host)
+{
+    return host->listener != NULL && host->told < host->event_count &&
+           !atomic_load(&host->abandoned);
+}
+
+/* ---- the leader's side ---- */
 
 /* At the end of a turn: hand over what it produced. */
 static void publish(void *arg)
@@ -66,7 +62,7 @@ static void publish(void *arg)
     pthread_mutex_lock(&core->lock);
     append(&core->submission.calls, &host->ready, host->brought);
     host->brought = nothing;
-    ring(host);
+    jrc_host_ring(host);
     pthread_mutex_unlock(&core->lock);
     jrc_consumer_keeps(core, host->brought_bytes);
     host->brought_bytes = 0;
@@ -120,194 +116,11 @@ static void on_event(void *arg, const jsonrpcc_event *event)
     pthread_mutex_lock(&core->lock);
     host->events[host->event_count++ % JRC_EVENTS] = *event;
     if (host->listener != NULL)
-        ring(host);
+        jrc_host_ring(host);
     pthread_mutex_unlock(&core->lock);
 }
 
-/* ---- the host's side ---- */
-
-/* A callback to run. */
-struct told {
-    jsonrpcc_done_fn done;
-    void *arg;
-    uint64_t token;
-    jsonrpcc_outcome outcome; /* with a text of its own */
-};
-
-/* Take the next callbacks.  Their slots are given back first, so that a
- * program that has seen an outcome finds its slot free.  Returns how many
- * there were. */
-static size_t take(struct jrc_core *core, struct told some[JRC_HOST_SOME],
-                   size_t most)
-{
-    struct jrc_host *host = core->host;
-    size_t count = 0;
-
-    pthread_mutex_lock(&core->lock);
-    while (count < most && host->ready.first != JRC_NO_CALL) {
-        struct jrc_call *call = shift(&core->submission.calls, &host->ready);
-        some[count++] = (struct told){
-            call->done, call->arg, call->token,
-            host->outcomes[jrc_calls_index(&core->submission.calls, call)]};
-        jrc_calls_undo(&core->submission.calls, call);
-    }
-    if (count > 0 && core->submission.line.first != NULL)
-        jrc_line_move(core);
-    pthread_mutex_unlock(&core->lock);
-    return count;
-}
-
-/* Whether the poll continues: no callback has freed the client, and this is not
- * a child that one has forked. */
-static bool goes_on(const struct jrc_core *core)
-{
-    return jrc_core_is_ours(core) && !atomic_load(&core->host->abandoned);
-}
-
-static void run_outcomes(struct jrc_core *core)
-{
-    struct told some[JRC_HOST_SOME];
-    size_t left = JRC_HOST_TURN, count;
-    bool on = true;
-
-    while (on && left > 0 && (count = take(core, some, JRC_HOST_SOME)) > 0) {
-        int64_t bytes = 0;
-        for (size_t i = 0; i < count; i++) {
-            const struct told *told = &some[i];
-            if (on)
-                told->done(told->arg, told->token, &told->outcome);
-            on = on && goes_on(core);
-            bytes += (int64_t)told->outcome.json_len;
-            free((char *)(uintptr_t)told->outcome.json);
-        }
-        if (on)
-            jrc_consumer_keeps(core, -bytes);
-        left -= count;
-    }
-}
-
-/* Under the lock: whether there are events that the listener has not seen. */
-static bool has_events(const struct jrc_host *host)
-{
-    return host->listener != NULL && host->told < host->event_count &&
-           !atomic_load(&host->abandoned);
-}
-
-/* Under the lock, if there is one: the next event that is still kept. */
-static jsonrpcc_event next_event(struct jrc_core *core)
-{
-    struct jrc_host *host = core->host;
-
-    if (host->event_count - host->told > JRC_EVENTS) {
-        uint64_t oldest = host->event_count - JRC_EVENTS;
-        jrc_add(&core->listener.dropped, oldest - host->told);
-        host->told = oldest;
-    }
-    return host->events[host->told++ % JRC_EVENTS];
-}
-
-static void run_events(struct jrc_core *core)
-{
-    struct jrc_host *host = core->host;
-
-    pthread_mutex_lock(&core->lock);
-    for (int left = JRC_EVENTS; left > 0 && has_events(host); left--) {
-        jsonrpcc_event event = next_event(core);
-        jsonrpcc_event_fn fn = host->listener;
-        void *arg = host->listener_arg;
-        host->tells++;
-        pthread_mutex_unlock(&core->lock);
-        fn(arg, &event);
-        if (!jrc_core_is_ours(core))
-            return;
-        pthread_mutex_lock(&core->lock);
-        host->tells--;
-        pthread_cond_broadcast(&host->progress);
-    }
-    pthread_mutex_unlock(&core->lock);
-}
-
-/* Whatever these defer in turn is left to the next poll. */
-static void run_deferred(struct jrc_core *core)
-{
-    struct jrc_host *host = core->host;
-
-    pthread_mutex_lock(&core->lock);
-    jsonrpcc_deferred *deferred = host->deferred;
-    host->deferred = NULL;
-    host->deferred_last = &host->deferred;
-    pthread_mutex_unlock(&core->lock);
-    while (deferred != NULL && goes_on(core)) {
-        jsonrpcc_deferred *next = deferred->next;
-        deferred->fn(deferred->arg);
-        deferred = next;
-    }
-}
-
-/* Under the lock. */
-static bool has_work(const struct jrc_host *host)
-{
-    return host->ready.first != JRC_NO_CALL || has_events(host) ||
-           host->deferred != NULL;
-}
-
-/* Under the lock: keep the descriptor readable while there is work. */
-static void settle(struct jrc_host *host)
-{
-    uint64_t rings;
-
-    if (has_work(host)) {
-        ring(host);
-    } else if (host->rung) {
-        (void)!read(host->fd, &rings, sizeof rings);
-        host->rung = false;
-    }
-}
-
-/* A poll may run inside another, when a callback runs the host's loop, but not
- * beside another. */
-static bool enter(struct jrc_core *core)
-{
-    struct jrc_host *host = core->host;
-
-    pthread_mutex_lock(&core->lock);
-    bool alone = (host->polls == 0 || jrc_host_is_here(core)) &&
-                 !atomic_load(&host->abandoned);
-    if (alone) {
-        host->thread = pthread_self();
-        host->polls++;
-    }
-    pthread_mutex_unlock(&core->lock);
-    return alone;
-}
-
-/* Returns whether there is more to do. */
-static bool leave(struct jrc_core *core)
-{
-    struct jrc_host *host = core->host;
-
-    pthread_mutex_lock(&core->lock);
-    bool more = !atomic_load(&host->abandoned) && has_work(host);
-    settle(host);
-    host->polls--;
-    pthread_cond_broadcast(&host->progress);
-    pthread_mutex_unlock(&core->lock);
-    return more;
-}
-
-bool jrc_host_poll(struct jrc_core *core)
-{
-    if (!enter(core))
-        return false;
-    run_outcomes(core);
-    if (goes_on(core))
-        run_events(core);
-    if (goes_on(core))
-        run_deferred(core);
-    if (!jrc_core_is_ours(core))
-        return false;
-    return leave(core);
-}
+/* ---- the listener, and what callbacks put off ---- */
 
 void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg)
 {
@@ -317,8 +130,8 @@ void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg)
     host->listener = fn;
     host->listener_arg = arg;
     host->told = 0;
-    if (has_events(host))
-        ring(host);
+    if (jrc_host_has_events(host))
+        jrc_host_ring(host);
     /* The previous listener must not run once this returns: its arg may be
      * freed. */
     while (host->tells > 0 && !jrc_host_is_here(core))
@@ -390,45 +203,4 @@ void jrc_host_free(struct jrc_core *core)
     jrc_pages_free(host->outcomes, core->submission.calls.capacity,
                    sizeof *host->outcomes);
     free(host);
-}
-
-/* Run what is left on this thread.  Returns whether that was all. */
-static bool run_rest(struct jrc_core *core, uint64_t until_us)
-{
-    bool more;
-
-    do
-        more = jrc_host_poll(core);
-    while (more && jrc_now_us() < until_us);
-    return !more;
-}
-
-/* Wait for the host's thread to run what is left.  Returns whether it did. */
-static bool await_rest(struct jrc_core *core, uint64_t until_us)
-{
-    struct jrc_host *host = core->host;
-    struct timespec until = jrc_timespec(until_us);
-    int error = 0;
-
-    pthread_mutex_lock(&core->lock);
-    while ((has_work(host) || host->polls > 0) && error != ETIMEDOUT)
-        error =
-            until_us == JRC_NEVER
-                ? pthread_cond_wait(&host->progress, &core->lock)
-                : pthread_cond_timedwait(&host->progress, &core->lock, &until);
-    bool all = !has_work(host) && host->polls == 0;
-    pthread_mutex_unlock(&core->lock);
-    return all;
-}
-
-bool jrc_host_finish(struct jrc_core *core, uint64_t until_us)
-{
-    pthread_mutex_lock(&core->lock);
-    bool here = jrc_host_is_here(core);
-    bool abandoned = atomic_load(&core->host->abandoned);
-    pthread_mutex_unlock(&core->lock);
-    if (abandoned)
-        return true;
-    return here && until_us > 0 ? run_rest(core, until_us)
-                                : await_rest(core, until_us);
 }

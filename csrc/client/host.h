@@ -11,15 +11,20 @@
 
 #include "client/core.h"
 
-enum {
-    JRC_HOST_TURN = 256, /* the most callbacks that one poll runs */
-    JRC_HOST_SOME = 32   /* the most callbacks taken under one lock */
-};
-
 /* Ended calls, oldest first: slots, chained by next. */
 struct jrc_ended {
     uint32_t first, last;
 };
+
+/* Take the first one; the list is not empty. */
+static inline struct jrc_call *jrc_ended_shift(struct jrc_calls *calls,
+                                               struct jrc_ended *list)
+{
+    struct jrc_call *call = &calls->slots[list->first];
+
+    list->first = call->next;
+    return call;
+}
 
 struct jrc_host {
     jsonrpcc_outcome *outcomes; /* by slot; we own their texts */
@@ -69,6 +74,12 @@ static inline bool jrc_host_polls_here(const struct jrc_core *core)
     return jrc_host_is_here(core) && core->host->polls > 0;
 }
 
+/* Under the lock: there is something to poll for. */
+void jrc_host_ring(struct jrc_host *host);
+
+/* Under the lock: whether there are events that the listener has not seen. */
+bool jrc_host_has_events(const struct jrc_host *host);
+
 /* The leader's sink for the engine, instead of jrc_turn_outcome(). */
 void jrc_host_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome);
@@ -78,15 +89,5 @@ void jrc_host_listen(struct jrc_core *core, jsonrpcc_event_fn fn, void *arg);
 
 /* Like jsonrpcc_defer(), from any callback of a core with a host. */
 void jrc_host_defer(struct jrc_core *core, jsonrpcc_deferred *deferred);
-
-/* Like jsonrpcc_host_poll().  Callbacks may free the client, so the caller
- * holds a reference, which it must not release in a child that a callback
- * forked. */
-bool jrc_host_poll(struct jrc_core *core);
-
-/* After close: run the remaining callbacks if this is the host's thread,
- * otherwise wait for that thread to run them.  Returns whether all ran by
- * until_us (0, in a callback: only look). */
-bool jrc_host_finish(struct jrc_core *core, uint64_t until_us);
 
 #endif

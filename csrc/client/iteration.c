@@ -4,6 +4,7 @@
 #include "client/leadership.h"
 #include "client/line.h"
 #include "client/listener.h"
+#include "engine/greeting.h"
 #include "engine/names.h"
 #include "io/clock.h"
 
@@ -17,13 +18,43 @@ enum {
     PAUSE_US = 50        /* pauses for this long */
 };
 
+/* Apart, so that telling an outcome takes no memory for a time. */
+__attribute__((noinline)) static void note_time(struct jrc_turn *turn,
+                                                uint64_t now_us)
+{
+    turn->told_us = now_us;
+    turn->tick = jrc_tick();
+}
+
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome)
 {
+    struct jrc_core *core = arg;
+
     if (call->done == NULL)
         return;
+    /* Outcomes that were received together have the same time. */
+    uint64_t now_us = call->start_us + outcome->elapsed_us;
+    if (core->turn.told_us != now_us)
+        note_time(&core->turn, now_us);
+    atomic_store_explicit(&core->turn.telling, core->leadership.thread,
+                          memory_order_relaxed);
     call->done(call->arg, call->token, outcome);
-    jrc_stay_in_parent(arg);
+    jrc_stay_in_parent(core);
+    atomic_store_explicit(&core->turn.telling, 0, memory_order_relaxed);
+}
+
+uint64_t jrc_turn_time(const struct jrc_core *core)
+{
+    const struct jrc_turn *turn = &core->turn;
+
+    /* Only this thread itself can have stored its own name. */
+    if (pthread_equal(
+            atomic_load_explicit(&turn->telling, memory_order_relaxed),
+            pthread_self()) &&
+        jrc_tick() == turn->tick)
+        return turn->told_us;
+    return jrc_now_us();
 }
 
 /* Whatever these defer in turn is left to the next turn. */
@@ -46,6 +77,8 @@ struct intake {
     uint64_t cancels[32];
     size_t cancel_count;
     struct jrc_server_list *servers; /* or NULL */
+    struct jrc_hello *hello;
+    bool has_hello;
     bool replay;
     bool closing;
 };
@@ -70,6 +103,10 @@ static void take_in(struct jrc_core *core, struct intake *intake)
     }
     intake->servers = core->submission.servers;
     core->submission.servers = NULL;
+    intake->hello = core->submission.hello;
+    intake->has_hello = core->submission.has_hello;
+    core->submission.hello = NULL;
+    core->submission.has_hello = false;
     intake->closing = core->life.closing;
     intake->replay = core->listener.wants_replay;
 }
@@ -88,8 +125,8 @@ bool jrc_has_work(const struct jrc_core *core)
 {
     return !jrc_frames_empty(&core->submission.pending) ||
            core->submission.calls.cancels != JRC_NO_CALL ||
-           core->submission.servers != NULL || core->listener.wants_replay ||
-           core->turn.deferred != NULL ||
+           core->submission.servers != NULL || core->submission.has_hello ||
+           core->listener.wants_replay || core->turn.deferred != NULL ||
            (core->life.closing && !core->turn.close_begun);
 }
 
@@ -108,6 +145,8 @@ static void work(struct jrc_core *core, const struct intake *intake)
 {
     uint64_t now_us = core->turn.now_us = jrc_now_us();
 
+    if (intake->has_hello)
+        jrc_engine_set_hello(&core->engine, intake->hello);
     if (intake->servers != NULL) {
         jrc_engine_set_servers(&core->engine, intake->servers, now_us);
         free(intake->servers);

@@ -35,6 +35,10 @@ bool jrc_has_work(const struct jrc_core *core);
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,
                       const jsonrpcc_outcome *outcome);
 
+/* The time, for a call: in a callback that is told an outcome, when that came,
+ * unless that was some milliseconds ago. */
+uint64_t jrc_turn_time(const struct jrc_core *core);
+
 /* By the leader, in a callback: like jsonrpcc_defer(). */
 static inline void jrc_turn_defer(struct jrc_core *core,
                                   jsonrpcc_deferred *deferred)

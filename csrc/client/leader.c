@@ -4,7 +4,7 @@
  * avoids waking it later, which costs more than the whole call.  When it has
  * its outcome it steps down without waking a successor: most likely it, or a
  * similar thread, is back within microseconds.  The event thread is the
- * watchdog.  Its alarm, a timerfd, goes off JRC_UNATTENDED_US after the last
+ * watchdog.  Its alarm, a timerfd, goes off jrc_unattended_us() after the last
  * leader stepped down; if there is no leader by then, it leads until a thread
  * with a larger role wants to.
  *
@@ -46,7 +46,7 @@ static uint64_t leave_us(const struct jrc_core *core)
     const struct jrc_leadership *leadership = &core->leadership;
 
     if (!leadership->idle)
-        return JRC_UNATTENDED_US;
+        return jrc_unattended_us(jrc_fork_count());
     uint64_t next_us = jrc_engine_next_us(&core->engine);
     if (next_us >= leadership->left_us + JRC_IDLE_US)
         return JRC_IDLE_US;
@@ -173,17 +173,18 @@ static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
         if (core->leadership.turns == *seen_turns && !core->life.closing)
             return JRC_NEVER;
         *seen_turns = core->leadership.turns;
-        return JRC_UNATTENDED_US;
+        return jrc_unattended_us(jrc_fork_count());
     }
     enum jrc_leader wanted = jrc_leader_wanted(core);
     if (wanted != JRC_NO_LEADER) {
         jrc_promote(core, wanted);
-        return JRC_UNATTENDED_US;
+        return jrc_unattended_us(jrc_fork_count());
     }
     uint64_t now_us = jrc_now_us();
-    uint64_t due_us = core->submission.calls.live > 0
-                          ? core->leadership.left_us + JRC_UNATTENDED_US
-                          : core->leadership.due_us;
+    uint64_t due_us =
+        core->submission.calls.live > 0
+            ? core->leadership.left_us + jrc_unattended_us(jrc_fork_count())
+            : core->leadership.due_us;
     if (!core->leadership.wake_requested && !core->life.closing &&
         now_us < due_us)
         return due_us - now_us;
@@ -200,7 +201,7 @@ static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
     core->leadership.watchdog_turns++;
     jrc_lead(core, JRC_WATCHDOG, event_thread_may_stay, NULL,
              brief ? 0 : JRC_NEVER);
-    return brief ? JRC_UNATTENDED_US : JRC_NEVER;
+    return brief ? jrc_unattended_us(jrc_fork_count()) : JRC_NEVER;
 }
 
 bool jrc_watchdog_run(struct jrc_core *core)

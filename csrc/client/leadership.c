@@ -56,23 +56,29 @@ void jrc_promote(struct jrc_core *core, enum jrc_leader role)
         }
 }
 
-bool jrc_wake_leader(struct jrc_core *core)
+/* There is no leader: find one, or have the watchdog lead. */
+__attribute__((noinline)) static void find_leader(struct jrc_core *core)
 {
-    if (core->leadership.leader != JRC_NO_LEADER)
-        return true;
     enum jrc_leader wanted = jrc_leader_wanted(core);
     if (wanted != JRC_NO_LEADER) {
         jrc_promote(core, wanted);
-        return false;
+        return;
     }
     /* The dispatcher runs callbacks, and this may be one of them. */
     bool mine = core->leadership.has_dispatcher &&
                 pthread_equal(core->leadership.dispatcher, pthread_self());
     if (mine && core->leadership.alarm_us != JRC_NEVER)
-        return false;
+        return;
     core->leadership.wake_requested = !mine;
     jrc_alarm_set(core, jrc_now_us(),
                   core->leadership.has_dispatcher ? RETURN_US : 0);
+}
+
+bool jrc_wake_leader(struct jrc_core *core)
+{
+    if (core->leadership.leader != JRC_NO_LEADER)
+        return true;
+    find_leader(core);
     return false;
 }
 
@@ -85,7 +91,9 @@ void jrc_pass_on(struct jrc_core *core)
         jrc_promote(core, wanted);
     else
         jrc_alarm_set(core, jrc_now_us(),
-                      core->leadership.wake_requested ? 0 : JRC_UNATTENDED_US);
+                      core->leadership.wake_requested
+                          ? 0
+                          : jrc_unattended_us(jrc_fork_count()));
 }
 
 void jrc_note_dispatcher(struct jrc_core *core)

@@ -6,10 +6,20 @@
 
 #include "client/core.h"
 
-enum {
-    JRC_UNATTENDED_US = 2000, /* how long there may be no leader */
-    JRC_IDLE_US = 200000      /* the same while nothing is in flight */
-};
+enum { JRC_IDLE_US = 200000 /* no leader, and nothing in flight, this long */ };
+
+/* How long there may be no leader while something is in flight, if there are so
+ * many clients in the process.  They wait for each other, be it for a processor
+ * or for Python's interpreter lock, and watchdogs that look after all of them
+ * every 2 ms would take most of it. */
+static inline uint64_t jrc_unattended_us(unsigned clients)
+{
+    enum { LEAST_US = 2000, EACH_US = 250, MOST_US = 50000 };
+
+    if (clients <= LEAST_US / EACH_US)
+        return LEAST_US;
+    return clients < MOST_US / EACH_US ? (uint64_t)clients * EACH_US : MOST_US;
+}
 
 /* Call all of these under the lock. */
 

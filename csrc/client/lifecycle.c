@@ -3,6 +3,7 @@
 #include "client/lifecycle.h"
 
 #include "client/host.h"
+#include "client/host_poll.h"
 #include "client/iteration.h"
 #include "client/leader.h"
 #include "client/leadership.h"
@@ -68,6 +69,7 @@ static const struct jrc_fork_hooks fork_hooks = {
 static void destroy(struct jrc_core *core)
 {
     jrc_loop_free(core->loop);
+    jrc_given_close(&core->given);
     jrc_tls_free(core->tls);
     jrc_tls_context_unref(core->tls_context);
     free(core->entries.list);
@@ -78,6 +80,7 @@ static void destroy(struct jrc_core *core)
     jrc_calls_clear(&core->submission.calls);
     jrc_frames_clear(&core->submission.pending);
     jrc_server_list_free(core->submission.servers);
+    jrc_hello_unref(core->submission.hello);
     jrc_frames_clear(&core->turn.taken);
     jrc_servers_clear(&core->servers);
     jrc_line_clear(core);
@@ -88,12 +91,26 @@ static void destroy(struct jrc_core *core)
     free(core);
 }
 
+/* Whether it was the last one. */
+static bool drop_reference(struct jrc_core *core)
+{
+    return atomic_fetch_sub_explicit(&core->refs, 1, memory_order_acq_rel) == 1;
+}
+
+/* Without a reference left. */
+static void end(struct jrc_core *core)
+{
+    jrc_fork_unwatch(&core->fork_watch);
+    /* The event thread may still be about to unlock it, see below. */
+    pthread_mutex_lock(&core->lock);
+    pthread_mutex_unlock(&core->lock);
+    destroy(core);
+}
+
 void jrc_core_unref(struct jrc_core *core)
 {
-    if (atomic_fetch_sub_explicit(&core->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    jrc_fork_unwatch(&core->fork_watch);
-    destroy(core);
+    if (drop_reference(core))
+        end(core);
 }
 
 /* ---- the event thread ---- */
@@ -120,12 +137,17 @@ static void *event_thread(void *arg)
         return NULL; /* like any function of a thread in a forked child */
     jrc_loop_close(core->loop);
     pthread_mutex_lock(&core->lock);
-    bool goes_on = jrc_report_rest(core);
-    if (goes_on)
+    bool is_last = false;
+    if (jrc_report_rest(core)) {
         finish_close(core);
+        /* Under the lock, so before anybody learns of the end: whoever waits
+         * for it and then frees the client is the one to destroy the core, and
+         * no thread does so behind the back of a program that exits. */
+        is_last = drop_reference(core);
+    }
     pthread_mutex_unlock(&core->lock);
-    if (goes_on)
-        jrc_core_unref(core);
+    if (is_last)
+        end(core);
     return NULL;
 }
 
@@ -154,8 +176,8 @@ static uint64_t seed(const struct jrc_core *core)
 }
 
 /* 0 or an errno; destroy() removes whatever exists by then. */
-static int set_up(struct jrc_core *core, const char *servers, char *why,
-                  size_t why_size)
+static int set_up(struct jrc_core *core, const char *servers, bool is_first,
+                  char *why, size_t why_size)
 {
     const jsonrpcc_options *options = &core->options;
     bool is_hosted = (options->flags & JSONRPCC_HOST_CALLBACKS) != 0;
@@ -181,7 +203,9 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
     if (!is_set)
         return ENOMEM;
     jrc_entries_copy(&core->entries, &core->engine.discovery);
-    error = is_hosted ? jrc_host_new(core) : 0;
+    error = is_first ? jrc_server_list_give(core, why, why_size) : 0;
+    if (error == 0 && is_hosted)
+        error = jrc_host_new(core);
     if (error != 0)
         return error;
     if (core->tls_context != NULL)
@@ -190,12 +214,14 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
         return ENOMEM;
     /* TLS 1.3 tells that it is established before the server has seen our
      * certificate. */
-    core->servers.all_prove = jrc_tls_context_has_own(core->tls_context);
-    core->loop = jrc_loop_new(&core->engine, &core->servers,
-                              core->tls != NULL ? jrc_tls_transport(core->tls)
-                                                : &jrc_tcp);
+    if (jrc_tls_context_has_own(core->tls_context))
+        core->servers.prove_us = (uint64_t)options->connect_timeout_ms * 1000;
+    core->loop = jrc_loop_new(&core->engine, core->tls != NULL
+                                                 ? jrc_tls_transport(core->tls)
+                                                 : &jrc_tcp);
     if (core->loop == NULL)
         return errno;
+    jrc_loop_give(core->loop, &core->given);
     jrc_servers_start(&core->servers, (uint64_t)options->reconnect_ms * 1000,
                       (uint64_t)options->reconnect_max_ms * 1000,
                       jrc_options_attempts(options), jrc_now_us());
@@ -203,6 +229,7 @@ static int set_up(struct jrc_core *core, const char *servers, char *why,
 }
 
 int jrc_core_new(const jsonrpcc_options *options, struct jrc_tls_context *tls,
+                 struct jrc_hello *hello, bool is_first,
                  struct jrc_core **result, char *why, size_t why_size)
 {
     struct jrc_core *core = calloc(1, sizeof *core);
@@ -213,6 +240,8 @@ int jrc_core_new(const jsonrpcc_options *options, struct jrc_tls_context *tls,
     core->options.servers = NULL;
     core->options.tls = NULL;
     core->tls_context = jrc_tls_context_ref(tls);
+    core->submission.hello = jrc_hello_ref(hello);
+    core->submission.has_hello = true;
     core->generation = jrc_fork_generation();
     core->leadership.alarm_fd = -1;
     core->turn.deferred_last = &core->turn.deferred;
@@ -221,7 +250,7 @@ int jrc_core_new(const jsonrpcc_options *options, struct jrc_tls_context *tls,
     jrc_cond_init(&core->submission.line.moved);
     jrc_cond_init(&core->life.ended);
     jrc_cond_init(&core->listener.returned);
-    int error = set_up(core, options->servers, why, why_size);
+    int error = set_up(core, options->servers, is_first, why, why_size);
     if (error != 0) {
         destroy(core);
         return error;

@@ -43,6 +43,7 @@ void jrc_options_default(jsonrpcc_options *o)
     DEFAULT(dns_min_ms, 1000);
     DEFAULT(min_srv_ttl_ms, 5000);
     DEFAULT(max_methods, 256);
+    DEFAULT(connections, 1);
 #undef DEFAULT
 }
 
@@ -52,6 +53,7 @@ bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
     const int64_t ms = INT32_MAX;
     const int64_t gib2 = INT32_MAX;
     const int64_t day = 86400000;
+    const int64_t age = o->max_connection_age_ms == 0 ? 0 : 1000; /* 0: off */
     const struct {
         int64_t value;
         struct range range;
@@ -74,6 +76,12 @@ bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
         {o->dns_min_ms, {"dns_min_ms", 1000, day}},
         {o->dns_refresh_ms, {"dns_refresh_ms", o->dns_min_ms, day}},
         {o->min_srv_ttl_ms, {"min_srv_ttl_ms", 1000, day}},
+        {o->connections, {"connections", 1, 16}},
+        {o->max_connection_age_ms, {"max_connection_age_ms", age, ms}},
+        {o->hello_errors, {"hello_errors", 0, JSONRPCC_HELLO_REFUSE}},
+        {o->ping_interval_ms != 0 ? o->ping_interval_ms : 1000,
+         {"ping_interval_ms", 1000, ms}},
+        {o->subset, {"subset", 0, 4096}},
     };
 
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int jrc_server_list_read(struct jrc_server_list *list, const char *text,
                          size_t max, char *why, size_t why_size)
@@ -19,6 +20,44 @@ int jrc_server_list_read(struct jrc_server_list *list, const char *text,
              max);
     jrc_server_list_clear(list);
     return EINVAL;
+}
+
+int jrc_server_list_give(struct jrc_core *core, char *why, size_t why_size)
+{
+    int error = 0;
+
+    for (size_t i = 0; i < core->servers.count && error == 0; i++) {
+        const struct jrc_server *server = &core->servers.list[i];
+        const char *rule;
+        if (!server->once)
+            continue;
+        error = jrc_given_add(&core->given, server->host,
+                              core->tls_context != NULL, &rule);
+        if (error == EINVAL)
+            snprintf(why, why_size, "servers: %s: %s", server->host, rule);
+    }
+    return error;
+}
+
+int jrc_server_list_check(const struct jrc_core *core,
+                          const struct jrc_server_list *list, char *why,
+                          size_t why_size)
+{
+    for (size_t n = 0; n < list->count; n++) {
+        const struct jrc_entry *entry = &list->entries[n];
+        bool is_known = !entry->once;
+        for (size_t i = 0; i < core->servers.count && !is_known; i++) {
+            const char *host = core->servers.list[i].host;
+            is_known = host != NULL && strcmp(host, entry->host) == 0;
+        }
+        if (is_known)
+            continue;
+        snprintf(why, why_size,
+                 "servers: %s: a socket is given when the client is created",
+                 entry->host);
+        return EINVAL;
+    }
+    return 0;
 }
 
 void jrc_server_list_free(struct jrc_server_list *list)

@@ -16,8 +16,11 @@ static int read_copy(jsonrpcc_client *client, const char *servers, char **text,
     *list = calloc(1, sizeof **list);
     if (*text == NULL || *list == NULL)
         return ENOMEM;
-    return jrc_server_list_read(*list, servers, jrc_client_max_servers(client),
-                                why, why_size);
+    int error = jrc_server_list_read(
+        *list, servers, jrc_client_max_servers(client), why, why_size);
+    const struct jrc_core *core = error == 0 ? jrc_client_core(client) : NULL;
+    return core == NULL ? error
+                        : jrc_server_list_check(core, *list, why, why_size);
 }
 
 jsonrpcc_status jsonrpcc_servers_set(jsonrpcc_client *client,
@@ -75,6 +78,53 @@ static const char *address_of(const struct jrc_server *server, uint16_t *port)
     return host;
 }
 
+/* What is counted on each of its connections. */
+static void add_connections(const struct jrc_engine *engine, uint32_t server,
+                            jsonrpcc_server_info *info)
+{
+    uint32_t first = jrc_engine_first_conn(engine, server);
+
+    info->connections = (uint16_t)engine->wide;
+    for (uint32_t i = first; i < first + engine->width; i++) {
+        const struct jrc_conn *conn = &engine->conns[i];
+        enum jrc_server_state state =
+            atomic_load_explicit(&conn->state, memory_order_relaxed);
+        bool is_up =
+            jrc_state_is_connected(state) && state != JRC_SERVER_GREETING;
+        info->connected += is_up;
+        info->connects += jrc_read(&conn->connects);
+        info->losses += jrc_read(&conn->losses);
+        info->attempts_failed += jrc_read(&conn->attempts_failed);
+        info->sent += jrc_read(&conn->sends);
+        info->responses += jrc_read(&conn->responses);
+        info->timeouts += jrc_read(&conn->timeouts);
+        info->bytes_sent += jrc_read(&conn->bytes_sent);
+        info->bytes_received += jrc_read(&conn->bytes_received);
+        info->in_flight += (uint32_t)jrc_read(&conn->in_flight);
+        info->renewals += jrc_read(&conn->renewals);
+    }
+}
+
+/* The first connection of a server in that state, or JRC_NO_CONN. */
+static uint32_t find_conn(const struct jrc_engine *engine, uint32_t server,
+                          enum jrc_server_state state)
+{
+    uint32_t first = jrc_engine_first_conn(engine, server);
+
+    for (uint32_t i = first; i < first + engine->width; i++)
+        if (atomic_load_explicit(&engine->conns[i].state,
+                                 memory_order_relaxed) == state)
+            return i;
+    return JRC_NO_CONN;
+}
+
+/* Whether a server is connected, but for the answer to its hello. */
+static bool is_greeting(const struct jrc_engine *engine, uint32_t server)
+{
+    return engine->servers->list[server].state == JRC_SERVER_CONNECTING &&
+           find_conn(engine, server, JRC_SERVER_GREETING) != JRC_NO_CONN;
+}
+
 bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
                          jsonrpcc_server_info *info, size_t size)
 {
@@ -83,30 +133,48 @@ bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
     if (core == NULL || index >= core->servers.count)
         return false;
     const struct jrc_server *server = &core->servers.list[index];
-    const struct jrc_conn *conn = &core->engine.conns[index];
+    bool awaits_hello = is_greeting(&core->engine, index);
     uint16_t port;
     const char *host = address_of(server, &port);
     jsonrpcc_server_info all = {
         .host = host,
         .port = port,
         .priority = server->priority,
-        .state = (jsonrpcc_server_state)atomic_load(&server->state),
-        .reason = atomic_load(&conn->reason),
+        .state = awaits_hello
+                     ? JSONRPCC_SERVER_PROVING
+                     : (jsonrpcc_server_state)atomic_load(&server->state),
+        .reason = atomic_load(&server->reason),
         .since_us = jrc_read(&server->since_us),
-        .connects = jrc_read(&conn->connects),
-        .losses = jrc_read(&conn->losses),
-        .attempts_failed = jrc_read(&conn->attempts_failed),
-        .sent = jrc_read(&conn->sends),
-        .responses = jrc_read(&conn->responses),
-        .timeouts = jrc_read(&conn->timeouts),
-        .bytes_sent = jrc_read(&conn->bytes_sent),
-        .bytes_received = jrc_read(&conn->bytes_received),
-        .in_flight = (uint32_t)jrc_read(&conn->in_flight),
         .position = atomic_load(&server->position),
         .weight = atomic_load(&server->weight),
         .entry = atomic_load(&server->name),
         .srv_priority = atomic_load(&server->srv_priority),
+        .awaits_hello = awaits_hello,
+        .code = atomic_load(&server->code),
+        .spare = atomic_load(&server->spare),
     };
+    add_connections(&core->engine, index, &all);
+    jrc_growth_give(info, size, &all, sizeof all);
+    return true;
+}
+
+/* The connection whose handshake tells of the server: an established one. */
+static uint32_t shown(const struct jrc_engine *engine, uint32_t server)
+{
+    uint32_t up = find_conn(engine, server, JRC_SERVER_UP);
+
+    return up != JRC_NO_CONN ? up : jrc_engine_first_conn(engine, server);
+}
+
+bool jsonrpcc_server_tls_get(jsonrpcc_client *client, uint32_t index,
+                             jsonrpcc_server_tls_info *info, size_t size)
+{
+    struct jrc_core *core = jrc_client_core(client);
+    jsonrpcc_server_tls_info all = {0};
+
+    if (core == NULL || core->tls == NULL || index >= core->servers.count)
+        return false;
+    jrc_tls_describe(core->tls, shown(&core->engine, index), &all);
     jrc_growth_give(info, size, &all, sizeof all);
     return true;
 }

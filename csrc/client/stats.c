@@ -1,4 +1,7 @@
-#include "client/stats.h"
+/* The public functions about counters. */
+
+#include "client/client.h"
+#include "wire/growth.h"
 
 #include <string.h>
 
@@ -21,22 +24,28 @@ static void add_latency(const struct jrc_tally *tally, uint64_t *latency,
     *sum_us += jrc_read(&tally->latency_sum_us);
 }
 
-void jrc_core_method(const struct jrc_core *core, uint32_t method,
-                     jsonrpcc_method_info *info)
+/* Everything but the name. */
+static void read_method(const struct jrc_core *core, uint32_t method,
+                        jsonrpcc_method_info *info)
 {
     const struct jrc_tally *tally = &core->engine.tallies[method];
 
     memset(info, 0, sizeof *info);
-    info->ok = jrc_read(&tally->outcomes[JSONRPCC_OK]);
-    info->remote_errors = jrc_read(&tally->outcomes[JSONRPCC_EREMOTE]);
-    info->timeouts = jrc_read(&tally->outcomes[JSONRPCC_ETIMEDOUT]);
-    for (int i = 0; i <= JSONRPCC_EDEADLK; i++)
-        info->calls += jrc_read(&tally->outcomes[i]);
+    /* Each once: what is left of calls without the three must never shrink. */
+    uint64_t outcomes[JSONRPCC_EDEADLK + 1];
+    for (int i = 0; i <= JSONRPCC_EDEADLK; i++) {
+        outcomes[i] = jrc_read(&tally->outcomes[i]);
+        info->calls += outcomes[i];
+    }
+    info->ok = outcomes[JSONRPCC_OK];
+    info->remote_errors = outcomes[JSONRPCC_EREMOTE];
+    info->timeouts = outcomes[JSONRPCC_ETIMEDOUT];
     add_latency(tally, info->latency, &info->latency_sum_us);
 }
 
-void jrc_core_stats(struct jrc_core *core, uint32_t methods,
-                    jsonrpcc_stats *stats)
+/* methods: how many there are with a tally of their own. */
+static void read_all(struct jrc_core *core, uint32_t methods,
+                     jsonrpcc_stats *stats)
 {
     const struct jrc_counters *counters = &core->engine.counters;
     const struct {
@@ -66,6 +75,10 @@ void jrc_core_stats(struct jrc_core *core, uint32_t methods,
     stats->lookups = jrc_read(&counters->lookups);
     stats->lookups_failed = jrc_read(&counters->lookups_failed);
     stats->list_changes = jrc_read(&counters->list_changes);
+    stats->hellos = jrc_read(&counters->hellos);
+    stats->hellos_failed = jrc_read(&counters->hellos_failed);
+    stats->pings = jrc_read(&counters->pings);
+    stats->pings_failed = jrc_read(&counters->pings_failed);
     stats->events_dropped = jrc_read(&core->listener.dropped);
     for (uint32_t i = 0; i <= methods; i++)
         add_latency(&core->engine.tallies[i], stats->latency,
@@ -86,4 +99,38 @@ void jrc_core_stats(struct jrc_core *core, uint32_t methods,
                           core->submission.calls.kept_bytes +
                           jrc_frames_size(&core->submission.pending);
     pthread_mutex_unlock(&core->lock);
+}
+
+void jsonrpcc_client_stats(jsonrpcc_client *client, jsonrpcc_stats *stats,
+                           size_t size)
+{
+    struct jrc_core *core = jrc_client_core(client);
+    jsonrpcc_stats all;
+
+    memset(&all, 0, sizeof all);
+    if (core != NULL)
+        read_all(core, jrc_method_names_count(jrc_client_methods(client)),
+                 &all);
+    jrc_growth_give(stats, size, &all, sizeof all);
+}
+
+bool jsonrpcc_method_get(jsonrpcc_client *client, uint16_t method_id,
+                         jsonrpcc_method_info *info, size_t size)
+{
+    struct jrc_core *core = jrc_client_core(client);
+    jsonrpcc_method_info all;
+
+    if (core == NULL ||
+        method_id > jrc_method_names_count(jrc_client_methods(client)))
+        return false;
+    read_method(core, method_id, &all);
+    all.name = jrc_method_names_get(jrc_client_methods(client), method_id,
+                                    &all.name_len);
+    jrc_growth_give(info, size, &all, sizeof all);
+    return true;
+}
+
+uint64_t jsonrpcc_latency_bound_us(uint32_t bucket)
+{
+    return jrc_bucket_bound(bucket);
 }

@@ -2,6 +2,7 @@
 
 #include "client/submit.h"
 
+#include "client/iteration.h"
 #include "client/leadership.h"
 #include "client/line.h"
 #include "io/clock.h"
@@ -84,7 +85,8 @@ static jsonrpcc_status enqueue(struct jrc_core *core, const jsonrpcc_call *call,
         core->submission.held_bytes += size;
     }
     jrc_frames_added(&core->submission.pending, slot->id, size);
-    *id = slot->id;
+    if (id != NULL)
+        *id = slot->id;
     if (core->submission.line.first != NULL)
         jrc_line_leave(core);
     if (notification)
@@ -108,8 +110,12 @@ static jsonrpcc_status prepare(const struct jrc_core *core,
         call->method_id >= core->engine.tally_count)
         return JSONRPCC_EINVAL;
     if (jrc_message_init(message, call->method, call->method_len, call->params,
-                         call->params_len, reading, &fault))
-        return JSONRPCC_OK;
+                         call->params_len, reading, &fault)) {
+        if (call->members == NULL ||
+            jrc_message_add(message, call->members, call->members_len, &fault))
+            return JSONRPCC_OK;
+        jrc_message_clear(message);
+    }
     return fault.rule == NULL ? JSONRPCC_ENOMEM : JSONRPCC_EINVAL;
 }
 
@@ -122,7 +128,7 @@ jsonrpcc_status jrc_core_submit(struct jrc_core *core,
 
     if (status != JSONRPCC_OK)
         return status;
-    uint64_t now_us = jrc_now_us();
+    uint64_t now_us = jrc_turn_time(core);
     pthread_mutex_lock(&core->lock);
     status = enqueue(core, call, &message, now_us, id);
     if (status == JSONRPCC_OK && (call->flags & JSONRPCC_CORKED) == 0)
@@ -145,7 +151,6 @@ static size_t submit_some(struct jrc_core *core, const char *calls,
     size_t prepared = 0, accepted = 0;
     uint32_t corked = JSONRPCC_CORKED;
     bool wake = false;
-    uint64_t id;
 
     for (*status = JSONRPCC_OK; prepared < count; prepared++) {
         *status = prepare(core, &messages[prepared],
@@ -158,7 +163,7 @@ static size_t submit_some(struct jrc_core *core, const char *calls,
     while (accepted < prepared) {
         const jsonrpcc_call *call = (const void *)(calls + accepted * stride);
         jsonrpcc_status refused =
-            enqueue(core, call, &messages[accepted], now_us, &id);
+            enqueue(core, call, &messages[accepted], now_us, NULL);
         if (refused != JSONRPCC_OK) {
             *status = refused;
             core->submission.refused_full += refused == JSONRPCC_EFULL;

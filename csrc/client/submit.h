@@ -5,6 +5,7 @@
 
 #include "client/core.h"
 
+/* *id is set if the call was accepted; id may be NULL. */
 jsonrpcc_status jrc_core_submit(struct jrc_core *core,
                                 const jsonrpcc_call *call, uint64_t *id);
 

@@ -8,6 +8,7 @@ void jrc_answer_clear(struct jrc_answer *answer)
     for (size_t i = 0; i < answer->count; i++)
         free(answer->targets[i].host);
     free(answer->targets);
+    jrc_file_list_free(answer->file);
     memset(answer, 0, sizeof *answer);
 }
 

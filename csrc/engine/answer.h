@@ -3,6 +3,8 @@
 #ifndef JRC_ANSWER_H
 #define JRC_ANSWER_H
 
+#include "engine/file_list.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,8 +12,10 @@
 enum jrc_answer_kind {
     JRC_ANSWER_FAILED, /* nobody knows: the name keeps its servers */
     JRC_ANSWER_FOUND,
-    JRC_ANSWER_NONE,  /* there is no such name, or nothing there */
-    JRC_ANSWER_CLOSED /* there is deliberately nothing there */
+    JRC_ANSWER_NONE,   /* there is no such name, or nothing there */
+    JRC_ANSWER_CLOSED, /* there is deliberately nothing there */
+    JRC_ANSWER_SAME,   /* the file is as it was */
+    JRC_ANSWER_TORN    /* it was written to while it was read */
 };
 
 /* One server. */
@@ -30,6 +34,8 @@ struct jrc_answer {
     uint32_t ttl_s; /* FOUND, CLOSED: how long it holds; 0: not known */
     struct jrc_target *targets;
     size_t count, room;
+    struct jrc_file_list *file; /* FOUND, and if it could be read, FAILED: of a
+                                   file.  Owned. */
 };
 
 void jrc_answer_clear(struct jrc_answer *answer);

@@ -71,7 +71,7 @@ struct jrc_call *jrc_calls_new(struct jrc_calls *calls)
     if (call->id >= ID_LIMIT)
         call->id = calls->capacity + jrc_calls_index(calls, call);
     call->sends = 0;
-    call->server = -1;
+    call->conn = -1;
     calls->live++;
     return call;
 }
@@ -137,8 +137,8 @@ static void lower(uint64_t *bound, uint64_t value)
         *bound = value;
 }
 
-static void set_deadline(struct jrc_calls *calls, uint32_t index,
-                         uint64_t deadline_us)
+static inline void set_deadline(struct jrc_calls *calls, uint32_t index,
+                                uint64_t deadline_us)
 {
     calls->deadlines[index] = deadline_us;
     /* A deadline that does not lower this bound lowers no wider one. */
@@ -248,35 +248,4 @@ struct jrc_call *jrc_calls_expired(struct jrc_calls *calls, uint64_t now_us,
         lower(&calls->soonest_us, deadline_us);
     }
     return NULL;
-}
-
-void jrc_call_list_append(struct jrc_calls *calls, struct jrc_call_list *list,
-                          struct jrc_call *call)
-{
-    uint32_t index = jrc_calls_index(calls, call);
-
-    call->next = JRC_NO_CALL;
-    call->prev = list->last;
-    if (list->count == 0)
-        list->first = index;
-    else
-        calls->slots[list->last].next = index;
-    list->last = index;
-    list->count++;
-}
-
-void jrc_call_list_remove(struct jrc_calls *calls, struct jrc_call_list *list,
-                          struct jrc_call *call)
-{
-    uint32_t index = jrc_calls_index(calls, call);
-
-    if (list->first == index)
-        list->first = call->next;
-    else
-        calls->slots[call->prev].next = call->next;
-    if (list->last == index)
-        list->last = call->prev;
-    else
-        calls->slots[call->next].prev = call->prev;
-    list->count--;
 }

@@ -59,7 +59,7 @@ struct jrc_call {
     uint32_t cancel_next; /* chains the slots to cancel; under the lock */
     uint64_t cancel_id;   /* under the lock: the call to cancel, or 0 if not in
                              the chain */
-    int32_t server;       /* QUEUED, SENT: on whose connection */
+    int32_t conn;         /* QUEUED, SENT: on which connection */
     uint8_t state;
     uint8_t flags;   /* JSONRPCC_NOTIFICATION ... */
     uint8_t sends;   /* how often it was sent completely */
@@ -168,9 +168,37 @@ void jrc_calls_hold(struct jrc_calls *calls, const struct jrc_call *call);
 struct jrc_call *jrc_calls_expired(struct jrc_calls *calls, uint64_t now_us,
                                    uint32_t *at);
 
-void jrc_call_list_append(struct jrc_calls *calls, struct jrc_call_list *list,
-                          struct jrc_call *call);
-void jrc_call_list_remove(struct jrc_calls *calls, struct jrc_call_list *list,
-                          struct jrc_call *call);
+static inline void jrc_call_list_append(struct jrc_calls *calls,
+                                        struct jrc_call_list *list,
+                                        struct jrc_call *call)
+{
+    uint32_t index = jrc_calls_index(calls, call);
+
+    call->next = JRC_NO_CALL;
+    call->prev = list->last;
+    if (list->count == 0)
+        list->first = index;
+    else
+        calls->slots[list->last].next = index;
+    list->last = index;
+    list->count++;
+}
+
+static inline void jrc_call_list_remove(struct jrc_calls *calls,
+                                        struct jrc_call_list *list,
+                                        struct jrc_call *call)
+{
+    uint32_t index = jrc_calls_index(calls, call);
+
+    if (list->first == index)
+        list->first = call->next;
+    else
+        calls->slots[call->prev].next = call->next;
+    if (list->last == index)
+        list->last = call->prev;
+    else
+        calls->slots[call->next].prev = call->prev;
+    list->count--;
+}
 
 #endif

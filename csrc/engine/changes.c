@@ -2,6 +2,8 @@
 
 #include "engine/connection.h"
 #include "engine/dispatch.h"
+#include "engine/greeting.h"
+#include "engine/pool.h"
 #include "engine/servers_set.h"
 
 #include <string.h>
@@ -11,38 +13,33 @@
 /* The slot may have been another server's. */
 static void join(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
+    uint32_t first = jrc_engine_first_conn(engine, i);
     struct jrc_server *server = &engine->servers->list[i];
-    struct jrc_conn *conn = &engine->conns[i];
+    bool is_another = engine->conns[first].uses != server->uses;
 
-    if (conn->uses != server->uses) {
-        jrc_conn_reset(conn);
-        conn->uses = server->uses;
+    for (uint32_t k = first; is_another && k < first + engine->width; k++) {
+        jrc_conn_reset(&engine->conns[k]);
+        engine->conns[k].uses = server->uses;
     }
-    conn->unreachable = false;
-    if (server->state != JRC_SERVER_DOWN)
-        conn->deadline_us = JRC_NEVER; /* that of leaving is no more */
-    else
+    if (is_another) {
+        atomic_store_explicit(&server->reason, 0, memory_order_relaxed);
+        atomic_store_explicit(&server->code, 0, memory_order_relaxed);
+    }
+    server->unreachable = false;
+    jrc_pool_join(engine, i, now_us);
+    if (server->state == JRC_SERVER_DOWN)
         jrc_engine_attend(engine, server->next_us);
-    jrc_engine_emit(engine, JSONRPCC_ADDED, i, 0, now_us);
+    jrc_engine_emit(engine, JSONRPCC_ADDED, first, 0, now_us);
 }
 
 static void leave(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
-    struct jrc_conn *conn = &engine->conns[i];
+    uint32_t first = jrc_engine_first_conn(engine, i);
 
-    jrc_engine_emit(engine, JSONRPCC_LEAVING, i, 0, now_us);
-    if (engine->servers->list[i].state == JRC_SERVER_GONE) {
-        jrc_engine_want(engine, i, JRC_SHUT);
-        conn->todo = JRC_SHUT; /* and not to open, any more */
-        jrc_engine_emit(engine, JSONRPCC_GONE, i, 0, now_us);
-        return;
-    }
-    conn->deadline_us = jrc_changes_end_us(engine, now_us);
-    if (conn->is_leaving)
-        return; /* it has come back, and leaves again */
-    conn->is_leaving = true;
-    conn->leaving_next = engine->leaving;
-    engine->leaving = i;
+    jrc_engine_emit(engine, JSONRPCC_LEAVING, first, 0, now_us);
+    jrc_pool_leave(engine, i, now_us);
+    if (engine->servers->list[i].state == JRC_SERVER_GONE)
+        jrc_engine_emit(engine, JSONRPCC_GONE, first, 0, now_us);
 }
 
 /* The priority to which calls went last, that of group 0 before the first. */
@@ -96,10 +93,6 @@ static bool take_in(struct jrc_engine *engine, uint64_t now_us)
 void jrc_changes_use(struct jrc_engine *engine, struct jrc_server_list *list,
                      uint64_t now_us)
 {
-    if (engine->closing) {
-        jrc_server_list_clear(list);
-        return;
-    }
     jrc_server_list_clear(&engine->wanted);
     engine->wanted = *list;
     memset(list, 0, sizeof *list);
@@ -134,15 +127,17 @@ static bool is_idle(struct jrc_engine *engine, uint32_t i)
 /* False: it is leaving no more. */
 static bool let_go(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
-    if (engine->servers->list[i].state != JRC_SERVER_LEAVING)
+    uint32_t server = jrc_engine_server_of(engine, i);
+
+    if (engine->conns[i].state != JRC_SERVER_LEAVING)
         return false;
     move_unsent(engine, i, now_us);
     if (is_idle(engine, i)) {
-        jrc_input_clear(&engine->conns[i].in);
-        engine->conns[i].blocked = false;
-        jrc_servers_gone(engine->servers, i, now_us);
+        jrc_greeting_drop(engine, i);
+        jrc_pool_close(engine, i, now_us);
         jrc_engine_want(engine, i, JRC_SHUT);
-        jrc_engine_emit(engine, JSONRPCC_GONE, i, 0, now_us);
+        if (engine->servers->list[server].state == JRC_SERVER_GONE)
+            jrc_engine_emit(engine, JSONRPCC_GONE, i, 0, now_us);
         return false;
     }
     if (engine->reading_us == JRC_NEVER)

@@ -10,7 +10,7 @@
 /* Make this the list of servers, without names, and take it over.  Those that
  * stay keep their connections, those that leave the calls that were sent to
  * them.  If no slot is free for a new server, the old list stays until one is.
- */
+ * Not once the engine is closing. */
 void jrc_changes_use(struct jrc_engine *engine, struct jrc_server_list *list,
                      uint64_t now_us);
 

@@ -1,7 +1,9 @@
 #include "engine/connection.h"
 
 #include "engine/dispatch.h"
-#include "wire/response.h"
+#include "engine/greeting.h"
+#include "engine/pool.h"
+#include "engine/rejected.h"
 
 #include <errno.h>
 
@@ -16,20 +18,38 @@ void jrc_engine_connecting(struct jrc_engine *engine, uint32_t i,
 {
     struct jrc_conn *conn = &engine->conns[i];
 
+    if (conn->state == JRC_SERVER_GREETING) { /* it was in vain */
+        jrc_add(&engine->counters.hellos_failed, 1);
+        jrc_greeting_drop(engine, i);
+        jrc_pool_next(engine, i);
+    }
     conn->deadline_us =
         now_us + (uint64_t)engine->options.connect_timeout_ms * 1000;
     jrc_engine_attend(engine, conn->deadline_us);
 }
 
-void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+/* It can carry calls: its hello, if there is one, was answered. */
+static void establish(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     jrc_add(&engine->conns[i].connects, 1);
     engine->conns[i].deadline_us = JRC_NEVER;
+    jrc_pool_up(engine, i, now_us);
+    jrc_greeting_end(engine, i, now_us);
+    if (!engine->conns[i].replaces)
+        jrc_engine_emit(engine, JSONRPCC_CONNECTED, i, 0, now_us);
+    jrc_dispatch_flush_waiting(engine, now_us);
+}
+
+void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
     engine->conns[i].orphans = (struct jrc_orphans){0};
     engine->conns[i].rejected_us = 0;
-    jrc_servers_up(engine->servers, i, now_us);
-    jrc_engine_emit(engine, JSONRPCC_CONNECTED, i, 0, now_us);
-    jrc_dispatch_flush_waiting(engine, now_us);
+    if (engine->hello == NULL) {
+        establish(engine, i, now_us);
+        return;
+    }
+    jrc_pool_greet(engine, i);
+    jrc_greeting_begin(engine, i);
 }
 
 /* The connection of a sent call is gone: resend the call if that is allowed. */
@@ -41,8 +61,7 @@ static void fail_or_resend(struct jrc_engine *engine, struct jrc_call *call,
         jrc_dispatch_fail(engine, call, JSONRPCC_ECONNLOST, reason, now_us);
         return;
     }
-    jrc_call_list_remove(engine->calls, &engine->conns[call->server].sent,
-                         call);
+    jrc_call_list_remove(engine->calls, &engine->conns[call->conn].sent, call);
     jrc_add(&engine->counters.resent, 1);
     jrc_dispatch_call(engine, call, call->copy, call->frame_len, now_us);
 }
@@ -55,23 +74,48 @@ static void hasten(struct jrc_engine *engine, uint32_t name, uint64_t now_us)
         engine->names_us = jrc_discovery_next_us(&engine->discovery, now_us);
 }
 
+/* A server that did not answer, and now refuses us, is another trouble. */
+static bool is_news(const struct jrc_server *server, int32_t before,
+                    int32_t reason)
+{
+    return !server->unreachable ||
+           (reason != before && reason <= JSONRPCC_HELLO_TIMEOUT &&
+            reason >= JSONRPCC_HELLO_INVALID);
+}
+
+/* Tell of the end of a connection, or of an attempt.  If it had another one
+ * left the server is as it was, and an attempt in vain is not worth telling. */
+static void tell(struct jrc_engine *engine, uint32_t i, bool was_up,
+                 int32_t before, int32_t reason, uint64_t now_us)
+{
+    struct jrc_server *server = jrc_engine_server(engine, i);
+
+    if (was_up)
+        jrc_engine_emit(engine, JSONRPCC_LOST, i, reason, now_us);
+    if (server->state >= JRC_SERVER_UP && server->state < JRC_SERVER_GONE)
+        return;
+    if (!was_up && is_news(server, before, reason))
+        jrc_engine_emit(engine, JSONRPCC_UNREACHABLE, i, reason, now_us);
+    server->unreachable = !was_up;
+}
+
 /* Handle the calls of a lost connection, whose server has changed state. */
 void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
                               bool was_up, int32_t reason, uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];
+    uint32_t name = jrc_engine_server(engine, i)->name;
 
     jrc_add(was_up ? &conn->losses : &conn->attempts_failed, 1);
-    if (engine->servers->list[i].name != 0)
-        hasten(engine, engine->servers->list[i].name, now_us);
-    atomic_store_explicit(&conn->reason, reason, memory_order_relaxed);
+    if (name != 0)
+        hasten(engine, name, now_us);
+    int32_t before = jrc_engine_server(engine, i)->reason;
+    atomic_store_explicit(&jrc_engine_server(engine, i)->reason, reason,
+                          memory_order_relaxed);
     /* The deadline of an attempt that is over is no reason to wake up. */
     jrc_engine_attend(engine, now_us);
-    if (was_up)
-        jrc_engine_emit(engine, JSONRPCC_LOST, i, reason, now_us);
-    else if (!conn->unreachable)
-        jrc_engine_emit(engine, JSONRPCC_UNREACHABLE, i, reason, now_us);
-    conn->unreachable = !was_up;
+    tell(engine, i, was_up, before, reason, now_us);
+    jrc_greeting_forget(engine, i);
     jrc_input_clear(&conn->in);
     engine->shared.start = engine->shared.end = 0;
     while (conn->sent.count > 0)
@@ -89,11 +133,17 @@ void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,
 void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,
                      uint64_t now_us)
 {
-    bool was_up = engine->servers->list[i].state != JRC_SERVER_CONNECTING;
+    uint32_t server = jrc_engine_server_of(engine, i);
+    enum jrc_server_state state = engine->conns[i].state;
+    bool greets = state == JRC_SERVER_GREETING;
+    bool was_up = !greets && state != JRC_SERVER_CONNECTING;
 
-    jrc_servers_down(engine->servers, i, now_us, jrc_engine_roll(engine));
+    if (!was_up && engine->conns[i].greeting.why != 0)
+        reason = engine->conns[i].greeting.why; /* it says more */
+    jrc_add(&engine->counters.hellos_failed, greets);
+    jrc_pool_lost(engine, i, now_us);
     jrc_engine_on_disconnect(engine, i, was_up, reason, now_us);
-    if (engine->servers->list[i].state == JRC_SERVER_GONE)
+    if (engine->servers->list[server].state == JRC_SERVER_GONE)
         jrc_engine_emit(engine, JSONRPCC_GONE, i, reason, now_us);
     /* Calls that keep waiting for a server ask again each time. */
     if (engine->outlook == JRC_OUTLOOK_DOWN &&
@@ -109,7 +159,7 @@ static struct jrc_call *match(const struct jrc_engine *engine, uint32_t i,
 {
     struct jrc_call *call = jrc_calls_find(engine->calls, id);
 
-    if (call == NULL || call->server != (int32_t)i ||
+    if (call == NULL || call->conn != (int32_t)i ||
         (call->flags & JSONRPCC_NOTIFICATION) != 0)
         return NULL;
     /* A server may respond before the frame's last byte, say to refuse it. */
@@ -119,53 +169,20 @@ static struct jrc_call *match(const struct jrc_engine *engine, uint32_t i,
 }
 
 /* Any response is a sign of life, whatever it says and whichever call it is
- * for. */
-static void answered(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+ * for.  Returns whether others that come with it need not be noted. */
+static bool answered(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
-    bool suspect = engine->servers->list[i].state == JRC_SERVER_SUSPECT;
+    uint32_t server = jrc_engine_server_of(engine, i);
+    bool suspect = engine->servers->list[server].state == JRC_SERVER_SUSPECT;
 
-    if (!jrc_servers_answered(engine->servers, i, now_us))
-        return;
+    if (engine->conns[i].state == JRC_SERVER_GREETING)
+        return false; /* only all of its hello prove it */
+    if (!jrc_pool_answered(engine, i, now_us))
+        return true;
     engine->conns[i].deadline_us = JRC_NEVER; /* its trial has ended */
     if (suspect)
         jrc_engine_emit(engine, JSONRPCC_TRUSTED, i, 0, now_us);
-}
-
-/* The only call that a response without an id on connection i can be about.
- * NULL: it can be about another one, or about one that has ended. */
-static struct jrc_call *only_call(const struct jrc_engine *engine, uint32_t i)
-{
-    const struct jrc_conn *conn = &engine->conns[i];
-    size_t begun = jrc_frames_begun(&conn->out);
-
-    if (conn->orphans.count > 0 || conn->orphans.more ||
-        conn->sent.count + begun != 1)
-        return NULL;
-    if (begun == 0)
-        return &engine->calls->slots[conn->sent.first];
-    struct jrc_call *call =
-        jrc_calls_find(engine->calls, conn->out.list[conn->out.first].id);
-    return call != NULL && (call->flags & JSONRPCC_NOTIFICATION) == 0 ? call
-                                                                      : NULL;
-}
-
-/* The server could not read a request, so it cannot say which one. */
-static struct jrc_call *match_rejected(struct jrc_engine *engine, uint32_t i,
-                                       uint64_t now_us)
-{
-    struct jrc_conn *conn = &engine->conns[i];
-    struct jrc_call *call = only_call(engine, i);
-
-    if (call != NULL)
-        return call;
-    jrc_add(&engine->counters.rejected, 1);
-    if (conn->rejected_us == 0 ||
-        now_us - conn->rejected_us >= engine->servers->cap_us) {
-        conn->rejected_us = now_us;
-        jrc_engine_emit(engine, JSONRPCC_REJECTED, i, JSONRPCC_UNREADABLE,
-                        now_us);
-    }
-    return NULL;
+    return true;
 }
 
 /* No call waits for this response: it is late, and settles its orphan. */
@@ -179,8 +196,22 @@ static void settle(struct jrc_orphans *orphans, uint64_t id)
     }
 }
 
+/* Whether a response that is for no call is for a hello or a ping. */
+__attribute__((noinline, cold)) static bool is_of_greeting(
+    struct jrc_engine *engine, uint32_t i, const struct jrc_response *response,
+    uint64_t now_us)
+{
+    enum jrc_heard heard = jrc_greeting_answer(engine, i, response);
+
+    if (heard == JRC_HEARD_ALL)
+        establish(engine, i, now_us);
+    return heard != JRC_HEARD_OTHER;
+}
+
+/* *noted: what was received before it, at the same time, has shown that the
+ * connection is alive. */
 static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
-                   size_t len, uint64_t now_us)
+                   size_t len, uint64_t now_us, bool *noted)
 {
     static const jsonrpcc_status statuses[] = {
         [JRC_RESPONSE_RESULT] = JSONRPCC_OK,
@@ -191,17 +222,21 @@ static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
     struct jrc_call *call = NULL;
     struct jrc_response response;
 
-    jrc_response_read(payload, len, engine->options.max_depth, &response);
+    jrc_envelope_read(&engine->conns[i].envelope, payload, len,
+                      engine->options.max_depth, &response);
     if (response.kind == JRC_RESPONSE_IGNORED) {
         jrc_add(&engine->counters.ignored, 1);
         return;
     }
-    if (response.kind != JRC_RESPONSE_NOBODYS)
-        answered(engine, i, now_us);
+    if (!*noted && response.kind != JRC_RESPONSE_NOBODYS)
+        *noted = answered(engine, i, now_us);
     if (response.id != 0)
         call = match(engine, i, response.id);
-    else if (response.kind == JRC_RESPONSE_REJECTED)
-        call = match_rejected(engine, i, now_us);
+    else if (response.kind == JRC_RESPONSE_REJECTED &&
+             !jrc_greeting_is_alone(engine, i))
+        call = jrc_rejected_match(engine, i, now_us);
+    if (call == NULL && is_of_greeting(engine, i, &response, now_us))
+        return;
     if (call == NULL) {
         settle(&engine->conns[i].orphans, response.id);
         jrc_add(&engine->counters.unmatched, 1);
@@ -221,6 +256,12 @@ static void handle(struct jrc_engine *engine, uint32_t i, const char *payload,
 void jrc_engine_drop(struct jrc_engine *engine, uint32_t i, int32_t reason,
                      uint64_t now_us)
 {
+    if (engine->conns[i].state == JRC_SERVER_GREETING) {
+        jrc_input_clear(&engine->conns[i].in);
+        engine->shared.start = engine->shared.end = 0;
+        jrc_greeting_fail(engine, i, reason);
+        return;
+    }
     jrc_engine_want(engine, i, JRC_SHUT);
     jrc_engine_lost(engine, i, reason, now_us);
 }
@@ -236,15 +277,17 @@ void jrc_engine_received(struct jrc_engine *engine, uint32_t i, size_t n,
 {
     struct jrc_conn *conn = &engine->conns[i];
     const char *payload;
+    bool noted = false;
     size_t len;
     int got;
 
+    conn->heard_us = now_us;
     jrc_add(&conn->bytes_received, n);
     jrc_input_received(&conn->in, &engine->shared, n);
     while ((got = jrc_input_next(&conn->in, &engine->shared,
                                  engine->options.max_response, &payload,
                                  &len)) > 0)
-        handle(engine, i, payload, len, now_us);
+        handle(engine, i, payload, len, now_us, &noted);
     if (got == 0 && jrc_input_keep(&conn->in, &engine->shared,
                                    engine->options.max_response) == 0)
         return;
@@ -281,6 +324,8 @@ static void commit(struct jrc_engine *engine, uint32_t i, uint64_t id,
     struct jrc_conn *conn = &engine->conns[i];
     struct jrc_call *call = jrc_calls_find(engine->calls, id);
 
+    if (call == NULL && jrc_greeting_commit(engine, i, id))
+        return;
     jrc_add(&conn->sends, 1);
     if (call == NULL) {
         conn->orphans.more = true;

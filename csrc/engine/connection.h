@@ -1,8 +1,8 @@
 /* One connection: when it comes up or goes down, the bytes to send and those
  * sent, and the bytes received.
  *
- * The I/O side reports these to the engine.  Connection i belongs to server i
- * of the list.  Times are monotonic microseconds. */
+ * The I/O side reports these to the engine.  Times are monotonic microseconds.
+ */
 
 #ifndef JRC_CONNECTION_H
 #define JRC_CONNECTION_H
@@ -12,6 +12,7 @@
 /* An address is being tried: the connect timeout begins. */
 void jrc_engine_connecting(struct jrc_engine *engine, uint32_t i,
                            uint64_t now_us);
+/* It is connected; if there is a hello, that comes before calls. */
 void jrc_engine_opened(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
 /* The attempt failed, or the connection is gone. */
 void jrc_engine_lost(struct jrc_engine *engine, uint32_t i, int32_t reason,

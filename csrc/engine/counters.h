@@ -24,6 +24,7 @@ struct jrc_counters {
     _Atomic uint64_t bad_frames;
     _Atomic uint64_t rejected;
     _Atomic uint64_t lookups, lookups_failed, list_changes;
+    _Atomic uint64_t hellos, hellos_failed, pings, pings_failed;
     _Atomic uint64_t events[JSONRPCC_EVENT_KINDS]; /* by kind */
 };
 

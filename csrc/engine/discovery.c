@@ -1,16 +1,18 @@
 #include "engine/discovery.h"
 
-#include "engine/rendezvous.h"
+#include "engine/chance.h"
+#include "engine/files.h"
 #include "engine/servers.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void jrc_discovery_clear(struct jrc_discovery *discovery)
+static void forget_names(struct jrc_discovery *discovery)
 {
-    for (size_t i = 0; i < discovery->count; i++)
+    for (size_t i = 0; i < discovery->count; i++) {
         jrc_answer_clear(&discovery->names[i].answer);
+        jrc_file_free(discovery->names[i].file);
+    }
     free(discovery->names);
     discovery->names = NULL;
     discovery->count = 0;
@@ -18,9 +20,15 @@ void jrc_discovery_clear(struct jrc_discovery *discovery)
     discovery->version++;
 }
 
+void jrc_discovery_clear(struct jrc_discovery *discovery)
+{
+    forget_names(discovery);
+    jrc_server_list_clear(&discovery->written);
+}
+
 /* ---- the names ---- */
 
-static struct jrc_name *find(struct jrc_discovery *discovery,
+static struct jrc_name *find(const struct jrc_discovery *discovery,
                              const struct jrc_entry *entry)
 {
     for (size_t i = 0; i < discovery->count; i++)
@@ -29,34 +37,112 @@ static struct jrc_name *find(struct jrc_discovery *discovery,
     return NULL;
 }
 
+/* A copy of the entry at the end of list.  NULL: out of memory. */
+static struct jrc_entry *add_copy(struct jrc_server_list *list,
+                                  const struct jrc_entry *entry)
+{
+    struct jrc_entry *copy = jrc_server_list_add(list);
+
+    if (copy == NULL)
+        return NULL;
+    *copy = *entry;
+    copy->host = strdup(entry->host);
+    return copy->host != NULL ? copy : NULL;
+}
+
+/* The entry; and, if it is a file, what that has. */
+static bool add_entry(struct jrc_discovery *discovery,
+                      struct jrc_server_list *list,
+                      const struct jrc_entry *written)
+{
+    const struct jrc_name *known = find(discovery, written);
+    struct jrc_entry *entry = add_copy(list, written);
+
+    if (entry == NULL)
+        return false;
+    entry->name = 0;
+    entry->is_written = written->kind == JRC_ENTRY_SERVER;
+    if (written->kind != JRC_ENTRY_FILE)
+        return true;
+    uint32_t id = known != NULL ? known->id : ++discovery->last_id;
+    entry->name = id;
+    const struct jrc_server_list *has =
+        known != NULL ? jrc_files_list(known) : NULL;
+    for (size_t i = 0; has != NULL && i < has->count; i++) {
+        entry = add_copy(list, &has->entries[i]);
+        if (entry == NULL)
+            return false;
+        entry->name = id;
+    }
+    return true;
+}
+
+/* All entries of a list that users wrote, each once. */
+static bool flatten(struct jrc_discovery *discovery,
+                    const struct jrc_server_list *written,
+                    struct jrc_server_list *list)
+{
+    memset(list, 0, sizeof *list);
+    for (size_t i = 0; i < written->count; i++)
+        if (!add_entry(discovery, list, &written->entries[i]))
+            return false;
+    return jrc_server_list_finish(list) && jrc_server_list_merge(list);
+}
+
+/* The name that an entry is: what is known of it is moved there. */
+static void move_name(struct jrc_discovery *discovery, struct jrc_name *name,
+                      struct jrc_entry *entry, uint64_t now_us)
+{
+    struct jrc_name *known = find(discovery, entry);
+
+    if (known != NULL) {
+        bool is_other = entry->priority != known->entry->priority ||
+                        entry->weight != known->entry->weight;
+        *name = *known;
+        memset(&known->answer, 0, sizeof known->answer);
+        known->file = NULL;
+        if (is_other && entry->kind == JRC_ENTRY_FILE)
+            jrc_files_reread(name, now_us); /* they are those of its entries */
+    } else {
+        name->id =
+            entry->kind == JRC_ENTRY_FILE ? entry->name : ++discovery->last_id;
+        name->next_us = now_us;
+    }
+    name->entry = entry;
+    entry->name = name->id;
+}
+
+/* Go by that list, with the names that are in it.  False: out of memory. */
+static bool use(struct jrc_discovery *discovery,
+                const struct jrc_server_list *written, uint64_t now_us)
+{
+    struct jrc_server_list list;
+    struct jrc_name *names = NULL;
+    size_t count = 0;
+
+    if (flatten(discovery, written, &list))
+        names = calloc(list.count + 1, sizeof *names);
+    if (names == NULL) {
+        jrc_server_list_clear(&list);
+        return false;
+    }
+    for (size_t i = 0; i < list.count; i++)
+        if (list.entries[i].kind != JRC_ENTRY_SERVER)
+            move_name(discovery, &names[count++], &list.entries[i], now_us);
+    forget_names(discovery);
+    discovery->names = names;
+    discovery->count = count;
+    discovery->entries = list;
+    return true;
+}
+
 bool jrc_discovery_set(struct jrc_discovery *discovery,
                        struct jrc_server_list *entries, uint64_t now_us)
 {
-    struct jrc_name *names = calloc(entries->count + 1, sizeof *names);
-    size_t count = 0;
-
-    if (names == NULL)
+    if (!use(discovery, entries, now_us))
         return false;
-    for (size_t i = 0; i < entries->count; i++) {
-        struct jrc_entry *entry = &entries->entries[i];
-        if (entry->kind == JRC_ENTRY_SERVER)
-            continue;
-        struct jrc_name *known = find(discovery, entry);
-        struct jrc_name *name = &names[count++];
-        if (known != NULL) {
-            *name = *known;
-            memset(&known->answer, 0, sizeof known->answer);
-        } else {
-            name->id = ++discovery->last_id;
-            name->next_us = now_us;
-        }
-        name->entry = entry;
-        entry->name = name->id;
-    }
-    jrc_discovery_clear(discovery);
-    discovery->names = names;
-    discovery->count = count;
-    discovery->entries = *entries;
+    jrc_server_list_clear(&discovery->written);
+    discovery->written = *entries;
     memset(entries, 0, sizeof *entries);
     return true;
 }
@@ -70,24 +156,38 @@ struct jrc_name *jrc_discovery_find(struct jrc_discovery *discovery,
     return NULL;
 }
 
+size_t jrc_name_count(const struct jrc_name *name)
+{
+    const struct jrc_server_list *list = jrc_files_list(name);
+
+    return list != NULL ? list->count : name->answer.count;
+}
+
 /* ---- when ---- */
+
+/* Until when calls wait for its first lookup; 0: they do not. */
+static uint64_t waited_for_us(const struct jrc_discovery *discovery,
+                              const struct jrc_name *name)
+{
+    if (name->lookups > 0)
+        return 0;
+    return name->began_us > 0 ? name->began_us + discovery->patience_us
+                              : JRC_NEVER;
+}
 
 bool jrc_discovery_is_pending(const struct jrc_discovery *discovery,
                               uint64_t now_us)
 {
-    for (size_t i = 0; i < discovery->count; i++) {
-        const struct jrc_name *name = &discovery->names[i];
-        if (name->lookups == 0 &&
-            (!name->asking || now_us < name->asked_us + discovery->patience_us))
+    for (size_t i = 0; i < discovery->count; i++)
+        if (now_us < waited_for_us(discovery, &discovery->names[i]))
             return true;
-    }
     return false;
 }
 
 int32_t jrc_discovery_reason(const struct jrc_discovery *discovery)
 {
     for (size_t i = 0; i < discovery->count; i++)
-        if (discovery->names[i].answer.count == 0)
+        if (jrc_name_count(&discovery->names[i]) == 0)
             return discovery->names[i].reason;
     return 0;
 }
@@ -99,13 +199,11 @@ uint64_t jrc_discovery_next_us(const struct jrc_discovery *discovery,
 
     for (size_t i = 0; i < discovery->count; i++) {
         const struct jrc_name *name = &discovery->names[i];
-        uint64_t due_us = name->next_us;
-        if (name->asking)
-            due_us = name->asked_us + discovery->patience_us;
-        if (name->asking && (name->lookups > 0 || due_us <= now_us))
-            continue; /* nobody waits for it */
-        if (due_us < next_us)
-            next_us = due_us;
+        uint64_t waited_us = waited_for_us(discovery, name);
+        if (waited_us > now_us && waited_us < next_us)
+            next_us = waited_us;
+        if (!name->asking && name->next_us < next_us)
+            next_us = name->next_us;
     }
     return next_us;
 }
@@ -120,6 +218,9 @@ struct jrc_name *jrc_discovery_due(struct jrc_discovery *discovery,
         discovery->version++;
         name->asking = true;
         name->asked_us = now_us;
+        if (name->began_us == 0)
+            name->began_us = now_us;
+        jrc_files_begin(name);
         return name;
     }
     return NULL;
@@ -130,7 +231,7 @@ void jrc_discovery_hasten(struct jrc_discovery *discovery, uint32_t id,
 {
     struct jrc_name *name = jrc_discovery_find(discovery, id);
 
-    if (name == NULL)
+    if (name == NULL || name->entry->kind == JRC_ENTRY_FILE)
         return;
     uint64_t soon_us = name->asked_us + discovery->min_us;
     if (soon_us < now_us)
@@ -139,27 +240,19 @@ void jrc_discovery_hasten(struct jrc_discovery *discovery, uint32_t id,
         name->next_us = soon_us;
 }
 
-/* Somewhere from low to high hundredths of us. */
-static uint64_t jitter(uint64_t us, uint32_t low, uint32_t high, uint32_t dice)
-{
-    uint64_t width = us / 100 * (high - low);
-
-    return us / 100 * low + width / UINT32_MAX * dice +
-           width % UINT32_MAX * dice / UINT32_MAX;
-}
-
 /* After an answer that holds. */
 static uint64_t holds_us(const struct jrc_discovery *discovery,
                          const struct jrc_name *name, uint32_t dice)
 {
     if (name->entry->kind != JRC_ENTRY_SRV)
-        return jitter(discovery->refresh_us, 90, 110, dice);
+        return jrc_chance_between(discovery->refresh_us, 90, 110, dice);
     uint64_t ttl_us = (uint64_t)name->answer.ttl_s * 1000000;
     if (name->answer.ttl_s > JRC_LONGEST_TTL_S)
         ttl_us = (uint64_t)JRC_LONGEST_TTL_S * 1000000;
     if (ttl_us < discovery->srv_us)
         ttl_us = discovery->srv_us;
-    return jitter(ttl_us, 100, 110, dice); /* not before it is over */
+    /* Not before it is over. */
+    return jrc_chance_between(ttl_us, 100, 110, dice);
 }
 
 /* After one that was none: with nothing in hand soon, and then less and less
@@ -170,13 +263,13 @@ static uint64_t retry_us(const struct jrc_discovery *discovery,
     uint64_t wait_us = discovery->min_us;
 
     if (name->answer.count > 0)
-        return jitter(discovery->refresh_us, 90, 110, dice);
+        return jrc_chance_between(discovery->refresh_us, 90, 110, dice);
     for (uint32_t i = 1; i < name->misses && wait_us < discovery->refresh_us;
          i++)
         wait_us *= 2;
     if (wait_us > discovery->refresh_us)
         wait_us = discovery->refresh_us;
-    return jitter(wait_us, 100, 150, dice);
+    return jrc_chance_between(wait_us, 100, 150, dice);
 }
 
 /* ---- answers ---- */
@@ -198,10 +291,26 @@ static bool is_sure(const struct jrc_discovery *discovery,
            now_us - name->none_us >= discovery->refresh_us;
 }
 
+/* Of a file: its entries become part of the list. */
+static bool answer_file(struct jrc_discovery *discovery, struct jrc_name *name,
+                        struct jrc_answer *answer, uint64_t now_us)
+{
+    uint32_t id = name->id;
+
+    discovery->version++;
+    if (!jrc_files_answer(name, answer, discovery->min_us, now_us))
+        return false;
+    bool is_in_force = use(discovery, &discovery->written, now_us);
+    jrc_files_done(jrc_discovery_find(discovery, id), is_in_force);
+    return is_in_force;
+}
+
 bool jrc_discovery_answer(struct jrc_discovery *discovery,
                           struct jrc_name *name, struct jrc_answer *answer,
                           uint64_t now_us, uint32_t dice)
 {
+    if (name->entry->kind == JRC_ENTRY_FILE)
+        return answer_file(discovery, name, answer, now_us);
     bool has_found = answer->kind == JRC_ANSWER_FOUND;
     bool takes = is_sure(discovery, name, answer->kind, now_us) || has_found;
     bool changes = false;
@@ -226,125 +335,4 @@ bool jrc_discovery_answer(struct jrc_discovery *discovery,
     name->next_us = now_us + (has_found ? holds_us(discovery, name, dice)
                                         : retry_us(discovery, name, dice));
     return changes;
-}
-
-/* ---- the list ---- */
-
-/* How a server of a name is shown: the name, and which of its addresses. */
-static char *host_of(const struct jrc_name *name,
-                     const struct jrc_target *target)
-{
-    size_t size = strlen(name->entry->host) + strlen(target->host) + 2;
-    char *text = NULL;
-
-    if (name->entry->kind == JRC_ENTRY_SRV)
-        return strdup(target->host);
-    text = malloc(size);
-    if (text != NULL)
-        snprintf(text, size, "%s/%s", name->entry->host, target->host);
-    return text;
-}
-
-static bool add_target(struct jrc_server_list *list,
-                       const struct jrc_name *name,
-                       const struct jrc_target *target)
-{
-    struct jrc_entry *entry = jrc_server_list_add(list);
-
-    if (entry == NULL)
-        return false;
-    entry->host = host_of(name, target);
-    entry->port = target->port;
-    entry->priority = name->entry->priority;
-    entry->srv_priority = target->priority;
-    entry->weight = target->share * name->entry->weight; /* one of them is 1 */
-    entry->name = name->id;
-    entry->is_absolute = name->entry->kind == JRC_ENTRY_SRV;
-    return entry->host != NULL;
-}
-
-static bool add_server(struct jrc_server_list *list,
-                       const struct jrc_entry *server)
-{
-    struct jrc_entry *entry = jrc_server_list_add(list);
-
-    if (entry == NULL)
-        return false;
-    *entry = *server;
-    entry->host = strdup(server->host);
-    return entry->host != NULL;
-}
-
-/* All of them, of which some may be there twice. */
-static bool add_all(const struct jrc_discovery *discovery,
-                    struct jrc_server_list *list)
-{
-    size_t next = 0;
-
-    for (size_t i = 0; i < discovery->entries.count; i++) {
-        const struct jrc_entry *entry = &discovery->entries.entries[i];
-        if (entry->kind == JRC_ENTRY_SERVER) {
-            if (!add_server(list, entry))
-                return false;
-            continue;
-        }
-        const struct jrc_name *name = &discovery->names[next++];
-        for (size_t k = 0; k < name->answer.count; k++)
-            if (!add_target(list, name, &name->answer.targets[k]))
-                return false;
-    }
-    return true;
-}
-
-static int larger_first(const void *x, const void *y)
-{
-    uint64_t a = *(const uint64_t *)x;
-    uint64_t b = *(const uint64_t *)y;
-
-    return (a < b) - (a > b);
-}
-
-/* Leave out servers of names until the list is as long as it may be.  Each
- * client chooses for itself, and the same ones again and again.  False: out of
- * memory. */
-static bool cut(const struct jrc_discovery *discovery,
-                struct jrc_server_list *list, size_t *left_out)
-{
-    size_t count = list->count, room = discovery->max, ranked = 0;
-    uint64_t *ranks = calloc(count + 1, sizeof *ranks);
-
-    *left_out = 0;
-    if (ranks == NULL)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (list->entries[i].name == 0 && room > 0)
-            room--; /* it was written down: it stays */
-        else
-            ranks[ranked++] =
-                jrc_rendezvous(discovery->seed, &list->entries[i]);
-    }
-    qsort(ranks, ranked, sizeof *ranks, larger_first);
-    for (size_t i = 0; i < count; i++) {
-        struct jrc_entry *entry = &list->entries[i];
-        if (ranked <= room || entry->name == 0 ||
-            (room > 0 &&
-             jrc_rendezvous(discovery->seed, entry) >= ranks[room - 1]))
-            continue;
-        jrc_server_list_drop(entry);
-        ++*left_out;
-    }
-    free(ranks);
-    return true;
-}
-
-bool jrc_discovery_list(const struct jrc_discovery *discovery,
-                        struct jrc_server_list *list, size_t *left_out)
-{
-    memset(list, 0, sizeof *list);
-    if (add_all(discovery, list) && jrc_server_list_finish(list) &&
-        jrc_server_list_merge(list) && cut(discovery, list, left_out) &&
-        jrc_server_list_finish(list))
-        return true;
-    jrc_server_list_clear(list);
-    return false;
 }

@@ -1,5 +1,6 @@
 /* Names that stand for servers which come and go: when each is looked up, and
- * what its answers mean for the list.
+ * what its answers mean for the list.  A file of entries is a name, too: see
+ * engine/files.h.
  *
  * Policy only: the clock (monotonic microseconds) and the dice are arguments.
  * An outage of DNS removes no server: only an answer does, and one that says
@@ -9,32 +10,16 @@
 #ifndef JRC_DISCOVERY_H
 #define JRC_DISCOVERY_H
 
-#include "engine/answer.h"
-#include "engine/server_list.h"
+#include "engine/name.h"
 
 enum {
     JRC_NONES_IN_A_ROW = 3, /* that are believed */
     JRC_LONGEST_TTL_S = 300
 };
 
-struct jrc_name {
-    const struct jrc_entry *entry;
-    uint32_t id;              /* never 0, and never used again */
-    struct jrc_answer answer; /* the servers it stands for now */
-    bool asking;
-    uint64_t asked_us; /* when the last lookup began */
-    uint64_t next_us;  /* the next one, unless asking */
-    uint32_t misses;   /* lookups in a row without servers as answer */
-    uint32_t nones;    /* of these, NONE in a row */
-    uint64_t none_us;  /* the first of them */
-    int32_t reason;    /* of the last lookup, 0: it found something */
-    uint64_t lookups, failed;
-    uint32_t added, gone; /* servers, by the last answer that was believed */
-    uint64_t found_us;    /* the last that found something; 0: none */
-};
-
 struct jrc_discovery {
-    struct jrc_server_list entries; /* as users wrote them */
+    struct jrc_server_list written; /* as users wrote them */
+    struct jrc_server_list entries; /* with those that files have */
     struct jrc_name *names;         /* those of the entries that are names */
     size_t count;
     uint32_t last_id;
@@ -73,18 +58,17 @@ struct jrc_name *jrc_discovery_due(struct jrc_discovery *discovery,
 struct jrc_name *jrc_discovery_find(struct jrc_discovery *discovery,
                                     uint32_t id);
 
-/* The answer for a name, which is taken over.  True: its servers change. */
+/* The answer for a name, which is taken over.  True: its servers change.  Of a
+ * file, names may have moved. */
 bool jrc_discovery_answer(struct jrc_discovery *discovery,
                           struct jrc_name *name, struct jrc_answer *answer,
                           uint64_t now_us, uint32_t dice);
 
+/* How many servers the name stands for; of a file, entries. */
+size_t jrc_name_count(const struct jrc_name *name);
+
 /* A server of the name was lost or cannot be reached: look again soon. */
 void jrc_discovery_hasten(struct jrc_discovery *discovery, uint32_t id,
                           uint64_t now_us);
-
-/* The servers that the entries stand for now, each once, as a list of its own.
- * *left_out: those for which there is no room.  False: out of memory. */
-bool jrc_discovery_list(const struct jrc_discovery *discovery,
-                        struct jrc_server_list *list, size_t *left_out);
 
 #endif

@@ -1,121 +1,9 @@
 #include "engine/dispatch.h"
 
-#include "engine/trial.h"
+#include "engine/choice.h"
+#include "engine/pool.h"
 
 #include <string.h>
-
-/* ---- the end of a call ---- */
-
-bool jrc_dispatch_has_begun(const struct jrc_engine *engine,
-                            const struct jrc_call *call)
-{
-    if (call->state != JRC_CALL_QUEUED)
-        return false;
-    const struct jrc_frames *out = &engine->conns[call->server].out;
-    size_t begun = jrc_frames_begun(out);
-    for (size_t n = 0; n < begun; n++)
-        if (out->list[out->first + n].id == call->id)
-            return true;
-    return false;
-}
-
-static bool is_dead(const void *arg, uint64_t id)
-{
-    return jrc_calls_find(arg, id) == NULL;
-}
-
-void jrc_dispatch_purge(struct jrc_engine *engine, struct jrc_frames *frames)
-{
-    size_t before = jrc_frames_size(frames);
-
-    jrc_frames_purge(frames, is_dead, engine->calls);
-    engine->held_bytes -= before - jrc_frames_size(frames);
-}
-
-/* The frame of a call that has ended stays in its queue.  Sweep before half of
- * the bytes are dead, since they count towards the limit of queued bytes. */
-static void count_dead(struct jrc_engine *engine, struct jrc_frames *frames,
-                       size_t len)
-{
-    frames->dead += len;
-    if (frames->dead > jrc_frames_size(frames) / 2)
-        jrc_dispatch_purge(engine, frames);
-}
-
-/* The call was sent, and no longer waits for its response. */
-static void orphan(struct jrc_orphans *orphans, uint64_t id)
-{
-    if (orphans->count < JRC_ORPHANS)
-        orphans->ids[orphans->count++] = id;
-    else
-        orphans->more = true;
-}
-
-/* A call that was sent, and is to be sent again, waits once more. */
-static void note_times(jsonrpcc_outcome *outcome, const struct jrc_call *call,
-                       uint64_t now_us)
-{
-    uint64_t elapsed_us = now_us - call->start_us;
-    uint64_t waited_us = call->state == JRC_CALL_SENT
-                             ? call->sent_us - call->start_us
-                             : elapsed_us;
-    uint64_t given_us = call->given_us != 0 ? call->given_us : now_us;
-
-    outcome->elapsed_us = elapsed_us;
-    outcome->waited_us = waited_us;
-    outcome->room_us = call->accepted_us - call->start_us;
-    outcome->server_us = given_us - call->accepted_us;
-    outcome->answered_us =
-        outcome->fate == JSONRPCC_ANSWERED ? elapsed_us - waited_us : 0;
-}
-
-void jrc_dispatch_finish(struct jrc_engine *engine, struct jrc_call *call,
-                         jsonrpcc_outcome *outcome, uint64_t now_us)
-{
-    uint8_t state = call->state;
-    int32_t server = call->server;
-
-    outcome->server = server;
-    outcome->attempts = call->sends;
-    note_times(outcome, call, now_us);
-    if (state == JRC_CALL_SENT) {
-        struct jrc_conn *conn = &engine->conns[server];
-        jrc_call_list_remove(engine->calls, &conn->sent, call);
-        if (outcome->fate != JSONRPCC_ANSWERED)
-            orphan(&conn->orphans, call->id);
-        atomic_store_explicit(&conn->in_flight, conn->sent.count,
-                              memory_order_relaxed);
-    }
-    jrc_calls_take(engine->calls, call);
-    if (state == JRC_CALL_QUEUED)
-        count_dead(engine, &engine->conns[server].out, call->frame_len);
-    else if (state == JRC_CALL_WAITING)
-        count_dead(engine, &engine->waiting, call->frame_len);
-    if ((call->role & JRC_TRIAL) != 0 && outcome->fate != JSONRPCC_ANSWERED)
-        jrc_trial_end(engine, (uint32_t)server, call, now_us);
-    struct jrc_tally *tally = &engine->tallies[call->method];
-    jrc_add(&tally->outcomes[outcome->status], 1);
-    if (outcome->fate == JSONRPCC_ANSWERED) {
-        jrc_add(&tally->latency[jrc_bucket(outcome->elapsed_us)], 1);
-        jrc_add(&tally->latency_sum_us, outcome->elapsed_us);
-    }
-    engine->sink.outcome(engine->sink.arg, call, outcome);
-}
-
-void jrc_dispatch_fail(struct jrc_engine *engine, struct jrc_call *call,
-                       jsonrpcc_status status, int32_t reason, uint64_t now_us)
-{
-    bool gone = call->sends > 0 || jrc_dispatch_has_begun(engine, call);
-    jsonrpcc_outcome outcome = {
-        .status = status,
-        .fate = gone ? JSONRPCC_UNKNOWN : JSONRPCC_NOT_SENT,
-        .reason = reason,
-    };
-
-    jrc_dispatch_finish(engine, call, &outcome, now_us);
-}
-
-/* ---- the way of a call ---- */
 
 /* Why no server could be reached: what last went wrong with the best one. */
 static int32_t worst_reason(const struct jrc_engine *engine)
@@ -123,11 +11,11 @@ static int32_t worst_reason(const struct jrc_engine *engine)
     int32_t reason = jrc_discovery_reason(&engine->discovery);
     uint32_t best = UINT32_MAX;
 
-    for (size_t i = 0; i < engine->servers->count; i++) {
+    for (uint32_t i = 0; i < engine->servers->count; i++) {
         uint32_t group = engine->servers->list[i].group;
-        if (group < best) {
+        if (group < best && !engine->servers->list[i].spare) {
             best = group;
-            reason = engine->conns[i].reason;
+            reason = engine->servers->list[i].reason;
         }
     }
     return reason;
@@ -154,6 +42,9 @@ static void wait_for_server(struct jrc_engine *engine, struct jrc_call *call,
     }
     call->state = JRC_CALL_WAITING;
     engine->held_bytes += len;
+    /* The call before it may have been the only one that could go. */
+    if (engine->outlook == JRC_OUTLOOK_READY)
+        engine->outlook = JRC_OUTLOOK_PENDING;
 }
 
 void jrc_dispatch_ask(struct jrc_engine *engine, uint64_t now_us)
@@ -163,18 +54,21 @@ void jrc_dispatch_ask(struct jrc_engine *engine, uint64_t now_us)
                                                   jrc_engine_roll(engine)));
 }
 
-static bool is_blocked(const void *arg, uint32_t i)
+/* Whether a server does not take what it already has. */
+static bool is_blocked(const void *arg, uint32_t server)
 {
     const struct jrc_engine *engine = arg;
 
-    return engine->conns[i].blocked;
+    return engine->width == 1 ? engine->conns[server].blocked
+                              : jrc_choice_is_blocked(engine, server);
 }
 
-/* Round robin, but a server that does not take what it already has is passed
- * over while another one does take it.  Nor is it tried: the call would only
- * wait for its deadline. */
-static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
-                    uint64_t now_us, bool *trial)
+/* A server.  Round robin, but one that does not take what it already has is
+ * passed over while another one does take it.  Nor is it tried: the call would
+ * only wait for its deadline. */
+static int32_t pick_server(struct jrc_engine *engine,
+                           const struct jrc_call *call, uint64_t now_us,
+                           bool *trial)
 {
     struct jrc_servers *servers = engine->servers;
     uint64_t end_us = call->start_us + (uint64_t)call->timeout_ms * 1000;
@@ -183,22 +77,40 @@ static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
         jrc_servers_pick(servers, now_us, end_us, may_try ? trial : NULL);
 
     while (*trial) {
-        /* From its first trial on, a suspect's connection is on trial, too. */
+        /* From its first trial on, its connections are on trial, too. */
         if (servers->list[picked].state == JRC_SERVER_SUSPECT)
-            jrc_trial_begin(engine, (uint32_t)picked, now_us);
-        if (!engine->conns[picked].blocked)
+            jrc_pool_suspect(engine, (uint32_t)picked,
+                             now_us + servers->cap_us);
+        if (!is_blocked(engine, (uint32_t)picked))
             return picked;
         picked = jrc_servers_pick(servers, now_us, end_us, trial);
     }
-    if (picked >= 0 && servers->is_weighted && engine->conns[picked].blocked) {
+    if (picked >= 0 && servers->is_weighted &&
+        is_blocked(engine, (uint32_t)picked)) {
         int32_t other = jrc_servers_pick_other(servers, is_blocked, engine);
         return other >= 0 ? other : picked;
     }
     /* All the way round, so that they take turns if all are blocked. */
     size_t left = servers->ready_count > 1 ? servers->ready_count : 0;
-    for (; picked >= 0 && engine->conns[picked].blocked && left > 0; left--)
+    for (; picked >= 0 && is_blocked(engine, (uint32_t)picked) && left > 0;
+         left--)
         picked = jrc_servers_pick(servers, now_us, end_us, NULL);
     return picked;
+}
+
+/* The connection for the next call; negative: there is none, as above. */
+static int32_t pick(struct jrc_engine *engine, const struct jrc_call *call,
+                    uint64_t now_us, bool *trial)
+{
+    int32_t server = pick_server(engine, call, now_us, trial);
+
+    if (server < 0 || engine->width == 1)
+        return server;
+    bool may_try = engine->chosen == 0 || engine->chosen == call->id;
+    return (int32_t)jrc_choice_pick(engine, (uint32_t)server,
+                                    call->start_us +
+                                        (uint64_t)call->timeout_ms * 1000,
+                                    may_try, trial, now_us);
 }
 
 void jrc_dispatch_recycle_put(struct jrc_engine *engine, struct jrc_frames *out)
@@ -221,7 +133,7 @@ static void recycle_take(struct jrc_engine *engine, struct jrc_frames *out)
  * first response on. */
 static void note_group(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
-    const struct jrc_server *server = &engine->servers->list[i];
+    const struct jrc_server *server = jrc_engine_server(engine, i);
     uint32_t last = engine->last_group;
 
     if (server->group == last ||
@@ -231,6 +143,37 @@ static void note_group(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     jrc_engine_emit(engine,
                     server->group > last ? JSONRPCC_FAILED_OVER : JSONRPCC_BACK,
                     i, 0, now_us);
+}
+
+/* Any server that is up, or JRC_NO_SERVER. */
+static int32_t find_up(const struct jrc_engine *engine)
+{
+    for (size_t i = 0; i < engine->servers->count; i++)
+        if (engine->servers->list[i].state == JRC_SERVER_UP)
+            return (int32_t)i;
+    return JRC_NO_SERVER;
+}
+
+/* A connection that has yet to prove itself is no end of the trouble: behind it
+ * may be a load balancer that has no servers. */
+static void note_all_down(struct jrc_engine *engine, enum jrc_outlook outlook,
+                          uint64_t now_us)
+{
+    bool down = outlook == JRC_OUTLOOK_DOWN || outlook == JRC_OUTLOOK_HOPELESS;
+
+    if (engine->closing || (!engine->all_down && !down))
+        return;
+    if (!engine->all_down) {
+        engine->all_down = true;
+        jrc_engine_emit(engine, JSONRPCC_ALL_DOWN, JRC_NO_CONN,
+                        worst_reason(engine), now_us);
+    }
+    int32_t up = find_up(engine);
+    if (up < 0)
+        return;
+    engine->all_down = false;
+    jrc_engine_emit(engine, JSONRPCC_AVAILABLE,
+                    jrc_engine_first_conn(engine, (uint32_t)up), 0, now_us);
 }
 
 void jrc_dispatch_call(struct jrc_engine *engine, struct jrc_call *call,
@@ -252,7 +195,7 @@ void jrc_dispatch_call(struct jrc_engine *engine, struct jrc_call *call,
             return;
         }
         call->state = JRC_CALL_QUEUED;
-        call->server = picked;
+        call->conn = picked;
         call->given_us = now_us;
         call->role = trial ? JRC_TRIAL : 0;
         engine->held_bytes += len;
@@ -260,8 +203,11 @@ void jrc_dispatch_call(struct jrc_engine *engine, struct jrc_call *call,
         return;
     }
     call->given_us = 0; /* if it was given to one, that was in vain */
-    if (picked == JRC_NO_SERVER)
+    if (picked == JRC_NO_SERVER) {
+        /* This may be the first to find out, and the event comes first. */
+        note_all_down(engine, JRC_OUTLOOK_DOWN, now_us);
         jrc_dispatch_ask(engine, now_us);
+    }
     bool waits = picked == JRC_SERVER_PENDING ||
                  ((call->flags & JSONRPCC_WAIT_FOR_READY) != 0 &&
                   jrc_servers_hopeful(engine->servers));
@@ -279,9 +225,11 @@ bool jrc_dispatch_block(struct jrc_engine *engine, struct jrc_frames *frames,
 
     if (sole < 0)
         return false;
-    uint32_t i = (uint32_t)sole;
+    uint32_t i = jrc_choice_sole(engine, (uint32_t)sole);
+    if (i == JRC_NO_CONN)
+        return false;
     struct jrc_frames *out = &engine->conns[i].out;
-    if (engine->servers->list[i].group != engine->last_group ||
+    if (engine->servers->list[sole].group != engine->last_group ||
         !jrc_frames_empty(out))
         return false;
     for (size_t n = frames->first; n < frames->last; n++) {
@@ -289,7 +237,7 @@ bool jrc_dispatch_block(struct jrc_engine *engine, struct jrc_frames *frames,
             jrc_calls_slot(engine->calls, frames->list[n].id);
         jrc_calls_watch(engine->calls, call);
         call->state = JRC_CALL_QUEUED;
-        call->server = sole;
+        call->conn = (int32_t)i;
         call->given_us = now_us;
     }
     engine->held_bytes += jrc_frames_size(frames);
@@ -322,36 +270,6 @@ static size_t route_all(struct jrc_engine *engine, struct jrc_frames *frames,
     return routed;
 }
 
-/* Any server that is up, or JRC_NO_SERVER. */
-static int32_t find_up(const struct jrc_engine *engine)
-{
-    for (size_t i = 0; i < engine->servers->count; i++)
-        if (engine->servers->list[i].state == JRC_SERVER_UP)
-            return (int32_t)i;
-    return JRC_NO_SERVER;
-}
-
-/* A connection that has yet to prove itself is no end of the trouble: behind it
- * may be a load balancer that has no servers. */
-static void note_all_down(struct jrc_engine *engine, enum jrc_outlook outlook,
-                          uint64_t now_us)
-{
-    bool down = outlook == JRC_OUTLOOK_DOWN || outlook == JRC_OUTLOOK_HOPELESS;
-
-    if (engine->closing || (!engine->all_down && !down))
-        return;
-    if (!engine->all_down) {
-        engine->all_down = true;
-        jrc_engine_emit(engine, JSONRPCC_ALL_DOWN, JRC_NO_CONN,
-                        worst_reason(engine), now_us);
-    }
-    int32_t up = find_up(engine);
-    if (up < 0)
-        return;
-    engine->all_down = false;
-    jrc_engine_emit(engine, JSONRPCC_AVAILABLE, (uint32_t)up, 0, now_us);
-}
-
 void jrc_dispatch_flush_waiting(struct jrc_engine *engine, uint64_t now_us)
 {
     enum jrc_outlook outlook = look_out(engine, now_us);
@@ -373,9 +291,11 @@ void jrc_dispatch_reroute_unsent(struct jrc_engine *engine, uint32_t i,
     struct jrc_frames begun = {0};
 
     int32_t next = jrc_servers_peek(engine->servers, now_us);
-    enum jrc_server_state state = engine->servers->list[i].state;
-    if ((state == JRC_SERVER_SUSPECT && next == (int32_t)i) ||
-        (state == JRC_SERVER_LEAVING && next < 0))
+    uint32_t server = jrc_engine_server_of(engine, i);
+    enum jrc_server_state state = engine->servers->list[server].state;
+    if (jrc_state_is_connected(engine->conns[i].state) &&
+        ((state == JRC_SERVER_SUSPECT && next == (int32_t)server) ||
+         (state == JRC_SERVER_LEAVING && next < 0)))
         return; /* there is no other */
     if (!jrc_frames_split(out, &begun))
         return; /* they stay, and are only delayed */

@@ -5,13 +5,13 @@
  * no clock, no lock: one thread at a time uses an engine, except for the parts
  * of the call table that call_table.h gives to submitters.
  *
- * Connection i belongs to server i of the list.  Times are monotonic
- * microseconds. */
+ * A server has one connection or several; each has an index of its own (see
+ * state.h).  Times are monotonic microseconds. */
 
 #ifndef JRC_ENGINE_H
 #define JRC_ENGINE_H
 
-#include "engine/state.h"
+#include "engine/tick.h"
 
 /* The engine borrows servers, calls and framing, and copies the options, which
  * have their defaults.  False: out of memory. */
@@ -31,10 +31,6 @@ void jrc_engine_set_reading(struct jrc_engine *engine, bool reading,
                             uint64_t now_us);
 
 void jrc_engine_cancel(struct jrc_engine *engine, uint64_t id, uint64_t now_us);
-
-/* Do what is due, and say when to do so again (JRC_NEVER: not needed). */
-void jrc_engine_tick(struct jrc_engine *engine, uint64_t now_us);
-uint64_t jrc_engine_next_us(const struct jrc_engine *engine);
 
 /* Fetch the next action.  False: there is none. */
 bool jrc_engine_next(struct jrc_engine *engine, struct jrc_action *action);

@@ -1,7 +1,9 @@
 #include "engine/names.h"
 
 #include "engine/changes.h"
+#include "engine/discovered.h"
 #include "engine/dispatch.h"
+#include "engine/files.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,13 +26,16 @@ static void emit(struct jrc_engine *engine, jsonrpcc_event event)
     engine->sink.event(engine->sink.arg, &event);
 }
 
-/* The servers that all entries stand for. */
+/* The servers that all entries stand for.  False: out of memory; the next
+ * answer sees to it. */
 static bool list_servers(struct jrc_engine *engine,
                          struct jrc_server_list *list, uint64_t now_us)
 {
     size_t left_out;
 
-    if (!jrc_discovery_list(&engine->discovery, list, &left_out))
+    engine->is_behind =
+        !jrc_discovery_list(&engine->discovery, list, &left_out);
+    if (engine->is_behind)
         return false;
     if (left_out > 0 && left_out != engine->left_out)
         emit(engine, (jsonrpcc_event){.kind = JSONRPCC_LIST_CUT,
@@ -53,11 +58,13 @@ bool jrc_names_expand(struct jrc_engine *engine, struct jrc_server_list *list,
 {
     bool is_done = true;
 
-    if (!has_names(list))
+    if (!has_names(list)) {
         jrc_discovery_clear(&engine->discovery);
-    else
+        engine->is_behind = false;
+    } else {
         is_done = jrc_discovery_set(&engine->discovery, list, now_us) &&
                   list_servers(engine, list, now_us);
+    }
     update(engine, now_us);
     return is_done;
 }
@@ -69,7 +76,7 @@ void jrc_engine_set_servers(struct jrc_engine *engine,
         jrc_changes_use(engine, list, now_us);
         return;
     }
-    if (!engine->closing)
+    if (!engine->closing && list->count > 0) /* or the names are known */
         emit(engine, (jsonrpcc_event){.kind = JSONRPCC_LIST_REFUSED,
                                       .reason = ENOMEM,
                                       .time_us = now_us});
@@ -88,12 +95,21 @@ const struct jrc_name *jrc_names_lookup(struct jrc_engine *engine,
     return name;
 }
 
-/* Its servers are others now. */
-static void change(struct jrc_engine *engine, uint64_t now_us)
+/* The event of a name whose answer did not say which servers it has; 0: none.
+ */
+static jsonrpcc_event_kind fault_of(const struct jrc_name *name,
+                                    bool had_failed)
+{
+    if (name->file != NULL)
+        return name->file->is_news ? JSONRPCC_LIST_REFUSED : 0;
+    return name->reason != 0 && !had_failed ? JSONRPCC_RESOLVE_FAILED : 0;
+}
+
+/* Go by what is known of names now. */
+static void follow(struct jrc_engine *engine, uint64_t now_us)
 {
     struct jrc_server_list list;
 
-    jrc_add(&engine->counters.list_changes, 1);
     if (list_servers(engine, &list, now_us))
         jrc_changes_use(engine, &list, now_us);
 }
@@ -109,24 +125,26 @@ void jrc_names_answer(struct jrc_engine *engine, uint32_t id,
         return;
     }
     bool had_failed = name->reason != 0;
+    uint64_t failed = name->failed;
     bool changes = jrc_discovery_answer(&engine->discovery, name, answer,
                                         now_us, jrc_engine_roll(engine));
+    name = jrc_discovery_find(&engine->discovery, id); /* it may have moved */
     event.reason = name->reason;
-    if (name->reason != 0)
+    if (name->file != NULL ? name->failed > failed : name->reason != 0)
         jrc_add(&engine->counters.lookups_failed, 1);
-    if (name->reason != 0 && !had_failed) {
-        event.kind = JSONRPCC_RESOLVE_FAILED;
+    event.kind = fault_of(name, had_failed);
+    if (event.kind != 0)
         emit(engine, event);
-    }
     if (changes) {
+        jrc_add(&engine->counters.list_changes, 1);
         event.kind = JSONRPCC_RESOLVED;
         event.added = name->added;
         event.gone = name->gone;
         emit(engine, event);
     }
     update(engine, now_us);
-    if (changes)
-        change(engine, now_us);
+    if (changes || engine->is_behind)
+        follow(engine, now_us);
     jrc_dispatch_flush_waiting(engine, now_us);
 }
 
@@ -135,11 +153,22 @@ void jrc_names_tick(struct jrc_engine *engine, uint64_t now_us)
     update(engine, now_us);
 }
 
+void jrc_names_touch(struct jrc_engine *engine, uint32_t id, bool moved,
+                     uint64_t now_us)
+{
+    struct jrc_name *name = jrc_discovery_find(&engine->discovery, id);
+
+    if (name == NULL)
+        return;
+    jrc_files_touch(name, moved, now_us);
+    update(engine, now_us);
+}
+
 const char *jrc_names_domain(struct jrc_engine *engine, uint32_t id)
 {
     const struct jrc_name *name = jrc_discovery_find(&engine->discovery, id);
 
-    if (id == 0 || name == NULL)
+    if (id == 0 || name == NULL || name->entry->kind == JRC_ENTRY_FILE)
         return NULL;
     const char *domain = name->entry->host;
     if (name->entry->kind == JRC_ENTRY_SRV)

@@ -106,19 +106,11 @@ __attribute__((noinline)) static void trim(struct jrc_frames *frames)
         resize_list(frames, roomy(count, 64));
 }
 
-char *jrc_frames_space(struct jrc_frames *frames, size_t len)
+bool jrc_frames_make_room(struct jrc_frames *frames, size_t len)
 {
     if (len > frames->room - frames->end && !make_byte_room(frames, len))
-        return NULL;
-    if (frames->last == frames->list_room && !make_list_room(frames))
-        return NULL;
-    return frames->bytes + frames->end;
-}
-
-void jrc_frames_added(struct jrc_frames *frames, uint64_t id, size_t len)
-{
-    frames->list[frames->last++] = (struct jrc_frame){id, len};
-    frames->end += len;
+        return false;
+    return frames->last < frames->list_room || make_list_room(frames);
 }
 
 bool jrc_frames_append(struct jrc_frames *frames, uint64_t id,

@@ -47,10 +47,28 @@ static inline size_t jrc_frames_size(const struct jrc_frames *frames)
     return frames->end - frames->start;
 }
 
-/* Make room for one more frame of len bytes.  Returns where to write it, or
- * NULL if out of memory.  It joins the queue with jrc_frames_added(). */
-char *jrc_frames_space(struct jrc_frames *frames, size_t len);
-void jrc_frames_added(struct jrc_frames *frames, uint64_t id, size_t len);
+/* Make room for one more frame of len bytes, if there is none.  False: out of
+ * memory. */
+bool jrc_frames_make_room(struct jrc_frames *frames, size_t len);
+
+/* Where to write one more frame of len bytes, or NULL if out of memory.  It
+ * joins the queue with jrc_frames_added(). */
+static inline char *jrc_frames_space(struct jrc_frames *frames, size_t len)
+{
+    bool has_room =
+        len <= frames->room - frames->end && frames->last < frames->list_room;
+
+    if (!has_room && !jrc_frames_make_room(frames, len))
+        return NULL;
+    return frames->bytes + frames->end;
+}
+
+static inline void jrc_frames_added(struct jrc_frames *frames, uint64_t id,
+                                    size_t len)
+{
+    frames->list[frames->last++] = (struct jrc_frame){id, len};
+    frames->end += len;
+}
 
 /* Append a copy of a frame. */
 bool jrc_frames_append(struct jrc_frames *frames, uint64_t id,

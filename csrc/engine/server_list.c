@@ -68,13 +68,12 @@ const char *jrc_entry_address(const struct jrc_entry *entry)
 }
 
 /* By kind, by port, then by host, ignoring case except in the name of an
- * interface; the path of a Unix socket, which has no port, is taken as it is.
- */
+ * interface; a path, which has no port, is taken as it is. */
 int jrc_entry_order(const struct jrc_entry *a, const struct jrc_entry *b)
 {
     const char *x = jrc_entry_address(a);
     const char *y = jrc_entry_address(b);
-    bool folds = a->port != 0 || a->kind != JRC_ENTRY_SERVER;
+    bool folds = a->port != 0 || a->kind == JRC_ENTRY_SRV;
 
     if (a->kind != b->kind)
         return a->kind < b->kind ? -1 : 1;
@@ -154,8 +153,10 @@ bool jrc_server_list_merge(struct jrc_server_list *list)
         if (best == NULL || jrc_entry_order(best, entry) != 0) {
             best = entry;
         } else if (entry->group >= best->group) {
+            best->is_written |= entry->is_written;
             jrc_server_list_drop(entry);
         } else {
+            entry->is_written |= best->is_written;
             jrc_server_list_drop(best);
             best = entry;
         }
@@ -168,7 +169,7 @@ void jrc_entry_print(const struct jrc_entry *entry, char *text, size_t size)
     static const char *const schemes[] = {
         [JRC_ENTRY_SERVER] = "",    [JRC_ENTRY_DNS] = "dns:",
         [JRC_ENTRY_DNS4] = "dns4:", [JRC_ENTRY_DNS6] = "dns6:",
-        [JRC_ENTRY_SRV] = "srv:",
+        [JRC_ENTRY_SRV] = "srv:",   [JRC_ENTRY_FILE] = "file:",
     };
     bool is_bracketed = strpbrk(entry->host, ":%") != NULL;
     const char *form = entry->port == 0 ? "%s%s"

@@ -14,14 +14,16 @@ enum jrc_entry_kind {
     JRC_ENTRY_DNS,    /* all addresses of a host; IPv4 or IPv6 alone */
     JRC_ENTRY_DNS4,
     JRC_ENTRY_DNS6,
-    JRC_ENTRY_SRV /* the SRV records of a name */
+    JRC_ENTRY_SRV, /* the SRV records of a name */
+    JRC_ENTRY_FILE /* the entries in a file */
 };
 
 struct jrc_entry {
-    /* Numeric IPv6 without its brackets; all of "unix:/path".  For an address
-     * of a name: "name/address".  Owned. */
+    /* Numeric IPv6 without its brackets; all of "unix:/path" or "fd:7"; the
+     * path of a file, escaped.  For an address of a name: "name/address".
+     * Owned. */
     char *host;
-    uint16_t port; /* 0: a Unix socket */
+    uint16_t port; /* 0: a Unix socket or a descriptor, or there is none */
     enum jrc_entry_kind kind;
     int32_t priority;      /* larger ones first ... */
     uint16_t srv_priority; /* ... then smaller ones of these */
@@ -29,7 +31,11 @@ struct jrc_entry {
     uint32_t group;   /* index of its priority group, best first */
     uint32_t name;    /* the id of the name that stands for it; 0: none */
     bool is_absolute; /* no search domain is added to its host */
-    int32_t slot;     /* for jrc_servers_set(), which takes the list in */
+    bool is_written; /* users wrote it, whatever else stands for it: it is never
+                        left out for want of room */
+    bool once;       /* it can be connected to once: a descriptor */
+    int32_t slot;    /* for jrc_servers_set(), which takes the list in; while
+                        it is read: the offset in the text */
 };
 
 /* All zero is an empty list. */

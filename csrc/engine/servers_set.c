@@ -1,5 +1,7 @@
 #include "engine/servers_set.h"
 
+#include "engine/chance.h"
+#include "engine/subset.h"
 #include "wire/pages.h"
 
 #include <stdlib.h>
@@ -16,8 +18,10 @@ bool jrc_servers_init(struct jrc_servers *servers, size_t max)
     servers->list = jrc_pages_new(max, sizeof *servers->list);
     servers->ready = jrc_pages_new(max, sizeof *servers->ready);
     servers->shares.list = jrc_pages_new(max, sizeof *servers->shares.list);
+    servers->subset.order = jrc_pages_new(max, sizeof *servers->subset.order);
+    servers->subset.due_us = JRC_NEVER;
     if (servers->list != NULL && servers->ready != NULL &&
-        servers->shares.list != NULL)
+        servers->shares.list != NULL && servers->subset.order != NULL)
         return true;
     jrc_servers_clear(servers);
     return false;
@@ -33,6 +37,8 @@ void jrc_servers_clear(struct jrc_servers *servers)
     jrc_pages_free(servers->ready, servers->max, sizeof *servers->ready);
     jrc_pages_free(servers->shares.list, servers->max,
                    sizeof *servers->shares.list);
+    jrc_pages_free(servers->subset.order, servers->max,
+                   sizeof *servers->subset.order);
     memset(servers, 0, sizeof *servers);
 }
 
@@ -56,12 +62,6 @@ static struct jrc_entry *find(const struct jrc_server_list *list,
                                        sizeof *list->by_address, compare);
 
     return found != NULL ? *found : NULL;
-}
-
-static bool is_listed(const struct jrc_server *server)
-{
-    return server->state != JRC_SERVER_LEAVING &&
-           server->state != JRC_SERVER_GONE;
 }
 
 /* When another server may have the slot, at the earliest. */
@@ -135,7 +135,7 @@ static void put(struct jrc_servers *servers, struct jrc_entry *entry,
 {
     size_t i = (size_t)entry->slot;
     struct jrc_server *server = &servers->list[i];
-    bool joins = i >= servers->count || !is_listed(server);
+    bool joins = i >= servers->count || !jrc_server_is_listed(server);
 
     if (joins && !is_in(server, entry))
         put_address(server, entry);
@@ -146,6 +146,7 @@ static void put(struct jrc_servers *servers, struct jrc_entry *entry,
     server->group = entry->group;
     server->name = entry->name;
     server->is_absolute = entry->is_absolute;
+    server->once = entry->once;
     server->change = joins ? JRC_JOINED : JRC_KEPT;
     if (joins)
         jrc_servers_join(servers, i, at_us, now_us);
@@ -161,7 +162,7 @@ static uint64_t first_us(const struct jrc_servers *servers, uint64_t now_us,
         servers->base_us < MOST_SPREAD_US ? servers->base_us : MOST_SPREAD_US;
 
     return servers->ready_count == 0 ? now_us
-                                     : now_us + dice * most / UINT32_MAX;
+                                     : now_us + jrc_chance_part(most, dice);
 }
 
 bool jrc_servers_set(struct jrc_servers *servers, struct jrc_server_list *list,
@@ -172,7 +173,7 @@ bool jrc_servers_set(struct jrc_servers *servers, struct jrc_server_list *list,
         return false;
     for (size_t i = 0; i < servers->count; i++) {
         struct jrc_server *server = &servers->list[i];
-        if (server->change == JRC_LEFT && is_listed(server))
+        if (server->change == JRC_LEFT && jrc_server_is_listed(server))
             jrc_servers_leave(servers, i, now_us);
         else if (server->change == JRC_LEFT)
             server->change = JRC_KEPT; /* it has left before */
@@ -184,6 +185,7 @@ bool jrc_servers_set(struct jrc_servers *servers, struct jrc_server_list *list,
         put(servers, &list->entries[n], (uint32_t)n,
             first_us(servers, now_us, dice), now_us);
     }
+    jrc_subset_rank(servers, now_us);
     jrc_servers_regroup(servers);
     return true;
 }

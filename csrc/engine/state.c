@@ -3,13 +3,12 @@
 void jrc_conn_reset(struct jrc_conn *conn)
 {
     _Atomic uint64_t *const counters[] = {
-        &conn->connects,   &conn->losses,        &conn->attempts_failed,
-        &conn->sends,      &conn->responses,     &conn->timeouts,
-        &conn->bytes_sent, &conn->bytes_received};
+        &conn->connects,   &conn->losses,         &conn->attempts_failed,
+        &conn->sends,      &conn->responses,      &conn->timeouts,
+        &conn->bytes_sent, &conn->bytes_received, &conn->renewals};
 
     for (size_t n = 0; n < sizeof counters / sizeof counters[0]; n++)
         atomic_store_explicit(counters[n], 0, memory_order_relaxed);
-    atomic_store_explicit(&conn->reason, 0, memory_order_relaxed);
 }
 
 void jrc_engine_want(struct jrc_engine *engine, uint32_t i, uint32_t todo)
@@ -34,11 +33,14 @@ void jrc_engine_emit(struct jrc_engine *engine, jsonrpcc_event_kind kind,
 {
     jsonrpcc_event event = {
         .kind = kind,
-        .server = (int32_t)i,
+        .server =
+            i == JRC_NO_CONN ? -1 : (int32_t)jrc_engine_server_of(engine, i),
         .reason = reason,
         .time_us = now_us,
     };
 
+    if (reason == JSONRPCC_HELLO_REFUSED && i != JRC_NO_CONN)
+        event.code = jrc_engine_server(engine, i)->code;
     jrc_add(&engine->counters.events[kind], 1);
     engine->sink.event(engine->sink.arg, &event);
 }

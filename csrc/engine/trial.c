@@ -1,20 +1,25 @@
 #include "engine/trial.h"
 
+#include "engine/pool.h"
+
 void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];
+    const struct jrc_server *server = jrc_engine_server(engine, i);
+    bool is_first = server->state == JRC_SERVER_PROVING && server->unproven;
 
     if (conn->deadline_us != JRC_NEVER)
         return;
-    conn->deadline_us = now_us + engine->servers->cap_us;
+    conn->deadline_us = now_us + (is_first ? engine->servers->prove_us
+                                           : engine->servers->cap_us);
     jrc_engine_attend(engine, conn->deadline_us);
 }
 
 void jrc_trial_end(struct jrc_engine *engine, uint32_t i,
                    const struct jrc_call *call, uint64_t now_us)
 {
-    jrc_servers_tried(engine->servers, i, now_us);
-    if (engine->servers->list[i].state == JRC_SERVER_PROVING &&
+    jrc_pool_tried(engine, i, now_us);
+    if (engine->conns[i].state == JRC_SERVER_PROVING &&
         (call->flags & JSONRPCC_NOTIFICATION) != 0 && call->sends > 0)
         jrc_trial_begin(engine, i, now_us);
 }
@@ -22,7 +27,10 @@ void jrc_trial_end(struct jrc_engine *engine, uint32_t i,
 void jrc_trial_choose(struct jrc_engine *engine,
                       const struct jrc_frames *frames, uint64_t now_us)
 {
-    if (!jrc_servers_trial_due(engine->servers, now_us))
+    /* That of a connection whose server has another one may not be due yet. */
+    bool may_be_due = engine->width > 1 && engine->proving > 0;
+
+    if (!may_be_due && !jrc_servers_trial_due(engine->servers, now_us))
         return;
     for (size_t n = frames->first; n < frames->last; n++) {
         uint64_t id = frames->list[n].id;

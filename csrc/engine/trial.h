@@ -6,22 +6,22 @@
 
 #include "engine/state.h"
 
-/* If servers are due for a trial, choose which of the new calls may be one: the
- * call that loses least if it fails. */
+/* If servers or connections are due for a trial, choose which of the new calls
+ * may be one: the call that loses least if it fails. */
 void jrc_trial_choose(struct jrc_engine *engine,
                       const struct jrc_frames *frames, uint64_t now_us);
 
 /* Start timing the silence on connection i, unless that has begun. */
 void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
 
-/* A call that was a trial of server i has ended without a response.  A
+/* A call that was a trial on connection i has ended without a response.  A
  * notification never gets one: a connection that takes it and stays up has
  * proved itself. */
 void jrc_trial_end(struct jrc_engine *engine, uint32_t i,
                    const struct jrc_call *call, uint64_t now_us);
 
-/* Mark what was sent to a server before it became a suspect: it may still be
- * busy with that. */
+/* Mark what was sent on connection i before its server became a suspect: it may
+ * still be busy with that. */
 void jrc_trial_mark_elders(struct jrc_engine *engine, uint32_t i);
 
 #endif

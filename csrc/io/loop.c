@@ -1,8 +1,11 @@
 #include "io/loop.h"
 
+#include "engine/greeting.h"
+#include "io/attempt.h"
 #include "io/clock.h"
 #include "io/event_base.h"
-#include "io/socket.h"
+#include "io/sources.h"
+#include "io/traffic.h"
 #include "wire/pages.h"
 
 #include <errno.h>
@@ -15,6 +18,7 @@
 
 struct jrc_loop {
     struct jrc_sockets sockets; /* first: test_loop.c looks into them */
+    struct jrc_sources sources;
     struct event wake_event;
     struct event timer;
     uint64_t timer_us; /* when it goes off; JRC_NEVER: it is not set */
@@ -84,8 +88,13 @@ static int start(struct jrc_loop *loop)
     return 0;
 }
 
+/* Sockets that there is room for. */
+static size_t max(const struct jrc_loop *loop)
+{
+    return loop->sockets.engine->servers->max * loop->sockets.engine->width;
+}
+
 struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
-                              const struct jrc_servers *servers,
                               const struct jrc_transport *transport)
 {
     struct jrc_loop *loop = calloc(1, sizeof *loop);
@@ -93,15 +102,15 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
     if (loop == NULL)
         return NULL;
     loop->sockets.engine = engine;
-    loop->sockets.servers = servers;
     loop->sockets.transport = transport;
     loop->sockets.reading = true;
+    loop->sockets.on_ready = jrc_socket_ready;
+    loop->sources.sockets = &loop->sockets;
     loop->timer_us = JRC_NEVER;
     loop->epoll_fd = -1;
     pthread_mutex_init(&loop->sockets.fd_lock, NULL);
     loop->wake_fd = loop->timer_fd = -1;
-    loop->sockets.list =
-        jrc_pages_new(servers->max, sizeof *loop->sockets.list);
+    loop->sockets.list = jrc_pages_new(max(loop), sizeof *loop->sockets.list);
     int error = loop->sockets.list != NULL ? start(loop) : ENOMEM;
     if (error == 0)
         return loop;
@@ -129,9 +138,11 @@ static void close_fd(int *fd)
 }
 
 /* Sockets that there may be. */
-static size_t count(const struct jrc_loop *loop)
+static uint32_t count(const struct jrc_loop *loop)
 {
-    return loop->sockets.list != NULL ? loop->sockets.servers->count : 0;
+    return loop->sockets.list != NULL
+               ? jrc_engine_conn_count(loop->sockets.engine)
+               : 0;
 }
 
 void jrc_loop_close(struct jrc_loop *loop)
@@ -147,6 +158,8 @@ void jrc_loop_close(struct jrc_loop *loop)
     if (loop->sockets.base != NULL && event_initialized(&loop->timer))
         event_del(&loop->timer);
     pthread_mutex_lock(&loop->sockets.fd_lock);
+    jrc_sources_close(&loop->sources);
+    jrc_given_close(&loop->sockets.given);
     if (loop->sockets.base != NULL)
         event_base_free(loop->sockets.base);
     loop->sockets.base = NULL;
@@ -161,8 +174,7 @@ void jrc_loop_free(struct jrc_loop *loop)
     if (loop == NULL)
         return;
     jrc_loop_close(loop);
-    jrc_pages_free(loop->sockets.list, loop->sockets.servers->max,
-                   sizeof *loop->sockets.list);
+    jrc_pages_free(loop->sockets.list, max(loop), sizeof *loop->sockets.list);
     pthread_mutex_destroy(&loop->sockets.fd_lock);
     free(loop);
 }
@@ -178,7 +190,8 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
             jrc_socket_attempt(s, now_us);
             break;
         case JRC_NEXT_ADDRESS:
-            jrc_socket_try_next(s, JSONRPCC_CONNECT_TIMEOUT);
+            jrc_socket_try_next(
+                s, jrc_greeting_reason(loop->sockets.engine, action.conn));
             break;
         case JRC_SHUT:
             jrc_socket_shut(s);
@@ -188,7 +201,7 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
                 jrc_socket_flush(s, now_us);
         }
     }
-    jrc_sockets_look_up(&loop->sockets, now_us);
+    jrc_sources_look_up(&loop->sources, now_us);
 }
 
 /* The timer may go off this much too early. */
@@ -236,6 +249,12 @@ bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
     return woken;
 }
 
+void jrc_loop_give(struct jrc_loop *loop, struct jrc_given *given)
+{
+    loop->sockets.given = *given;
+    *given = (struct jrc_given){0};
+}
+
 int jrc_loop_fd(const struct jrc_loop *loop)
 {
     return loop->epoll_fd;
@@ -246,10 +265,8 @@ void jrc_loop_set_asleep(struct jrc_loop *loop)
     atomic_store_explicit(&loop->sockets.asleep, true, memory_order_relaxed);
 }
 
-void jrc_loop_wake(struct jrc_loop *loop)
+__attribute__((noinline)) static void wake_up(struct jrc_loop *loop)
 {
-    if (!atomic_load_explicit(&loop->sockets.asleep, memory_order_relaxed))
-        return;
     atomic_fetch_add(&loop->wakers, 1);
     /* The thread that clears it writes: one write wakes the loop for all. */
     if (atomic_exchange(&loop->sockets.asleep, false)) {
@@ -257,6 +274,12 @@ void jrc_loop_wake(struct jrc_loop *loop)
         (void)!write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
     }
     atomic_fetch_sub(&loop->wakers, 1);
+}
+
+void jrc_loop_wake(struct jrc_loop *loop)
+{
+    if (atomic_load_explicit(&loop->sockets.asleep, memory_order_relaxed))
+        wake_up(loop);
 }
 
 uint64_t jrc_loop_wakeups(const struct jrc_loop *loop)
@@ -283,13 +306,16 @@ void jrc_loop_unlock_fds(struct jrc_loop *loop)
 
 void jrc_loop_abandon(struct jrc_loop *loop)
 {
-    for (size_t i = 0; i < count(loop); i++) {
+    for (uint32_t i = 0; i < count(loop); i++) {
         const struct jrc_socket *s = &loop->sockets.list[i];
         if (jrc_socket_exists(&loop->sockets, i) && s->stream.fd >= 0)
             close(s->stream.fd);
     }
+    for (size_t i = 0; i < loop->sockets.given.count; i++)
+        close(loop->sockets.given.list[i].fd);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
+    jrc_sources_abandon(&loop->sources);
     close_fd(&loop->wake_fd);
     close_fd(&loop->timer_fd);
 }

@@ -8,6 +8,7 @@
 #define JRC_LOOP_H
 
 #include "engine/engine.h"
+#include "io/given.h"
 #include "io/transport.h"
 
 #include <stdbool.h>
@@ -15,12 +16,14 @@
 
 struct jrc_loop;
 
-/* The loop borrows the engine, the servers (for their hosts and ports) and the
- * transport.  NULL: errno says why, and nothing is left behind. */
+/* The loop borrows the engine, with its servers, and the transport.  NULL:
+ * errno says why, and nothing is left behind. */
 struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
-                              const struct jrc_servers *servers,
                               const struct jrc_transport *transport);
 void jrc_loop_free(struct jrc_loop *loop);
+
+/* Before the first poll: take over the sockets that were given. */
+void jrc_loop_give(struct jrc_loop *loop, struct jrc_given *given);
 
 /* Close all descriptors for good.  jrc_loop_wake() may still be called. */
 void jrc_loop_close(struct jrc_loop *loop);

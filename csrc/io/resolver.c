@@ -15,7 +15,9 @@ struct lookup {
     struct lookup *next;
     struct jrc_found found;
     uint16_t port;
-    char host[];
+    struct jrc_file_ask ask; /* of a file */
+    struct jrc_file_watch *watch;
+    char host[]; /* or path */
 };
 
 struct lookups {
@@ -53,6 +55,7 @@ static void drop(struct lookup *lookup)
 {
     jrc_endpoints_free(lookup->found.endpoints);
     jrc_answer_clear(&lookup->found.answer);
+    jrc_file_watch_unref(lookup->watch);
     free(lookup);
 }
 
@@ -95,11 +98,23 @@ void jrc_resolver_free(struct jrc_resolver *resolver)
     leave(resolver);
 }
 
+static void read_file(struct lookup *lookup)
+{
+    char path[JRC_FILE_PATH + 1];
+
+    if (lookup->watch != NULL)
+        jrc_file_watch_add(lookup->watch, lookup->found.tag,
+                           jrc_file_path(path, lookup->host));
+    jrc_file_read(lookup->host, &lookup->ask, &lookup->found.answer);
+}
+
 static void look_up(struct lookup *lookup)
 {
     struct jrc_found *found = &lookup->found;
 
-    if (found->kind == JRC_ENTRY_SERVER)
+    if (found->kind == JRC_ENTRY_FILE)
+        read_file(lookup);
+    else if (found->kind == JRC_ENTRY_SERVER)
         found->error = jrc_endpoints_find(lookup->host, lookup->port, AF_UNSPEC,
                                           &found->endpoints);
     else
@@ -136,19 +151,25 @@ static int start_thread(struct jrc_resolver *resolver)
     return error;
 }
 
-int jrc_resolver_ask(struct jrc_resolver *resolver, enum jrc_entry_kind kind,
-                     uint32_t tag, const char *host, uint16_t port)
+static struct lookup *make(enum jrc_entry_kind kind, uint32_t tag,
+                           const char *host)
 {
     size_t size = strlen(host) + 1;
     struct lookup *lookup = calloc(1, sizeof *lookup + size);
-    int error = 0;
 
     if (lookup == NULL)
-        return ENOMEM;
+        return NULL;
     lookup->found.kind = kind;
     lookup->found.tag = tag;
-    lookup->port = port;
     memcpy(lookup->host, host, size);
+    return lookup;
+}
+
+/* Takes it over. */
+static int begin(struct jrc_resolver *resolver, struct lookup *lookup)
+{
+    int error = 0;
+
     pthread_mutex_lock(&resolver->lock);
     append(&resolver->asked, lookup);
     if (resolver->threads < JRC_RESOLVER_THREADS)
@@ -161,6 +182,30 @@ int jrc_resolver_ask(struct jrc_resolver *resolver, enum jrc_entry_kind kind,
     return error;
 }
 
+int jrc_resolver_ask(struct jrc_resolver *resolver, enum jrc_entry_kind kind,
+                     uint32_t tag, const char *host, uint16_t port)
+{
+    struct lookup *lookup = make(kind, tag, host);
+
+    if (lookup == NULL)
+        return ENOMEM;
+    lookup->port = port;
+    return begin(resolver, lookup);
+}
+
+int jrc_resolver_read(struct jrc_resolver *resolver, uint32_t tag,
+                      const char *path, const struct jrc_file_ask *ask,
+                      struct jrc_file_watch *watch)
+{
+    struct lookup *lookup = make(JRC_ENTRY_FILE, tag, path);
+
+    if (lookup == NULL)
+        return ENOMEM;
+    lookup->ask = *ask;
+    lookup->watch = watch != NULL ? jrc_file_watch_ref(watch) : NULL;
+    return begin(resolver, lookup);
+}
+
 bool jrc_resolver_take(struct jrc_resolver *resolver, struct jrc_found *found)
 {
     pthread_mutex_lock(&resolver->lock);
@@ -169,6 +214,7 @@ bool jrc_resolver_take(struct jrc_resolver *resolver, struct jrc_found *found)
     if (lookup == NULL)
         return false;
     *found = lookup->found;
+    jrc_file_watch_unref(lookup->watch);
     free(lookup);
     return true;
 }

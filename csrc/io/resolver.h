@@ -1,5 +1,6 @@
-/* Turns names into endpoints on threads of its own, because a lookup follows
- * the system's configuration and may hang.
+/* Turns names into endpoints, and reads files, on threads of its own, because a
+ * lookup follows the system's configuration, a path leads to any file system,
+ * and both may hang.
  *
  * At most JRC_RESOLVER_THREADS lookups run at once; others queue.  A lookup
  * that hangs blocks its thread and nothing else. */
@@ -10,6 +11,8 @@
 #include "engine/answer.h"
 #include "engine/server_list.h"
 #include "io/endpoint.h"
+#include "io/file_read.h"
+#include "io/file_watch.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +34,12 @@ void jrc_resolver_free(struct jrc_resolver *resolver);
 int jrc_resolver_ask(struct jrc_resolver *resolver, enum jrc_entry_kind kind,
                      uint32_t tag, const char *host, uint16_t port);
 
+/* Read the file at that path, and have watch, unless NULL, watch it from before
+ * that on.  0, or an errno as above. */
+int jrc_resolver_read(struct jrc_resolver *resolver, uint32_t tag,
+                      const char *path, const struct jrc_file_ask *ask,
+                      struct jrc_file_watch *watch);
+
 struct jrc_found {
     enum jrc_entry_kind kind; /* as asked, and tag */
     uint32_t tag;
@@ -38,7 +47,7 @@ struct jrc_found {
      * error is an EAI_ code, which is negative, or an errno. */
     struct jrc_endpoint *endpoints;
     int error;
-    struct jrc_answer answer; /* of a name; yours as well */
+    struct jrc_answer answer; /* of a name or file; yours as well */
 };
 
 /* Take an answer.  False: there is none. */

@@ -3,8 +3,10 @@
 #ifndef JRC_SOCKET_H
 #define JRC_SOCKET_H
 
+#include "engine/connection.h"
 #include "engine/engine.h"
 #include "io/endpoint.h"
+#include "io/given.h"
 #include "io/resolver.h"
 #include "io/transport.h"
 
@@ -15,8 +17,8 @@
 
 struct jrc_sockets;
 
-/* The socket of one connection, and its attempts.  The state of its server says
- * whether it is connected. */
+/* The socket of one connection, and its attempts.  The connection's state in
+ * the engine says whether it is connected. */
 struct jrc_socket {
     struct jrc_sockets *all;
     uint32_t conn;
@@ -32,13 +34,14 @@ struct jrc_socket {
 
 /* The sockets, and what they have in common. */
 struct jrc_sockets {
-    struct jrc_socket *list; /* with room for as many as servers; each is made
+    struct jrc_socket *list; /* with room for all connections; each is made
                                 when it is first used */
     struct jrc_engine *engine;
-    const struct jrc_servers *servers;
     const struct jrc_transport *transport;
     struct jrc_resolver *resolver;
     struct event_base *base;
+    event_callback_fn on_ready; /* jrc_socket_ready() */
+    struct jrc_given given;     /* under fd_lock */
     pthread_mutex_t fd_lock;
     atomic_bool asleep; /* the loop has to be woken, by a write */
     bool reading;
@@ -64,33 +67,36 @@ static inline bool jrc_socket_exists(const struct jrc_sockets *sockets,
     return sockets->list[conn].all != NULL;
 }
 
+/* Its server, and the state of its connection. */
+static inline const struct jrc_server *jrc_socket_server(
+    const struct jrc_socket *s)
+{
+    return jrc_engine_server(s->all->engine, s->conn);
+}
+
+static inline enum jrc_server_state jrc_socket_state(const struct jrc_socket *s)
+{
+    return s->all->engine->conns[s->conn].state;
+}
+
 /* Whether it can carry bytes.  It cannot, for example, if the engine has ended
  * the connection and the socket is about to be shut. */
-bool jrc_socket_is_connected(const struct jrc_socket *s);
+static inline bool jrc_socket_is_connected(const struct jrc_socket *s)
+{
+    return s->stream.fd >= 0 && jrc_state_is_connected(jrc_socket_state(s));
+}
 
-/* Begin an attempt to connect; move on to its next endpoint; or end the attempt
- * and the connection. */
-void jrc_socket_attempt(struct jrc_socket *s, uint64_t now_us);
-void jrc_socket_try_next(struct jrc_socket *s, int32_t reason);
-void jrc_socket_shut(struct jrc_socket *s);
+/* Open a descriptor that fork() cannot catch half open.  0 or an errno. */
+int jrc_socket_open(struct jrc_socket *s, int family);
 
-/* The connection, or the whole attempt, is over: report it to the engine. */
-void jrc_socket_lost(struct jrc_socket *s, int32_t reason);
+/* Close its descriptor, if there is one, and have another; -1: none. */
+void jrc_socket_set_fd(struct jrc_socket *s, int fd);
 
-/* Send once what the engine has for it. */
-void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us);
+/* Close its connection, if there is one: transport, events and descriptor. */
+void jrc_socket_close(struct jrc_socket *s);
 
-/* Receive where data is likely.  False: there was none, or it is time to poll
- * all sockets. */
-bool jrc_sockets_look(struct jrc_sockets *sockets);
-
-/* Take the resolver's answers. */
-void jrc_sockets_take_answers(struct jrc_sockets *sockets);
-
-/* Start or stop reading from all of them. */
-void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading);
-
-/* Begin the lookups that are due. */
-void jrc_sockets_look_up(struct jrc_sockets *sockets, uint64_t now_us);
+/* Have it reported when it can be written to, or not any more.  0, or an errno:
+ * nothing would report that. */
+int jrc_socket_set_writing(struct jrc_socket *s, bool writing);
 
 #endif

@@ -19,8 +19,7 @@ enum { MOST_EXTRAS = 64 };
 
 /* ---- failures ---- */
 
-/* What the peer, or the check of its certificate, has done to the connection.
- * The text stays until a handshake works. */
+/* The text stays until a handshake succeeds. */
 int32_t jrc_tls_channel_fail(struct jrc_tls_channel *channel, int32_t reason)
 {
     char *why = channel->peer->info.why;
@@ -47,7 +46,7 @@ int32_t jrc_tls_channel_fail_now(struct jrc_tls_channel *channel)
     return jrc_tls_channel_fail(channel, reason);
 }
 
-/* The certificate that is wrong is at hand only here. */
+/* Only here is the offending certificate at hand. */
 static int on_verify(int good, X509_STORE_CTX *store)
 {
     SSL *ssl =
@@ -84,7 +83,7 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     struct jrc_tls_channel *channel = SSL_get_app_data(ssl);
 
     jrc_tls_peer_keep(channel->peer, session);
-    return 1; /* it is ours */
+    return 1; /* we have taken it over */
 }
 
 static void on_message(int sent, int version, int type, const void *bytes,
@@ -103,7 +102,7 @@ static void on_message(int sent, int version, int type, const void *bytes,
 
 /* ---- the beginning ---- */
 
-/* What the peer has to prove: that it is what users wrote.  False: out of
+/* The peer has to prove that it is the host that users wrote.  False: out of
  * memory. */
 static bool set_name(SSL *ssl, const struct jrc_tls_options *options,
                      const char *host)
@@ -123,7 +122,7 @@ static bool set_name(SSL *ssl, const struct jrc_tls_options *options,
         return !options->verify ||
                X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
     if (len > 1 && name[len - 1] == '.')
-        name[len - 1] = '\0'; /* certificates are written without */
+        name[len - 1] = '\0'; /* certificates omit the final dot */
     return SSL_set_tlsext_host_name(ssl, name) == 1 &&
            (!options->verify ||
             X509_VERIFY_PARAM_set1_host(param, name, 0) == 1);
@@ -167,7 +166,7 @@ struct jrc_tls_channel *jrc_tls_channel_new(struct jrc_tls_context *context,
 
     if (channel == NULL)
         return NULL;
-    /* Not the buffers: most of their pages may never be touched. */
+    /* The buffers are left out: most of their pages may never be used. */
     memset(channel, 0, offsetof(struct jrc_tls_channel, buffers.in));
     channel->context = context;
     channel->peer = peer;
@@ -181,8 +180,8 @@ struct jrc_tls_channel *jrc_tls_channel_new(struct jrc_tls_context *context,
 
 void jrc_tls_channel_free(struct jrc_tls_channel *channel)
 {
-    /* Otherwise OpenSSL would not resume the session that we keep, although a
-     * peer that ends first has done no wrong. */
+    /* Otherwise OpenSSL would refuse to resume the session that we keep, even
+     * if the peer has only been the first to close. */
     if (channel->established &&
         (!channel->broken || channel->reason == JSONRPCC_PEER_CLOSED))
         SSL_set_shutdown(channel->ssl, SSL_SENT_SHUTDOWN);

@@ -36,8 +36,8 @@ struct jrc_tls_channel *jrc_tls_channel_new(struct jrc_tls_context *context,
 /* Says nothing to the peer. */
 void jrc_tls_channel_free(struct jrc_tls_channel *channel);
 
-/* It is broken, for that reason, which is returned.  If it is one of TLS's,
- * what is known of the peer says it in words, until a handshake works. */
+/* Mark it as broken for that reason, and return the reason.  If it is one of
+ * TLS's, the peer's info says it in words until a handshake succeeds. */
 int32_t jrc_tls_channel_fail(struct jrc_tls_channel *channel, int32_t reason);
 
 /* The same for what OpenSSL has just failed with. */

@@ -42,8 +42,8 @@ static void at_exit(void)
     jrc_tls_unlock_all();
 }
 
-/* OpenSSL is told not to clean up at exit.  Another part of the program may
- * have started it before without that, and then this comes before its turn. */
+/* OpenSSL is told not to clean up at exit.  If another part of the program has
+ * initialized it without that, at_exit() runs before OpenSSL's handler. */
 static void begin(void)
 {
     OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
@@ -65,6 +65,9 @@ void jrc_tls_unlock(struct jrc_tls_context *context)
 }
 
 /* ---- files that change ---- */
+
+/* How often files are read in a row that change meanwhile. */
+enum { READS = 3 };
 
 static void stamp(const char *path, struct jrc_tls_stamp *stamp)
 {
@@ -88,16 +91,29 @@ static void stamp_all(const struct jrc_tls_options *options,
     stamp(options->key, &stamps[2]);
 }
 
-/* Under the lock.  What was there before it was read is what counts: a change
- * while we read is seen the next time. */
+/* Under the lock.  The stamps are taken before the files are read, so that a
+ * change in the meantime is noticed; then they are read again at once, as what
+ * was read may be half of the change, and the other half would be news once
+ * more. */
 static int load(struct jrc_tls_context *context, char *why, size_t why_size)
 {
+    struct jrc_tls_stamp after[3];
     struct ssl_ctx_st *loaded = NULL;
     int64_t expires_s = 0;
+    int error = 0;
 
-    stamp_all(&context->options, context->stamps);
-    int error =
-        jrc_tls_load(&context->options, &loaded, &expires_s, why, why_size);
+    for (int left = READS; left > 0; left--) {
+        SSL_CTX_free(loaded);
+        loaded = NULL;
+        if (why_size > 0)
+            why[0] = '\0';
+        stamp_all(&context->options, context->stamps);
+        error =
+            jrc_tls_load(&context->options, &loaded, &expires_s, why, why_size);
+        stamp_all(&context->options, after);
+        if (memcmp(after, context->stamps, sizeof after) == 0)
+            break;
+    }
     if (error != 0)
         return error;
     SSL_CTX_free(context->current);
@@ -115,7 +131,8 @@ static void plan_check(struct jrc_tls_context *context, uint64_t now_us)
         reload_ms < 0 ? UINT64_MAX : now_us + (uint64_t)reload_ms * 1000;
 }
 
-/* Under the lock: read the files, and whether that is worth telling. */
+/* Under the lock: read the files.  Returns whether there is something to
+ * report. */
 static bool reload(struct jrc_tls_context *context, bool changed,
                    int32_t *reason)
 {
@@ -145,9 +162,9 @@ bool jrc_tls_context_check(struct jrc_tls_context *context, uint64_t now_us,
         plan_check(context, now_us);
         stamp_all(&context->options, now);
         bool changed = memcmp(now, context->stamps, sizeof now) != 0;
-        /* Refused before, they may have been read in the middle of a change.
-         * And OpenSSL does not report everything that it has no memory for:
-         * then handshakes fail. */
+        /* Files that were refused may have been read in the middle of a
+         * change.  And when memory runs out, OpenSSL does not always report
+         * it: then handshakes fail. */
         if (changed || context->refused || context->doubted)
             is_news = reload(context, changed, reason);
     }

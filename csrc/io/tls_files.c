@@ -21,7 +21,8 @@ enum {
     MOST_CHAIN = 65536  /* bytes that a server's certificates may have */
 };
 
-/* Where systems keep their certificates, if OpenSSL was built for another. */
+/* Where systems keep their certificates, for an OpenSSL that was built for
+ * another one. */
 static const char *const system_files[] = {
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -86,9 +87,9 @@ static int trust_system(SSL_CTX *context, struct jrc_complaint *complaint)
         complaint, "tls: the system has no certificates to trust: give ca");
 }
 
-/* OpenSSL looks at the extensions of a certificate when it first uses it, and
- * for ever takes it for invalid if there is no memory then.  So have it look
- * now, when that only means that the files could not be read. */
+/* OpenSSL reads the extensions of a certificate at its first use.  If memory
+ * runs out then, it considers the certificate invalid from then on.  So have it
+ * read them now, when that only means that the files could not be loaded. */
 static int look_at_all(SSL_CTX *context, struct jrc_complaint *complaint)
 {
     STACK_OF(X509_OBJECT) *objects =
@@ -157,7 +158,7 @@ static int check_file(const char *what, const char *path,
     struct stat status;
     FILE *file;
 
-    /* Not to wait for another end of what is no file. */
+    /* A FIFO would have us wait for its other end. */
     if (stat(path, &status) != 0)
         return jrc_complain(complaint, "tls: %s %s: %s", what, path,
                             strerror(errno));
@@ -171,7 +172,7 @@ static int check_file(const char *what, const char *path,
     return 0;
 }
 
-/* Whether a server could accept it at all. */
+/* Whether any server could accept it. */
 static int check_own(X509 *certificate, const char *path,
                      struct jrc_complaint *complaint)
 {
@@ -248,6 +249,12 @@ static int set_rules(SSL_CTX *context, const struct jrc_tls_options *options,
     SSL_CTX_clear_options(context, unwanted);
     SSL_CTX_set_options(context,
                         SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+    /* OpenSSL 3.2 or later.  Nothing is unpacked of a peer that has not proved
+     * who it is. */
+    SSL_CTX_set_options(context, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION |
+                                     SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
+#endif
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     /* After each ticket or key update we decide whether to go on. */
@@ -290,7 +297,7 @@ int jrc_tls_load(const struct jrc_tls_options *options, SSL_CTX **result,
         error = look_at_all(context, &complaint);
     if (error == 0 && ERR_peek_error() != 0 &&
         jrc_complain(&complaint, "tls: out of memory") == ENOMEM)
-        error = ENOMEM; /* though all seemed to work */
+        error = ENOMEM; /* although each step seemed to work */
     if (error == 0)
         error = show(context, options, expires_s, &complaint);
     if (error == 0)

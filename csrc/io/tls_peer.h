@@ -11,7 +11,7 @@ struct ssl_st;
 struct ssl_session_st;
 
 struct jrc_tls_peer {
-    char *host;       /* whom the session is for */
+    char *host;       /* that the session is for */
     unsigned version; /* of the context that the session was made with */
     struct ssl_session_st *session;
     jsonrpcc_server_tls_info info;

@@ -1,5 +1,5 @@
-/* Moves bytes for one connection: TCP today; a Unix socket or TLS would be one
- * more file.  Never blocks.
+/* Moves bytes for one connection: TCP, a Unix socket, or TLS over TCP.  Never
+ * blocks.
  *
  * A transport is a struct of functions.  If its streams share something (TLS:
  * certificates), this is the first member of a struct of its own.  A reason is

@@ -14,7 +14,7 @@ enum { KEEPALIVE_IDLE_S = 10, KEEPALIVE_INTERVAL_S = 5, KEEPALIVE_COUNT = 3 };
 enum { USER_TIMEOUT_MS = 15000 };
 
 /* If a kernel lacks an option, that is no reason not to connect. */
-static void tune(int fd)
+void jrc_tcp_tune(int fd)
 {
     static const struct {
         int level, name, value;
@@ -39,7 +39,7 @@ static int32_t tcp_connect(struct jrc_stream *stream,
     const struct sockaddr *address = (const void *)&endpoint->address;
 
     (void)host;
-    tune(stream->fd);
+    jrc_tcp_tune(stream->fd);
     if (connect(stream->fd, address, endpoint->size) != 0 &&
         errno != EINPROGRESS)
         return errno;

@@ -7,4 +7,7 @@
 
 extern const struct jrc_transport jrc_tcp;
 
+/* Set a connection's options. */
+void jrc_tcp_tune(int fd);
+
 #endif

@@ -97,7 +97,7 @@ static int32_t flush(struct jrc_stream *stream, size_t *committed)
     return 0;
 }
 
-/* Make one record.  Out is empty, so there is room for it. */
+/* Make one record.  The output buffer is empty, so there is room for it. */
 static int32_t encrypt(struct jrc_tls_channel *channel, const char *buf,
                        size_t len)
 {
@@ -131,7 +131,7 @@ static ssize_t send_records(struct jrc_stream *stream, const char *buf,
             break;
         *reason = encrypt(channel, buf + committed, len - committed);
     }
-    /* What has left has left; the failure will be there the next time. */
+    /* Report what has left; the next call will meet the failure again. */
     if (*reason == 0 || committed > 0)
         return (ssize_t)committed;
     return -1;
@@ -197,7 +197,7 @@ static ssize_t receive(struct jrc_stream *stream, char *buf, size_t size,
                        int32_t *reason)
 {
     struct jrc_tls_channel *channel = channel_of(stream);
-    /* Once at most: or a fast peer would keep us here. */
+    /* At most once, or a fast peer would keep us here. */
     bool may_fill = !tls_has_input(stream);
     size_t n;
 
@@ -257,7 +257,7 @@ static int32_t step(struct jrc_stream *stream, short *want, bool *again)
     *want = is_blocked(channel) ? EV_WRITE : 0;
     *again = false;
     if (done == 1) {
-        /* Established once our last words are out as well. */
+        /* But only when our own last message is out. */
         channel->established = *want == 0;
         return 0;
     }
@@ -293,7 +293,7 @@ static int32_t tls_handshake(struct jrc_stream *stream, short *want)
     for (int i = 0; i < MOST_STEPS && again && reason == 0; i++)
         reason = step(stream, want, &again);
     if (again && reason == 0)
-        *want = EV_WRITE; /* which is soon: go on then */
+        *want = EV_WRITE; /* go on soon, in the next turn */
     if (channel->established)
         jrc_tls_peer_note(channel->peer, channel->ssl);
     jrc_tls_unlock(context);
@@ -317,8 +317,9 @@ static void tls_set_patient(struct jrc_stream *stream, bool patient)
     jrc_tcp.set_patient(stream, patient);
 }
 
-/* A record with calls in it must not be completed now: they are told not to
- * have been sent.  Without one, an alert may go, or the end that TLS has. */
+/* A record that contains calls must not be completed now, because their
+ * outcomes say that they were not sent.  If there is none, an alert or
+ * close_notify may still go out. */
 static void tls_close(struct jrc_stream *stream)
 {
     struct jrc_tls_channel *channel = channel_of(stream);

@@ -2,10 +2,10 @@
  *
  * Invariants.  A record is authenticated as a whole: what it contains is
  * committed when its last byte is the kernel's, and not before.  Once made, it
- * goes out whole or the connection ends, so at most one is made ahead of the
- * socket.  Nothing is ever sent as early data, which the network could repeat.
- * Only what a peer says in TLS ends a connection in good order: an end of TCP
- * does not, though frames tell their lengths, and the calls see no difference.
+ * is sent completely or the connection ends, so at most one is made ahead of
+ * the socket.  Nothing is ever sent as early data, which the network could
+ * repeat. Only close_notify ends a connection in good order, and the end of TCP
+ * does not; but since frames have lengths, it makes no difference to the calls.
  */
 
 #ifndef JRC_TRANSPORT_TLS_H

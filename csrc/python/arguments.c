@@ -154,9 +154,9 @@ bool spd_read_prepared(struct spd_arguments *a, PyObject *prepared)
     if (prepared != NULL && !PyTuple_Check(prepared))
         PyErr_SetString(PyExc_TypeError, "not a prepared call");
     else if (prepared != NULL &&
-             PyArg_ParseTuple(prepared, "UOiIpOOO", &method, &a->text,
+             PyArg_ParseTuple(prepared, "UOiIpOOO|S", &method, &a->text,
                               &a->timeout_ms, &a->flags, &block, &a->on_result,
-                              &a->on_error, &decoder) &&
+                              &a->on_error, &decoder, &a->members) &&
              read_method(a, method)) {
         a->block = block != 0;
         a->decoder = decoder == Py_None ? NULL : Py_NewRef(decoder);
@@ -209,10 +209,12 @@ void spd_text(PyObject *text, char **bytes, size_t *len)
 
 jsonrpcc_call spd_as_call(const struct spd_arguments *a)
 {
-    char *params;
-    size_t len;
+    char *params, *members = NULL;
+    size_t len, members_len = 0;
 
     spd_text(a->text, &params, &len);
+    if (a->members != NULL)
+        spd_text(a->members, &members, &members_len);
     return (jsonrpcc_call){
         .size = sizeof(jsonrpcc_call),
         .method = a->method_text,
@@ -222,6 +224,8 @@ jsonrpcc_call spd_as_call(const struct spd_arguments *a)
         .timeout_ms = a->timeout_ms,
         .flags = a->flags,
         .since_us = a->since_us,
+        .members = members,
+        .members_len = members_len,
     };
 }
 

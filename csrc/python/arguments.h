@@ -25,6 +25,7 @@ struct spd_arguments {
     Py_ssize_t method_len;
     PyObject *decoder; /* of the result, owned; NULL: the codec */
     PyObject *text;    /* the encoded params, or None */
+    PyObject *members; /* as of jsonrpcc_call, bytes of owner; NULL: none */
     PyObject *owner;   /* what Python code made of unusual arguments, or NULL */
 };
 

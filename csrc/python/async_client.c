@@ -17,7 +17,7 @@ static PyObject *call(PyObject *object, PyObject *const *args, size_t n,
 {
     static const struct spd_style style = {.most = 2, .block = true};
     struct spd_method *self = (struct spd_method *)object;
-    Py_ssize_t count = spd_method_count(n);
+    Py_ssize_t count = spd_vectorcall_count(n);
     struct spd_arguments a;
 
     if (spd_method_fits(self, args, count)) {
@@ -86,6 +86,7 @@ static PyMethodDef methods[] = {
 static PyType_Slot slots[] = {
     {Py_tp_doc, "What its call() looks into."},
     {Py_tp_new, PyType_GenericNew},
+    {Py_tp_getattro, spd_getattro},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
     {Py_tp_dealloc, dealloc},

@@ -20,6 +20,8 @@ struct blocking {
     PyObject
         *fail; /* (address, method, decoder) -> the exception of its outcome */
     PyObject *refuse; /* that of spd_refuse() */
+    PyObject *slow;   /* (address, method): its outcome, a result, was slow */
+    uint64_t slow_us; /* from when on it is; UINT64_MAX: never */
     struct spd_method_ids method_ids;
     int32_t timeout_ms;   /* of calls that do not say */
     PyObject *kept[KEPT]; /* pairs that make() returned */
@@ -83,6 +85,17 @@ static jsonrpcc_status wait_with_room(struct blocking *self,
     return status;
 }
 
+/* Have a slow result logged.  False: an exception is set. */
+static bool tell_slow(struct blocking *self, PyObject *pair,
+                      const struct spd_arguments *a)
+{
+    PyObject *done = PyObject_CallFunctionObjArgs(
+        self->slow, PyTuple_GetItem(pair, 0), a->method, NULL);
+
+    Py_XDECREF(done);
+    return done != NULL;
+}
+
 /* The result or exception of a call that ended with this status. */
 static PyObject *conclude(struct blocking *self, PyObject *pair,
                           jsonrpcc_sync *sync, jsonrpcc_status status,
@@ -90,6 +103,8 @@ static PyObject *conclude(struct blocking *self, PyObject *pair,
 {
     if (status == JSONRPCC_OK) {
         const jsonrpcc_outcome *outcome = spd_core->sync_outcome(sync);
+        if (outcome->elapsed_us >= self->slow_us && !tell_slow(self, pair, a))
+            return NULL;
         PyObject *result = spd_decode_by(a->decoder, &self->codec,
                                          outcome->json, outcome->json_len);
         /* The codec's errors become another exception for the caller, but
@@ -141,19 +156,20 @@ PyObject *spd_call(PyObject *object, PyObject *read, PyObject *const *args,
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"client", "handle", "codec",      "make",
-                            "fail",   "refuse", "timeout_ms", NULL};
+    static char *names[] = {"client", "handle",     "codec", "make",    "fail",
+                            "refuse", "timeout_ms", "slow",  "slow_us", NULL};
     struct blocking *self = (struct blocking *)object;
-    PyObject *client, *handle, *codec, *make, *fail, *refuse;
+    PyObject *client, *handle, *codec, *make, *fail, *refuse, *slow;
+    unsigned long long slow_us;
     int timeout_ms;
 
     if (self->make != NULL) {
         PyErr_SetString(PyExc_TypeError, "already initialised");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!OOOOOi", names,
-                                     &PyLong_Type, &client, &handle, &codec,
-                                     &make, &fail, &refuse, &timeout_ms) ||
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "$O!OOOOOiOK", names, &PyLong_Type, &client, &handle,
+            &codec, &make, &fail, &refuse, &timeout_ms, &slow, &slow_us) ||
         !spd_codec_read(&self->codec, codec))
         return -1;
     self->client = PyLong_AsVoidPtr(client);
@@ -161,15 +177,16 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     self->make = Py_NewRef(make);
     self->fail = Py_NewRef(fail);
     self->refuse = Py_NewRef(refuse);
+    self->slow = Py_NewRef(slow);
+    self->slow_us = slow == Py_None ? UINT64_MAX : slow_us;
     self->timeout_ms = timeout_ms;
     return 0;
 }
 
 /* The handle is last: what was kept needs it. */
 static const size_t owned[] = {
-    offsetof(struct blocking, make),
-    offsetof(struct blocking, fail),
-    offsetof(struct blocking, refuse),
+    offsetof(struct blocking, make),   offsetof(struct blocking, fail),
+    offsetof(struct blocking, refuse), offsetof(struct blocking, slow),
     offsetof(struct blocking, handle),
 };
 

@@ -43,7 +43,7 @@ static PyObject *run(PyObject *object, size_t part, style *function,
                      PyObject *const *args, size_t n, PyObject *kwnames)
 {
     const struct spd_method *method = (struct spd_method *)object;
-    Py_ssize_t count = spd_method_count(n);
+    Py_ssize_t count = spd_vectorcall_count(n);
     PyObject *result;
 
     if (!spd_method_fits(method, args, count)) {
@@ -175,6 +175,7 @@ static PyMethodDef methods[] = {
 static PyType_Slot slots[] = {
     {Py_tp_doc, "The methods that are in the path of every call."},
     {Py_tp_new, PyType_GenericNew},
+    {Py_tp_getattro, spd_getattro},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
     {Py_tp_dealloc, dealloc},

@@ -4,6 +4,14 @@
 #include <string.h>
 
 static PyObject *decoders; /* the one dict of the process */
+static PyObject *decode_, *decode_many_;
+
+bool spd_decoders_init(void)
+{
+    decode_ = PyUnicode_InternFromString("decode");
+    decode_many_ = PyUnicode_InternFromString("decode_many");
+    return decode_ != NULL && decode_many_ != NULL;
+}
 
 PyObject *spd_set_decoders(PyObject *module, PyObject *known)
 {
@@ -29,10 +37,11 @@ PyObject *spd_find_decoder(PyObject *type)
 }
 
 /* decoder.name(text); steals text, which may be NULL. */
-static PyObject *run(PyObject *decoder, const char *name, PyObject *text)
+static PyObject *run(PyObject *decoder, PyObject *name, PyObject *text)
 {
     PyObject *result =
-        text == NULL ? NULL : PyObject_CallMethod(decoder, name, "O", text);
+        text == NULL ? NULL
+                     : PyObject_CallMethodObjArgs(decoder, name, text, NULL);
 
     Py_XDECREF(text);
     return result;
@@ -43,8 +52,49 @@ PyObject *spd_decode_by(PyObject *decoder, const struct spd_codec *codec,
 {
     if (decoder == NULL)
         return spd_decode(codec, json, len);
-    return run(decoder, "decode",
+    return run(decoder, decode_,
                PyBytes_FromStringAndSize(json, (Py_ssize_t)len));
+}
+
+static bool is_list_of(PyObject *results, size_t count)
+{
+    return results != NULL && PyList_CheckExact(results) &&
+           PyList_Size(results) == (Py_ssize_t)count;
+}
+
+/* The decoder that all results have, borrowed; NULL: they have several, or
+ * the codec's. */
+static PyObject *common_decoder(const struct spd_entries *entries,
+                                const jsonrpcc_completions *completions)
+{
+    PyObject *common = NULL;
+    struct spd_entry entry;
+
+    for (size_t i = 0; i < completions->count; i++) {
+        spd_entries_get(entries, completions->tokens[i], &entry);
+        if (entry.method == NULL || entry.decoder == NULL ||
+            (common != NULL && common != entry.decoder))
+            return NULL;
+        common = entry.decoder;
+    }
+    return common;
+}
+
+/* The list of the results, which all have this decoder: the core has them as
+ * one array. */
+static PyObject *decode_alike(PyObject *decoder,
+                              const jsonrpcc_completions *completions)
+{
+    /* Held: its entries may go while it runs. */
+    Py_INCREF(decoder);
+    PyObject *results =
+        run(decoder, decode_many_,
+            PyBytes_FromStringAndSize(completions->results,
+                                      (Py_ssize_t)completions->results_len));
+    Py_DECREF(decoder);
+    if (!is_list_of(results, completions->count))
+        Py_CLEAR(results);
+    return results;
 }
 
 /* The results of a fetch: which decoder each has, and where they go. */
@@ -97,15 +147,14 @@ static bool decode_group(struct fetch *fetch, size_t first)
     PyObject *group;
 
     if (decoder != NULL) {
-        group = run(decoder, "decode_many", text);
+        group = run(decoder, decode_many_, text);
     } else {
         group = text == NULL ? NULL
                              : PyObject_CallFunctionObjArgs(
                                    fetch->codec->decode_many, text, NULL);
         Py_XDECREF(text);
     }
-    bool good = group != NULL && PyList_CheckExact(group) &&
-                PyList_Size(group) == (Py_ssize_t)count;
+    bool good = is_list_of(group, count);
     Py_ssize_t at = 0;
     for (size_t i = first; good && i < fetch->completions->count; i++) {
         if (fetch->decoders[i] != decoder)
@@ -138,16 +187,15 @@ static bool begin(struct fetch *fetch, const struct spd_entries *entries)
     return true;
 }
 
-PyObject *spd_decode_entries(const struct spd_codec *codec,
-                             const struct spd_entries *entries,
-                             const jsonrpcc_completions *completions)
+/* The list of results that have several decoders. */
+static PyObject *decode_unlike(const struct spd_codec *codec,
+                               const struct spd_entries *entries,
+                               const jsonrpcc_completions *completions)
 {
     struct fetch fetch = {.codec = codec, .completions = completions};
     size_t count = completions->count;
-
-    if (entries->typed == 0)
-        return spd_decode_many(codec, completions);
     bool good = begin(&fetch, entries);
+
     for (size_t i = 0; good && i < count; i++)
         good = fetch.done[i] || decode_group(&fetch, i);
     for (size_t i = 0; fetch.decoders != NULL && i < count; i++)
@@ -156,8 +204,21 @@ PyObject *spd_decode_entries(const struct spd_codec *codec,
     free(fetch.done);
     if (!good)
         Py_CLEAR(fetch.results);
-    if (fetch.results == NULL && PyErr_Occurred() &&
+    return fetch.results;
+}
+
+PyObject *spd_decode_entries(const struct spd_codec *codec,
+                             const struct spd_entries *entries,
+                             const jsonrpcc_completions *completions)
+{
+    if (entries->typed == 0)
+        return spd_decode_many(codec, completions);
+    PyObject *common = common_decoder(entries, completions);
+    PyObject *results = common != NULL
+                            ? decode_alike(common, completions)
+                            : decode_unlike(codec, entries, completions);
+    if (results == NULL && PyErr_Occurred() &&
         PyErr_ExceptionMatches(PyExc_Exception))
         PyErr_Clear();
-    return fetch.results;
+    return results;
 }

@@ -8,6 +8,9 @@
 #include "python/codec.h"
 #include "python/entries.h"
 
+/* Intern the names of a decoder's functions.  False: an exception is set. */
+bool spd_decoders_init(void);
+
 /* set_decoders(dict): the decoders that are known, by their types. */
 PyObject *spd_set_decoders(PyObject *module, PyObject *known);
 

@@ -10,6 +10,10 @@ enum { ENOUGH_RESULTS = 128, ENOUGH_BYTES = 65536 };
 static void set_result(struct spd_delivery *self, PyObject *future,
                        PyObject *result)
 {
+    if (spd_is_wait(self->waits, future)) {
+        spd_wait_set_result(future, result);
+        return;
+    }
     PyObject *done =
         (PyObject *)Py_TYPE(future) == self->future_type
             ? PyObject_CallFunctionObjArgs(self->set_result, future, result,
@@ -80,6 +84,20 @@ static bool deliver_rest(struct spd_delivery *self)
     return done == Py_True;
 }
 
+/* Have slow results logged.  False: an exception is set. */
+static bool tell_slow(struct spd_delivery *self)
+{
+    const jsonrpcc_completions *completions = self->completions;
+
+    if (self->slow == NULL ||
+        spd_core->completions_slow(completions, 0, self->slow_us) ==
+            completions->count)
+        return true;
+    PyObject *done = PyObject_CallFunctionObjArgs(self->slow, NULL);
+    Py_XDECREF(done);
+    return done != NULL;
+}
+
 /* Deliver what was fetched.  False: an exception is set, or the rest comes
  * later. */
 static bool deliver_fetched(struct spd_delivery *self, struct spd_calls *calls)
@@ -108,7 +126,7 @@ enum spd_delivered spd_deliver(struct spd_delivery *self,
             return SPD_DONE;
         results += completions->count;
         bytes += completions->results_len;
-        if (!deliver_fetched(self, calls))
+        if (!tell_slow(self) || !deliver_fetched(self, calls))
             return PyErr_Occurred() ? SPD_FAILED : SPD_DONE;
     }
     return SPD_MORE;

@@ -1,15 +1,20 @@
-/* What has arrived for the futures of an event loop: sets their results, in
- * portions, so that the loop gets its turns. */
+/* What has arrived for the Waits or futures of an event loop: sets their
+ * results, in portions, so that the loop gets its turns. */
 
 #ifndef JRC_PYTHON_DELIVER_H
 #define JRC_PYTHON_DELIVER_H
 
 #include "python/calls.h"
+#include "python/wait.h"
 
 struct spd_delivery {
     jsonrpcc_completions *completions; /* what is left of the last fetch */
-    PyObject *rest;        /* delivers the rest of a fetch and sets its
-                              counts to 0; returns whether it could */
+    PyObject *rest; /* delivers the rest of a fetch and sets its
+                       counts to 0; returns whether it could */
+    PyObject *slow; /* told of fetches with results that took at least
+                       slow_us; NULL: of none */
+    uint64_t slow_us;
+    const struct spd_waits *waits;
     PyObject *future_type; /* that of the event loop */
     PyObject *set_result;  /* of that type */
 };

@@ -77,6 +77,6 @@ bool spd_event_loop_is_here(struct spd_event_loop *self, bool same_turn)
         self->thread = thread;
     else
         PyErr_SetString(PyExc_RuntimeError,
-                        "this AsyncClient belongs to another event loop");
+                        "this client belongs to another event loop");
     return running == self->object;
 }

@@ -10,8 +10,21 @@ static bool cork(struct futures *self)
     return self->corked;
 }
 
+/* A Wait, like spd_new_future(). */
+static PyObject *new_wait(struct futures *self, PyObject *on_done)
+{
+    PyObject *wait = spd_wait_new(&self->waits);
+
+    if (wait != NULL && on_done != Py_None &&
+        !spd_wait_add(wait, on_done, NULL))
+        Py_CLEAR(wait);
+    return wait;
+}
+
 PyObject *spd_new_future(struct futures *self, PyObject *on_done)
 {
+    if (self->waits.type != NULL)
+        return new_wait(self, on_done);
     PyObject *future =
         PyObject_CallFunctionObjArgs(self->loop.create_future, NULL);
 

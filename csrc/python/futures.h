@@ -12,6 +12,7 @@
 #include "python/deliver.h"
 #include "python/event_loop.h"
 #include "python/pending.h"
+#include "python/wait.h"
 
 struct futures {
     PyObject_HEAD struct spd_calls
@@ -19,6 +20,7 @@ struct futures {
     struct spd_event_loop loop;
     struct spd_delivery delivery;
     struct spd_maker maker;
+    struct spd_waits waits;
     PyObject *call_type;     /* jsonrpcc.Call */
     PyObject *when_room;     /* (prepared) -> a coroutine that submits once
                                 there is room */
@@ -26,8 +28,8 @@ struct futures {
     bool corked, comes_back; /* whether flush(), go_on() will be called */
 };
 
-/* A future of the loop's, which tells its outcome to on_done unless that is
- * None.  NULL: an exception is set. */
+/* A Wait or a future of the loop's, which tells its outcome to on_done unless
+ * that is None.  NULL: an exception is set. */
 PyObject *spd_new_future(struct futures *self, PyObject *on_done);
 
 /* Submit a call with its entry, or neither. */

@@ -8,6 +8,7 @@
 #include "python/futures.h"
 #include "python/object.h"
 #include "python/room.h"
+#include "python/turns.h"
 
 static bool begin(PyObject *object, struct spd_pending *pending)
 {
@@ -183,95 +184,6 @@ static PyObject *get_pending(PyObject *object, PyObject *unused)
     return list;
 }
 
-/* Nothing else announces what is left, so the event loop calls go_on(). */
-static bool come_back(struct futures *self)
-{
-    if (!self->comes_back)
-        self->comes_back = spd_event_loop_call_soon(
-            &self->loop, (PyObject *)self, &self->go_on, "go_on");
-    return self->comes_back;
-}
-
-/* Like spd_deliver(), and have the event loop call again for more.  None, or
- * NULL with an exception. */
-static PyObject *deliver(struct futures *self, bool all)
-{
-    PyObject *type, *value, *traceback;
-    enum spd_delivered done = spd_deliver(&self->delivery, &self->calls, all);
-
-    if (done == SPD_MORE && !come_back(self)) {
-        done = SPD_FAILED;
-        if (PyErr_ExceptionMatches(PyExc_Exception)) {
-            PyErr_Clear(); /* no memory for that: deliver all at once, then */
-            done = spd_deliver(&self->delivery, &self->calls, true);
-        }
-    }
-    if (done != SPD_FAILED)
-        Py_RETURN_NONE;
-    /* Whatever raised (it may be a signal handler), the rest still has to be
-     * delivered. */
-    PyErr_Fetch(&type, &value, &traceback);
-    if (!come_back(self))
-        PyErr_Clear();
-    PyErr_Restore(type, value, traceback);
-    return NULL;
-}
-
-/* fetch(): deliver everything that has arrived */
-static PyObject *fetch(PyObject *object, PyObject *unused)
-{
-    (void)unused;
-    return deliver((struct futures *)object, true);
-}
-
-/* go_on(): deliver more of what has arrived */
-static PyObject *go_on(PyObject *object, PyObject *unused)
-{
-    struct futures *self = (struct futures *)object;
-
-    (void)unused;
-    self->comes_back = false;
-    return deliver(self, false);
-}
-
-/* Without the GIL: this may run other users' callbacks, which may wait for any
- * thread. */
-static bool poll(struct futures *self)
-{
-    PyThreadState *state = PyEval_SaveThread();
-    bool drove = spd_core->queue_poll(self->calls.queue);
-
-    PyEval_RestoreThread(state);
-    return drove;
-}
-
-static PyObject *begin_to_deliver(struct futures *self)
-{
-    if (self->comes_back)
-        Py_RETURN_NONE;
-    return deliver(self, false);
-}
-
-/* on_ready(): a descriptor of the client or the queue is readable */
-static PyObject *on_ready(PyObject *object, PyObject *unused)
-{
-    (void)unused;
-    poll((struct futures *)object);
-    return begin_to_deliver((struct futures *)object);
-}
-
-/* flush(): send what this turn of the event loop submitted */
-static PyObject *flush(PyObject *object, PyObject *unused)
-{
-    struct futures *self = (struct futures *)object;
-
-    (void)unused;
-    self->corked = false;
-    if (!poll(self))
-        spd_core->flush(self->calls.client);
-    return begin_to_deliver(self);
-}
-
 /* ---- the object ---- */
 
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
@@ -280,20 +192,23 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
         "client", "queue",     "completions",      "keep",
         "handle", "codec",     "refuse",           "rest",
         "loop",   "when_room", "get_running_loop", "pending",
-        "call",   NULL};
+        "call",   "slow",      "slow_us",          "wait",
+        NULL};
     struct futures *self = (struct futures *)object;
     PyObject *client, *queue, *completions, *keep, *handle, *codec, *refuse;
     PyObject *rest, *loop, *when_room, *get_running_loop, *pending, *call_type;
+    PyObject *slow, *wait;
+    unsigned long long slow_us;
 
     if (self->loop.object != NULL) {
         PyErr_SetString(PyExc_TypeError, "already initialised");
         return -1;
     }
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$O!O!O!OOOOOOOOOO", names, &PyLong_Type, &client,
+            args, kwargs, "$O!O!O!OOOOOOOOOOOKO", names, &PyLong_Type, &client,
             &PyLong_Type, &queue, &PyLong_Type, &completions, &keep, &handle,
             &codec, &refuse, &rest, &loop, &when_room, &get_running_loop,
-            &pending, &call_type))
+            &pending, &call_type, &slow, &slow_us, &wait))
         return -1;
     if (!spd_event_loop_init(&self->loop, loop, get_running_loop) ||
         !spd_calls_init(&self->calls, client, queue, handle, keep, codec,
@@ -301,6 +216,9 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
         return -1; /* clear() clears what exists */
     self->delivery.completions = PyLong_AsVoidPtr(completions);
     self->delivery.rest = Py_NewRef(rest);
+    self->delivery.slow = slow == Py_None ? NULL : Py_NewRef(slow);
+    self->delivery.slow_us = slow_us;
+    self->delivery.waits = &self->waits;
     self->when_room = Py_NewRef(when_room);
     self->call_type = Py_NewRef(call_type);
     self->maker = (struct spd_maker){
@@ -309,7 +227,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
         .client = self->calls.client,
         .begin = begin,
     };
-    return 0;
+    return spd_waits_init(&self->waits, object, wait, &self->loop) ? 0 : -1;
 }
 
 static const size_t owned[] = {
@@ -318,6 +236,7 @@ static const size_t owned[] = {
     offsetof(struct futures, when_room),
     offsetof(struct futures, call_type),
     offsetof(struct futures, delivery.rest),
+    offsetof(struct futures, delivery.slow),
     offsetof(struct futures, delivery.future_type),
     offsetof(struct futures, delivery.set_result),
     offsetof(struct futures, maker.type),
@@ -331,6 +250,8 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     int stopped = spd_visit_owned(self, owned, SPD_COUNT(owned), visit, arg);
     if (stopped == 0)
         stopped = spd_event_loop_visit(&self->loop, visit, arg);
+    if (stopped == 0)
+        stopped = spd_waits_visit(&self->waits, visit, arg);
     return stopped != 0 ? stopped : spd_calls_visit(&self->calls, visit, arg);
 }
 
@@ -339,6 +260,7 @@ static int clear(PyObject *object)
     struct futures *self = (struct futures *)object;
 
     spd_event_loop_clear(&self->loop);
+    spd_waits_clear(&self->waits);
     spd_clear_owned(self, owned, SPD_COUNT(owned));
     spd_calls_clear(&self->calls);
     return 0;
@@ -360,12 +282,15 @@ static PyMethodDef methods[] = {
      "pending(): the futures whose outcomes have not come yet."},
     {"take_all", take_all, METH_NOARGS,
      "take_all(): all entries' (future, method)."},
-    {"on_ready", on_ready, METH_NOARGS,
+    {"on_ready", spd_on_ready, METH_NOARGS,
      "on_ready(): a descriptor is readable."},
-    {"flush", flush, METH_NOARGS,
+    {"flush", spd_flush, METH_NOARGS,
      "flush(): send what this turn of the event loop submitted."},
-    {"fetch", fetch, METH_NOARGS, "fetch(): deliver all that is there."},
-    {"go_on", go_on, METH_NOARGS, "go_on(): deliver more of what is there."},
+    {"look", spd_look, METH_NOARGS,
+     "look(): send what was submitted, and deliver some of what is there."},
+    {"fetch", spd_fetch, METH_NOARGS, "fetch(): deliver all that is there."},
+    {"go_on", spd_go_on, METH_NOARGS,
+     "go_on(): deliver more of what is there."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -78,6 +78,7 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_completions_origin) *completions_origin;
     __typeof__(jsonrpcc_completions_failure) *completions_failure;
     __typeof__(jsonrpcc_completions_event) *completions_event;
+    __typeof__(jsonrpcc_completions_slow) *completions_slow;
     __typeof__(jsonrpcc_queue_new) *queue_new;
     __typeof__(jsonrpcc_queue_free) *queue_free;
     __typeof__(jsonrpcc_queue_request) *queue_request;
@@ -136,6 +137,8 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_server_tls_get) *server_tls_get;
     __typeof__(jsonrpcc_servers_set) *servers_set;
     __typeof__(jsonrpcc_entry_get) *entry_get;
+    __typeof__(jsonrpcc_wait_ready) *wait_ready;
+    __typeof__(jsonrpcc_hello_set) *hello_set;
 } jsonrpcc_capi;
 
 /* The table, for the life of the process.  NULL: an ImportError is set, because

@@ -10,13 +10,6 @@
 #include <stddef.h>
 #include <structmember.h>
 
-/* Part of the stable ABI, and so in the headers, since 3.12; the same
- * before. */
-#ifndef Py_TPFLAGS_HAVE_VECTORCALL
-#define Py_TPFLAGS_HAVE_VECTORCALL (1UL << 11)
-#endif
-#define ARGUMENTS_OFFSET ((size_t)1 << (8 * sizeof(size_t) - 1))
-
 static PyTypeObject *method_type; /* the only one in the process */
 
 PyObject *spd_method_new(spd_vectorcall *call, PyObject *client_type,
@@ -34,22 +27,11 @@ PyObject *spd_method_new(spd_vectorcall *call, PyObject *client_type,
     return (PyObject *)self;
 }
 
-Py_ssize_t spd_method_count(size_t n)
-{
-    return (Py_ssize_t)(n & ~ARGUMENTS_OFFSET);
-}
-
 bool spd_method_fits(const struct spd_method *method, PyObject *const *args,
                      Py_ssize_t count)
 {
     return count > 0 &&
            PyObject_TypeCheck(args[0], (PyTypeObject *)method->client_type);
-}
-
-/* Python itself uses the vectorcall, and so does this. */
-static PyObject *call(PyObject *object, PyObject *args, PyObject *kwargs)
-{
-    return PyObject_Call(object, args, kwargs);
 }
 
 static PyObject *get(PyObject *object, PyObject *instance, PyObject *type)
@@ -115,7 +97,7 @@ static PyGetSetDef attributes[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_call, call},
+    {Py_tp_call, spd_vectorcall_call},
     {Py_tp_descr_get, get},
     {Py_tp_getattro, getattro},
     {Py_tp_setattro, setattro},

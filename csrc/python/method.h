@@ -4,26 +4,18 @@
 #ifndef JRC_PYTHON_METHOD_H
 #define JRC_PYTHON_METHOD_H
 
-#include "python/core.h"
-
-/* Called with the arguments of a vectorcall, of which the client is the
- * first. */
-typedef PyObject *spd_vectorcall(PyObject *method, PyObject *const *args,
-                                 size_t n, PyObject *kwnames);
+#include "python/vectorcall.h"
 
 struct spd_method {
-    PyObject_HEAD spd_vectorcall *call;
-    PyObject *function;    /* what it looks like */
-    PyObject *bound_type;  /* types.MethodType */
+    PyObject_HEAD spd_vectorcall *call; /* with the client as first argument */
+    PyObject *function;                 /* what it looks like */
+    PyObject *bound_type;               /* types.MethodType */
     PyObject *client_type; /* the base class of the clients that have it */
 };
 
 /* NULL: an exception is set. */
 PyObject *spd_method_new(spd_vectorcall *call, PyObject *client_type,
                          PyObject *function, PyObject *bound_type);
-
-/* The number of positional arguments in the n of a vectorcall. */
-Py_ssize_t spd_method_count(size_t n);
 
 /* Whether there is a first argument, and it is such a client. */
 bool spd_method_fits(const struct spd_method *method, PyObject *const *args,

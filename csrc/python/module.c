@@ -13,6 +13,7 @@
 #include "python/method.h"
 #include "python/ordered.h"
 #include "python/pending.h"
+#include "python/wait_type.h"
 
 /* Steals type. */
 static bool add_type(PyObject *module, const char *name, PyObject *type)
@@ -56,7 +57,7 @@ PyMODINIT_FUNC PyInit__speedups(void)
 {
     PyObject *module = PyModule_Create(&definition);
 
-    if (module != NULL && spd_keywords_init() &&
+    if (module != NULL && spd_keywords_init() && spd_decoders_init() &&
         PyModule_AddIntConstant(module, "SLICE_MS", SPD_SLICE_MS) == 0 &&
         add_type(module, "Method", spd_method_type()) &&
         add_type(module, "Call", spd_call_type()) &&
@@ -66,7 +67,8 @@ PyMODINIT_FUNC PyInit__speedups(void)
         add_type(module, "AsyncClient", spd_async_client_type()) &&
         add_type(module, "Futures", spd_futures_type()) &&
         add_type(module, "Ordered", spd_ordered_type()) &&
-        add_type(module, "Pending", spd_pending_type()))
+        add_type(module, "Pending", spd_pending_type()) &&
+        add_type(module, "Wait", spd_wait_type()))
         return module;
     Py_XDECREF(module);
     return NULL;

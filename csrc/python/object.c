@@ -30,3 +30,14 @@ void spd_dealloc(PyObject *object)
     spd_dealloc_base(object,
                      (inquiry)PyType_GetSlot(Py_TYPE(object), Py_tp_clear));
 }
+
+PyObject *spd_getattro(PyObject *object, PyObject *name)
+{
+    PyObject *found = PyObject_GenericGetAttr(object, name);
+
+    if (found != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError) ||
+        PyUnicode_CompareWithASCIIString(name, "_missing") == 0)
+        return found;
+    PyErr_Clear();
+    return PyObject_CallMethod(object, "_missing", "O", name);
+}

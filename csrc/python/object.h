@@ -15,6 +15,11 @@ void spd_clear_owned(void *self, const size_t *owned, size_t count);
 
 #define SPD_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* tp_getattro for a base class of Python classes: what has no such attribute
+ * raises what its _missing(name) does.  A __getattr__() in Python would have
+ * CPython look for it each time that any method is called. */
+PyObject *spd_getattro(PyObject *object, PyObject *name);
+
 /* tp_dealloc for objects that own nothing after their tp_clear. */
 void spd_dealloc(PyObject *object);
 

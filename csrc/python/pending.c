@@ -9,6 +9,8 @@
 
 #include "python/pending.h"
 
+#include "python/coroutine.h"
+
 #include <stddef.h>
 #include <structmember.h>
 
@@ -51,48 +53,6 @@ static bool begin(struct spd_pending *self)
     return false;
 }
 
-static PySendResult am_send(PyObject *object, PyObject *value,
-                            PyObject **result)
-{
-    struct spd_pending *self = (struct spd_pending *)object;
-
-    if (!begin(self)) {
-        *result = NULL;
-        return PYGEN_ERROR;
-    }
-    PySendResult sent = PyIter_Send(self->iterator, value, result);
-    self->ended = sent != PYGEN_NEXT;
-    return sent;
-}
-
-/* Like am_send(), but raises StopIteration with what is returned. */
-static PyObject *step(PyObject *object, PyObject *value)
-{
-    PyObject *result = NULL;
-
-    if (am_send(object, value, &result) != PYGEN_RETURN)
-        return result;
-    /* PyErr_SetObject() alone would unpack a tuple. */
-    PyObject *stop =
-        PyObject_CallFunctionObjArgs(PyExc_StopIteration, result, NULL);
-    Py_DECREF(result);
-    if (stop != NULL) {
-        PyErr_SetObject(PyExc_StopIteration, stop);
-        Py_DECREF(stop);
-    }
-    return NULL;
-}
-
-static PyObject *next(PyObject *object)
-{
-    return step(object, Py_None);
-}
-
-static PyObject *itself(PyObject *object)
-{
-    return Py_NewRef(object);
-}
-
 /* The outcome will not be fetched.  A cancelled future does not complain about
  * that.  An exception that is set is preserved. */
 static void abandon(struct spd_pending *self)
@@ -111,20 +71,67 @@ static void abandon(struct spd_pending *self)
     PyErr_Restore(type, value, traceback);
 }
 
-/* Raise what was thrown in before anything began. */
-static PyObject *raise(PyObject *args)
+/* Whether what was raised is the call's outcome.  An exception that is set is
+ * preserved. */
+static bool has_outcome(struct spd_pending *self)
 {
-    PyObject *type, *value = NULL, *traceback = NULL;
+    PyObject *type, *value, *traceback;
 
-    if (!PyArg_ParseTuple(args, "O|OO", &type, &value, &traceback))
-        return NULL;
-    if (PyExceptionInstance_Check(type))
-        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
-    else if (PyExceptionClass_Check(type))
-        PyErr_SetObject(type, value);
-    else
-        PyErr_SetString(PyExc_TypeError, "throw() takes an exception");
-    return NULL;
+    if (self->id == 0)
+        return true;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *done = PyObject_CallMethod(self->future, "done", NULL);
+    if (done == NULL)
+        PyErr_WriteUnraisable(self->future);
+    Py_XDECREF(done);
+    PyErr_Restore(type, value, traceback);
+    return done == Py_True;
+}
+
+static PySendResult am_send(PyObject *object, PyObject *value,
+                            PyObject **result)
+{
+    struct spd_pending *self = (struct spd_pending *)object;
+
+    if (!begin(self)) {
+        *result = NULL;
+        return PYGEN_ERROR;
+    }
+    PySendResult sent = PyIter_Send(self->iterator, value, result);
+    self->ended = sent != PYGEN_NEXT;
+    /* Trio raises a cancellation from inside the wait. */
+    if (sent == PYGEN_ERROR && !has_outcome(self))
+        abandon(self);
+    return sent;
+}
+
+static PyObject *step(PyObject *object, PyObject *value)
+{
+    return spd_step(object, value, am_send);
+}
+
+static PyObject *next(PyObject *object)
+{
+    return step(object, Py_None);
+}
+
+static PyObject *itself(PyObject *object)
+{
+    return Py_NewRef(object);
+}
+
+/* What has no throw() is a Wait, which would raise it. */
+static PyObject *throw_into(PyObject *iterator, PyObject *args)
+{
+    PyObject *method = PyObject_GetAttrString(iterator, "throw");
+
+    if (method == NULL) {
+        PyErr_Clear();
+        return spd_raise(args);
+    }
+    PyObject *result = PyObject_Call(method, args, NULL);
+    Py_DECREF(method);
+    return result;
 }
 
 /* throw(type[, value[, traceback]]) */
@@ -134,12 +141,9 @@ static PyObject *throw(PyObject *object, PyObject *args)
 
     if (!self->begun || self->iterator == NULL) {
         self->begun = self->ended = true;
-        return raise(args);
+        return spd_raise(args);
     }
-    PyObject *method = PyObject_GetAttrString(self->iterator, "throw");
-    PyObject *result =
-        method == NULL ? NULL : PyObject_Call(method, args, NULL);
-    Py_XDECREF(method);
+    PyObject *result = throw_into(self->iterator, args);
     if (result == NULL)
         abandon(self);
     return result;
@@ -151,9 +155,9 @@ static PyObject *close_(PyObject *object, PyObject *unused)
     PyObject *closed = NULL;
 
     (void)unused;
-    /* A wait for room is a coroutine, which has to be closed; a future's
-     * iterator is not. */
-    if (self->begun && !self->ended && self->iterator != NULL)
+    /* A wait for room is a coroutine, which has to be closed. */
+    if (self->begun && !self->ended && self->iterator != NULL &&
+        self->iterator != self->future)
         closed = PyObject_CallMethod(self->iterator, "close", NULL);
     bool failed = closed == NULL && PyErr_Occurred() != NULL;
     Py_XDECREF(closed);

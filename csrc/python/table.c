@@ -52,6 +52,7 @@ static jsonrpcc_capi table = {
     .latency_bound_us = jsonrpcc_latency_bound_us,
     .completions_result = jsonrpcc_completions_result,
     .completions_origin = jsonrpcc_completions_origin,
+    .completions_slow = jsonrpcc_completions_slow,
     .completions_failure = jsonrpcc_completions_failure,
     .completions_event = jsonrpcc_completions_event,
     .queue_new = jsonrpcc_queue_new,
@@ -97,6 +98,8 @@ static jsonrpcc_capi table = {
     .server_tls_get = jsonrpcc_server_tls_get,
     .servers_set = jsonrpcc_servers_set,
     .entry_get = jsonrpcc_entry_get,
+    .wait_ready = jsonrpcc_wait_ready,
+    .hello_set = jsonrpcc_hello_set,
 };
 
 jsonrpcc_capi *jrc_capi(void)

@@ -7,7 +7,7 @@ const bool jrc_json_is_special[256] = {
     [0x80 ... 0xFF] = true,
 };
 
-bool jrc_json_is_plain(const char *text, size_t len)
+bool jrc_json_is_all_plain(const char *text, size_t len)
 {
     const unsigned char *p = (const unsigned char *)text;
     const unsigned char *end = p + len;

@@ -1,5 +1,6 @@
 #include "wire/json_scan.h"
 
+#include "wire/json_short.h"
 #include "wire/json_string.h"
 
 #include <stdint.h>
@@ -37,25 +38,20 @@ JRC_INLINE const unsigned char *skip_space(const struct jrc_json_reader *reader,
 
 /* ---- Numbers and literals ---- */
 
-JRC_INLINE bool is_digit(unsigned char c)
-{
-    return (unsigned)c - '0' <= 9;
-}
-
 JRC_INLINE const unsigned char *skip_digits(
     const struct jrc_json_reader *reader, const unsigned char *p, bool closed)
 {
     for (; closed || reader->end - p >= 4; p += 4) {
-        if (!is_digit(p[0]))
+        if (!jrc_json_is_digit(p[0]))
             return p;
-        if (!is_digit(p[1]))
+        if (!jrc_json_is_digit(p[1]))
             return p + 1;
-        if (!is_digit(p[2]))
+        if (!jrc_json_is_digit(p[2]))
             return p + 2;
-        if (!is_digit(p[3]))
+        if (!jrc_json_is_digit(p[3]))
             return p + 3;
     }
-    while (p < reader->end && is_digit(*p))
+    while (p < reader->end && jrc_json_is_digit(*p))
         p++;
     return p;
 }
@@ -122,7 +118,7 @@ JRC_INLINE const unsigned char *read_scalar(struct jrc_json_reader *reader,
 
     if (JRC_LIKELY(byte == '"'))
         return jrc_json_read_string(reader, p);
-    if (JRC_LIKELY(is_digit(byte)))
+    if (JRC_LIKELY(jrc_json_is_digit(byte)))
         return read_number(reader, p, closed);
     switch (byte) {
     case '-':
@@ -198,7 +194,7 @@ JRC_INLINE bool opens_container(unsigned char c)
 /* What most values begin with, which is checked first. */
 JRC_INLINE bool begins_plainly(unsigned char c)
 {
-    return c == '"' || is_digit(c);
+    return c == '"' || jrc_json_is_digit(c);
 }
 
 /* A container with everything in it; p is at its opening bracket.  Not
@@ -271,9 +267,9 @@ after_element:
 
 close:
     p++;
-    leave(&nesting);
-    if (nesting.depth == 0)
+    if (nesting.depth == 1) /* the outermost one */
         return p;
+    leave(&nesting);
     if (JRC_UNLIKELY(p == reader->end)) /* a bracket is still open */
         return jrc_json_refuse_syntax(
             reader, p,
@@ -345,36 +341,52 @@ static const unsigned char *read_members(struct jrc_json_reader *reader,
     }
 }
 
-static struct jrc_json_reader reader_of(const char *text, size_t len)
+/* Why it refuses a text is set when it does. */
+JRC_INLINE void begin(struct jrc_json_reader *reader, const char *text,
+                      size_t len)
 {
-    struct jrc_json_reader reader = {0};
+    reader->start = (const unsigned char *)(len ? text : "");
+    reader->end = reader->start + len;
+    reader->blocks_end = len < JRC_JSON_BLOCK
+                             ? reader->start
+                             : reader->end - (JRC_JSON_BLOCK - 1);
+    reader->closed = len > 0 && (text[len - 1] == '}' || text[len - 1] == ']');
+}
 
-    reader.start = (const unsigned char *)(len ? text : "");
-    reader.end = reader.start + len;
-    reader.blocks_end =
-        len < JRC_JSON_BLOCK ? reader.start : reader.end - (JRC_JSON_BLOCK - 1);
-    reader.closed = len > 0 && (text[len - 1] == '}' || text[len - 1] == ']');
-    return reader;
+/* Apart, so that what short texts take is small. */
+__attribute__((noinline)) static const unsigned char *value_end(
+    const char *text, size_t len, unsigned max_depth)
+{
+    struct jrc_json_reader reader;
+
+    begin(&reader, text, len);
+    if (max_depth > JRC_JSON_DEPTH_MAX)
+        max_depth = JRC_JSON_DEPTH_MAX;
+    return read_value(&reader, reader.start, max_depth);
 }
 
 const char *jrc_json_value_end(const char *text, const char *end,
                                unsigned max_depth)
 {
-    struct jrc_json_reader reader = reader_of(text, (size_t)(end - text));
+    const unsigned char *first = (const unsigned char *)text, *after = NULL;
+    size_t len = (size_t)(end - text);
 
-    if (max_depth > JRC_JSON_DEPTH_MAX)
-        max_depth = JRC_JSON_DEPTH_MAX;
-    return (const char *)read_value(&reader, reader.start, max_depth);
+    if (jrc_json_is_short(first, len, max_depth))
+        after = jrc_json_short_end(first, len);
+    if (after == NULL)
+        after = value_end(text, len, max_depth);
+    return (const char *)after;
 }
 
 bool jrc_json_scan(const char *text, size_t len, unsigned max_depth,
                    struct jrc_json_member *members, size_t member_count,
                    struct jrc_json_report *report)
 {
-    struct jrc_json_reader reader = reader_of(text, len);
+    struct jrc_json_reader reader;
     const unsigned char *p;
     enum jrc_json_type type;
 
+    begin(&reader, text, len);
     if (max_depth > JRC_JSON_DEPTH_MAX)
         max_depth = JRC_JSON_DEPTH_MAX;
     jrc_json_members_reset(members, member_count);

@@ -57,6 +57,11 @@ JRC_INLINE const unsigned char *jrc_json_skip_space(const unsigned char *p,
     return p;
 }
 
+JRC_INLINE bool jrc_json_is_digit(unsigned char c)
+{
+    return (unsigned)c - '0' <= 9;
+}
+
 bool jrc_json_is_space(unsigned char c);
 
 /* The value of a hexadecimal digit, or -1. */

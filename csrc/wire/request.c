@@ -45,8 +45,9 @@ static char *escaped(const char *text, size_t len, size_t *size)
     return out;
 }
 
-static bool set_method(struct jrc_message *message, const char *method,
-                       size_t len, struct jrc_fault *fault)
+__attribute__((always_inline)) static inline bool set_method(
+    struct jrc_message *message, const char *method, size_t len,
+    struct jrc_fault *fault)
 {
     struct jrc_json_report report;
 
@@ -125,14 +126,15 @@ static bool is_strict(const char *params, size_t len)
            jrc_json_value_end(params, end, JRC_JSON_DEPTH_MAX) == end;
 }
 
-bool jrc_params_check(const char *params, size_t params_len, bool lenient,
-                      char **owned, size_t *owned_len, struct jrc_fault *fault)
+/* Apart, so that what nearly all params take is inlined. */
+__attribute__((noinline)) static bool check_slowly(const char *params,
+                                                   size_t params_len,
+                                                   bool lenient, char **owned,
+                                                   size_t *owned_len,
+                                                   struct jrc_fault *fault)
 {
     struct jrc_json_report report;
 
-    *owned = NULL;
-    if (is_strict(params, params_len))
-        return true;
     if (jrc_json_scan(params, params_len, JRC_JSON_DEPTH_MAX, NULL, 0,
                       &report)) {
         if (is_container(report.type))
@@ -167,19 +169,36 @@ bool jrc_params_check(const char *params, size_t params_len, bool lenient,
     return false;
 }
 
-bool jrc_message_init(struct jrc_message *message, const char *method,
-                      size_t method_len, const char *params, size_t params_len,
-                      enum jrc_reading reading, struct jrc_fault *fault)
+__attribute__((always_inline)) static inline bool check(
+    const char *params, size_t params_len, bool lenient, char **owned,
+    size_t *owned_len, struct jrc_fault *fault)
+{
+    *owned = NULL;
+    return is_strict(params, params_len) ||
+           check_slowly(params, params_len, lenient, owned, owned_len, fault);
+}
+
+bool jrc_params_check(const char *params, size_t params_len, bool lenient,
+                      char **owned, size_t *owned_len, struct jrc_fault *fault)
+{
+    return check(params, params_len, lenient, owned, owned_len, fault);
+}
+
+__attribute__((always_inline)) static inline bool init(
+    struct jrc_message *message, const char *method, size_t method_len,
+    const char *params, size_t params_len, enum jrc_reading reading,
+    struct jrc_fault *fault)
 {
     size_t len = 0;
 
     message->owned_method = message->owned_params = NULL;
     message->params = params;
     message->params_len = params_len;
+    message->members_len = 0;
     if (!set_method(message, method, method_len, fault) ||
         (params != NULL && reading != JRC_SCANNED &&
-         !jrc_params_check(params, params_len, reading == JRC_LENIENT,
-                           &message->owned_params, &len, fault))) {
+         !check(params, params_len, reading == JRC_LENIENT,
+                &message->owned_params, &len, fault))) {
         jrc_message_clear(message);
         return false;
     }
@@ -190,6 +209,57 @@ bool jrc_message_init(struct jrc_message *message, const char *method,
     message->size = message->method_len + 2; /* the quote (or more), and '}' */
     if (params != NULL)
         message->size += sizeof BEFORE_PARAMS - 2 + message->params_len;
+    return true;
+}
+
+bool jrc_message_init(struct jrc_message *message, const char *method,
+                      size_t method_len, const char *params, size_t params_len,
+                      enum jrc_reading reading, struct jrc_fault *fault)
+{
+    return init(message, method, method_len, params, params_len, reading,
+                fault);
+}
+
+bool jrc_message_init_rare(struct jrc_message *message, const char *method,
+                           size_t method_len, const char *params,
+                           size_t params_len, enum jrc_reading reading,
+                           struct jrc_fault *fault)
+{
+    return init(message, method, method_len, params, params_len, reading,
+                fault);
+}
+
+bool jrc_message_add(struct jrc_message *message, const char *object,
+                     size_t len, struct jrc_fault *fault)
+{
+    struct jrc_json_member ours[] = {
+        {.name = "jsonrpc", .name_len = 7}, {.name = "id", .name_len = 2},
+        {.name = "method", .name_len = 6},  {.name = "params", .name_len = 6},
+        {.name = "result", .name_len = 6},  {.name = "error", .name_len = 5},
+    };
+    enum { OURS = sizeof ours / sizeof ours[0] };
+    const char *end = object + len;
+    struct jrc_json_report report;
+
+    if (!jrc_json_scan(object, len, JRC_JSON_DEPTH_MAX, ours, OURS, &report)) {
+        *fault = (struct jrc_fault){report.rule, report.at};
+        return false;
+    }
+    for (int i = 0; i < OURS; i++)
+        if (report.type != JRC_JSON_OBJECT || ours[i].type != JRC_JSON_NONE) {
+            *fault = (struct jrc_fault){"members must be an object without "
+                                        "those of JSON-RPC 2.0",
+                                        0};
+            return false;
+        }
+    const char *first = jrc_json_skip(object, end) + 1;
+    while (*--end != '}')
+        ;
+    if (jrc_json_skip(first, end) == end)
+        return true; /* it is empty */
+    message->members = first;
+    message->members_len = (size_t)(end - first);
+    message->size += 1 + message->members_len;
     return true;
 }
 
@@ -229,9 +299,9 @@ static inline char *put_before(char *end, const char *text, size_t len)
 }
 
 /* Backwards: the size of a number is known once it is written. */
-void jrc_message_write(const struct jrc_message *message,
-                       const struct jrc_framing *framing, uint64_t id,
-                       size_t frame_size, char *out)
+__attribute__((always_inline)) static inline void write_frame(
+    const struct jrc_message *message, const struct jrc_framing *framing,
+    uint64_t id, size_t frame_size, char *out)
 {
     char *end = out + frame_size - framing->tail_size;
     char *p = end;
@@ -239,6 +309,10 @@ void jrc_message_write(const struct jrc_message *message,
     if (framing->tail_size > 0)
         *end = framing->tail;
     *--p = '}';
+    if (message->members_len > 0) {
+        p = put_before(p, message->members, message->members_len);
+        *--p = ',';
+    }
     if (message->params != NULL) {
         p = put_before(p, message->params, message->params_len);
         p = put_before(p, TEXT_AND_SIZE(BEFORE_PARAMS));
@@ -250,8 +324,22 @@ void jrc_message_write(const struct jrc_message *message,
         p = put_before(p, TEXT_AND_SIZE(NOTIFICATION));
     } else {
         p = put_before(p, TEXT_AND_SIZE(BEFORE_METHOD));
-        p = jrc_decimal_before(p, id);
+        p = jrc_decimal_before8(p, id);
         p = put_before(p, TEXT_AND_SIZE(BEFORE_ID));
     }
     framing->begin(p, (size_t)(end - p));
+}
+
+void jrc_message_write(const struct jrc_message *message,
+                       const struct jrc_framing *framing, uint64_t id,
+                       size_t frame_size, char *out)
+{
+    write_frame(message, framing, id, frame_size, out);
+}
+
+void jrc_message_write_rare(const struct jrc_message *message,
+                            const struct jrc_framing *framing, uint64_t id,
+                            size_t frame_size, char *out)
+{
+    write_frame(message, framing, id, frame_size, out);
 }

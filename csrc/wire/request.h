@@ -20,9 +20,12 @@ struct jrc_message {
     size_t method_len;
     const char *params; /* NULL: left out */
     size_t params_len;
+    const char *members; /* further ones, without the braces around them */
+    size_t members_len;  /* 0: none */
     char *owned_method;
     char *owned_params;
-    size_t size; /* of method, params and what ends them in a payload */
+    size_t size; /* of method, params, members and what ends them in a
+                    payload */
 };
 
 /* What is wrong with a caller's text: a rule and the place.  rule NULL: out of
@@ -45,6 +48,19 @@ bool jrc_message_init(struct jrc_message *message, const char *method,
                       enum jrc_reading reading, struct jrc_fault *fault);
 void jrc_message_clear(struct jrc_message *message);
 
+/* The same for messages that are no call's.  The one above has a single caller,
+ * and is inlined there. */
+__attribute__((noinline, cold)) bool jrc_message_init_rare(
+    struct jrc_message *message, const char *method, size_t method_len,
+    const char *params, size_t params_len, enum jrc_reading reading,
+    struct jrc_fault *fault);
+
+/* Add the members of a JSON object to a message, which borrows the text.  False
+ * as above, and the message is as it was: it is no object, or has a member that
+ * JSON-RPC 2.0 defines. */
+bool jrc_message_add(struct jrc_message *message, const char *object,
+                     size_t len, struct jrc_fault *fault);
+
 /* Check params like jrc_message_init().  If lenient text had to be rewritten,
  * *owned is the strict text, which the caller frees; otherwise it is NULL. */
 bool jrc_params_check(const char *params, size_t params_len, bool lenient,
@@ -58,5 +74,8 @@ size_t jrc_message_frame_size(const struct jrc_message *message,
 void jrc_message_write(const struct jrc_message *message,
                        const struct jrc_framing *framing, uint64_t id,
                        size_t frame_size, char *out);
+__attribute__((noinline, cold)) void jrc_message_write_rare(
+    const struct jrc_message *message, const struct jrc_framing *framing,
+    uint64_t id, size_t frame_size, char *out);
 
 #endif

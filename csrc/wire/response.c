@@ -2,6 +2,7 @@
 
 #include "wire/json_recover.h"
 #include "wire/json_scan.h"
+#include "wire/response_id.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -18,28 +19,22 @@ static const struct jrc_json_member wanted[MEMBERS] = {
     [METHOD] = {.name = "method", .name_len = 6},
 };
 
-/* An id as we write it: a decimal without leading zeros, no longer than 2^53;
- * or a string that contains one.  0: anything else. */
+/* The digits of an id, which may be those of a string. */
+static const char *id_digits(const struct jrc_json_member *id)
+{
+    return id->text + (id->type == JRC_JSON_STRING);
+}
+
+/* An id as we write it, or a string that contains one.  0: anything else. */
 static uint64_t read_id(const struct jrc_json_member *id)
 {
-    const char *p = id->text;
-    size_t len = id->len;
+    bool is_string = id->type == JRC_JSON_STRING;
     uint64_t number = 0;
 
-    if (id->type == JRC_JSON_STRING) {
-        p++;
-        len -= 2;
-    } else if (id->type != JRC_JSON_NUMBER) {
+    if (!is_string && id->type != JRC_JSON_NUMBER)
         return 0;
-    }
-    if (len == 0 || len > 16 || p[0] == '0')
-        return 0;
-    for (size_t i = 0; i < len; i++) {
-        if (p[i] < '0' || p[i] > '9')
-            return 0;
-        number = number * 10 + (uint64_t)(p[i] - '0');
-    }
-    return number;
+    const char *end = id->text + id->len - is_string;
+    return jrc_response_id(id_digits(id), end, &number) == end ? number : 0;
 }
 
 static void invalid(struct jrc_response *response, const char *rule)
@@ -131,20 +126,6 @@ static inline const char *skip_colon(const char *p, const char *end)
     return p < end && *p == ':' ? jrc_json_skip(p + 1, end) : NULL;
 }
 
-/* The place after a positive number of at most 16 digits, or NULL. */
-static const char *read_number(const char *p, const char *end, uint64_t *number)
-{
-    const char *most = end - p > 16 ? p + 16 : end;
-    uint64_t n = 0;
-
-    if (p == end || *p == '0')
-        return NULL;
-    for (; p < most && *p >= '0' && *p <= '9'; p++)
-        n = n * 10 + (uint64_t)(*p - '0');
-    *number = n;
-    return n > 0 ? p : NULL;
-}
-
 /* Read an object with "jsonrpc": "2.0", "id": a number, and "result", once
  * each, in any order, and nothing else.  False: it may still be any
  * response. */
@@ -166,7 +147,8 @@ static bool read_plain(const char *p, const char *end, unsigned max_depth,
         } else if (response->id == 0 &&
                    begins(p, end, TEXT_AND_SIZE("\"id\""))) {
             p = skip_colon(p + 4, end);
-            p = p != NULL ? read_number(p, end, &response->id) : NULL;
+            response->id_digits = p;
+            p = p != NULL ? jrc_response_id(p, end, &response->id) : NULL;
         } else if (response->json == NULL &&
                    begins(p, end, TEXT_AND_SIZE("\"result\""))) {
             response->json = skip_colon(p + 8, end);
@@ -229,9 +211,10 @@ void jrc_response_read(const char *payload, size_t len, unsigned max_depth,
         invalid(response, "both result and error are present");
     else if (has_error)
         set_value(response, JRC_RESPONSE_ERROR, error);
-    else if (has_result)
+    else if (has_result) {
         set_value(response, JRC_RESPONSE_RESULT, result);
-    else
+        response->id_digits = id_digits(&members[ID]);
+    } else
         invalid(response, "neither result nor error is present");
     if (response->kind == JRC_RESPONSE_ERROR ||
         response->kind == JRC_RESPONSE_REJECTED)

@@ -18,7 +18,8 @@ enum jrc_response_kind {
 
 struct jrc_response {
     enum jrc_response_kind kind;
-    uint64_t id; /* RESULT, ERROR, INVALID */
+    uint64_t id;           /* RESULT, ERROR, INVALID */
+    const char *id_digits; /* RESULT: where they are in the payload */
     const char *json;
     size_t json_len;
     int64_t code; /* ERROR, REJECTED: the error's code, 0 if that is not an

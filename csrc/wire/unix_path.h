@@ -1,8 +1,5 @@
 /* Addresses of Unix sockets as users write them: "unix:/run/x.sock" and
- * "unix-abstract:name".
- *
- * A byte may be written as '%' and two hex digits.  What would end an entry of
- * the servers string, or could not be printed, has to be, and so does '%'. */
+ * "unix-abstract:name", escaped as wire/path_text.h has it. */
 
 #ifndef JRC_UNIX_PATH_H
 #define JRC_UNIX_PATH_H

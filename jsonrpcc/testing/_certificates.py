@@ -87,7 +87,7 @@ class ServerTls:
             self._found()
         own = str(self._folder / "server.pem")
         self._files = (own, own) if cert is None or key is None else (cert, key)
-        self.server = str(self._files[0])
+        self.server: str = str(self._files[0])
         self.context: ssl.SSLContext
         """What new connections use."""
         self.renew()

@@ -18,6 +18,7 @@ from jsonrpcc.testing._faults import Opening, Reply, Request, piece, response
 from jsonrpcc.testing._methods import (
     close_unstarted,
     early_id,
+    log_answers,
     logger,
     outcome_of,
     read_message,
@@ -42,7 +43,7 @@ class Connection(asyncio.BufferedProtocol):
     ) -> None:
         self.made = False
         self._owner = owner
-        self._number = number
+        self.number = number
         self._opening = opening
         self._age = age
         self._transport: asyncio.Transport
@@ -122,7 +123,7 @@ class Connection(asyncio.BufferedProtocol):
             asyncio.get_running_loop().call_later(pause, self._rested)
         self._receive(self._frames.feed(self._view[:nbytes]))
         if self._frames.error is not None and not self._over:
-            logger.info("connection %d: %s", self._number, self._frames.error)
+            logger.info("connection %d: %s", self.number, self._frames.error)
             self._owner.arrived([], [bytes(self._frames.rest[:1024])])
             self.end(reset=False)
         elif self._early and self._frames.rest and not self._over:
@@ -132,7 +133,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _receive(self, payloads: list[bytes]) -> None:
         """Note all that arrived before any of it has an effect."""
-        messages = [read_message(payload, self._number) for payload in payloads]
+        messages = [read_message(payload, self.number) for payload in payloads]
         requests: list[Request] = []
         invalid: list[bytes] = []
         for payload, (entries, _) in zip(payloads, messages, strict=True):
@@ -157,7 +158,7 @@ class Connection(asyncio.BufferedProtocol):
         frame = self._frames
         _, _, payload = bytes(frame.rest).partition(b":")
         whole = len(frame.rest) + 1 == frame.need
-        id_text = early_id(payload, self._number, whole=whole)
+        id_text = early_id(payload, self.number, whole=whole)
         if id_text is None:
             return
         self._answered_early = True
@@ -207,6 +208,7 @@ class Connection(asyncio.BufferedProtocol):
         *,
         batch: bool,
     ) -> None:
+        log_answers(self.number, entries, texts)
         responses = []
         for entry, text in zip(entries, texts, strict=True):
             if isinstance(entry, bytes):

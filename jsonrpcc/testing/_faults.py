@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-import msgspec
 from msgspec.json import encode
 
 from jsonrpcc.testing._netstring import netstring
@@ -23,7 +22,8 @@ from jsonrpcc.testing._netstring import netstring
 Text = str | bytes
 
 
-class Request(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Request:
     """A request or notification as the server saw it."""
 
     method: str

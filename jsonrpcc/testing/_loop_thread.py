@@ -22,8 +22,8 @@ class Home:
     """An event loop, and the thread that runs it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ident: int | None) -> None:
-        self.loop = loop
-        self.ident = ident
+        self.loop: asyncio.AbstractEventLoop = loop
+        self.ident: int | None = ident
 
     def here(self) -> bool:
         """Whether this is the loop's thread."""
@@ -69,7 +69,7 @@ class LoopThread(Home):
     def start(self) -> Self:
         """Start the thread; once."""
         self._thread.start()
-        self.ident = self._thread.ident
+        self.ident: int | None = self._thread.ident
         return self
 
     def stop(self, timeout: float = 2.0) -> None:
@@ -101,3 +101,15 @@ class LoopThread(Home):
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         finally:
             self.loop.close()
+
+
+def freeze(home: Home, thaw: threading.Event) -> None:
+    """Let the loop do nothing at all until *thaw* is set, once this returns."""
+    frozen = threading.Event()
+
+    def wait() -> None:
+        frozen.set()
+        thaw.wait()
+
+    home.loop.call_soon_threadsafe(wait)
+    frozen.wait(CALL_LIMIT)

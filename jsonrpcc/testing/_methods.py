@@ -21,6 +21,9 @@ from msgspec.json import decode, encode
 from jsonrpcc.testing._faults import Request, response
 
 logger = logging.getLogger("jsonrpcc.testing")
+request_log = logging.getLogger("jsonrpcc.testing.requests")
+
+SHOWN = 120  # characters of params and of an outcome in a log line
 
 EARLY_ID = re.compile(rb'"id"\s*:\s*(\d+|"[^"\\]*")[\s,}]')
 
@@ -220,6 +223,30 @@ def early_id(payload: bytes, connection: int, *, whole: bool) -> bytes | None:
         return encode(entry.id)
     match = EARLY_ID.search(payload)
     return match[1] if match else None
+
+
+def log_answers(
+    number: int, entries: list[Request | bytes], texts: list[bytes]
+) -> None:
+    """Log each request of a message with its outcome, if someone wants that."""
+    if not request_log.isEnabledFor(logging.DEBUG):
+        return
+    now = time.monotonic()
+    for entry, text in zip(entries, texts, strict=True):
+        if isinstance(entry, bytes):
+            what, ms = "invalid request", 0.0
+        else:
+            params = b"" if entry.params is None else b" " + encode(entry.params)
+            kind = " (notification)" if entry.notification else ""
+            what = f"{entry.method}{_shortened(params)}{kind}"
+            ms = (now - entry.time) * 1000
+        outcome = _shortened(text.removeprefix(b'"result":').removeprefix(b'"error":'))
+        request_log.debug("connection %d: %s -> %s, %.1f ms", number, what, outcome, ms)
+
+
+def _shortened(text: bytes) -> str:
+    shown = text.decode(errors="replace")
+    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
 
 
 async def outcome_of(outcome: bytes | Awaitable[Any]) -> bytes:

@@ -63,7 +63,7 @@ class _Step:
 
     def __init__(self) -> None:
         self.outcome: Outcome = lambda _: result_outcome(None)
-        self.plan = Plan()
+        self.plan: Plan = Plan()
         self.times: int | None = None  # None: any number
         self.used = 0
 

@@ -11,29 +11,20 @@ import contextlib
 import signal
 import socket
 import ssl
-import sys
 import threading
-import weakref
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from jsonrpcc.testing._certificates import ServerTls, checked
 from jsonrpcc.testing._faults import FaultLike, Request
-from jsonrpcc.testing._loop_thread import CALL_LIMIT, Home, LoopThread
+from jsonrpcc.testing._hello import Gate
+from jsonrpcc.testing._loop_thread import Home, LoopThread, freeze
 from jsonrpcc.testing._methods import check_methods
 from jsonrpcc.testing._netstring import MAX_PAYLOAD
+from jsonrpcc.testing._place import Place
+from jsonrpcc.testing._records import Records
 from jsonrpcc.testing._schedule import Plan
-from jsonrpcc.testing._service import Core, Records
-from jsonrpcc.testing._sockets import (
-    SocketFile,
-    bound,
-    bound_unix,
-    fill_queue,
-    remove_file,
-    socket_file,
-    unix_address,
-)
+from jsonrpcc.testing._service import Core
 
 
 class Server:
@@ -49,6 +40,8 @@ class Server:
     With *path*, it listens at a Unix socket instead, and *host* and *port* are not
     used.  A path that begins with NUL is an abstract name, as in `socket`.
 
+    With ``listen=False`` it needs neither: clients come by `connect` alone.
+
     *fault* applies to all requests and connections, *faults* to methods; see
     `misbehave`.  *keep* is how many of the latest requests are remembered; None
     means all.
@@ -57,11 +50,15 @@ class Server:
     about what is inside TLS; a connection is accepted when its handshake is over,
     one way or another.
 
+    *hello* names methods that each connection has to call first, in this order and
+    with results, as a login: until then, other requests are answered with error
+    -32002, and are in `before_hello`.
+
     All methods may be called from any thread.
 
     Raises:
-        TypeError: *methods* is not a dict of functions, a fault is not one, or
-            *tls* is none of those.
+        TypeError: *methods* is not a dict of functions, a fault is not one, *hello*
+            is no list of names, or *tls* is none of those.
         ImportError, ssl.SSLError: As `ServerTls`.
         OSError: When it is started: the port or path is in use, or the host is not
             local.
@@ -79,12 +76,13 @@ class Server:
         max_frame: int = MAX_PAYLOAD,
         keep: int | None = None,
         thread: LoopThread | None = None,
+        listen: bool = True,
         tls: bool | ServerTls | ssl.SSLContext = False,
+        hello: Sequence[str] = (),
     ) -> None:
+        self._place = Place(host, port, path)
         self.host = host
-        self._port = port
-        abstract = path is None or path.startswith("\0")
-        self.path = path if abstract else str(Path(path).absolute())  # type: ignore[arg-type]
+        self.path = self._place.path
         self._records = Records(keep)
         self._core = Core(
             check_methods(methods),
@@ -93,20 +91,20 @@ class Server:
             max_frame,
             self._records,
             tls=checked(tls),
+            gate=Gate(hello),
         )
+        self._listens = listen
         self._shared = thread
         self._home: Home | None = None
         self._thread: LoopThread | None = None  # our own
-        self._release_port: weakref.finalize[[], Server] | None = None
-        self._file: SocketFile | None = None
-        self._hole: list[socket.socket] = []
         self._thaw = threading.Event()
         self._when_stopped: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         seen = self._records
         kind = type(self).__name__
-        return f"<{kind} {self.address} {seen.open} connections, {seen.seen} requests>"
+        place = self.address if self._listens else "without an address"
+        return f"<{kind} {place} {seen.open} connections, {seen.seen} requests>"
 
     # --- start and stop ---
 
@@ -115,7 +113,7 @@ class Server:
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
-        self._free_port()
+        self._place.free()
 
     async def __aenter__(self) -> Self:
         """Start inside the running loop; the controls may be called from it."""
@@ -130,7 +128,7 @@ class Server:
         self.stop()
         await self._core.settle(1.0)
         self._home = None
-        self._free_port()
+        self._place.free()
 
     def start(self) -> Self:
         """
@@ -141,13 +139,38 @@ class Server:
         """
         if self._home is not None and self._core.listening():
             return self
-        listener = self._listener()
+        listener = self._place.listener() if self._listens else None
         if self._home is None:
             self._home = self._shared
         if self._home is None:
             self._home = self._thread = LoopThread().start()
-        self._home.call(self._core.listen, listener)
+        if listener is not None:
+            self._home.call(self._core.listen, listener)
         return self
+
+    def connect(self) -> socket.socket:
+        """
+        Return a socket that is connected to the server, without an address.
+
+        It is one end of a `socket.socketpair`, for `jsonrpcc.Client.from_socket`;
+        the server has the other one, until the connection ends.
+
+        Raises:
+            RuntimeError: The server has TLS, or is not running.
+            OSError: There are no descriptors left.
+        """
+        if self._core.tls is not None:
+            raise RuntimeError("a server with TLS has no such connections")
+        if self._home is None:
+            raise RuntimeError("this server is not running")
+        ours, theirs = socket.socketpair()
+        try:
+            self._home.call(self._core.join, theirs)
+        except BaseException:
+            ours.close()
+            theirs.close()
+            raise
+        return ours
 
     def stop(self) -> None:
         """
@@ -157,7 +180,7 @@ class Server:
         Called from another thread, it waits until they have ended, at most 2 s.
         """
         self._thaw.set()
-        self._fill_hole()
+        self._place.fill_hole()
         home = self._home
         if home is None:
             return
@@ -205,15 +228,14 @@ class Server:
     @property
     def port(self) -> int:
         """The port; 0 if any free port is wanted and it has never been started."""
-        return self._port
+        return self._place.port
 
     @property
     def address(self) -> str:
-        """``host:port``, ``[host]:port`` or ``unix:/path``, as clients have it."""
-        if self.path is not None:
-            return unix_address(self.path)
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self._port}"
+        """``host:port``, ``[host]:port`` or ``unix:/path``; RuntimeError: none."""
+        if not self._listens:
+            raise RuntimeError("this server does not listen: use connect()")
+        return self._place.address
 
     @property
     def connections(self) -> int:
@@ -230,6 +252,12 @@ class Server:
         """The requests and notifications seen so far, in order of arrival."""
         with self._records.changed:
             return list(self._records.requests)
+
+    @property
+    def before_hello(self) -> list[Request]:
+        """The requests and notifications that came before the *hello* was complete."""
+        with self._records.changed:
+            return list(self._records.before_hello)
 
     @property
     def invalid(self) -> list[bytes]:
@@ -261,12 +289,8 @@ class Server:
         Raises:
             TimeoutError: There were fewer after *timeout* seconds.
         """
-        seen = self._records
-        self._wait(
-            lambda: seen.seen >= count,
-            timeout,
-            lambda: f"{seen.seen} of {count} requests",
-        )
+        self._must_not_block()
+        self._records.wait_for_requests(count, timeout)
         return self.requests
 
     def wait_for_connections(self, count: int, timeout: float = 5.0) -> None:
@@ -276,12 +300,8 @@ class Server:
         Raises:
             TimeoutError: There was another number after *timeout* seconds.
         """
-        seen = self._records
-        self._wait(
-            lambda: seen.open == count,
-            timeout,
-            lambda: f"{seen.open} connections instead of {count}",
-        )
+        self._must_not_block()
+        self._records.wait_for_connections(count, timeout)
 
     def wait_for_accepted(self, count: int, timeout: float = 5.0) -> None:
         """
@@ -290,19 +310,12 @@ class Server:
         Raises:
             TimeoutError: There were fewer after *timeout* seconds.
         """
-        seen = self._records
-        self._wait(
-            lambda: seen.accepted >= count,
-            timeout,
-            lambda: f"{seen.accepted} of {count} connections accepted",
-        )
+        self._must_not_block()
+        self._records.wait_for_accepted(count, timeout)
 
-    def _wait(
-        self, done: Callable[[], bool], timeout: float, text: Callable[[], str]
-    ) -> None:
+    def _must_not_block(self) -> None:
         if self._home is not None and self._home.here():
             raise RuntimeError("this would block the loop: use asyncio.to_thread()")
-        self._records.wait(done, timeout, text)
 
     # --- methods and misbehaviour ---
 
@@ -341,7 +354,7 @@ class Server:
 
     def refuse(self) -> None:
         """Refuse new connections and keep those that are open, until `accept`."""
-        self._fill_hole()
+        self._place.fill_hole()
         self._call(self._core.refuse)
 
     def blackhole(self) -> None:
@@ -352,7 +365,7 @@ class Server:
         Unix socket, connections fail at once: its backlog is full.
         """
         self.refuse()
-        fill_queue(self._bound(), self._hole)
+        self._place.open_hole()
 
     def accept(self) -> None:
         """Accept connections again after `refuse` or `blackhole`."""
@@ -368,15 +381,8 @@ class Server:
         home = self._home
         if home is None or home.here() or not isinstance(home, LoopThread):
             raise RuntimeError("only a server in another thread can freeze")
-        frozen = threading.Event()
         self._thaw.clear()
-
-        def freeze() -> None:
-            frozen.set()
-            self._thaw.wait()
-
-        home.loop.call_soon_threadsafe(freeze)
-        frozen.wait(CALL_LIMIT)
+        freeze(home, self._thaw)
 
     def thaw(self) -> None:
         """Continue after `freeze`."""
@@ -389,39 +395,3 @@ class Server:
             function(*args)
         else:
             self._home.call(function, *args)
-
-    def _listener(self) -> socket.socket:
-        self._fill_hole()
-        is_port = self.path is None and sys.platform == "linux"
-        if self._release_port is None and is_port:
-            # Bound and not listening, it keeps the port ours while we are stopped:
-            # any outgoing connection on this machine might get it otherwise.
-            self._release_port = weakref.finalize(self, self._bound().close)
-        listener = self._bound()
-        try:
-            listener.listen(4096)
-        except BaseException:
-            listener.close()
-            raise
-        self._file = socket_file(self.path)
-        return listener
-
-    def _bound(self) -> socket.socket:
-        if self.path is not None:
-            return bound_unix(self.path)
-        sock = bound(self.host, self._port)
-        self._port = sock.getsockname()[1]
-        return sock
-
-    def _fill_hole(self) -> None:
-        for sock in self._hole:
-            sock.close()
-        self._hole.clear()
-
-    def _free_port(self) -> None:
-        if self._release_port is not None:
-            self._release_port()
-            self._release_port = None
-        if self._file is not None:
-            remove_file(self._file)
-            self._file = None

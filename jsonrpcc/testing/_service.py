@@ -14,9 +14,7 @@ import asyncio
 import errno
 import socket
 import ssl
-import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
@@ -25,60 +23,12 @@ from msgspec.json import encode
 from jsonrpcc.testing._certificates import ServerTls, context_of
 from jsonrpcc.testing._connection import Connection
 from jsonrpcc.testing._faults import Fault, Opening, Reply, Request
+from jsonrpcc.testing._hello import Gate
 from jsonrpcc.testing._methods import METHOD_NOT_FOUND, Method
+from jsonrpcc.testing._records import Records
 from jsonrpcc.testing._schedule import Plan
 from jsonrpcc.testing._sockets import reset_on_close
 from jsonrpcc.testing._tls import TlsLayer
-
-
-class Records:
-    """What a server has seen; the one part of it that every thread may touch."""
-
-    def __init__(self, keep: int | None) -> None:
-        self.changed = threading.Condition()
-        self.requests: deque[Request] = deque(maxlen=keep)
-        self.invalid: deque[bytes] = deque(maxlen=keep)
-        self.failed_handshakes: deque[str] = deque(maxlen=keep)
-        self.seen = 0
-        self.accepted = 0
-        self.open = 0
-
-    def add(self, requests: list[Request], invalid: list[bytes]) -> None:
-        """Note what has arrived."""
-        with self.changed:
-            self.requests.extend(requests)
-            self.invalid.extend(invalid)
-            self.seen += len(requests)
-            self.changed.notify_all()
-
-    def connected(self, change: int, accepted: int = 0) -> None:
-        """Note that the number of connections changes."""
-        with self.changed:
-            self.open += change
-            self.accepted += accepted
-            self.changed.notify_all()
-
-    def refused(self, why: str) -> None:
-        """Note a connection that ended during its handshake."""
-        with self.changed:
-            self.failed_handshakes.append(why)
-            self.accepted += 1
-            self.changed.notify_all()
-
-    def wait(
-        self, done: Callable[[], bool], timeout: float, text: Callable[[], str]
-    ) -> None:
-        """Wait until *done*; a TimeoutError with *text* after *timeout* seconds."""
-        with self.changed:
-            if not self.changed.wait_for(done, timeout):
-                raise TimeoutError(f"{text()} after {timeout} s")
-
-    def clear(self) -> None:
-        """Forget all requests."""
-        with self.changed:
-            self.requests.clear()
-            self.invalid.clear()
-            self.seen = 0
 
 
 class Fallback(Protocol):
@@ -103,6 +53,7 @@ class Core:
         records: Records,
         *,
         tls: ServerTls | ssl.SSLContext | None,
+        gate: Gate,
     ) -> None:
         self.methods = {name: Method(function) for name, function in methods.items()}
         self.plan = plan
@@ -110,6 +61,7 @@ class Core:
         self.max_frame = max_frame
         self.records = records
         self.tls = tls
+        self.gate = gate
         self.fallback: Fallback | None = None
         self.connections: dict[Connection, None] = {}  # a set that keeps its order
         self.ending: set[Connection] = set()
@@ -123,14 +75,23 @@ class Core:
 
     def listen(self, listener: socket.socket) -> None:
         """Accept on *listener*, which is owned from now on."""
-        self.refuse()
+        self._stop_listening()
         listener.setblocking(False)
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._loop.add_reader(listener, self._accept)
 
     def refuse(self) -> None:
-        """Close the listener."""
+        """
+        Close the listener.
+
+        Connections that wait to be accepted are open as far as their clients can
+        tell, and the kernel would reset them: they are accepted first.
+        """
+        self._accept()
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
         if self._listener is not None and self._loop is not None:
             self._loop.remove_reader(self._listener)
             self._listener.close()
@@ -143,7 +104,7 @@ class Core:
     def shut(self) -> None:
         """Close the listener and all connections at once, as if killed."""
         self._age += 1
-        self.refuse()
+        self._stop_listening()
         for connection in [*self.connections, *self.ending]:
             connection.abort()
         for task in self.tasks:
@@ -171,22 +132,24 @@ class Core:
                 self._loop.remove_reader(self._listener)
                 self._loop.call_later(0.1, self._accept_again, self._listener)
                 return
-            sock.setblocking(False)
-            self._number += 1
-            opening = self.plan.for_connection(already_open=False)
-            if opening.end:
-                self.records.connected(0, accepted=1)
-                if opening.end == "reset":
-                    reset_on_close(sock)
-                sock.close()
-                continue
-            connection = Connection(self, self._number, opening, self._age)
-            self.spawn(self._begin(connection, sock)).add_done_callback(
-                # Cancelled before it began, nobody else has it.
-                lambda _, connection=connection, sock=sock: (  # type: ignore[misc]
-                    None if connection.made else self._give_up(sock)
-                )
-            )
+            self.join(sock)
+
+    def join(self, sock: socket.socket) -> None:
+        """Serve a new connection, whose *sock* is owned from now on."""
+        sock.setblocking(False)
+        self._number += 1
+        opening = self.plan.for_connection(already_open=False)
+        if opening.end:
+            self.records.connected(0, accepted=1)
+            if opening.end == "reset":
+                reset_on_close(sock)
+            sock.close()
+            return
+        connection = Connection(self, self._number, opening, self._age)
+        self.spawn(self._begin(connection, sock)).add_done_callback(
+            # Cancelled before it began, nobody else has it.
+            lambda _: None if connection.made else self._give_up(sock)
+        )
 
     async def _begin(self, connection: Connection, sock: socket.socket) -> None:
         """Give *sock* to *connection*; with TLS, when the handshake is over."""
@@ -243,6 +206,7 @@ class Core:
         """Forget *connection*."""
         self.closing(connection)
         self.ending.discard(connection)
+        self.gate.forget(connection.number)
 
     def drop(self, *, reset: bool) -> None:
         """Close or reset all connections."""
@@ -302,6 +266,12 @@ class Core:
 
     def call(self, request: Request) -> bytes | Awaitable[Any]:
         """Call the method: the response's result or error, or what to wait for."""
+        outcome, is_early = self.gate.call(request, self._call)
+        if is_early:
+            self.records.premature(request)
+        return outcome
+
+    def _call(self, request: Request) -> bytes | Awaitable[Any]:
         method = self.methods.get(request.method)
         if method is not None:
             return method.outcome(request.params)

@@ -6,14 +6,14 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
-/* One that is to be made; zero is the default. */
+/* A certificate to be made; zero is the default. */
 struct certificate {
-    const char *name;       /* of its files: name.pem and name.key */
+    const char *name;       /* its files are name.pem and name.key */
     const char *hosts;      /* as in a configuration: "DNS:a,IP:127.0.0.1" */
     const char *usage;      /* "serverAuth", "clientAuth"; NULL: both */
-    int from_days, to_days; /* from now on; both 0: -1 and 30 */
+    int from_days, to_days; /* relative to now; both 0: -1 and 30 */
     bool is_ca;
-    unsigned padding; /* bytes of a comment, to make it large */
+    unsigned padding; /* bytes of a comment, to make the certificate large */
 };
 
 /* An issuer and its key, or another certificate with its own. */
@@ -31,7 +31,7 @@ struct identity certificate_make(const struct certificate *what,
                                  const struct identity *issuer);
 void identity_free(struct identity *identity);
 
-/* Remove the folder and all in it. */
+/* Remove the folder and everything in it. */
 void certificates_remove(void);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Callbacks check as well, on whatever thread they run. */
+/* Callbacks check, too, on whatever thread they run. */
 static atomic_uint check_count, check_failures;
 
 /* Count a check; say file, line and the condition if it fails, and go on. */
@@ -36,8 +36,9 @@ __attribute__((noreturn)) static inline void check_exit(int status)
     _exit(status);
 }
 
-/* Whether a child of a busy program works at all.  ASan's malloc() keeps a lock
- * that another thread held at the fork, and TSan wants no threads there. */
+/* Whether a child of a busy program can work at all.  Under ASan, malloc()'s
+ * lock stays held if another thread held it at the fork, and TSan does not
+ * support threads in such a child. */
 static inline bool check_may_fork(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

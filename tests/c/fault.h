@@ -34,17 +34,18 @@ enum fault_kind {
     FAULT_KINDS
 };
 
-/* Instead of an errno: the call does its work on one byte only. */
+/* Instead of an errno: the call processes a single byte. */
 enum { FAULT_SHORT = -1 };
 
 extern const char *const fault_names[FAULT_KINDS];
 
 /* From now on the n-th call of that kind fails (1 is the next), and with
- * for_ever all after it.  n 0: none fails, calls are only counted. */
+ * for_ever all later ones, too.  If n is 0, none fails, and calls are only
+ * counted. */
 void fault_arm(enum fault_kind kind, unsigned n, bool for_ever);
 
 /* What failing system calls set errno to, or return: getaddrinfo() an EAI_
- * code, pthread_create() an errno.  To be set before fault_arm(). */
+ * code, pthread_create() an errno.  Set it before fault_arm(). */
 void fault_error(int error);
 
 /* Stop; returns how many calls were counted since fault_arm(). */

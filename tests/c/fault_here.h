@@ -44,7 +44,7 @@ static __thread bool exempted;
 static __thread uint64_t rate_state;
 static __thread uint32_t rate;
 
-/* Places that call what can fail, by return address. */
+/* Places that call functions that can be made to fail, by return address. */
 enum { SITES = 4096, SITE_MEMORY = 1, SITE_HIT = 2 };
 struct sites {
     void *_Atomic places[SITES];
@@ -82,7 +82,7 @@ RAW static bool rolls_failure(void)
     return ((rate_state * 0x2545f4914f6cdd1dULL) >> 48) < rate;
 }
 
-/* Whether this call, of that kind, shall fail. */
+/* Whether this call, of that kind, is to fail. */
 RAW static bool fails(enum fault_kind kind, void *place)
 {
     unsigned char flags = kind == FAULT_MEMORY ? SITE_MEMORY : 0;
@@ -167,7 +167,7 @@ bool fault_has_memory(void)
 
 #ifndef __SANITIZE_THREAD__
 
-/* The next definition after ours: a sanitizer's, or libc's. */
+/* The definition behind ours: a sanitizer's, or libc's. */
 #define NEXT(name)                 \
     static __typeof__(&name) next; \
     if (next == NULL)              \
@@ -228,7 +228,8 @@ RAW static char *copy(const char *text, size_t len)
     return result;
 }
 
-/* ASan asks at the start of each thread, and does not take no for an answer. */
+/* ASan calls this at the start of each thread, and cannot cope with a
+ * failure. */
 SEEN int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 {
     NEXT(pthread_getattr_np);
@@ -332,7 +333,7 @@ SEEN int epoll_create(int size)
 SEEN int epoll_ctl(int fd, int op, int other, struct epoll_event *event)
 {
     NEXT(epoll_ctl);
-    if (op != EPOLL_CTL_ADD) /* the others take nothing that may be short */
+    if (op != EPOLL_CTL_ADD) /* the others transfer nothing */
         return next(fd, op, other, event);
     FAIL_OR(FAULT_EPOLL_CTL, fd, op, other, event);
 }
@@ -342,8 +343,8 @@ SEEN int epoll_wait(int fd, struct epoll_event *events, int most, int timeout)
     NEXT(epoll_wait);
     if (!fails(FAULT_EPOLL_WAIT, __builtin_return_address(0)))
         return next(fd, events, most, timeout);
-    /* As the kernel does it: what there is to tell comes before a signal.  A
-     * wake-up that is never told of could be waited for in vain. */
+    /* As in the kernel: events that are ready take precedence over a signal.
+     * If a wake-up were never reported, somebody could wait for it in vain. */
     int ready = next(fd, events, most, 0);
     if (ready > 0)
         return ready;
@@ -398,8 +399,8 @@ SEEN int getaddrinfo(const char *host, const char *port,
     NEXT(getaddrinfo);
     if (fails(FAULT_GETADDRINFO, __builtin_return_address(0)))
         return atomic_load(&wanted_error);
-    /* glibc's name services, at their first use, assert() that there is memory
-     * (nss_database.c): what it makes of that is not ours to test. */
+    /* At their first use, glibc's name services assert() that there is memory
+     * (nss_database.c): what follows from that is not ours to test. */
     bool before = exempted;
     exempted |= hints == NULL || (hints->ai_flags & AI_NUMERICHOST) == 0;
     int error = next(host, port, hints, list);

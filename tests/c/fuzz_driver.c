@@ -1,5 +1,5 @@
-/* Runs a fuzz target where there is no libFuzzer: first its corpus, the files
- * in tests/c/corpus/TARGET, then random inputs, and mutations of the target's
+/* Runs a fuzz target without libFuzzer: first its corpus, the files in
+ * tests/c/corpus/TARGET, then random inputs, and mutations of the target's
  * seeds.  Arguments: how many (200000, or what the target says), and the seed
  * (1); the same arguments give the same inputs. */
 #include <dirent.h>
@@ -13,13 +13,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-/* A target may have seeds, up to a NULL; without them all is random. */
+/* A target may have seeds, ending with NULL; without them, all inputs are
+ * random. */
 extern const char *const fuzz_seeds[] __attribute__((weak));
 
-/* How many inputs are enough for a quick run, where they are slow. */
+/* How many inputs make a quick run, for targets that are slow. */
 extern const uint64_t fuzz_inputs __attribute__((weak));
 
-/* Makes an input of the target's language out of one that nearly is. */
+/* Turns an input that is nearly in the target's language into one that is. */
 size_t fuzz_repair(uint8_t *data, size_t len, size_t most)
     __attribute__((weak));
 
@@ -43,7 +44,7 @@ static size_t seed_count(void)
     return count;
 }
 
-/* A byte of the target's language as often as not. */
+/* In half of the cases, a byte of the target's language. */
 static uint8_t any_byte(size_t seeds)
 {
     const char *seed = seeds && dice(2) ? fuzz_seeds[dice(seeds)] : "";

@@ -132,7 +132,7 @@ static void change(struct script *script, uint32_t i)
         jrc_engine_lost(&rig->engine, i, what, rig->now_us);
 }
 
-/* What loop.c does, but for sending. */
+/* What loop.c does, except for sending. */
 static void act(struct script *script)
 {
     struct rig *rig = script->rig;

@@ -51,7 +51,7 @@ struct reader {
     unsigned depth, max_depth;
     enum jrc_json_error error;
     struct jrc_json_member members[MEMBERS];
-    char name[16]; /* of the last string, decoded, as far as it matters */
+    char name[16]; /* of the last string, decoded as far as needed */
     size_t name_len;
 };
 
@@ -90,7 +90,7 @@ static void add_to_name(struct reader *reader, unsigned point)
     reader->name_len++;
 }
 
-/* Decodes first, then asks what came of it. */
+/* Decodes first, then checks the result. */
 static bool utf8_sequence(struct reader *reader)
 {
     static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -333,7 +333,7 @@ static void check_report(const struct jrc_json_report *report, bool accepted,
     require(report->at <= len);
 }
 
-/* The same from another scanner, or of the same text at another place. */
+/* The same from another scanner, or for the same text at another address. */
 static void check_twin(bool (*scan)(const char *, size_t, unsigned,
                                     struct jrc_json_member *, size_t,
                                     struct jrc_json_report *),
@@ -343,7 +343,7 @@ static void check_twin(bool (*scan)(const char *, size_t, unsigned,
 {
     struct jrc_json_member members[MEMBERS];
     struct jrc_json_report report;
-    char *block = malloc(shift + len); /* shift is not 0: never no bytes */
+    char *block = malloc(shift + len); /* never 0, since shift is not */
     char *copy = block + shift;
 
     require(block != NULL);

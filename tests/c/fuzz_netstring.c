@@ -24,8 +24,8 @@ const char *const fuzz_seeds[] = {
     NULL,
 };
 
-/* Chance does not find the length that fits: after every other mutation the
- * lengths are made to, as far as there are colons and commas. */
+/* Chance hardly finds a length that fits: after every other mutation, lengths
+ * are made to fit, as far as there are colons and commas. */
 size_t fuzz_repair(uint8_t *data, size_t len, size_t most);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t len, size_t most)
     __attribute__((weak));
@@ -34,7 +34,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t len, size_t most,
 
 size_t fuzz_repair(uint8_t *data, size_t len, size_t most)
 {
-    size_t at = 1; /* the first byte is the bound */
+    size_t at = 1; /* the first byte is the limit */
 
     while (at < len) {
         uint8_t *colon = memchr(data + at, ':', len - at);
@@ -70,7 +70,7 @@ static void require(int condition)
         abort();
 }
 
-/* One frame, read as the grammar is written; needs no speed. */
+/* One frame, read just as the grammar is written, however slowly. */
 static ssize_t reference(const char *in, size_t len, size_t max, size_t *size)
 {
     size_t digits = 0;
@@ -94,7 +94,7 @@ static ssize_t reference(const char *in, size_t len, size_t max, size_t *size)
     return (ssize_t)(digits + *size + 2);
 }
 
-/* What decode and need say of the len bytes that have come so far. */
+/* What decode and need say about the len bytes received so far. */
 static ssize_t check_decode(const char *in, size_t len, size_t max)
 {
     const char *payload = NULL;
@@ -115,7 +115,8 @@ static ssize_t check_decode(const char *in, size_t len, size_t max)
     return used;
 }
 
-/* The stream comes in pieces, of sizes made up from the bytes themselves. */
+/* The stream arrives in pieces, whose sizes are derived from the bytes
+ * themselves. */
 static void read_in_pieces(const char *in, size_t len, size_t max, size_t step)
 {
     size_t begin = 0, came = 0;

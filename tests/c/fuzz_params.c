@@ -1,6 +1,6 @@
-/* Whatever is given as method and as params: what is accepted makes exactly one
- * frame with exactly one message, strict JSON with the three or four members
- * that we wrote; and lenient params mean what json-c makes of them.
+/* Whatever is given as method and params: if it is accepted, it makes exactly
+ * one frame with exactly one message, strict JSON with the three or four
+ * members that we wrote; and lenient params mean what json-c makes of them.
  *
  * The input: a byte of flags, the length of the method, the method, params. */
 #include "wire/request.h"

@@ -1,5 +1,5 @@
-/* Whatever the text: a list that is accepted says the same when it is written
- * out and read again, its groups are in order, and a refusal says why. */
+/* Whatever the text: a list that is accepted means the same when it is written
+ * out and read again, its groups are in order, and a refusal has a reason. */
 #include "engine/servers_set.h"
 
 #include <stdint.h>
@@ -19,6 +19,9 @@ const char *const fuzz_seeds[] = {
     "unix:/run/x%20.sock,2 unix-abstract:n",
     "dns:b.x:80,2 dns4:a:1 dns6:a:1 dns:53",
     "srv:_rpc._tcp.x,2 srv:_a._b.c",
+    "file:/etc/x%20,2,3 file:80",
+    "# a\na:1\nfile:/x",
+    "fd:7 fd:80,2,3",
     NULL,
 };
 
@@ -35,9 +38,11 @@ static void check_list(const struct jrc_server_list *list)
     for (size_t i = 0; i < list->count; i++) {
         const struct jrc_entry *a = &list->entries[i];
         require(a->host[0] != '\0');
-        require(a->port > 0 || a->kind == JRC_ENTRY_SRV
-                    ? strlen(a->host) <= 253
-                    : strncmp(a->host, "unix", 4) == 0);
+        require(a->port > 0 || a->kind == JRC_ENTRY_SRV ? strlen(a->host) <= 253
+                : a->kind == JRC_ENTRY_FILE
+                    ? a->host[0] == '/' && strlen(a->host) <= JRC_FILE_PATH
+                    : strncmp(a->host, "unix", 4) == 0 ||
+                          strncmp(a->host, "fd:", 3) == 0);
         require(a->group < list->group_count);
         for (size_t k = 0; k < list->count; k++) {
             const struct jrc_entry *b = &list->entries[k];
@@ -66,7 +71,7 @@ static char *written(const struct jrc_server_list *list)
 }
 
 /* The servers are picked in turn, each as often as the others of its group;
- * with weights, none too often. */
+ * with weights, none is picked too often. */
 static void check_turns(struct jrc_server_list *list)
 {
     struct jrc_servers table;
@@ -97,6 +102,26 @@ static void check_turns(struct jrc_server_list *list)
     jrc_servers_clear(servers);
 }
 
+/* The same bytes as a file, NUL and all. */
+static void check_file(const char *text, size_t len)
+{
+    static const struct jrc_defaults defaults = {-3, 5};
+    struct jrc_server_list list;
+    char why[200] = "";
+
+    if (jrc_servers_parse_file(&list, text, len, &defaults, why, sizeof why) ==
+        0) {
+        require(strlen(text) == len && list.count > 0);
+        for (size_t i = 0; i < list.count; i++)
+            require(list.entries[i].kind != JRC_ENTRY_FILE);
+        jrc_server_list_clear(&list);
+        return;
+    }
+    require(strncmp(why, "line ", 5) == 0 && strlen(why) < sizeof why - 1);
+    for (const char *p = why; *p != '\0'; p++)
+        require(*p >= 0x20 && *p < 0x7f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     char *text = malloc(len + 1);
@@ -106,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     require(text != NULL);
     memcpy(text, data, len);
     text[len] = '\0';
+    check_file(text, len);
     if (jrc_servers_parse(&first, text, why, sizeof why) != 0) {
         require(why[0] != '\0' && strlen(why) < sizeof why - 1);
         for (const char *p = why; *p != '\0'; p++)

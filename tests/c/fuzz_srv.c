@@ -22,7 +22,7 @@ const char *const fuzz_seeds[] = {
     NULL,
 };
 
-/* Make the header that of a response with one question and some answers. */
+/* Make the header say: a response with one question and some answers. */
 size_t fuzz_repair(uint8_t *data, size_t len, size_t most);
 size_t fuzz_repair(uint8_t *data, size_t len, size_t most)
 {

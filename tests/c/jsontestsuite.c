@@ -9,7 +9,7 @@
 
 #define MAX_DEPTH 1024
 
-/* The file in memory of exactly its size, so that ASan sees over-reads. */
+/* The file in a buffer of exactly its size, so that ASan sees over-reads. */
 static char *read_file(const char *directory, const char *name, size_t *len)
 {
     char path[4096];

@@ -1,4 +1,4 @@
-/* A place to connect to, for tests whose peer is the test itself. */
+/* A listening socket, for tests that are their own peer. */
 
 #ifndef LISTENER_H
 #define LISTENER_H

@@ -92,7 +92,7 @@ static bool serve(struct peer *peer, struct peer_link *link, const char *text,
     char name[16] = "";
 
     if (method == NULL || number >= PEER_NUMBERS)
-        abort(); /* no request of ours */
+        abort(); /* not a request of ours */
     sscanf(method + sizeof mark - 1, "%15[a-z]", name);
     unsigned before = atomic_fetch_add(&peer->seen[number], 1);
     atomic_fetch_add(&peer->frames, 1);

@@ -1,4 +1,4 @@
-/* The peer of a test program, and clients of it. */
+/* A test program's peer, and clients of it. */
 #ifndef PEER_CLIENT_H
 #define PEER_CLIENT_H
 

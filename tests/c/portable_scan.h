@@ -1,5 +1,5 @@
-/* The scanner once more, by other names, built as for a machine without SSE2.
- * jrc_json_scan is a macro for its twin from here on. */
+/* The scanner once more, under other names, built as for a machine without
+ * SSE2.  From here on, jrc_json_scan is a macro for its twin. */
 #ifndef JRC_PORTABLE_SCAN_H
 #define JRC_PORTABLE_SCAN_H
 

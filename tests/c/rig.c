@@ -19,6 +19,7 @@ static void on_outcome(void *arg, const struct jrc_call *call,
     size_t n = rig->outcome_count++;
     rig->outcomes[n].token = call->token;
     rig->outcomes[n].outcome = *outcome;
+    rig->outcomes[n].events = rig->event_count;
     if (outcome->json == NULL)
         return;
     snprintf(rig->outcomes[n].text, sizeof rig->outcomes[n].text, "%.*s",
@@ -34,12 +35,16 @@ static void on_event(void *arg, const jsonrpcc_event *event)
         rig->events[rig->event_count++] = *event;
 }
 
-void rig_start_down(struct rig *rig, const char *servers, int32_t attempts)
+static void start(struct rig *rig, const char *servers, int32_t attempts,
+                  int32_t connections, int32_t age_ms, uint32_t subset)
 {
     const jsonrpcc_options options = {.max_depth = 8,
                                       .max_response = 1 << 16,
                                       .connect_timeout_ms = 1000,
-                                      .leave_timeout_ms = 30000};
+                                      .leave_timeout_ms = 30000,
+                                      .connections = connections,
+                                      .max_connection_age_ms = age_ms,
+                                      .subset = subset};
     const struct jrc_sink sink = {rig, on_outcome, on_event};
 
     memset(rig, 0, sizeof *rig);
@@ -51,6 +56,22 @@ void rig_start_down(struct rig *rig, const char *servers, int32_t attempts)
         abort();
     jrc_servers_start(&rig->servers, 1000000, 10000000, attempts, rig->now_us);
     rig_wait(rig, 0);
+}
+
+void rig_start_down(struct rig *rig, const char *servers, int32_t attempts)
+{
+    start(rig, servers, attempts, 1, 0, 0);
+}
+
+void rig_start_wide(struct rig *rig, const char *servers, int32_t connections,
+                    int32_t age_ms)
+{
+    start(rig, servers, -1, connections, age_ms, 0);
+}
+
+void rig_start_subset(struct rig *rig, const char *servers, uint32_t subset)
+{
+    start(rig, servers, -1, 1, 0, subset);
 }
 
 void rig_start(struct rig *rig, const char *servers)
@@ -148,13 +169,18 @@ size_t rig_send(struct rig *rig, uint32_t i, size_t most)
 
 static void feed(struct rig *rig, uint32_t i, const char *bytes, size_t len)
 {
-    size_t room;
-    char *space = jrc_engine_space(&rig->engine, i, &room);
+    while (len > 0) {
+        size_t room;
+        char *space = jrc_engine_space(&rig->engine, i, &room);
 
-    if (space == NULL || room < len)
-        abort();
-    memcpy(space, bytes, len);
-    jrc_engine_received(&rig->engine, i, len, rig->now_us);
+        if (space == NULL || room == 0)
+            abort();
+        size_t n = len < room ? len : room;
+        memcpy(space, bytes, n);
+        jrc_engine_received(&rig->engine, i, n, rig->now_us);
+        bytes += n;
+        len -= n;
+    }
 }
 
 void rig_bytes(struct rig *rig, uint32_t i, const char *bytes)
@@ -172,6 +198,22 @@ void rig_reply(struct rig *rig, uint32_t i, const char *format, ...)
     va_end(list);
     int size = snprintf(frame, sizeof frame, "%zu:%s,", len, payload);
     feed(rig, i, frame, (size_t)size);
+}
+
+void rig_long_reply(struct rig *rig, uint32_t i, uint64_t id, size_t len)
+{
+    char *frame = malloc(len + 20);
+    int at = snprintf(frame, len,
+                      "%zu:{\"jsonrpc\":\"2.0\",\"id\":%llu,"
+                      "\"result\":\"",
+                      len, (unsigned long long)id);
+    size_t end = (size_t)(strchr(frame, ':') + 1 - frame) + len;
+
+    rig->engine.options.max_response = len;
+    memset(frame + at, 'x', end - (size_t)at);
+    memcpy(frame + end - 2, "\"}", 2);
+    feed(rig, i, frame, end);
+    free(frame);
 }
 
 const jsonrpcc_outcome *rig_outcome(const struct rig *rig, uint64_t token)
@@ -208,9 +250,10 @@ unsigned rig_events(const struct rig *rig, jsonrpcc_event_kind kind, int32_t i)
 
 /* ---- the books ----------------------------------------------------------- */
 
-/* Frames of a queue: their bytes, and how many are of live calls in state. */
+/* The frames of a queue: their bytes, and how many belong to live calls in
+ * state. */
 static bool count_frames(const struct jrc_engine *engine,
-                         const struct jrc_frames *frames, int32_t server,
+                         const struct jrc_frames *frames, int32_t conn,
                          size_t *bytes, uint32_t *live)
 {
     size_t size = 0;
@@ -222,8 +265,8 @@ static bool count_frames(const struct jrc_engine *engine,
         if (call == NULL)
             continue;
         ++*live;
-        if (call->state != (server < 0 ? JRC_CALL_WAITING : JRC_CALL_QUEUED) ||
-            (server >= 0 && call->server != server))
+        if (call->state != (conn < 0 ? JRC_CALL_WAITING : JRC_CALL_QUEUED) ||
+            (conn >= 0 && call->conn != conn))
             return false;
     }
     *bytes += size;
@@ -237,7 +280,7 @@ bool rig_sound(const struct jrc_engine *engine)
 {
     const struct jrc_calls *calls = engine->calls;
     uint32_t states[JRC_CALL_SENT + 1] = {0};
-    uint32_t waiting = 0, queued = 0, sent = 0;
+    uint32_t waiting = 0, queued = 0, sent = 0, connecting = 0;
     size_t bytes = 0;
 
     for (uint32_t i = 0; i < calls->used; i++) {
@@ -253,15 +296,15 @@ bool rig_sound(const struct jrc_engine *engine)
     }
     if (!count_frames(engine, &engine->waiting, -1, &bytes, &waiting))
         return false;
-    for (uint32_t i = 0; i < engine->servers->count; i++) {
+    for (uint32_t i = 0; i < jrc_engine_conn_count(engine); i++) {
         const struct jrc_conn *conn = &engine->conns[i];
-        bool up = jrc_server_is_connected(&engine->servers->list[i]);
+        bool up = jrc_state_is_connected(conn->state);
         uint32_t n = 0;
         if (!count_frames(engine, &conn->out, (int32_t)i, &bytes, &queued))
             return false;
         for (uint32_t at = conn->sent.first; n < conn->sent.count; n++) {
             const struct jrc_call *call = &calls->slots[at];
-            if (call->state != JRC_CALL_SENT || call->server != (int32_t)i)
+            if (call->state != JRC_CALL_SENT || call->conn != (int32_t)i)
                 return false;
             at = call->next;
         }
@@ -271,6 +314,10 @@ bool rig_sound(const struct jrc_engine *engine)
         if (conn->in_flight != n)
             return false;
     }
+    for (uint32_t i = 0; i < engine->servers->count; i++)
+        connecting += engine->servers->list[i].state == JRC_SERVER_CONNECTING;
+    if (connecting != engine->servers->connecting)
+        return false;
     return states[JRC_CALL_HELD] == 0 && states[JRC_CALL_FREE] == 0 &&
            states[JRC_CALL_WAITING] == waiting &&
            states[JRC_CALL_QUEUED] == queued && states[JRC_CALL_SENT] == sent &&

@@ -1,5 +1,5 @@
-/* The engine in a vice: a test says what happens and when, and looks at what
- * came out.  One rig per test. */
+/* The engine in a vice: the test says what happens and when, and checks the
+ * result.  One rig per test. */
 
 #ifndef RIG_H
 #define RIG_H
@@ -19,15 +19,22 @@ struct rig {
         uint64_t token;
         jsonrpcc_outcome outcome; /* json points to text */
         char text[80];
+        size_t events; /* how many there were before */
     } outcomes[RIG_LOG];
     size_t outcome_count;
     jsonrpcc_event events[RIG_LOG];
     size_t event_count;
 };
 
-/* Servers as in the servers string, up from the start unless down is said. */
+/* Servers as in the servers string, up from the start unless down is set. */
 void rig_start(struct rig *rig, const char *servers);
 void rig_start_down(struct rig *rig, const char *servers, int32_t attempts);
+/* The same, down, with that many connections to each server, which are replaced
+ * at that age (0: never). */
+void rig_start_wide(struct rig *rig, const char *servers, int32_t connections,
+                    int32_t age_ms);
+/* The same, down, using that many servers of each group. */
+void rig_start_subset(struct rig *rig, const char *servers, uint32_t subset);
 void rig_stop(struct rig *rig);
 
 /* Submit a call of method "m"; returns its id.  token is for the outcome. */
@@ -38,14 +45,14 @@ uint64_t rig_call(struct rig *rig, uint64_t token, uint32_t flags,
 uint64_t rig_prepare(struct rig *rig, uint64_t token, uint32_t flags,
                      int32_t timeout_ms, struct jrc_frames *frames);
 
-/* Let the time pass and tick. */
+/* Let that time pass, and tick. */
 void rig_wait(struct rig *rig, uint64_t us);
 
-/* Fetch all actions; returns those of connection i, or-ed. */
+/* Fetch all actions; returns those of connection i, combined by OR. */
 uint32_t rig_todo(struct rig *rig, uint32_t i);
 
-/* Send so many bytes (at most what is there) of connection i's output; returns
- * how many went. */
+/* Send that many bytes of connection i's output, or as many as there are;
+ * returns how many were sent. */
 size_t rig_send(struct rig *rig, uint32_t i, size_t most);
 size_t rig_output(struct rig *rig, uint32_t i);
 
@@ -53,6 +60,10 @@ size_t rig_output(struct rig *rig, uint32_t i);
 void rig_bytes(struct rig *rig, uint32_t i, const char *bytes);
 void rig_reply(struct rig *rig, uint32_t i, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Connection i receives a response of that length without its last byte, a
+ * comma, so that it arrives in a buffer of its own. */
+void rig_long_reply(struct rig *rig, uint32_t i, uint64_t id, size_t len);
 
 /* The one outcome of a token, NULL if it has none or several. */
 const jsonrpcc_outcome *rig_outcome(const struct rig *rig, uint64_t token);

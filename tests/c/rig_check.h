@@ -5,8 +5,8 @@
 #include "check.h"
 #include "rig.h"
 
-/* Bytes without end, a second, a time that is hardly any, and the bytes of what
- * rig_call() submits. */
+/* More bytes than there ever are, a second, next to no time, and the size of
+ * what rig_call() submits. */
 enum { ALL = 1 << 20, S = 1000000, AT_ONCE = 10000, FRAME = 44 };
 
 static struct rig rig;
@@ -19,8 +19,8 @@ static inline enum jrc_server_state state(uint32_t i)
     return rig.servers.list[i].state;
 }
 
-/* Five calls to server i, the only one that can be picked, time out; then it is
- * time for a trial. */
+/* Five calls to server i, the only one that can be picked, time out; then a
+ * trial is due. */
 static inline void make_suspect(uint32_t i)
 {
     for (uint64_t token = 100; token < 105; token++)

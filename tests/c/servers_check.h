@@ -1,5 +1,5 @@
-/* What the tests of the policy share: the clock and the dice are arguments, so
- * all of this is arithmetic. */
+/* For tests of the policy: the clock and the dice are arguments, so all of this
+ * is arithmetic. */
 #ifndef SERVERS_CHECK_H
 #define SERVERS_CHECK_H
 
@@ -41,6 +41,16 @@ static inline int32_t pick(struct jrc_servers *s, uint64_t now_us)
 
     CHECK(sole == (s->ready_count > 1 || trial ? JRC_NO_SERVER : picked));
     return picked;
+}
+
+/* How many servers are not spares. */
+static inline uint32_t used(const struct jrc_servers *s)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < s->count; i++)
+        n += jrc_server_is_listed(&s->list[i]) && !s->list[i].spare;
+    return n;
 }
 
 #endif

@@ -79,6 +79,7 @@ void sim_draw_world(struct sim *sim)
     world->closes = sim_roll(sim, 3) == 0;
     if (sim_roll(sim, 3) == 0)
         world->record = 1 + sim_roll(sim, sim_roll(sim, 2) == 0 ? 200 : 16384);
+    world->proves = sim_roll(sim, 4) == 0;
 }
 
 /* ---- records ---------------------------------------------------------------
@@ -125,8 +126,11 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
                 call->token)
             sim_break(sim, "the result of another request");
     } else if (outcome->status == JSONRPCC_EFAILURE) {
-        value = sim->servers.ready_count > 0;
-        sim->failed = true;
+        value = sim->servers.ready_count > 0 || sim->servers.unproven > 0;
+        if (!sim->all_down && !sim->engine.closing)
+            sim_break(sim, "a call found no server, before that was reported");
+        if (sim_subset_has_spares(sim) && !sim->engine.closing)
+            sim_break(sim, "a call failed, and there are spares");
     }
     if (outcome->room_us + outcome->server_us > outcome->waited_us)
         sim_break(sim, "waited for a server longer than at all");
@@ -148,14 +152,6 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
         sim_submit(sim, sim_roll(sim, 2) == 0 ? call->flags : 0, 500, true);
 }
 
-/* Whether the list has the server. */
-static bool is_listed(const struct sim *sim, uint32_t server)
-{
-    enum jrc_server_state state = sim->servers.list[server].state;
-
-    return state != JRC_SERVER_LEAVING && state != JRC_SERVER_GONE;
-}
-
 void sim_on_event(void *arg, const jsonrpcc_event *event)
 {
     struct sim *sim = arg;
@@ -167,13 +163,20 @@ void sim_on_event(void *arg, const jsonrpcc_event *event)
         sim->all_down = down;
         for (size_t i = 0; i < sim->servers.count; i++)
             if (down && jrc_server_is_connected(&sim->servers.list[i]) &&
-                is_listed(sim, (uint32_t)i))
+                jrc_server_is_listed(&sim->servers.list[i]))
                 sim_break(sim, "all are down, and one is connected");
         if (!down && sim->servers.list[event->server].state != JRC_SERVER_UP)
             sim_break(sim, "available, and it is not up");
     }
+    if (event->kind == JSONRPCC_SUSPECT &&
+        sim->states[event->server] == JRC_SERVER_SUSPECT)
+        sim_break(sim, "a suspect becomes one again");
+    if (event->kind == JSONRPCC_TRUSTED) /* it may be lost at once */
+        sim->service[event->server].was_down = false;
+    sim->renewals += event->kind == JSONRPCC_RENEWED;
     /* Who does not listen cannot call others silent. */
-    if (sim->paused && event->reason == JSONRPCC_UNRESPONSIVE)
+    if (sim->paused && (event->reason == JSONRPCC_UNRESPONSIVE ||
+                        event->reason == JSONRPCC_PING_TIMEOUT))
         sim_break(sim, "a server is blamed for our own silence");
 }
 
@@ -184,6 +187,7 @@ void sim_enter(struct sim *sim)
 {
     for (size_t i = 0; i < sim->servers.count; i++)
         sim->states[i] = sim->servers.list[i].state;
+    sim_pool_enter(sim);
     if (sim->memory != NULL && !sim->healing && sim->world.memory > 0)
         sim->memory(sim->world.memory, sim->state ^ ++sim->steps);
 }
@@ -201,46 +205,68 @@ static bool better_is_up(const struct sim *sim, uint32_t group)
     return false;
 }
 
-/* Whether a server has to prove itself, and another one is up meanwhile. */
-static bool is_unproven(const struct sim *sim, int32_t server)
+/* How long a connection that has to prove itself gets no call after one; 0: it
+ * may get them all, since no server is up, which may be its own by another
+ * one. */
+static uint32_t alone_us(const struct sim *sim, uint32_t conn)
 {
     const struct jrc_server *list = sim->servers.list;
+    const struct sim_link *link = &sim->links[conn];
     bool other = false;
 
     for (size_t i = 0; i < sim->servers.count; i++)
         other |=
             sim->states[i] == JRC_SERVER_UP && list[i].state == JRC_SERVER_UP;
-    return other && sim->states[server] == JRC_SERVER_PROVING &&
-           list[server].state == JRC_SERVER_PROVING;
+    if (other && sim->conn_states[conn] == JRC_SERVER_PROVING &&
+        sim->engine.conns[conn].state == JRC_SERVER_PROVING)
+        return SIM_TRIAL_US;
+    /* Or it has stayed up with nothing to answer: a refusal would be here. */
+    bool proved = link->spoke || sim->now_us - link->heard_us >= SIM_TRIAL_US ||
+                  (link->notified_us != 0 &&
+                   sim->now_us - link->notified_us >= SIM_PROVE_US);
+    return sim->world.proves && !proved ? SIM_PROVE_US : 0;
+}
+
+/* A call went to a connection. */
+static void note_place(struct sim *sim, const struct jrc_call *call)
+{
+    uint32_t conn = (uint32_t)call->conn;
+    uint32_t server = sim_pool_server(sim, conn);
+
+    if (!jrc_server_is_listed(&sim->servers.list[server]))
+        sim_break(sim, "went to a server that has left");
+    if (sim->servers.list[server].spare)
+        sim_break(sim, "went to a spare");
+    if (sim->conn_states[conn] == JRC_SERVER_LEAVING &&
+        sim->engine.conns[conn].state == JRC_SERVER_LEAVING)
+        sim_break(sim, "went to a connection that leaves");
+    sim_note(sim,
+             (struct sim_record){
+                 .kind = SIM_ROUTED,
+                 .server = (int16_t)server,
+                 .link = sim->links[conn].serial,
+                 .token = call->token,
+                 .value = better_is_up(sim, sim->servers.list[server].group),
+                 .waited_us = alone_us(sim, conn),
+             });
 }
 
 void sim_leave(struct sim *sim)
 {
     if (sim->memory != NULL)
         sim->memory(0, 0);
-    if (sim->failed && !sim->all_down && !sim->closing)
-        sim_break(sim, "a call found no server, which was not reported");
-    sim->failed = false;
+    sim_pool_leave(sim);
+    sim_subset_leave(sim);
     for (uint32_t i = 0; i < sim->calls.used; i++) {
         const struct jrc_call *call = &sim->calls.slots[i];
         uint64_t place = call->active == 0 || call->state != JRC_CALL_QUEUED
                              ? 0
-                             : call->id * 16 + (uint64_t)(call->server + 1);
-        if (place != 0 && place != sim->places[i] &&
-            !is_listed(sim, (uint32_t)call->server))
-            sim_break(sim, "went to a server that has left");
+                             : call->id * 64 + (uint64_t)(call->conn + 1);
         if (place != 0 && place != sim->places[i])
-            sim_note(sim, (struct sim_record){
-                              .kind = SIM_ROUTED,
-                              .server = (int16_t)call->server,
-                              .link = sim->links[call->server].serial,
-                              .token = call->token,
-                              .value = better_is_up(
-                                  sim, sim->servers.list[call->server].group),
-                              .sends = is_unproven(sim, call->server),
-                          });
+            note_place(sim, call);
         sim->places[i] = place;
     }
+    sim_hello_check(sim);
 }
 
 /* ---- events: a heap ---------------------------------------------------------

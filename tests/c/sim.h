@@ -14,6 +14,12 @@
 /* Slots for servers, and names that they may have. */
 enum { SIM_SERVERS = 8, SIM_NAMES = 12, SIM_CAPACITY = 64 };
 
+/* Slots in a world of names, where more servers come and go. */
+enum { SIM_SLOTS = 40 };
+
+/* Connections that a server has room for, at most. */
+enum { SIM_WIDTH = 4, SIM_CONNS = SIM_SLOTS * SIM_WIDTH };
+
 enum sim_fault {
     SIM_REFUSED,
     SIM_SILENT, /* the SYN gets no answer */
@@ -46,6 +52,62 @@ enum sim_fault {
 
 extern const char *const sim_fault_names[SIM_FAULTS];
 
+/* What happens to hellos and pings. */
+enum sim_hello_fault {
+    SIM_HELLO_SILENT,
+    SIM_HELLO_REFUSED,
+    SIM_HELLO_LATE,
+    SIM_HELLO_FOREIGN, /* a response with another id comes before it */
+    SIM_HELLO_GARBAGE,
+    SIM_HELLO_TWICE,
+    SIM_HELLO_BROKEN,  /* the connection ends instead */
+    SIM_HELLO_CHANGED, /* the next connections say something else */
+    SIM_HELLO_FAULTS
+};
+
+extern const char *const sim_hello_fault_names[SIM_HELLO_FAULTS];
+
+struct sim_hello {
+    bool is_on;
+    uint32_t odds[SIM_HELLO_FAULTS];
+    uint64_t faults[SIM_HELLO_FAULTS];
+    uint32_t total; /* requests of the next connections */
+    uint32_t ping_ms;
+    uint64_t pings;
+};
+
+/* What happens to lookups, and to files. */
+enum sim_name_fault {
+    SIM_NAME_FAILED,
+    SIM_NAME_NONE, /* there is no such name, says the answer */
+    SIM_NAME_CLOSED,
+    SIM_NAME_SLOW,
+    SIM_NAME_REFUSED, /* a lookup cannot begin */
+    SIM_NAME_TORN,    /* a file is written to while it is read */
+    SIM_NAME_UNNOTICED,
+    SIM_NAME_FAULTS
+};
+
+extern const char *const sim_name_fault_names[SIM_NAME_FAULTS];
+
+enum { SIM_TARGETS = 5 }; /* servers that a name may stand for */
+
+struct sim_names {
+    bool is_on;
+    uint32_t odds[SIM_NAME_FAULTS];
+    uint64_t faults[SIM_NAME_FAULTS];
+    uint32_t refresh_ms, min_ms, srv_ms, max;
+    uint32_t change_us;          /* between changes of what there is */
+    uint32_t truth[SIM_SOURCES]; /* which of its targets there are */
+    uint32_t flavour;            /* priorities and weights of records */
+    uint64_t version;            /* of the file */
+    bool is_old, nests;          /* the file; it has a name in it */
+    bool moved, asked_moved;     /* it was, since the last look; before that */
+    uint32_t written;            /* sources in the list */
+    uint64_t plain, noted;       /* servers in the list, and as last noted */
+    bool waited;
+};
+
 /* How hostile: odds in 1000 and spans in microseconds. */
 struct sim_world {
     uint32_t odds[SIM_FAULTS];
@@ -53,6 +115,7 @@ struct sim_world {
     uint32_t chunk;
     uint32_t window;    /* bytes that the kernel takes */
     uint32_t record;    /* bytes that are encrypted together; 0: none are */
+    bool proves;        /* every connection gets one call first */
     uint32_t remote;    /* odds of a remote error */
     uint32_t change_us; /* between changes of a server's mood */
     uint32_t pace_us;   /* between submits */
@@ -66,6 +129,15 @@ enum sim_mood { SIM_ACCEPTS, SIM_REFUSES, SIM_MUTE, SIM_CLOSES, SIM_MOODS };
 /* A request that the kernel has whole and the server has not read yet. */
 struct sim_request {
     uint64_t token, id, end; /* offset in the stream */
+    bool is_hello, accepts;  /* its token: which one of the hello; an error is
+                                as good as a result */
+};
+
+/* Of a server: since when it has not served, or has been up. */
+struct sim_service {
+    uint64_t down_us, up_us;
+    uint32_t uses;
+    bool was_down, was_up;
 };
 
 /* The other end of a connection. */
@@ -86,6 +158,15 @@ struct sim_link {
     size_t down_len, down_room;
     bool delivering, held; /* held: not received, as we are paused */
     uint64_t early_id;     /* answered before it was whole */
+    bool spoke;            /* it has sent something that was received */
+    uint64_t notified_us;  /* when it first got a notification; 0: never */
+    uint32_t hello_total, hello_good; /* requests of its hello: all of them, and
+                                         those answered as they have to be */
+    bool hello_bad;                   /* one has been refused */
+    uint64_t greet_us;   /* since when it says its hello, or we listen again */
+    unsigned late_turns; /* in which its time was up */
+    uint64_t heard_us;   /* when bytes last came, or it was opened */
+    uint64_t ping_id;    /* of the ping that awaits its response */
 };
 
 enum sim_event_kind {
@@ -94,11 +175,14 @@ enum sim_event_kind {
     SIM_ON_DELIVER, /* bytes reach the client */
     SIM_ON_WRITABLE,
     SIM_ON_REPLY,
+    SIM_ON_HELLO, /* the reply to a request of a hello */
     SIM_ON_MOOD,
     SIM_ON_BREAK,
     SIM_ON_SUBMIT,
     SIM_ON_CANCEL,
     SIM_ON_CLOSE,
+    SIM_ON_LOOKUP,  /* its answer */
+    SIM_ON_ZONE,    /* what there is changes */
     SIM_ON_RECOVER, /* a deaf server hears again */
     SIM_ON_RESUME   /* we receive again */
 };
@@ -106,7 +190,7 @@ enum sim_event_kind {
 struct sim_event {
     uint64_t time_us, order;
     enum sim_event_kind kind;
-    uint32_t server, serial;
+    uint32_t server, serial; /* or the connection, where there is a serial */
     uint64_t token, id;
 };
 
@@ -117,8 +201,11 @@ struct sim {
     struct jrc_frames pending;
     struct sim_history history;
     struct sim_world world;
-    struct sim_link links[SIM_SERVERS];
-    enum sim_mood moods[SIM_SERVERS];
+    struct sim_hello hello;
+    struct sim_names names;
+    struct jrc_server_list first; /* until the engine is there */
+    struct sim_link links[SIM_CONNS];
+    enum sim_mood moods[SIM_SLOTS];
     struct sim_event *events; /* a heap, soonest first */
     size_t event_count, event_room;
     uint64_t event_order;
@@ -131,12 +218,15 @@ struct sim {
     uint64_t last_id;
     uint32_t last_serial;
     bool healing, closing, closed, pauses, paused;
-    bool all_down; /* as reported */
-    bool failed;   /* a call found no server since the engine was entered */
-    enum jrc_server_state states[SIM_SERVERS]; /* when the engine was entered */
-    bool changing;                             /* the engine takes in a list */
-    uint64_t left_us[SIM_SERVERS]; /* when a server last left the list */
+    bool all_down;                           /* as reported */
+    enum jrc_server_state states[SIM_SLOTS]; /* when the engine was entered */
+    enum jrc_server_state conn_states[SIM_CONNS];
+    bool changing;               /* the engine takes in a list */
+    uint64_t left_us[SIM_SLOTS]; /* when a server last left the list */
     uint32_t leave_ms;
+    uint64_t renewals;
+    uint32_t subset; /* servers of each group that are to be used; 0: all */
+    struct sim_service service[SIM_SLOTS];
     uint64_t last_deadline_us;
     unsigned long_calls;
     const char *broken; /* the first rule broken outside the checker */
@@ -175,6 +265,13 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
                     const jsonrpcc_outcome *outcome);
 void sim_on_event(void *arg, const jsonrpcc_event *event);
 
+/* sim_pool.c: the connections of a server: what is so when the engine is
+ * entered, and what holds when it is left; and when the faults are gone. */
+void sim_pool_enter(struct sim *sim);
+void sim_pool_leave(struct sim *sim);
+void sim_pool_check_end(struct sim *sim);
+uint32_t sim_pool_server(const struct sim *sim, uint32_t conn);
+
 /* sim_app.c.  nested: while the engine works, from inside an outcome. */
 void sim_submit(struct sim *sim, uint8_t flags, int32_t timeout_ms,
                 bool nested);
@@ -183,11 +280,62 @@ void sim_submit_some(struct sim *sim);
 /* sim_list.c: the list of servers: the first one, another one, what holds at
  * any time and for every outcome, and the end of changes that still wait. */
 void sim_list_begin(struct sim *sim);
+void sim_list_go_on(struct sim *sim); /* once there is an engine */
 void sim_list_change(struct sim *sim);
 void sim_list_check(struct sim *sim);
 void sim_list_check_outcome(struct sim *sim, const jsonrpcc_outcome *outcome);
 void sim_list_check_end(struct sim *sim);
 void sim_list_await(struct sim *sim, void (*run)(struct sim *sim, uint64_t us));
+/* Have something change the list inside the engine. */
+void sim_list_around(struct sim *sim,
+                     void (*change)(struct sim *sim, void *arg), void *arg);
+
+/* sim_names.c: the world; the names that a list shall have, which are written
+ * to text; the servers of the list as bits; lookups that are due, and their
+ * answers; what there is changes, or is there again; notes for the checker. */
+void sim_names_draw(struct sim *sim, uint64_t seed);
+size_t sim_names_write(struct sim *sim, char *text);
+uint64_t sim_names_bit(const char *host, uint16_t port);
+void sim_names_begin(struct sim *sim);
+void sim_names_look_up(struct sim *sim);
+void sim_names_answer(struct sim *sim, const struct sim_event *event);
+void sim_names_change(struct sim *sim);
+void sim_names_heal(struct sim *sim);
+void sim_names_note(struct sim *sim, bool is_settled);
+void sim_names_check(struct sim *sim);
+
+/* sim_subset.c: how many servers of each group are to be used; what is so when
+ * the engine is left; whether there are spares; what holds after a tick; and
+ * when the faults are gone. */
+void sim_subset_draw(struct sim *sim, uint64_t seed);
+void sim_subset_leave(struct sim *sim);
+bool sim_subset_has_spares(const struct sim *sim);
+void sim_subset_check(struct sim *sim);
+void sim_subset_check_end(struct sim *sim);
+
+/* sim_hello.c: the world; the first hello, and perhaps another one; a frame on
+ * the wire that may be of one (its payload's size, or 0), that it has begun to
+ * leave, that the server has it, and replies to it; what holds at any time, and
+ * at the end of a turn. */
+void sim_hello_draw(struct sim *sim, uint64_t seed);
+void sim_hello_begin(struct sim *sim);
+void sim_hello_turn(struct sim *sim);
+size_t sim_hello_read(struct sim *sim, uint32_t i, const char *payload,
+                      uint64_t *id, uint32_t *n);
+void sim_hello_begun(struct sim *sim, uint32_t i, uint32_t n);
+void sim_hello_request(struct sim *sim, uint32_t i, uint64_t id, uint32_t n,
+                       bool accepts);
+void sim_hello_reply(struct sim *sim, uint32_t i, uint64_t which, uint64_t id);
+void sim_hello_check(struct sim *sim);
+void sim_hello_check_end(struct sim *sim);
+
+/* sim_run.c: one turn of the engine; and turns, until then. */
+void sim_work(struct sim *sim);
+void sim_run_until(struct sim *sim, uint64_t until_us);
+
+/* sim_heal.c: the faults are gone; and what must hold a while later. */
+void sim_heal(struct sim *sim);
+void sim_heal_check(struct sim *sim);
 
 /* Around every call of the engine. */
 void sim_enter(struct sim *sim);

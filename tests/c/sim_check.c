@@ -52,9 +52,6 @@ uint64_t sim_history_hash(const struct sim_history *history)
  */
 enum { LINKS = 4, REPLIES = 64 };
 
-/* Between trials of a server. */
-enum { TRIAL_US = 10000000 };
-
 struct call {
     bool accepted, cancelled, ended, begun;
     uint8_t flags, fate;
@@ -282,11 +279,11 @@ static const char *check_routed(struct checker *c, const struct sim_record *r)
 {
     if (r->value != 0)
         return "went below a better server that is up";
-    if (r->sends == 0)
+    if (r->waited_us == 0)
         return NULL;
     uint64_t before_us = c->tried_us[r->link];
     c->tried_us[r->link] = r->time_us;
-    return before_us != 0 && r->time_us - before_us < TRIAL_US
+    return before_us != 0 && r->time_us - before_us < r->waited_us
                ? "more than one call to an unproven server"
                : NULL;
 }
@@ -378,7 +375,8 @@ void sim_history_print(const struct sim_history *history, uint64_t token)
 {
     static const char *const names[] = {"submit", "refuse", "cancel", "routed",
                                         "begun",  "given",  "reply",  "outcome",
-                                        "lost",   "tick",   "close",  "closed"};
+                                        "lost",   "tick",   "close",  "closed",
+                                        "asked",  "told",   "named",  "listed"};
 
     for (size_t i = 0; i < history->count; i++) {
         const struct sim_record *r = &history->list[i];

@@ -1,11 +1,12 @@
-/* The fake sockets: what socket.c and the kernel do. */
+/* The fake sockets: what io/traffic.c and the kernel do. */
+#include "engine/greeting.h"
 #include "sim.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAST_READS = 64 };  /* as in socket.c */
+enum { LAST_READS = 64 };  /* as in traffic.c */
 enum { RECORD_MORE = 22 }; /* bytes that encryption adds to a record */
 
 void sim_link_clear(struct sim_link *link)
@@ -21,6 +22,12 @@ static struct sim_event event_of(const struct sim *sim,
 {
     return (struct sim_event){
         .kind = kind, .server = i, .serial = sim->links[i].serial};
+}
+
+/* That of the server. */
+static enum sim_mood mood(const struct sim *sim, uint32_t i)
+{
+    return sim->moods[sim_pool_server(sim, i)];
 }
 
 static uint64_t span(struct sim *sim)
@@ -40,8 +47,12 @@ static void shut(struct sim *sim, uint32_t i)
     sim_link_clear(link);
 }
 
+static bool try_next(struct sim *sim, uint32_t i);
+
 static void lose(struct sim *sim, uint32_t i, int32_t reason)
 {
+    if (sim->engine.conns[i].state == JRC_SERVER_GREETING && try_next(sim, i))
+        return;
     shut(sim, i);
     sim_enter(sim);
     jrc_engine_lost(&sim->engine, i, reason, sim->now_us);
@@ -74,11 +85,13 @@ static bool receive(struct sim *sim, uint32_t i)
         n = room;
     if (n > link->down_len)
         n = link->down_len;
+    link->spoke |= n > 0;
     if (n > 0) {
         memcpy(space, link->down, n);
         link->down_len -= n;
         memmove(link->down, link->down + n, link->down_len);
     }
+    link->heard_us = sim->now_us;
     sim_enter(sim);
     jrc_engine_received(&sim->engine, i, n, sim->now_us);
     sim_leave(sim);
@@ -198,6 +211,16 @@ static void flush(struct sim *sim, uint32_t i)
         sim_at(sim, span(sim), event_of(sim, SIM_ON_WRITABLE, i));
 }
 
+static void serve(struct sim *sim, uint32_t i,
+                  const struct sim_request *request)
+{
+    if (request->is_hello)
+        sim_hello_request(sim, i, request->id, (uint32_t)request->token,
+                          request->accepts);
+    else
+        sim_server_request(sim, i, request);
+}
+
 /* The server reads, and deals with the requests that it has whole. */
 static void read_up(struct sim *sim, uint32_t i)
 {
@@ -219,7 +242,7 @@ static void read_up(struct sim *sim, uint32_t i)
     size_t chunk = 1 + sim_roll(sim, sim->world.chunk * 4);
     link->read += chunk < left ? chunk : left;
     while (n < link->request_count && link->requests[n].end <= link->read)
-        sim_server_request(sim, i, &link->requests[n++]);
+        serve(sim, i, &link->requests[n++]);
     link->request_count -= n;
     if (n > 0)
         memmove(link->requests, link->requests + n,
@@ -242,38 +265,48 @@ static void try_address(struct sim *sim, uint32_t i)
     struct sim_link *link = &sim->links[i];
 
     link->serial = ++sim->last_serial;
+    link->connecting = true;
     sim_enter(sim);
     jrc_engine_connecting(&sim->engine, i, sim->now_us);
     sim_leave(sim);
-    if (sim->moods[i] == SIM_MUTE || sim_strikes(sim, SIM_SILENT))
+    if (mood(sim, i) == SIM_MUTE || sim_strikes(sim, SIM_SILENT))
         return;
     sim_at(sim, span(sim), event_of(sim, SIM_ON_CONNECT, i));
 }
 
+/* False: there is none. */
+static bool try_next(struct sim *sim, uint32_t i)
+{
+    unsigned left = sim->links[i].addresses;
+
+    if (left == 0)
+        return false;
+    shut(sim, i);
+    sim->links[i].addresses = left - 1;
+    try_address(sim, i);
+    return true;
+}
+
 static void next_address(struct sim *sim, uint32_t i, int32_t reason)
 {
-    struct sim_link *link = &sim->links[i];
-
-    if (link->connecting && link->addresses > 0) {
-        link->addresses--;
-        try_address(sim, i);
-    } else {
+    if (!try_next(sim, i))
         lose(sim, i, reason);
-    }
 }
 
 static void on_connect(struct sim *sim, uint32_t i)
 {
     struct sim_link *link = &sim->links[i];
 
-    if (sim->moods[i] == SIM_REFUSES || sim->moods[i] == SIM_MUTE ||
+    if (mood(sim, i) == SIM_REFUSES || mood(sim, i) == SIM_MUTE ||
         sim_strikes(sim, SIM_REFUSED)) {
         next_address(sim, i, ECONNREFUSED);
         return;
     }
     link->connecting = false;
     link->open = true;
-    link->deaf = sim->moods[i] == SIM_CLOSES;
+    link->deaf = mood(sim, i) == SIM_CLOSES;
+    link->hello_total = sim->hello.total;
+    link->greet_us = link->heard_us = sim->now_us;
     sim_enter(sim);
     jrc_engine_opened(&sim->engine, i, sim->now_us);
     sim_leave(sim);
@@ -314,7 +347,7 @@ void sim_link_act(struct sim *sim, const struct jrc_action *action)
             try_address(sim, i);
         break;
     case JRC_NEXT_ADDRESS:
-        next_address(sim, i, JSONRPCC_CONNECT_TIMEOUT);
+        next_address(sim, i, jrc_greeting_reason(&sim->engine, i));
         break;
     case JRC_SHUT:
         shut(sim, i);
@@ -334,7 +367,8 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
         return; /* of a connection that is gone */
     switch (event->kind) {
     case SIM_ON_CONNECT:
-        on_connect(sim, i);
+        if (sim->engine.conns[i].state == JRC_SERVER_CONNECTING)
+            on_connect(sim, i); /* or it is about to be shut */
         break;
     case SIM_ON_READ:
         read_up(sim, i);
@@ -343,13 +377,19 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
         deliver(sim, i);
         break;
     case SIM_ON_WRITABLE:
-        if (link->open)
+        if (link->open && !is_dropped(sim, i))
             flush(sim, i);
         break;
     case SIM_ON_REPLY:
         if (link->fin || link->reset)
             break;
         sim_server_reply(sim, i, event->token, event->id);
+        deliver_later(sim, i);
+        break;
+    case SIM_ON_HELLO:
+        if (link->fin || link->reset)
+            break;
+        sim_hello_reply(sim, i, event->token, event->id);
         deliver_later(sim, i);
         break;
     case SIM_ON_BREAK:
@@ -366,6 +406,7 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
 
 void sim_link_resume(struct sim *sim, uint32_t i)
 {
+    sim->links[i].greet_us = sim->links[i].heard_us = sim->now_us;
     if (sim->links[i].held)
         deliver_later(sim, i);
     sim->links[i].held = false;
@@ -373,7 +414,6 @@ void sim_link_resume(struct sim *sim, uint32_t i)
 
 void sim_link_heal(struct sim *sim, uint32_t i)
 {
-    sim->moods[i] = SIM_ACCEPTS;
     sim->links[i].deaf = sim->links[i].forgotten;
     if (sim->links[i].open) {
         sim_at(sim, 0, event_of(sim, SIM_ON_READ, i));

@@ -17,12 +17,20 @@ static struct jrc_server_list draw(struct sim *sim)
     int at = 0;
     bool taken[SIM_NAMES + 1] = {false};
 
-    for (uint32_t n = 1 + sim_roll(sim, SIM_SERVERS / 2); n > 0; n--) {
+    at += (int)sim_names_write(sim, text);
+    sim->names.plain = 0;
+    for (uint32_t n = (sim->names.written == 0) +
+                      sim_roll(sim, SIM_SERVERS / 2 + (at > 0));
+         n > 0; n--) {
         uint32_t name = 1 + sim_roll(sim, SIM_NAMES);
         if (taken[name])
             continue;
         taken[name] = true;
-        at += sprintf(text + at, "h:%u,%u,%u ", name, 1 + sim_roll(sim, 3),
+        sim->names.plain |= sim_names_bit("h", (uint16_t)name);
+        uint32_t priority = sim_roll(sim, 3);
+        if (sim->subset > 0 && priority > 0)
+            priority = 1;
+        at += sprintf(text + at, "h:%u,%u,%u ", name, 1 + priority,
                       1 + sim_roll(sim, 2) * sim_roll(sim, 5));
     }
     if (jrc_servers_parse(&list, text, why, sizeof why) != 0)
@@ -30,42 +38,58 @@ static struct jrc_server_list draw(struct sim *sim)
     return list;
 }
 
-void sim_list_begin(struct sim *sim)
+static void set_first(struct sim *sim, struct jrc_server_list *list)
 {
-    struct jrc_server_list list = draw(sim);
     uint64_t never;
 
-    if (!jrc_servers_init(&sim->servers, SIM_SERVERS) ||
-        !jrc_servers_set(&sim->servers, &list, sim->now_us, 0, &never))
+    if (!jrc_servers_set(&sim->servers, list, sim->now_us, 0, &never))
         abort();
-    jrc_server_list_clear(&list);
+    jrc_server_list_clear(list);
+}
+
+void sim_list_begin(struct sim *sim)
+{
+    sim->first = draw(sim);
+    if (!jrc_servers_init(&sim->servers,
+                          sim->names.is_on ? SIM_SLOTS : SIM_SERVERS))
+        abort();
+    if (!sim->names.is_on)
+        set_first(sim, &sim->first);
+}
+
+void sim_list_go_on(struct sim *sim)
+{
+    if (!sim->names.is_on)
+        return;
+    if (!jrc_names_expand(&sim->engine, &sim->first, sim->now_us))
+        abort();
+    set_first(sim, &sim->first);
 }
 
 /* ---- a change ------------------------------------------------------------ */
 
-static bool is_listed(const struct jrc_server *server)
-{
-    return server->state != JRC_SERVER_LEAVING &&
-           server->state != JRC_SERVER_GONE;
-}
-
 /* What is known of a server, before and after. */
 struct seen {
-    uint16_t port; /* 0: it is not in the list */
+    uint64_t bit; /* 0: it is not in the list */
     enum jrc_server_state state;
     uint64_t connects;
     uint32_t failures;
 };
 
-static void look(const struct sim *sim, struct seen seen[SIM_SERVERS])
+static void look(const struct sim *sim, struct seen seen[SIM_SLOTS])
 {
-    memset(seen, 0, SIM_SERVERS * sizeof *seen);
+    memset(seen, 0, SIM_SLOTS * sizeof *seen);
     for (size_t i = 0; i < sim->servers.count; i++)
-        if (is_listed(&sim->servers.list[i]))
+        if (jrc_server_is_listed(&sim->servers.list[i]) &&
+            !sim->servers.list[i].spare)
             seen[i] = (struct seen){
-                .port = sim->servers.list[i].port,
+                .bit = sim_names_bit(sim->servers.list[i].host,
+                                     sim->servers.list[i].port),
                 .state = sim->servers.list[i].state,
-                .connects = sim->engine.conns[i].connects,
+                .connects =
+                    sim->engine
+                        .conns[jrc_engine_first_conn(&sim->engine, (uint32_t)i)]
+                        .connects,
                 .failures = sim->servers.list[i].failures,
             };
 }
@@ -78,7 +102,7 @@ static bool is_in_force(const struct sim *sim,
 
     for (size_t i = 0; i < sim->servers.count; i++) {
         const struct jrc_server *server = &sim->servers.list[i];
-        if (!is_listed(server))
+        if (!jrc_server_is_listed(server))
             continue;
         const struct jrc_entry *entry = &list->entries[server->position];
         if (server->position >= list->count || entry->port != server->port ||
@@ -90,15 +114,15 @@ static bool is_in_force(const struct sim *sim,
     return found == list->count;
 }
 
-static void compare(struct sim *sim, const struct seen before[SIM_SERVERS])
+static void compare(struct sim *sim, const struct seen before[SIM_SLOTS])
 {
-    struct seen after[SIM_SERVERS];
+    struct seen after[SIM_SLOTS];
 
     look(sim, after);
-    for (size_t i = 0; i < SIM_SERVERS; i++) {
-        if (before[i].port != 0 && after[i].port == 0)
+    for (size_t i = 0; i < SIM_SLOTS; i++) {
+        if (before[i].bit != 0 && after[i].bit == 0)
             sim->left_us[i] = sim->now_us;
-        if (before[i].port == 0 || before[i].port != after[i].port)
+        if (before[i].bit == 0 || before[i].bit != after[i].bit)
             continue;
         if (before[i].state != after[i].state ||
             before[i].connects != after[i].connects ||
@@ -119,20 +143,34 @@ static struct jrc_server_list copy_of(const struct jrc_server_list *list)
     return copy;
 }
 
-void sim_list_change(struct sim *sim)
+void sim_list_around(struct sim *sim,
+                     void (*change)(struct sim *sim, void *arg), void *arg)
 {
-    struct seen before[SIM_SERVERS];
-    struct jrc_server_list list = draw(sim);
-    struct jrc_server_list copy = copy_of(&list);
+    struct seen before[SIM_SLOTS];
 
     look(sim, before);
     sim_enter(sim);
     sim->changing = true;
-    jrc_engine_set_servers(&sim->engine, &list, sim->now_us);
+    change(sim, arg);
     sim->changing = false;
     sim_leave(sim);
     compare(sim, before);
-    if (sim->engine.wanted_us == JRC_NEVER && !is_in_force(sim, &copy))
+}
+
+static void set(struct sim *sim, void *list)
+{
+    jrc_engine_set_servers(&sim->engine, list, sim->now_us);
+}
+
+void sim_list_change(struct sim *sim)
+{
+    struct jrc_server_list list = draw(sim);
+    struct jrc_server_list copy = copy_of(&list);
+
+    sim_list_around(sim, set, &list);
+    sim_names_note(sim, false);
+    if (!sim->names.is_on && sim->engine.wanted_us == JRC_NEVER &&
+        !is_in_force(sim, &copy))
         sim_break(sim, "a list was taken in, and is not in force");
     free(copy.entries);
 }
@@ -150,20 +188,26 @@ void sim_list_check_outcome(struct sim *sim, const jsonrpcc_outcome *outcome)
         sim_break(sim, "a change of the list has ended a call");
     if (outcome->status == JSONRPCC_ECONNLOST &&
         outcome->reason == JSONRPCC_LEAVE_TIMEOUT &&
+        jrc_server_is_listed(&sim->servers.list[outcome->server]))
+        sim_break(sim, "a renewal has ended a call");
+    if (outcome->status == JSONRPCC_ECONNLOST &&
+        outcome->reason == JSONRPCC_LEAVE_TIMEOUT &&
         sim->now_us < sim->left_us[outcome->server] + sim->leave_ms * 1000)
         sim_break(sim, "a server that left had no time for its calls");
 }
 
 void sim_list_check(struct sim *sim)
 {
-    for (size_t i = 0; i < sim->servers.count; i++)
-        if (sim->servers.list[i].state == JRC_SERVER_GONE &&
+    for (uint32_t i = 0; i < jrc_engine_conn_count(&sim->engine); i++)
+        if (jrc_engine_server(&sim->engine, i)->state == JRC_SERVER_GONE &&
             (sim->links[i].open || sim->links[i].connecting))
             sim_break(sim, "a server is gone, and its connection is not");
 }
 
 void sim_list_await(struct sim *sim, void (*run)(struct sim *sim, uint64_t us))
 {
+    if (sim->names.is_on)
+        run(sim, sim->now_us + 25 * SECOND); /* until all has been found out */
     for (int n = 0; n < 200 && sim->engine.wanted_us != JRC_NEVER; n++)
         run(sim, sim->now_us + SECOND);
     if (sim->engine.wanted_us != JRC_NEVER)
@@ -171,9 +215,21 @@ void sim_list_await(struct sim *sim, void (*run)(struct sim *sim, uint64_t us))
     run(sim, sim->now_us + sim->leave_ms * 1000 + 5 * SECOND);
 }
 
+/* A spare has no time by which the calls sent there have to end. */
+static bool keeps_calls(const struct sim *sim, uint32_t i)
+{
+    uint32_t first = jrc_engine_first_conn(&sim->engine, i);
+    bool has_calls = false;
+
+    for (uint32_t k = first; k < first + sim->engine.width; k++)
+        has_calls |= sim->engine.conns[k].sent.count > 0;
+    return sim->servers.list[i].spare && has_calls;
+}
+
 void sim_list_check_end(struct sim *sim)
 {
     for (size_t i = 0; i < sim->servers.count; i++)
-        if (sim->servers.list[i].state == JRC_SERVER_LEAVING)
+        if (sim->servers.list[i].state == JRC_SERVER_LEAVING &&
+            !keeps_calls(sim, (uint32_t)i))
             sim_break(sim, "a server leaves for ever");
 }

@@ -10,9 +10,8 @@ const char *const sim_status_names[] = {
     "failure", "conn lost", "invalid response", "cancelled",
     "pending", "deadlock"};
 
-/* The first record from start on of that kind and status (-1: any). */
-static size_t find(const struct sim_history *h, size_t start, int kind,
-                   int status)
+size_t sim_mutant_find(const struct sim_history *h, size_t start, int kind,
+                       int status)
 {
     for (size_t i = start; i < h->count; i++)
         if (h->list[i].kind == kind &&
@@ -32,10 +31,10 @@ static size_t find_token(const struct sim_history *h, int kind, uint64_t token)
 /* The first good result of a request. */
 static size_t find_result(const struct sim_history *h, size_t start)
 {
-    size_t i = find(h, start, SIM_OUTCOME, JSONRPCC_OK);
+    size_t i = sim_mutant_find(h, start, SIM_OUTCOME, JSONRPCC_OK);
 
     while (i < h->count && h->list[i].fate != JSONRPCC_ANSWERED)
-        i = find(h, i + 1, SIM_OUTCOME, JSONRPCC_OK);
+        i = sim_mutant_find(h, i + 1, SIM_OUTCOME, JSONRPCC_OK);
     return i;
 }
 
@@ -55,7 +54,7 @@ static void erase(struct sim_history *h, size_t at)
 
 static bool lose_outcome(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, -1);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, -1);
 
     if (i == h->count)
         return false;
@@ -65,7 +64,7 @@ static bool lose_outcome(struct sim_history *h)
 
 static bool double_outcome(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, -1);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, -1);
 
     if (i == h->count)
         return false;
@@ -97,7 +96,7 @@ static bool invent_result(struct sim_history *h)
 
 static bool error_as_result(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_EREMOTE);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, JSONRPCC_EREMOTE);
 
     if (i < h->count)
         h->list[i].status = JSONRPCC_OK;
@@ -155,7 +154,7 @@ static bool send_twice(struct sim_history *h)
 
 static bool miscount_sends(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, -1);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, -1);
 
     if (i < h->count)
         h->list[i].sends++;
@@ -164,7 +163,7 @@ static bool miscount_sends(struct sim_history *h)
 
 static bool wait_too_long(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, -1);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, -1);
 
     if (i < h->count)
         h->list[i].waited_us += 3600000000;
@@ -206,7 +205,7 @@ static bool answer_too_soon(struct sim_history *h)
 
 static bool time_out_early(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_ETIMEDOUT);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, JSONRPCC_ETIMEDOUT);
 
     if (i == h->count)
         return false;
@@ -216,7 +215,7 @@ static bool time_out_early(struct sim_history *h)
 
 static bool time_out_late(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_ETIMEDOUT);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, JSONRPCC_ETIMEDOUT);
 
     if (i == h->count)
         return false;
@@ -229,7 +228,7 @@ static bool time_out_late(struct sim_history *h)
 
 static bool refused_and_told(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, -1);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, -1);
 
     if (i == h->count)
         return false;
@@ -239,7 +238,7 @@ static bool refused_and_told(struct sim_history *h)
 
 static bool told_after_close(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, -1);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, -1);
 
     if (i == h->count)
         return false;
@@ -251,7 +250,7 @@ static bool told_after_close(struct sim_history *h)
 
 static bool accepted_after_close(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_SUBMIT, -1);
+    size_t i = sim_mutant_find(h, 0, SIM_SUBMIT, -1);
 
     if (i == h->count)
         return false;
@@ -264,7 +263,7 @@ static bool accepted_after_close(struct sim_history *h)
 
 static bool pass_over(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_ROUTED, -1);
+    size_t i = sim_mutant_find(h, 0, SIM_ROUTED, -1);
 
     if (i < h->count)
         h->list[i].value = 1;
@@ -274,7 +273,7 @@ static bool pass_over(struct sim_history *h)
 static bool try_twice(struct sim_history *h)
 {
     for (size_t i = 0; i < h->count; i++)
-        if (h->list[i].kind == SIM_ROUTED && h->list[i].sends != 0) {
+        if (h->list[i].kind == SIM_ROUTED && h->list[i].waited_us != 0) {
             insert(h, i + 1, h->list[i]);
             return true;
         }
@@ -283,7 +282,7 @@ static bool try_twice(struct sim_history *h)
 
 static bool fail_with_a_server_up(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_EFAILURE);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, JSONRPCC_EFAILURE);
 
     if (i < h->count)
         h->list[i].value = 1;
@@ -292,7 +291,7 @@ static bool fail_with_a_server_up(struct sim_history *h)
 
 static bool cancel_unasked(struct sim_history *h)
 {
-    size_t i = find(h, 0, SIM_OUTCOME, JSONRPCC_ECANCELLED);
+    size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, JSONRPCC_ECANCELLED);
 
     if (i == h->count)
         return false;

@@ -1,5 +1,4 @@
-/* One run: the loop around the engine, and what must hold when
- * the faults are gone. */
+/* One run: the loop around the engine. */
 #include "engine/servers_set.h"
 #include "rig.h"
 #include "sim.h"
@@ -9,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECOND = 1000000, LINGER_US = SECOND, HEAL_US = 30 * SECOND };
+enum { SECOND = 1000000, LINGER_US = SECOND };
 
-/* More steps than this, or so many without the time moving: it hangs. */
-enum { MOST_STEPS = 100000, MOST_IDLE = 2000 };
+/* More steps than this, and than one in two microseconds; or so many without
+ * the time moving: it hangs. */
+enum { MOST_STEPS = 1000000, MOST_IDLE = 2000 };
 
 static void handle(struct sim *sim, const struct sim_event *event)
 {
@@ -31,6 +31,13 @@ static void handle(struct sim *sim, const struct sim_event *event)
         break;
     case SIM_ON_RESUME:
         sim->pauses = false;
+        break;
+    case SIM_ON_LOOKUP:
+        sim_names_answer(sim, event);
+        break;
+    case SIM_ON_ZONE:
+        if (!sim->healing)
+            sim_names_change(sim);
         break;
     case SIM_ON_MOOD:
         if (sim->healing)
@@ -67,18 +74,20 @@ static void set_paused(struct sim *sim, bool paused)
     sim_enter(sim);
     jrc_engine_set_reading(&sim->engine, !paused, sim->now_us);
     sim_leave(sim);
-    for (uint32_t i = 0; !paused && i < sim->servers.count; i++)
+    for (uint32_t i = 0; !paused && i < jrc_engine_conn_count(&sim->engine);
+         i++)
         sim_link_resume(sim, i);
 }
 
 /* As iteration.c does it. */
-static void work(struct sim *sim)
+void sim_work(struct sim *sim)
 {
     struct jrc_action action;
     uint64_t id;
 
     if (!sim->closing && sim_strikes(sim, SIM_LIST))
         sim_list_change(sim);
+    sim_hello_turn(sim);
     if (!jrc_frames_empty(&sim->pending)) {
         struct jrc_frames taken = sim->pending;
         sim->pending = (struct jrc_frames){0};
@@ -101,8 +110,12 @@ static void work(struct sim *sim)
     set_paused(sim, sim->pauses);
     while (jrc_engine_next(&sim->engine, &action))
         sim_link_act(sim, &action);
+    sim_names_look_up(sim);
+    sim_names_check(sim);
     jrc_calls_reclaim(&sim->calls);
     sim_list_check(sim);
+    sim_subset_check(sim);
+    sim_hello_check_end(sim);
     if (!rig_sound(&sim->engine))
         sim_break(sim, "the engine's books are wrong");
     if (sim->close_us != 0 && !sim->closed &&
@@ -141,19 +154,19 @@ static bool turn(struct sim *sim, uint64_t until_us)
         struct sim_event event = sim_take_event(sim);
         handle(sim, &event);
     }
-    work(sim);
+    sim_work(sim);
     return true;
 }
 
-static void run_until(struct sim *sim, uint64_t until_us)
+void sim_run_until(struct sim *sim, uint64_t until_us)
 {
-    uint64_t was_us = 0;
+    uint64_t begun_us = sim->now_us, was_us = 0;
     unsigned idle = 0;
 
     for (unsigned n = 0; sim->broken == NULL && turn(sim, until_us); n++) {
         idle = sim->now_us == was_us ? idle + 1 : 0;
         was_us = sim->now_us;
-        if (n > MOST_STEPS || idle > MOST_IDLE)
+        if (n > MOST_STEPS + (sim->now_us - begun_us) / 2 || idle > MOST_IDLE)
             sim_break(sim, "it does not come to rest");
     }
 }
@@ -169,6 +182,15 @@ static void set_up(struct sim *sim)
         .max_response = 1 << 17,
         .connect_timeout_ms = 1000,
         .leave_timeout_ms = (int32_t)sim->leave_ms,
+        .connections =
+            1 + (sim_roll(sim, 2) == 0 ? (int32_t)sim_roll(sim, 3) : 0),
+        .max_connection_age_ms =
+            sim_roll(sim, 3) == 0 ? 1000 + (int32_t)sim_roll(sim, 9000) : 0,
+        .subset = sim->subset,
+        .dns_refresh_ms = (int32_t)sim->names.refresh_ms,
+        .dns_min_ms = (int32_t)sim->names.min_ms,
+        .min_srv_ttl_ms = (int32_t)sim->names.srv_ms,
+        .max_servers = sim->names.max,
     };
     const struct jrc_sink sink = {sim, sim_on_outcome, sim_on_event};
 
@@ -179,10 +201,16 @@ static void set_up(struct sim *sim)
                          &jrc_netstrings, &options, &sink,
                          sim_roll(sim, UINT32_MAX)))
         abort();
+    sim_list_go_on(sim);
     int32_t attempts = sim_roll(sim, 8) == 0 ? (int32_t)sim_roll(sim, 4) : -1;
     jrc_servers_start(&sim->servers, 1000 + sim_roll(sim, SECOND), 10 * SECOND,
                       attempts, sim->now_us);
     sim_draw_world(sim);
+    if (sim->names.is_on)
+        sim->world.memory = 0; /* the checker would not know what was lost */
+    sim_names_begin(sim);
+    sim->servers.prove_us = sim->world.proves ? SIM_PROVE_US : 0;
+    sim_hello_begin(sim);
     sim_at(sim, sim_roll(sim, 100000),
            (struct sim_event){.kind = SIM_ON_SUBMIT});
     if (sim_roll(sim, 2) == 0)
@@ -191,98 +219,6 @@ static void set_up(struct sim *sim)
     if (sim->world.closes)
         sim_at(sim, sim_roll(sim, sim->world.calls * sim->world.pace_us * 2),
                (struct sim_event){.kind = SIM_ON_CLOSE});
-}
-
-static void heal(struct sim *sim)
-{
-    sim->healing = true;
-    sim->pauses = false;
-    sim->world.span_us = 1000;
-    sim->world.chunk = 65536;
-    sim->world.window = 1 << 20;
-    sim->world.remote = 0;
-    for (uint32_t i = 0; i < sim->servers.count; i++)
-        sim_link_heal(sim, i);
-}
-
-/* Whether a connection is dead for good: that takes longer to find out. */
-static bool is_forgotten(const struct sim *sim)
-{
-    for (size_t i = 0; i < sim->servers.count; i++)
-        if (sim->links[i].forgotten)
-            return true;
-    return false;
-}
-
-/* Whether a call that was sent before its server fell silent keeps a dead
- * connection: it may be what the server is busy with. */
-static bool is_kept(const struct sim *sim)
-{
-    for (size_t i = 0; i < sim->servers.count; i++) {
-        const struct jrc_call_list *sent = &sim->engine.conns[i].sent;
-        if (sim->links[i].forgotten && sent->count > 0 &&
-            (sim->calls.slots[sent->first].role & JRC_ELDER) != 0)
-            return true;
-    }
-    return false;
-}
-
-/* Call now and then, until all of these calls have ended.  Returns when a dead
- * connection was last kept; 0: never. */
-static uint64_t keep_calling(struct sim *sim, uint64_t end_us)
-{
-    uint64_t kept_us = 0;
-
-    for (; sim->now_us < end_us && !sim->closing && sim->broken == NULL;) {
-        sim_submit(sim, JSONRPCC_WAIT_FOR_READY, 2000, false);
-        work(sim);
-        run_until(sim, sim->now_us + SECOND / 2);
-        if (is_kept(sim))
-            kept_us = sim->now_us;
-    }
-    run_until(sim, end_us + 5 * SECOND);
-    return kept_us;
-}
-
-/* With the faults gone all must end well, and a new call must succeed. */
-static void check_liveness(struct sim *sim)
-{
-    sim_list_await(sim, run_until);
-    bool hopeful;
-    uint64_t kept_us = keep_calling(
-        sim, sim->now_us + HEAL_US * (is_forgotten(sim) ? 2U : 1U));
-
-    /* The call that kept a dead connection has just ended: healing begins only
-     * then. */
-    if (kept_us + HEAL_US > sim->now_us && !is_kept(sim))
-        keep_calling(sim, kept_us + HEAL_US);
-    sim_list_check_end(sim);
-    hopeful = !is_kept(sim) && jrc_servers_hopeful(&sim->servers) &&
-              (sim->servers.max_attempts < 0 || !is_forgotten(sim));
-    if (!sim->closing && sim->broken == NULL) {
-        sim_submit(sim, 0, 2000, false);
-        work(sim);
-        run_until(sim, sim->now_us + 3 * SECOND);
-        const struct sim_record *last = NULL;
-        for (size_t i = 0; i < sim->history.count; i++)
-            if (sim->history.list[i].kind == SIM_OUTCOME &&
-                sim->history.list[i].token == sim->last_token)
-                last = &sim->history.list[i];
-        if (last == NULL)
-            sim_break(sim, "the last call has no outcome");
-        else if (hopeful && last->status != JSONRPCC_OK)
-            sim_break(sim, "it does not work again");
-        else if (hopeful && sim->servers.max_attempts < 0 &&
-                 sim->servers.list[last->server].group != 0)
-            sim_break(sim, "calls do not come back to the best servers");
-    }
-    if (sim->last_deadline_us > sim->now_us && sim->broken == NULL)
-        run_until(sim, sim->last_deadline_us + 1);
-    if (sim->closing && !sim->closed)
-        sim_break(sim, "close does not end");
-    if (sim->calls.live != 0 || sim->calls.kept_bytes != 0 ||
-        sim->engine.held_bytes != 0)
-        sim_break(sim, "something is kept of calls that have ended");
 }
 
 static const char *run(struct sim *sim, size_t *at)
@@ -296,11 +232,13 @@ static const char *run(struct sim *sim, size_t *at)
                turn(sim, end_us))
             continue;
     else
-        run_until(sim, end_us);
-    heal(sim);
-    check_liveness(sim);
+        sim_run_until(sim, end_us);
+    sim_heal(sim);
+    sim_heal_check(sim);
     const char *rule = sim_check(&sim->history, at);
-    return rule != NULL ? rule : sim->broken;
+    if (rule == NULL)
+        rule = sim_check_names(&sim->history, at);
+    return sim->broken != NULL ? sim->broken : rule;
 }
 
 const char *sim_run(struct sim *sim, uint64_t seed, size_t *at)
@@ -308,6 +246,9 @@ const char *sim_run(struct sim *sim, uint64_t seed, size_t *at)
     sim->state = (seed + 1) * 0x9e3779b97f4a7c15ULL | 1;
     for (int i = 0; i < 8; i++)
         sim_roll(sim, 2);
+    sim_hello_draw(sim, seed);
+    sim_subset_draw(sim, seed);
+    sim_names_draw(sim, seed);
     return run(sim, at);
 }
 
@@ -317,12 +258,15 @@ const char *sim_run_script(struct sim *sim, const uint8_t *script, size_t len,
     sim->state = 1;
     sim->script = script;
     sim->script_len = len;
+    sim_hello_draw(sim, len);
+    sim_subset_draw(sim, len);
+    sim_names_draw(sim, len);
     return run(sim, at);
 }
 
 void sim_clear(struct sim *sim)
 {
-    for (int i = 0; i < SIM_SERVERS; i++)
+    for (int i = 0; i < SIM_CONNS; i++)
         sim_link_clear(&sim->links[i]);
     jrc_engine_clear(&sim->engine);
     jrc_calls_clear(&sim->calls);

@@ -6,6 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A frame of a hello, or of a ping.  Its size, or 0. */
+static size_t read_hello(struct sim *sim, uint32_t i, const char *text,
+                         struct sim_request *request)
+{
+    const char *payload = strchr(text, ':');
+    uint32_t n;
+
+    if (payload == NULL)
+        return 0;
+    size_t size = sim_hello_read(sim, i, ++payload, &request->id, &n);
+    if (size == 0 || size != strtoul(text, NULL, 10))
+        return 0;
+    request->is_hello = true;
+    request->token = n;
+    request->accepts = strstr(payload, "\"rpc.") < payload + size &&
+                       strstr(payload, "\"rpc.") != NULL;
+    return (size_t)(payload - text) + size + 1;
+}
+
 /* The frame at the start of text must be one that we wrote, byte for byte.
  * Returns its size. */
 static size_t read_frame(struct sim *sim, const char *text, uint64_t *token,
@@ -47,8 +66,7 @@ static size_t read_frame(struct sim *sim, const char *text, uint64_t *token,
     return framing + size;
 }
 
-static void add_request(struct sim_link *link, uint64_t token, uint64_t id,
-                        uint64_t end)
+static void add_request(struct sim_link *link, struct sim_request request)
 {
     if (link->request_count == link->request_room) {
         link->request_room = link->request_room * 2 + 8;
@@ -57,8 +75,22 @@ static void add_request(struct sim_link *link, uint64_t token, uint64_t id,
         if (link->requests == NULL)
             abort();
     }
-    link->requests[link->request_count++] =
-        (struct sim_request){token, id, end};
+    link->requests[link->request_count++] = request;
+}
+
+/* Its first byte leaves. */
+static void begin(struct sim *sim, uint32_t i,
+                  const struct sim_request *request, struct sim_record record)
+{
+    const struct sim_link *link = &sim->links[i];
+
+    if (request->is_hello) {
+        sim_hello_begun(sim, i, (uint32_t)request->token);
+        return;
+    }
+    if (link->hello_good < link->hello_total || link->hello_bad)
+        sim_break(sim, "a call on a connection whose hello is not answered");
+    sim_note(sim, record);
 }
 
 void sim_witness_take(struct sim *sim, uint32_t i, const char *bytes,
@@ -80,18 +112,26 @@ void sim_witness_take(struct sim *sim, uint32_t i, const char *bytes,
     while (at < taken + ahead) {
         struct sim_record record = {
             .kind = SIM_BEGUN, .server = (int16_t)i, .link = link->serial};
-        uint64_t id;
-        size_t size = read_frame(sim, link->up + at, &record.token, &id);
+        struct sim_request request = {0};
+        size_t size = read_hello(sim, i, link->up + at, &request);
+        if (size == 0)
+            size = read_frame(sim, link->up + at, &request.token, &request.id);
         if (size == 0 || at + size > all)
             break;
+        record.kind = SIM_BEGUN;
+        record.token = request.token;
         if (start + at >= link->noted)
-            sim_note(sim, record);
+            begin(sim, i, &request, record);
         at += size;
+        request.end = start + at;
         if (at > taken)
             continue;
         record.kind = SIM_GIVEN;
-        sim_note(sim, record);
-        add_request(link, record.token, id, start + at);
+        if (!request.is_hello)
+            sim_note(sim, record);
+        if (request.id == 0 && link->notified_us == 0)
+            link->notified_us = sim->now_us;
+        add_request(link, request);
         kept = at;
     }
     link->given += n;

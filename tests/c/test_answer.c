@@ -49,20 +49,21 @@ static void test_order_does_not_matter(void)
     CHECK(is_same(&a, &b));
 }
 
-static void test_a_server_twice_is_one(void)
+static void test_duplicates_count_once(void)
 {
     struct jrc_answer a = {0};
 
     add(&a, "h", 1, 2, 7);
     add(&a, "h", 1, 1, 3);
     add(&a, "h", 1, 1, 5);
+    add(&a, "h", 1, 1, 4);
     add(&a, "h", 2, 9, 1);
     jrc_answer_sort(&a);
     CHECK(a.count == 2);
     CHECK(a.targets[0].priority == 1 && a.targets[0].weight == 5);
     CHECK(a.targets[1].port == 2);
     jrc_answer_clear(&a);
-    jrc_answer_sort(&a); /* nothing is in order as well */
+    jrc_answer_sort(&a); /* no targets are in order, too */
     CHECK(a.count == 0);
 }
 
@@ -114,7 +115,7 @@ static void test_no_memory(void)
 int main(void)
 {
     test_order_does_not_matter();
-    test_a_server_twice_is_one();
+    test_duplicates_count_once();
     test_shares();
     test_no_memory();
     return check_done();

@@ -1,5 +1,5 @@
-/* The public functions on a client: what they refuse, whom they let wait, and
- * what they do after a close, a free or a fork. */
+/* The public functions on a client: what they refuse, who may wait, and what
+ * they do after a close, a free or a fork. */
 #include "peer_client.h"
 
 #include <string.h>
@@ -15,7 +15,7 @@ static jsonrpcc_status echo(jsonrpcc_sync *sync)
 
 /* ---- structs and limits -------------------------------------------------- */
 
-/* Who was compiled with an older header passes smaller structs. */
+/* A program that was compiled with an older header passes smaller structs. */
 static void test_smaller_structs(void)
 {
     jsonrpcc_options options = {.servers = servers, .max_depth = 9999};
@@ -99,7 +99,7 @@ static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
     atomic_fetch_add(&inside->calls, 1);
 }
 
-static void test_callbacks_can_not_wait_for_themselves(void)
+static void test_callbacks_cannot_wait_for_themselves(void)
 {
     struct inside inside = {.client = new_client((jsonrpcc_options){0})};
     const char *text = params();
@@ -153,6 +153,33 @@ static void test_one_call_at_a_time_in_a_sync(void)
     jsonrpcc_sync_free(sync);
 }
 
+static jsonrpcc_status call_with(jsonrpcc_sync *sync, const char *members)
+{
+    const char *text = params();
+    jsonrpcc_call call = {.size = sizeof call,
+                          .method = "echo",
+                          .method_len = 4,
+                          .params = text,
+                          .params_len = strlen(text),
+                          .members = members,
+                          .members_len = strlen(members)};
+
+    return jsonrpcc_sync_submit(sync, &call, -1);
+}
+
+static void test_further_members(void)
+{
+    jsonrpcc_client *client = new_client((jsonrpcc_options){0});
+    jsonrpcc_sync *sync = jsonrpcc_sync_new(client);
+
+    CHECK(call_with(sync, "{\"traceparent\":\"00-1-2-01\"}") == JSONRPCC_OK);
+    CHECK(call_with(sync, "{}") == JSONRPCC_OK);
+    CHECK(call_with(sync, "{\"id\":7}") == JSONRPCC_EINVAL);
+    CHECK(call_with(sync, "{\"a\":1},\"b\":{}") == JSONRPCC_EINVAL);
+    jsonrpcc_sync_free(sync);
+    end_client(client);
+}
+
 /* ---- events -------------------------------------------------------------- */
 
 struct events {
@@ -169,8 +196,8 @@ static void on_event(void *arg, const jsonrpcc_event *event)
         atomic_fetch_add(&events->others, 1);
 }
 
-/* Whoever begins to listen hears what has been. */
-static void test_a_late_listener_hears_all(void)
+/* A listener that is added late gets the past events, too. */
+static void test_a_late_listener_gets_past_events(void)
 {
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
     struct events events[2] = {0};
@@ -192,7 +219,7 @@ static void test_a_late_listener_hears_all(void)
 
 /* ---- life ---------------------------------------------------------------- */
 
-/* What is freed before its outcomes have come is told nothing, and leaks
+/* A client that is freed before its outcomes have come reports none, and leaks
  * nothing. */
 static void test_freed_with_calls_in_flight(void)
 {
@@ -215,7 +242,7 @@ static void test_freed_with_calls_in_flight(void)
 #ifndef __SANITIZE_THREAD__ /* its runtime does not like threads in children \
                              */
 
-/* What a child inherits is of no use to it, and does no harm. */
+/* What a child inherits cannot be used there, and does no harm. */
 static void use_in_child(jsonrpcc_client *client, jsonrpcc_queue *queue,
                          jsonrpcc_sync *sync, jsonrpcc_waiter *waiter)
 {
@@ -285,9 +312,10 @@ int main(void)
     begin_peer();
     test_smaller_structs();
     test_limits_of_a_client();
-    test_callbacks_can_not_wait_for_themselves();
+    test_callbacks_cannot_wait_for_themselves();
     test_one_call_at_a_time_in_a_sync();
-    test_a_late_listener_hears_all();
+    test_further_members();
+    test_a_late_listener_gets_past_events();
     test_freed_with_calls_in_flight();
     test_in_a_forked_child();
     peer_stop(&peer);

@@ -40,7 +40,7 @@ static void test_options_are_checked(void)
               JSONRPCC_EINVAL);
         if (!CHECK(strncmp(why, cases[i].why, strlen(cases[i].why)) == 0))
             printf("  %s\n", why);
-        /* A caller who does not want to know why is told as much as others. */
+        /* A caller that does not ask for the reason gets the same status. */
         CHECK(jsonrpcc_client_new(&options, &client, NULL, 0) ==
               JSONRPCC_EINVAL);
         CHECK(jsonrpcc_client_new(&options, &client, why, 1) ==
@@ -49,7 +49,7 @@ static void test_options_are_checked(void)
     }
 }
 
-static void test_params_are_checked_where_asked(void)
+static void test_params_are_checked_on_request(void)
 {
     const char *rule = NULL;
     size_t at = 0;
@@ -137,7 +137,7 @@ static void test_trees(void)
         {JSONRPCC_OK, "true", "true"},
         {JSONRPCC_OK, "null", NULL},
         {JSONRPCC_EREMOTE, "{\"code\":1}", "{\"code\":1}"},
-        {JSONRPCC_EINVALID, "[1]", NULL}, /* a rule, no JSON */
+        {JSONRPCC_EINVALID, "[1]", NULL}, /* one rule, not JSON */
         {JSONRPCC_ETIMEDOUT, NULL, NULL},
     };
 
@@ -167,7 +167,7 @@ static void test_trees(void)
 int main(void)
 {
     test_options_are_checked();
-    test_params_are_checked_where_asked();
+    test_params_are_checked_on_request();
     test_texts();
     test_trees();
     return check_done();

@@ -16,7 +16,7 @@ static void test_many_at_once(void)
     size_t at = 0;
     unsigned seen = 0, outcomes = 0;
 
-    /* An element that is no container is refused when it is its turn. */
+    /* An element that is not a container is refused when its turn comes. */
     CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[7]", 3, &at, 9, 0,
                                       0) == -JSONRPCC_EINVAL);
     at = 0;
@@ -27,7 +27,7 @@ static void test_many_at_once(void)
                                       0) == -JSONRPCC_EINVAL);
     CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[}", 3, &at, 9, 0,
                                       0) == -JSONRPCC_EINVAL);
-    /* What follows an element is part of what makes it one. */
+    /* What follows an element helps to delimit it. */
     CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[] []]", 7, &at, 9, 0,
                                       0) == -JSONRPCC_EINVAL);
     CHECK(jsonrpcc_queue_request_many(queue, 0, "m", 1, "[[]", 3, &at, 9, 0,
@@ -59,8 +59,8 @@ static void test_many_at_once(void)
     end_client(client);
 }
 
-/* Results that wait are made room for by none but the fetcher. */
-static void test_a_queue_is_full_of_what_is_not_fetched(void)
+/* Only the fetcher makes room for further results. */
+static void test_unfetched_results_fill_a_queue(void)
 {
     jsonrpcc_client *client =
         new_client((jsonrpcc_options){.max_in_flight = 2});
@@ -68,7 +68,7 @@ static void test_a_queue_is_full_of_what_is_not_fetched(void)
     struct pollfd ready = {.fd = jsonrpcc_queue_fd(queue), .events = POLLIN};
     jsonrpcc_completions completions;
 
-    CHECK(!jsonrpcc_queue_fetch(queue, &completions)); /* and so it will ring */
+    CHECK(!jsonrpcc_queue_fetch(queue, &completions)); /* so it will ring */
     for (uint64_t i = 0; i < 2; i++) {
         const char *text = params();
         CHECK(jsonrpcc_queue_request(queue, i, "echo", 4, text, strlen(text),
@@ -78,6 +78,10 @@ static void test_a_queue_is_full_of_what_is_not_fetched(void)
     const char *text = params();
     CHECK(jsonrpcc_queue_request(queue, 2, "echo", 4, text, strlen(text), 5000,
                                  0) == -JSONRPCC_EFULL);
+    size_t at = 0;
+    CHECK(jsonrpcc_queue_request_many(queue, 2, "echo", 4, "[[1],[2]]", 9, &at,
+                                      9, 5000, 0) == -JSONRPCC_EFULL);
+    CHECK(at == 0);
     CHECK(!jsonrpcc_queue_room(queue, 1100));
     size_t fetched = 0;
     for (unsigned n = 0; fetched < 2 && n < 5000; n++, nap())
@@ -89,8 +93,33 @@ static void test_a_queue_is_full_of_what_is_not_fetched(void)
     end_client(client);
 }
 
-/* A caller with an event loop of its own drives ours by poll(). */
-static void test_polled(void)
+/* A caller that was compiled with a newer header may ask for something unknown
+ * here. */
+static void test_an_unknown_field(void)
+{
+    jsonrpcc_client *client = new_client((jsonrpcc_options){0});
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_EAGER);
+    struct {
+        jsonrpcc_call call;
+        uint64_t more;
+    } newer = {.call = {.size = sizeof newer,
+                        .method = "m",
+                        .method_len = 1,
+                        .params = "[[]]",
+                        .params_len = 4},
+               .more = 1};
+    size_t at = 0;
+
+    CHECK(jsonrpcc_queue_submit_many(queue, &newer.call, &at, 9) ==
+          -JSONRPCC_EINVAL);
+    newer.more = 0;
+    CHECK(jsonrpcc_queue_submit_many(queue, &newer.call, &at, 9) == 1);
+    jsonrpcc_queue_free(queue);
+    end_client(client);
+}
+
+/* A caller with its own event loop drives ours by poll(). */
+static void test_a_caller_that_polls(void)
 {
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
     jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_FD);
@@ -114,7 +143,7 @@ static void test_polled(void)
                 poll(fds, 2, 10);
         }
     }
-    CHECK(fetched == 20); /* by polls, or by the event thread if it was first */
+    CHECK(fetched == 20); /* by polls, or the event thread if it was faster */
     CHECK(jsonrpcc_client_close(client, 5000));
     CHECK(!jsonrpcc_queue_poll(queue));
     jsonrpcc_queue_free(queue);
@@ -123,7 +152,7 @@ static void test_polled(void)
 
 /* A poll that brings nothing does not make the queue's descriptor deaf: neither
  * for what the event thread brings later, nor for what another leader does. */
-static void test_rung_after_a_poll(void)
+static void test_the_descriptor_rings_after_a_poll(void)
 {
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
     jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_FD);
@@ -146,7 +175,7 @@ static void test_rung_after_a_poll(void)
     end_client(client);
 }
 
-/* The buffers of large results are given back. */
+/* The buffers of large results are freed. */
 static void test_large_results(void)
 {
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
@@ -184,7 +213,8 @@ static void *close_soon(void *client)
     return NULL;
 }
 
-/* With and without a descriptor; what the close brings included. */
+/* With and without a descriptor, including the results that the close
+ * brings. */
 static void test_waited_on(uint32_t flags)
 {
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
@@ -194,7 +224,7 @@ static void test_waited_on(uint32_t flags)
 
     for (uint64_t i = 0; i < 20; i++) {
         const char *text = params();
-        if (i % 2 == 0) /* the descriptor is to ring for what comes */
+        if (i % 2 == 0) /* the descriptor has to ring for further results */
             CHECK(!jsonrpcc_queue_fetch(queue, &completions));
         CHECK(jsonrpcc_queue_request(queue, i, "echo", 4, text, strlen(text),
                                      60000, JSONRPCC_WAIT_FOR_READY) > 0);
@@ -217,9 +247,10 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     begin_peer();
     test_many_at_once();
-    test_a_queue_is_full_of_what_is_not_fetched();
-    test_polled();
-    test_rung_after_a_poll();
+    test_unfetched_results_fill_a_queue();
+    test_an_unknown_field();
+    test_a_caller_that_polls();
+    test_the_descriptor_rings_after_a_poll();
     test_large_results();
     test_waited_on(0);
     test_waited_on(JSONRPCC_QUEUE_EAGER);

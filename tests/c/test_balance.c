@@ -44,11 +44,14 @@ static void test_every_window_is_exact(void)
         }
         CHECK(s.is_weighted);
         check_windows(&s, sum);
+        CHECK(s.shares.picked == 0); /* three whole periods */
+        for (size_t i = 0; i < s.count; i++)
+            CHECK(s.shares.list[i].picked == 0);
         jrc_servers_clear(&s);
     }
 }
 
-/* No server has to wait for its turn, or has many in a row. */
+/* No server waits long for its turn, or gets many in a row. */
 static void test_picks_are_spread(void)
 {
     struct jrc_servers s;
@@ -79,9 +82,35 @@ static void test_equal_weights_need_no_heap(void)
     jrc_servers_clear(&s);
 }
 
+static uint64_t count_picked(const struct jrc_servers *s)
+{
+    uint64_t picked = 0;
+
+    for (size_t i = 0; i < s->shares.count; i++)
+        picked += s->shares.list[i].picked;
+    return picked;
+}
+
+/* A server that joins in the middle of a period counts as if it had had its
+ * share so far. */
+static void test_a_new_server_joins_the_period(void)
+{
+    struct jrc_servers s;
+
+    start(&s, "a:1,1,60 b:1,1,40 c:1,1,50", -1);
+    come_up(&s, 0, 0);
+    come_up(&s, 1, 0);
+    for (int n = 0; n < 50; n++)
+        pick(&s, 0);
+    CHECK(count_picked(&s) == 50);
+    come_up(&s, 2, 0);
+    CHECK(count_picked(&s) == 75 && s.shares.picked == 75);
+    jrc_servers_clear(&s);
+}
+
 /* However often servers come and go, those that stay are picked by weight, and
- * one that is new is not picked alone until it has caught up. */
-static void test_who_stays_goes_on_in_its_period(void)
+ * a new one does not get all calls in order to catch up. */
+static void test_a_server_that_stays_continues_its_period(void)
 {
     struct jrc_servers s;
     uint32_t hits[4] = {0};
@@ -99,6 +128,7 @@ static void test_who_stays_goes_on_in_its_period(void)
             s.list[3].failures = 0;
         }
         int32_t picked = pick(&s, 0);
+        CHECK(s.shares.picked == count_picked(&s));
         in_a_row = picked == last ? in_a_row + 1 : 1;
         most = in_a_row > most ? in_a_row : most;
         last = picked;
@@ -107,6 +137,25 @@ static void test_who_stays_goes_on_in_its_period(void)
     CHECK(hits[0] > 58 * (hits[2] / 10) && hits[0] < 62 * (hits[2] / 10 + 1));
     CHECK(hits[1] > 29 * (hits[2] / 10) && hits[1] < 31 * (hits[2] / 10 + 1));
     CHECK(hits[3] > 0 && most <= 4);
+    jrc_servers_clear(&s);
+}
+
+/* The remaining servers have all had their turns. */
+static void test_the_rest_of_a_period_goes_with_its_server(void)
+{
+    struct jrc_servers s;
+    unsigned hits[3] = {0};
+
+    start(&s, "a:1,1,1 b:1,1,2 c:1,1,100", -1);
+    for (size_t i = 0; i < s.count; i++)
+        come_up(&s, i, 0);
+    for (int n = 0; n < 102; n++)
+        hits[pick(&s, 0)]++;
+    CHECK(hits[0] == 1 && hits[1] == 2);
+    go_down(&s, 2, 0, 0);
+    for (int n = 0; n < 3; n++)
+        hits[pick(&s, 0)]++;
+    CHECK(hits[0] == 2 && hits[1] == 4);
     jrc_servers_clear(&s);
 }
 
@@ -123,6 +172,20 @@ static bool is_any(const void *arg, uint32_t i)
     return true;
 }
 
+static bool is_none(const void *arg, uint32_t i)
+{
+    (void)arg;
+    (void)i;
+    return false;
+}
+
+static bool is_not(const void *arg, uint32_t i)
+{
+    const uint32_t *only = arg;
+
+    return i != *only;
+}
+
 static void test_servers_that_are_passed_over(void)
 {
     struct jrc_servers s;
@@ -135,6 +198,17 @@ static void test_servers_that_are_passed_over(void)
         hits[jrc_servers_pick_other(&s, is_first, NULL)]++;
     CHECK(hits[0] == 0 && hits[1] == 2 && hits[2] == 1);
     CHECK(jrc_servers_pick_other(&s, is_any, NULL) == JRC_NO_SERVER);
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK(jrc_servers_pick_other(&s, is_not, &i) == (int32_t)i);
+        go_down(&s, i, 0, 0);
+        CHECK(jrc_servers_pick_other(&s, is_not, &i) == JRC_NO_SERVER);
+        for (int n = 0; n < 10; n++) {
+            CHECK(pick(&s, 0) != (int32_t)i);
+            CHECK(jrc_servers_pick_other(&s, is_none, NULL) >= 0);
+        }
+        come_up(&s, i, 0);
+        jrc_servers_answered(&s, i, 0);
+    }
     jrc_servers_clear(&s);
 }
 
@@ -157,7 +231,9 @@ int main(void)
     test_every_window_is_exact();
     test_picks_are_spread();
     test_equal_weights_need_no_heap();
-    test_who_stays_goes_on_in_its_period();
+    test_a_new_server_joins_the_period();
+    test_a_server_that_stays_continues_its_period();
+    test_the_rest_of_a_period_goes_with_its_server();
     test_servers_that_are_passed_over();
     test_the_largest_weights();
     return check_done();

@@ -1,4 +1,4 @@
-/* jsonrpcc_request_many(): many calls by one lock, and where it stops. */
+/* jsonrpcc_request_many(): many calls under one lock, and where it stops. */
 #include "check.h"
 #include "jsonrpcc.h"
 #include "peer.h"
@@ -13,7 +13,7 @@ enum { MANY = 100 }; /* more than are submitted at a time */
 static struct peer peer;
 static char servers[60];
 static char texts[MANY][20];
-static atomic_uint told[MANY]; /* outcomes of each token */
+static atomic_uint told[MANY]; /* outcomes by token */
 static atomic_uint good;
 
 static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
@@ -63,7 +63,7 @@ static void fill(jsonrpcc_call *calls)
     }
 }
 
-/* Whether so many outcomes came in time, each once and the right one. */
+/* Whether that many outcomes came in time, each once, and the right one. */
 static bool all_told(unsigned count)
 {
     for (int n = 0; n < 5000 && good < count; n++)
@@ -89,8 +89,9 @@ static void test_all_are_accepted(void)
     end_client(client);
 }
 
-/* Corked ones alone wake nobody; one that is not does for all. */
-static void test_corks_hold_if_all_have_them(void)
+/* Corked calls alone wake nobody; one uncorked call wakes the leader for all of
+ * them. */
+static void test_corks_hold_if_all_calls_have_them(void)
 {
     jsonrpcc_call calls[MANY];
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
@@ -104,7 +105,7 @@ static void test_corks_hold_if_all_have_them(void)
     end_client(client);
 }
 
-static void test_it_stops_at_a_wrong_one(void)
+static void test_it_stops_at_an_invalid_call(void)
 {
     jsonrpcc_call calls[MANY];
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
@@ -121,7 +122,7 @@ static void test_it_stops_at_a_wrong_one(void)
     end_client(client);
 }
 
-static void test_it_stops_at_a_bound(void)
+static void test_it_stops_at_a_limit(void)
 {
     jsonrpcc_call calls[MANY];
     jsonrpcc_client *client =
@@ -141,7 +142,8 @@ static void test_it_stops_at_a_bound(void)
     end_client(client);
 }
 
-/* Callers with an older header have smaller calls, which lie closer. */
+/* Callers with an older header have smaller structs, so the next call begins
+ * earlier. */
 static void test_smaller_calls(void)
 {
     const size_t size = offsetof(jsonrpcc_call, token);
@@ -188,9 +190,9 @@ int main(void)
     peer_start(&peer, NULL);
     snprintf(servers, sizeof servers, "127.0.0.1:%u", peer.port);
     test_all_are_accepted();
-    test_corks_hold_if_all_have_them();
-    test_it_stops_at_a_wrong_one();
-    test_it_stops_at_a_bound();
+    test_corks_hold_if_all_calls_have_them();
+    test_it_stops_at_an_invalid_call();
+    test_it_stops_at_a_limit();
     test_smaller_calls();
     test_a_closed_client();
     peer_stop(&peer);

@@ -52,7 +52,7 @@ static void test_no_memory_for_a_table(void)
     }
 }
 
-/* Ids differ for ever, whatever order slots come back in. */
+/* Ids are never repeated, in whatever order slots are freed. */
 static void test_ids_are_never_reused(void)
 {
     enum { USES = 20000 };
@@ -104,8 +104,8 @@ static void test_ids_stay_below_2_to_53(void)
     jrc_calls_clear(&calls);
 }
 
-/* However many calls a parent has had, in whatever slots, and its parent. */
-static void test_ids_of_a_child_are_none_of_its_parents(void)
+/* However many calls its parent and grandparent have made, in any slots. */
+static void test_a_child_uses_no_id_of_its_parent(void)
 {
     struct jrc_calls tables[4];
 
@@ -144,23 +144,23 @@ static void test_full_table(void)
     jrc_calls_clear(&calls);
 }
 
-/* Whoever had its slot before. */
+/* Whatever call had its slot before. */
 static void test_a_new_call_is_on_no_server(void)
 {
     struct jrc_calls calls;
 
     jrc_calls_init(&calls, 16);
     struct jrc_call *first = submit(&calls, 0, 1);
-    CHECK(first->server == -1 && first->sends == 0);
-    first->server = 3;
+    CHECK(first->conn == -1 && first->sends == 0);
+    first->conn = 3;
     first->sends = 1;
     end(&calls, first);
     struct jrc_call *next = submit(&calls, 0, 1);
-    CHECK(next == first && next->server == -1 && next->sends == 0);
+    CHECK(next == first && next->conn == -1 && next->sends == 0);
     jrc_calls_clear(&calls);
 }
 
-/* A slot is free only when its end was handed back. */
+/* A slot is free only when its end has been handed back. */
 static void test_reclaim(void)
 {
     struct jrc_calls calls;
@@ -181,8 +181,8 @@ static void test_reclaim(void)
     jrc_calls_clear(&calls);
 }
 
-/* A slot that is held is nobody else's until it is given back, wherever it
- * stands among others that end. */
+/* A slot that is held is not reused until it is given back, wherever it stands
+ * among others that end. */
 static void test_held_slots(void)
 {
     struct jrc_calls calls;
@@ -234,7 +234,7 @@ static void test_cancel_chain(void)
     CHECK(jrc_calls_cancelled(&calls) == 0);
     for (int i = 0; i < 4; i++)
         jrc_calls_cancel(&calls, ids[i]);
-    jrc_calls_cancel(&calls, ids[2]); /* twice is once */
+    jrc_calls_cancel(&calls, ids[2]); /* twice counts once */
     for (int i = 0; i < 4; i++) {
         uint64_t id = jrc_calls_cancelled(&calls);
         for (unsigned k = 0; k < 4; k++)
@@ -242,7 +242,7 @@ static void test_cancel_chain(void)
     }
     CHECK(sum == 15 && jrc_calls_cancelled(&calls) == 0);
 
-    /* In the chain for an id that has ended, and cancelled again anew. */
+    /* In the chain for an id that has ended, and then cancelled again. */
     jrc_calls_cancel(&calls, ids[1]);
     end(&calls, jrc_calls_find(&calls, ids[1]));
     struct jrc_call *next = submit(&calls, 0, 1);
@@ -276,7 +276,7 @@ static void test_expiry_sweep(void)
         found++;
     }
     CHECK(found == 10 && calls.soonest_us == 12000);
-    /* Those that ended otherwise are not found. */
+    /* Calls that ended in another way are not found. */
     jrc_calls_take(&calls, &calls.slots[0]);
     at = found = 0;
     while ((call = jrc_calls_expired(&calls, UINT64_MAX - 1, &at)) != NULL) {
@@ -289,7 +289,7 @@ static void test_expiry_sweep(void)
     jrc_calls_clear(&calls);
 }
 
-/* Taken out of the submit queue in another order than they were given. */
+/* Calls leave the submit queue in another order than they got slots. */
 static void test_watch_in_any_order(void)
 {
     struct jrc_calls calls;
@@ -340,7 +340,7 @@ static void test_lists(void)
     jrc_calls_clear(&calls);
 }
 
-/* The copy of an idempotent call goes with it, or with the table. */
+/* The copy of an idempotent call is freed with it, or with the table. */
 static void test_copies_are_freed(void)
 {
     struct jrc_calls calls;
@@ -365,8 +365,8 @@ static void test_the_first_copy_is_freed(void)
     jrc_calls_clear(&calls);
 }
 
-/* 0 is nobody's id, also before there was any. */
-static void test_nobody_is_cancelled(void)
+/* 0 is never an id, even before the first call. */
+static void test_id_0_cancels_nothing(void)
 {
     struct jrc_calls calls;
 
@@ -384,7 +384,7 @@ int main(void)
     test_no_memory_for_a_table();
     test_ids_are_never_reused();
     test_ids_stay_below_2_to_53();
-    test_ids_of_a_child_are_none_of_its_parents();
+    test_a_child_uses_no_id_of_its_parent();
     test_full_table();
     test_a_new_call_is_on_no_server();
     test_reclaim();
@@ -395,6 +395,6 @@ int main(void)
     test_lists();
     test_copies_are_freed();
     test_the_first_copy_is_freed();
-    test_nobody_is_cancelled();
+    test_id_0_cancels_nothing();
     return check_done();
 }

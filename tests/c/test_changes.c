@@ -17,7 +17,7 @@ static void set_servers(const char *text)
     CHECK(list.entries == NULL && rig_sound(&rig.engine));
 }
 
-static void test_what_was_sent_is_answered_yet(void)
+static void test_sent_calls_are_still_answered(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
     uint64_t id = rig_call(&rig, 1, 0, 60000);
@@ -41,7 +41,7 @@ static void test_what_was_sent_is_answered_yet(void)
     finish();
 }
 
-static void test_what_was_not_sent_goes_elsewhere(void)
+static void test_unsent_calls_go_elsewhere(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
     for (uint64_t token = 1; token <= 3; token++)
@@ -57,12 +57,13 @@ static void test_what_was_not_sent_goes_elsewhere(void)
     IS(1, ETIMEDOUT, UNKNOWN);
     IS(2, ETIMEDOUT, UNKNOWN);
     IS(3, ETIMEDOUT, NOT_SENT);
-    CHECK(state(0) == JRC_SERVER_GONE); /* nobody waits for it any more */
+    CHECK(state(0) == JRC_SERVER_GONE); /* nobody is waiting for it any more */
     finish();
 }
 
-/* A server that leaves can still be sent what nobody else would take. */
-static void test_what_was_not_sent_stays_if_all_others_are_down(void)
+/* A server that is leaving can still be sent what no other server would
+ * take. */
+static void test_unsent_calls_stay_if_all_others_are_down(void)
 {
     rig_start(&rig, "a:1 b:1");
     jrc_engine_lost(&rig.engine, 1, 104, rig.now_us);
@@ -73,13 +74,13 @@ static void test_what_was_not_sent_stays_if_all_others_are_down(void)
     IS(2, EFAILURE, NOT_SENT);
     rig_wait(&rig, 10 * S);
     jrc_engine_opened(&rig.engine, 1, rig.now_us);
-    rig_wait(&rig, 0); /* now there is somebody */
+    rig_wait(&rig, 0); /* now there is a server */
     CHECK(rig_output(&rig, 0) == 0 && rig_output(&rig, 1) > 0);
     CHECK(state(0) == JRC_SERVER_GONE && rig.outcome_count == 1);
     finish();
 }
 
-static void test_there_is_an_end_to_leaving(void)
+static void test_leaving_comes_to_an_end(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
     rig_call(&rig, 1, 0, 3600000);
@@ -99,7 +100,7 @@ static void test_there_is_an_end_to_leaving(void)
     finish();
 }
 
-/* As long as we do not read, its answers may lie in our own buffer. */
+/* As long as we do not read, its answers may still be in our own buffer. */
 static void test_our_own_silence_does_not_count(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
@@ -117,7 +118,7 @@ static void test_our_own_silence_does_not_count(void)
     finish();
 }
 
-static void test_the_connection_of_one_that_leaves_breaks(void)
+static void test_a_leaving_server_loses_its_connection(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
     rig_call(&rig, 1, 0, 1000);
@@ -133,7 +134,7 @@ static void test_the_connection_of_one_that_leaves_breaks(void)
     finish();
 }
 
-static void test_one_that_was_connecting_leaves(void)
+static void test_a_connecting_server_leaves(void)
 {
     rig_start_down(&rig, "a:1 b:1", -1);
     jrc_engine_connecting(&rig.engine, 0, rig.now_us);
@@ -146,7 +147,7 @@ static void test_one_that_was_connecting_leaves(void)
     finish();
 }
 
-static void test_who_comes_back_in_time_has_its_connection(void)
+static void test_a_server_that_returns_in_time_keeps_its_connection(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
     rig_call(&rig, 1, 0, 60000);
@@ -155,7 +156,7 @@ static void test_who_comes_back_in_time_has_its_connection(void)
     set_servers("a:1 b:1");
     CHECK(state(0) == JRC_SERVER_UP && rig.engine.conns[0].in_flight == 1);
     CHECK(rig_events(&rig, JSONRPCC_ADDED, 0) == 1);
-    rig_wait(&rig, 40 * S); /* it is leaving no more */
+    rig_wait(&rig, 40 * S); /* it is no longer leaving */
     CHECK(state(0) == JRC_SERVER_UP && rig.outcome_count == 0);
     set_servers("b:1");
     set_servers("a:1");
@@ -172,7 +173,26 @@ static void test_who_comes_back_in_time_has_its_connection(void)
     finish();
 }
 
-/* What came before the end of a connection is not the beginning of the next. */
+/* That no server is there is reported once, and again when it comes back. */
+static void test_a_server_that_returns_is_reported_unreachable_again(void)
+{
+    rig_start_down(&rig, "a:1 b:1", -1);
+    for (unsigned times = 1; times <= 2; times++) {
+        for (unsigned n = 0; n < 2; n++) {
+            rig_wait(&rig, 100 * S);
+            rig_todo(&rig, 0);
+            jrc_engine_connecting(&rig.engine, 0, rig.now_us);
+            jrc_engine_lost(&rig.engine, 0, 111, rig.now_us);
+            CHECK(rig_events(&rig, JSONRPCC_UNREACHABLE, 0) == times);
+        }
+        set_servers("b:1");
+        CHECK(state(0) == JRC_SERVER_GONE);
+        set_servers("a:1 b:1");
+    }
+    finish();
+}
+
+/* Bytes from before the end of a connection do not continue on the next one. */
 static void test_half_a_response_does_not_outlive_its_connection(void)
 {
     rig_start(&rig, "a:1 b:1");
@@ -191,7 +211,7 @@ static void test_half_a_response_does_not_outlive_its_connection(void)
     finish();
 }
 
-static void test_another_server_in_the_slot_begins_anew(void)
+static void test_another_server_in_the_slot_starts_afresh(void)
 {
     char text[20];
 
@@ -203,7 +223,7 @@ static void test_another_server_in_the_slot_begins_anew(void)
     set_servers("b:1 c:1");
     CHECK(rig.servers.count == 2 && strcmp(rig.servers.list[0].host, "c") == 0);
     CHECK(rig.engine.conns[0].connects == 0 && rig.engine.conns[0].losses == 0);
-    CHECK(rig.engine.conns[0].reason == 0);
+    CHECK(rig.servers.list[0].reason == 0);
     for (int n = 0; n < 1000; n++) { /* each a minute after the last one */
         rig_wait(&rig, 60 * S);
         snprintf(text, sizeof text, "x%d:1", n);
@@ -234,8 +254,29 @@ static void test_a_better_server_is_added(void)
     finish();
 }
 
-/* Many others within a minute: the last list waits, and the one before holds.
- */
+/* The priority that calls went to last has moved in the list, which is not a
+ * failover. */
+static void test_a_better_server_that_is_not_up_is_not_a_failover(void)
+{
+    rig_start(&rig, "a:1,3 b:1,2 c:1,1");
+    jrc_engine_lost(&rig.engine, 0, 104, rig.now_us);
+    rig_call(&rig, 1, 0, 60000);
+    CHECK(rig_events(&rig, JSONRPCC_FAILED_OVER, 1) == 1);
+    set_servers("d:1,4 b:1,2");
+    rig_call(&rig, 2, 0, 60000);
+    set_servers("b:1,2 c:1,1");
+    rig_call(&rig, 3, 0, 60000);
+    set_servers("d:1,4 e:1,3 b:1,2 c:1,1");
+    rig_call(&rig, 4, 0, 60000);
+    rig_wait(&rig, S); /* for the first attempts of the better ones */
+    CHECK(rig_output(&rig, 1) == 4 * FRAME);
+    CHECK(rig.engine.counters.events[JSONRPCC_FAILED_OVER] == 1);
+    CHECK(rig.engine.counters.events[JSONRPCC_BACK] == 0);
+    finish();
+}
+
+/* Many new servers within a minute: the last list waits, and the previous one
+ * stays in force. */
 static void test_a_list_that_finds_no_room_waits(void)
 {
     char text[64 * 20] = "";
@@ -265,6 +306,39 @@ static void test_a_list_that_finds_no_room_waits(void)
     finish();
 }
 
+/* Taken back late, and removed again at once. */
+static void test_a_server_that_returns_with_a_late_list_may_leave_again(void)
+{
+    char text[65 * 20] = "";
+
+    rig_start(&rig, "a:1");
+    rig.engine.options.leave_timeout_ms = 100000;
+    uint64_t id = rig_call(&rig, 1, 0, 200000);
+    rig_send(&rig, 0, ALL);
+    for (int n = 0; n < 16; n++) {
+        int at = n < 15 ? 0 : sprintf(text, "a:1 ");
+        for (int k = 0; k < 64; k++)
+            at += sprintf(text + at, "x%d:1 ", 64 * n + k);
+        set_servers(text);
+    }
+    CHECK(rig_events(&rig, JSONRPCC_LIST_REFUSED, -1) == 1);
+    CHECK(state(0) == JRC_SERVER_LEAVING);
+    rig_wait(&rig, 60 * S);
+    CHECK(state(0) == JRC_SERVER_UP);
+    set_servers("b:1");
+    CHECK(state(0) == JRC_SERVER_LEAVING);
+    CHECK(rig_events(&rig, JSONRPCC_LEAVING, 0) == 2);
+    rig_wait(&rig, 99 * S);
+    CHECK(state(0) == JRC_SERVER_LEAVING);
+    rig_reply(&rig, 0, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":7}",
+              (unsigned long long)id);
+    IS(1, OK, ANSWERED);
+    rig_wait(&rig, 0);
+    CHECK(state(0) == JRC_SERVER_GONE);
+    CHECK(rig_events(&rig, JSONRPCC_GONE, 0) == 1);
+    finish();
+}
+
 static void test_nothing_changes_after_a_close(void)
 {
     rig_start(&rig, "a:1");
@@ -276,18 +350,21 @@ static void test_nothing_changes_after_a_close(void)
 
 int main(void)
 {
-    test_what_was_sent_is_answered_yet();
-    test_what_was_not_sent_goes_elsewhere();
-    test_what_was_not_sent_stays_if_all_others_are_down();
-    test_there_is_an_end_to_leaving();
+    test_sent_calls_are_still_answered();
+    test_unsent_calls_go_elsewhere();
+    test_unsent_calls_stay_if_all_others_are_down();
+    test_leaving_comes_to_an_end();
     test_our_own_silence_does_not_count();
-    test_the_connection_of_one_that_leaves_breaks();
-    test_one_that_was_connecting_leaves();
-    test_who_comes_back_in_time_has_its_connection();
+    test_a_leaving_server_loses_its_connection();
+    test_a_connecting_server_leaves();
+    test_a_server_that_returns_in_time_keeps_its_connection();
+    test_a_server_that_returns_is_reported_unreachable_again();
     test_half_a_response_does_not_outlive_its_connection();
-    test_another_server_in_the_slot_begins_anew();
+    test_another_server_in_the_slot_starts_afresh();
     test_a_better_server_is_added();
+    test_a_better_server_that_is_not_up_is_not_a_failover();
     test_a_list_that_finds_no_room_waits();
+    test_a_server_that_returns_with_a_late_list_may_leave_again();
     test_nothing_changes_after_a_close();
     return check_done();
 }

@@ -1,4 +1,4 @@
-/* Clients closed while threads use them in every style, by each other's
+/* Clients are closed while threads use them in every style: by each other's
  * callbacks, by several threads at once, and while the process forks.
  *
  * Arguments: rounds (15), and a seed. */
@@ -11,7 +11,7 @@
 enum { CLIENTS = 2, HANGS_S = 60 };
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-enum { FORKS = 0 }; /* a child may find their locks held for ever */
+enum { FORKS = 0 }; /* a child may find the sanitizers' locks held for ever */
 #else
 enum { FORKS = 1 };
 #endif
@@ -21,7 +21,7 @@ struct victim {
     jsonrpcc_queue *queue;
     atomic_uint accepted, outcomes; /* of calls with a callback */
     atomic_bool over;               /* close() has returned true */
-    bool is_hostile;                /* its callbacks close the other one */
+    bool is_hostile;                /* its callbacks close the other client */
 };
 
 static atomic_uint seed;
@@ -112,8 +112,8 @@ static void *call(void *arg)
     return NULL;
 }
 
-/* Fetch, as a dispatcher does, until it is closed; what was accepted by then
- * has come. */
+/* Fetch, as a dispatcher does, until the queue is closed; by then, all that was
+ * accepted has come. */
 static void *fetch(void *arg)
 {
     struct victim *victim = arg;
@@ -145,7 +145,7 @@ static void *close_it(void *arg)
     return NULL;
 }
 
-/* A child closes what it has inherited, and that is closed. */
+/* A child closes the client that it has inherited, and then it is closed. */
 static pid_t fork_once(struct victim *victims)
 {
     if (!FORKS || dice(2) == 0)

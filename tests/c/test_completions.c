@@ -14,7 +14,10 @@ static void add(struct jrc_completions *completions, uint64_t token,
 {
     jsonrpcc_outcome outcome = {.fate = JSONRPCC_ANSWERED,
                                 .server = (int32_t)(token % 7),
+                                .attempts = (uint32_t)(token % 3),
                                 .elapsed_us = token * 3,
+                                .waited_us = token * 2,
+                                .answered_us = token,
                                 .json = json,
                                 .json_len = strlen(json)};
 
@@ -37,7 +40,7 @@ static void number(char *text, uint64_t token)
             (unsigned long long)token);
 }
 
-/* A result, which has to have that length. */
+/* A result that has to have that length. */
 static const char *result(const jsonrpcc_completions *slice, size_t i,
                           size_t want)
 {
@@ -75,7 +78,10 @@ static size_t fetch(struct jrc_completions *completions, uint64_t first)
             CHECK(slice.tokens[i] == first + total + i);
             CHECK(memcmp(result(&slice, i, len), text, len) == 0);
             CHECK(origin->server == (int32_t)(slice.tokens[i] % 7));
+            CHECK(origin->attempts == (uint32_t)(slice.tokens[i] % 3));
             CHECK(origin->elapsed_us == slice.tokens[i] * 3);
+            CHECK(origin->waited_us == slice.tokens[i] * 2);
+            CHECK(origin->answered_us == slice.tokens[i]);
         }
         CHECK(jsonrpcc_completions_origin(&slice, slice.count) == NULL);
         total += slice.count;
@@ -139,8 +145,8 @@ static void test_failures_and_events(void)
     jrc_completions_clear(&completions);
 }
 
-/* As the queue does when its reader is slow: fetch after fetch
- * joins one. */
+/* As the queue does when its reader is slow: fetches are appended to one
+ * another. */
 static void test_append(void)
 {
     struct jrc_completions ready, filling;
@@ -174,7 +180,7 @@ static void test_append(void)
     jrc_completions_clear(&filling);
 }
 
-/* Without memory for its text an outcome becomes ENOMEM; none is lost. */
+/* Without memory for its text, an outcome becomes ENOMEM; none is lost. */
 static void test_out_of_memory(void)
 {
     for (unsigned n = 1; n < 30; n++) {
@@ -222,7 +228,7 @@ static void test_out_of_memory(void)
     }
 }
 
-/* What no memory can hold costs its own text, and nothing else. */
+/* A result too large for any memory loses its own text, and nothing else. */
 static void test_a_length_beyond_all_memory(void)
 {
     const jsonrpcc_outcome outcome = {
@@ -242,7 +248,7 @@ static void test_a_length_beyond_all_memory(void)
     jrc_completions_clear(&completions);
 }
 
-/* A slice ends with the result that fills it, be it the first. */
+/* A slice ends with the result that fills it, even if that is the first. */
 static void test_a_large_result_is_alone(void)
 {
     struct jrc_completions completions;
@@ -263,7 +269,7 @@ static void test_a_large_result_is_alone(void)
     free(large);
 }
 
-/* Results of all lengths around that of the buffer, for ASan. */
+/* Results of all lengths around the buffer's size, for ASan. */
 static void test_results_that_just_fit(void)
 {
     char text[4110];
@@ -296,9 +302,9 @@ static void test_events_are_appended(void)
     jrc_completions_clear(&from);
 }
 
-/* What no slice has shown is known to the byte: someone waits for it to be
- * little. */
-static void test_what_is_left(void)
+/* The size of what no slice has shown is exact: somebody waits for it to
+ * fall. */
+static void test_the_size_of_the_rest_is_exact(void)
 {
     struct jrc_completions completions;
     jsonrpcc_completions slice;
@@ -328,6 +334,36 @@ static void test_what_is_left(void)
     jrc_completions_clear(&completions);
 }
 
+/* In each slice, from each position; results fetched before are not found. */
+static void test_slow_results_are_found(void)
+{
+    struct jrc_completions completions;
+    jsonrpcc_completions slice;
+    uint64_t seen = 0;
+    char text[40];
+
+    CHECK(jrc_completions_init(&completions, 1000));
+    for (uint64_t token = 0; token < 600; token++) {
+        number(text, token);
+        add(&completions, token, text);
+    }
+    fail(&completions, 600, JSONRPCC_EREMOTE, "{\"code\":1}");
+    while (jrc_completions_slice(&completions, &slice)) {
+        size_t i = jsonrpcc_completions_slow(&slice, 0, 900);
+        for (; i < slice.count; seen++) {
+            CHECK(slice.tokens[i] == 300 + seen);
+            i = jsonrpcc_completions_slow(&slice, i + 1, 900);
+        }
+        CHECK(i == slice.count);
+        CHECK(jsonrpcc_completions_slow(&slice, 0, 0) == 0);
+        CHECK(jsonrpcc_completions_slow(&slice, 0, UINT64_MAX) == slice.count);
+        CHECK(jsonrpcc_completions_slow(&slice, slice.count + 1, 0) ==
+              slice.count);
+    }
+    CHECK(seen == 300);
+    jrc_completions_clear(&completions);
+}
+
 int main(void)
 {
     test_slices_of_all_sizes();
@@ -338,6 +374,7 @@ int main(void)
     test_a_large_result_is_alone();
     test_results_that_just_fit();
     test_events_are_appended();
-    test_what_is_left();
+    test_the_size_of_the_rest_is_exact();
+    test_slow_results_are_found();
     return check_done();
 }

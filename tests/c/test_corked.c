@@ -1,5 +1,5 @@
 /* A call that was submitted with JSONRPCC_CORKED is sent, and its deadline
- * watched, by whatever its caller does next, even if that waits for nothing. */
+ * watched, by whatever its caller does next, even if it waits for nothing. */
 #include "peer_client.h"
 
 #include <string.h>
@@ -15,8 +15,7 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* ---- another thread that leads -------------------------------------------
- */
+/* ---- another thread that leads ------------------------------------------- */
 
 struct leader {
     jsonrpcc_client *client;
@@ -38,7 +37,7 @@ static void start(struct leader *leader)
     leader->waiter = jsonrpcc_waiter_new(leader->client, leader->lazy);
     pthread_create(&leader->thread, NULL, lead, leader);
     for (int i = 0; i < 20; i++)
-        nap(); /* it leads by now, or not: both are tried */
+        nap(); /* whether or not it leads by now: both are tried */
 }
 
 static void stop(struct leader *leader)
@@ -48,8 +47,7 @@ static void stop(struct leader *leader)
     jsonrpcc_waiter_free(leader->waiter);
 }
 
-/* ---- what callers do next ------------------------------------------------
- */
+/* ---- what callers do next ------------------------------------------------ */
 
 static void check_soon(const char *what, uint64_t began_ms)
 {
@@ -59,7 +57,7 @@ static void check_soon(const char *what, uint64_t began_ms)
         printf("  %s took %llu ms\n", what, (unsigned long long)took_ms);
 }
 
-/* Only looks, and sleeps elsewhere. */
+/* Only checks, and sleeps elsewhere. */
 static void slice_zero(jsonrpcc_client *client)
 {
     static const struct {
@@ -83,7 +81,7 @@ static void slice_zero(jsonrpcc_client *client)
         CHECK(status == calls[i].status);
         check_soon(calls[i].method, began_ms);
     }
-    /* It only looks once, and the peer is left to see the call. */
+    /* It checks just once, and it is up to the peer to see the call. */
     const char *text = params();
     uint64_t began_ms = now_ms(), mine = number;
     CHECK(jsonrpcc_sync_call(sync, "mute", 4, text, strlen(text), SLOW_MS, 0,

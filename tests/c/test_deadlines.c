@@ -1,5 +1,5 @@
-/* The sweep of deadlines: right at any moment, and no dearer for what a burst
- * of calls has used once. */
+/* The sweep of deadlines: correct at any moment, and no more expensive after a
+ * burst of calls. */
 #include "check.h"
 #include "engine/call_table.h"
 
@@ -47,7 +47,8 @@ static unsigned sweep(struct jrc_calls *calls, uint64_t now_us)
     return count;
 }
 
-/* Against a plain look at all of them, whatever ends and moves meanwhile. */
+/* Compared with a plain look at all of them, whatever ends and moves
+ * meanwhile. */
 static void test_any_order(void)
 {
     static struct jrc_call *live[CALLS];
@@ -106,7 +107,7 @@ static double cpu(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* Seconds that one timeout among few calls costs, at best. */
+/* The seconds that one timeout among few calls costs, at best. */
 static double cost(struct jrc_calls *calls, uint64_t *now_us)
 {
     double best = 1e9;
@@ -139,7 +140,7 @@ static void test_a_burst_is_forgotten(void)
     double after = cost(&calls, &now_us);
     printf("a timeout: %.2f us, after a burst of %d calls %.2f us\n",
            fresh * 1e6, BURST, after * 1e6);
-    /* To look at all slots would take 100 times as long, in any build. */
+    /* Looking at all slots would take 100 times as long, in any build. */
     CHECK(after < 8 * fresh + 1e-6);
     sweep(&calls, UINT64_MAX - 1);
     jrc_calls_clear(&calls);

@@ -1,4 +1,4 @@
-/* Descriptors run out: the process goes on, is told so, and loses none. */
+/* Descriptors run out: the process goes on, gets the reason, and leaks none. */
 #define _GNU_SOURCE
 
 #include "check.h"
@@ -18,8 +18,8 @@
 
 enum { ENOUGH = 12, HOLE = 40, FAR = 300 };
 
-/* In the place of libc's, for libevent as well: after so many calls there is no
- * descriptor any more, as if another thread had taken the last one. */
+/* Instead of libc's, for libevent, too: after that many calls there is no
+ * descriptor left, as if another thread had taken the last one. */
 static unsigned pipes_left = UINT_MAX;
 static unsigned refused_pipes;
 
@@ -64,7 +64,7 @@ static unsigned count_fds(void)
     return count;
 }
 
-/* Leave so many descriptors; taken[0..count) are to be given back. */
+/* Leave that many descriptors; taken[0..count) are to be closed again. */
 static int take(int *taken, int most, int left)
 {
     struct rlimit limit;
@@ -110,7 +110,7 @@ static bool call_works(jsonrpcc_client *client)
     return status == JSONRPCC_OK;
 }
 
-/* Threads, and the peer's ends of connections, take a moment to be gone. */
+/* Threads, and the peer's ends of connections, take a moment to disappear. */
 static void await_fds(unsigned count)
 {
     for (int n = 0; n < 5000 && (peer.open > 0 || count_fds() > count); n++)
@@ -155,7 +155,7 @@ static void test_a_client_with_few_descriptors(void)
     CHECK(refused && made);
 }
 
-/* A child opens its client anew, at its first call. */
+/* A child opens its client again, at its first call. */
 __attribute__((unused)) static void test_a_child_with_few_descriptors(void)
 {
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
@@ -187,8 +187,8 @@ __attribute__((unused)) static void test_a_child_with_few_descriptors(void)
 void __lsan_disable(void) __attribute__((weak));
 void __lsan_enable(void) __attribute__((weak));
 
-/* What was there when it was looked for is gone when libevent comes, and ends
- * the process. */
+/* A descriptor that is available when checked is gone when libevent needs it,
+ * which would end the process. */
 static void test_a_descriptor_that_another_thread_takes(void)
 {
     for (unsigned left = 0; left < 2; left++) {
@@ -196,7 +196,7 @@ static void test_a_descriptor_that_another_thread_takes(void)
         jsonrpcc_client *client;
         pipes_left = left;
         refused_pipes = 0;
-        /* What libevent had allocated by then is the price. */
+        /* The price: libevent leaks what it has allocated by then. */
         if (__lsan_disable != NULL)
             __lsan_disable();
         jsonrpcc_status status = try_new(&client, why, sizeof why);
@@ -211,7 +211,7 @@ static void test_a_descriptor_that_another_thread_takes(void)
     end_client(client);
 }
 
-/* However descriptors lie: an event loop is given one to poll, and a forked
+/* Whatever their numbers: an event loop gets a descriptor to poll, and a forked
  * child closes its copy. */
 static void test_the_poll_descriptor_is_found(void)
 {

@@ -1,5 +1,5 @@
-/* Numeric hosts, Unix sockets, and how endpoints are printed.  Names are the
- * tests' in tests/client/test_names.py. */
+/* Numeric hosts, Unix sockets, and how endpoints are printed.  Names are tested
+ * by tests/client/test_names.py. */
 #include "check.h"
 #include "io/endpoint.h"
 
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-static void test_numeric_hosts_need_no_look_up(void)
+static void test_numeric_hosts_need_no_lookup(void)
 {
     static const struct {
         const char *host, *printed;
@@ -33,7 +33,7 @@ static void test_numeric_hosts_need_no_look_up(void)
     }
 }
 
-static void test_unix_sockets_need_none(void)
+static void test_unix_sockets_need_no_lookup(void)
 {
     static const struct {
         const char *text, *printed;
@@ -62,7 +62,7 @@ static void test_unix_sockets_need_none(void)
     CHECK(jrc_endpoints_numeric("unix:x", 0) == NULL);
 }
 
-static void test_names_need_one(void)
+static void test_names_need_a_lookup(void)
 {
     CHECK(jrc_endpoints_numeric("localhost", 1) == NULL);
     CHECK(jrc_endpoints_numeric("", 1) == NULL);
@@ -83,9 +83,9 @@ static void test_a_list_is_found(void)
 
 int main(void)
 {
-    test_numeric_hosts_need_no_look_up();
-    test_unix_sockets_need_none();
-    test_names_need_one();
+    test_numeric_hosts_need_no_lookup();
+    test_unix_sockets_need_no_lookup();
+    test_names_need_a_lookup();
     test_a_list_is_found();
     return check_done();
 }

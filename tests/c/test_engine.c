@@ -1,5 +1,4 @@
-/* The engine, driven by hand: a call, its deadline, whose a response is, close.
- * Rules 7, 9 and 13 of DESIGN §3. */
+/* The engine, driven by hand: a call, its deadline, its response, close. */
 #include "rig_check.h"
 
 #include <errno.h>
@@ -31,8 +30,7 @@ static void test_deadlines_cover_everything(void)
     finish();
 }
 
-/* ---- where the time of a call went ----------------------------------------
- */
+/* ---- where the time of a call went --------------------------------------- */
 
 static bool took(uint64_t token, uint64_t server_us, uint64_t waited_us,
                  uint64_t answered_us, uint64_t elapsed_us)
@@ -98,7 +96,7 @@ static void test_responses_find_their_call(void)
     unsigned long long one = rig_call(&rig, 1, 0, 1000); /* to a */
     unsigned long long two = rig_call(&rig, 2, 0, 1000); /* to b */
     rig_reply(&rig, 0, "{\"id\":%llu,\"result\":0}", one);
-    CHECK(rig.outcome_count == 0); /* before a byte was sent: nobody's */
+    CHECK(rig.outcome_count == 0); /* before a byte was sent: ignored */
     rig_send(&rig, 0, ALL);
     rig_send(&rig, 1, ALL);
     rig_reply(&rig, 1, "{\"id\":%llu,\"result\":0}", one); /* foreign */
@@ -134,7 +132,7 @@ static void test_answer_before_the_last_byte(void)
     finish();
 }
 
-static void test_bad_payload_hurts_its_call_only(void)
+static void test_a_bad_payload_hurts_only_its_call(void)
 {
     rig_start(&rig, "a:1");
     unsigned long long one = rig_call(&rig, 1, 0, 1000);
@@ -151,7 +149,7 @@ static void test_bad_payload_hurts_its_call_only(void)
     finish();
 }
 
-static void test_bad_frame_ends_the_connection(void)
+static void test_a_bad_frame_ends_the_connection(void)
 {
     static const struct {
         const char *bytes;
@@ -174,6 +172,24 @@ static void test_bad_frame_ends_the_connection(void)
         CHECK(rig.engine.counters.bad_frames == 1);
         finish();
     }
+}
+
+/* What follows it in the buffer that all share is dropped. */
+static void test_a_bad_frame_hurts_only_its_connection(void)
+{
+    rig_start(&rig, "a:1 b:1");
+    rig_call(&rig, 1, 0, 1000);
+    uint64_t id = rig_call(&rig, 2, 0, 1000);
+    rig_send(&rig, 0, ALL);
+    rig_send(&rig, 1, ALL);
+    rig_long_reply(&rig, 1, id, 1000000);
+    rig_bytes(&rig, 0, "HTTP/1.1 400");
+    IS(1, ECONNLOST, UNKNOWN);
+    CHECK(rig.outcome_count == 1);
+    rig_bytes(&rig, 1, ",");
+    IS(2, OK, ANSWERED);
+    CHECK(state(1) == JRC_SERVER_UP && rig.engine.counters.bad_frames == 1);
+    finish();
 }
 
 /* ---- 13: close ----------------------------------------------------------- */
@@ -199,7 +215,7 @@ static void test_close(void)
     rig_wait(&rig, S - 100000);
     CHECK(rig_outcome(&rig, 5)->status == JSONRPCC_ECLOSED);
     CHECK(jrc_engine_finished(&rig.engine));
-    rig_call(&rig, 6, 0, 1000); /* what was submitted already */
+    rig_call(&rig, 6, 0, 1000); /* calls that were already submitted */
     IS(6, ECLOSED, NOT_SENT);
     finish();
 }
@@ -259,8 +275,9 @@ int main(void)
     test_times_of_a_call_that_was_sent_again();
     test_responses_find_their_call();
     test_answer_before_the_last_byte();
-    test_bad_payload_hurts_its_call_only();
-    test_bad_frame_ends_the_connection();
+    test_a_bad_payload_hurts_only_its_call();
+    test_a_bad_frame_ends_the_connection();
+    test_a_bad_frame_hurts_only_its_connection();
     test_close();
     test_lost_while_closing();
     test_what_is_counted();

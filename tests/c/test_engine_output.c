@@ -1,5 +1,5 @@
-/* The engine, driven by hand: what waits in an output until its last byte has
- * left, or nobody needs it any more.  Rules 8 and 12 of DESIGN §3. */
+/* The engine, driven by hand: what stays in an output until its last byte has
+ * been sent, or nobody needs it any more. */
 #include "rig_check.h"
 
 /* ---- 8: the last byte is the commit point -------------------------------- */
@@ -32,8 +32,8 @@ static void test_not_sent_until_the_last_byte(void)
     finish();
 }
 
-/* Of what has begun to leave the rest must follow, be it all but a byte. */
-static void test_one_byte_is_a_beginning(void)
+/* Once one byte of a frame has been sent, the rest must follow. */
+static void test_a_frame_has_begun_with_its_first_byte(void)
 {
     rig_start(&rig, "a:1");
     uint64_t id = rig_call(&rig, 1, 0, 1000);
@@ -91,7 +91,7 @@ static void test_all_blocked(void)
     finish();
 }
 
-/* What blocked it may have ended without being sent. */
+/* The frame that blocked it may have ended without being sent. */
 static void test_blocked_ends_when_nothing_is_left_to_send(void)
 {
     rig_start(&rig, "a:1 b:1");
@@ -107,9 +107,9 @@ static void test_blocked_ends_when_nothing_is_left_to_send(void)
 
 /* ---- 12: memory of the outputs ------------------------------------------- */
 
-/* What has ended does not count against the bound of queued bytes for long,
- * be it three large frames. */
-static void test_dead_frames_are_given_up(void)
+/* Frames of calls that have ended do not count against max_queued_bytes for
+ * long, even if they are three large ones. */
+static void test_dead_frames_are_dropped(void)
 {
     rig_start_down(&rig, "a:1", -1);
     for (uint64_t token = 1; token <= 3; token++)
@@ -142,7 +142,7 @@ static void test_outputs_lend_their_memory(void)
         rig_send(&rig, i % 3, 1000);
         CHECK(out->bytes == NULL);
     }
-    /* Who still has something to send keeps its own. */
+    /* An output that still has something to send keeps its memory. */
     rig_call(&rig, 6, 0, 1000);
     rig_call(&rig, 7, 0, 1000);
     CHECK(rig.engine.conns[0].out.bytes == bytes);
@@ -170,12 +170,12 @@ static void test_the_queue_and_the_only_output_change_memory(void)
 int main(void)
 {
     test_not_sent_until_the_last_byte();
-    test_one_byte_is_a_beginning();
+    test_a_frame_has_begun_with_its_first_byte();
     test_notification_ends_with_its_last_byte();
     test_a_blocked_server_is_passed_over();
     test_all_blocked();
     test_blocked_ends_when_nothing_is_left_to_send();
-    test_dead_frames_are_given_up();
+    test_dead_frames_are_dropped();
     test_outputs_lend_their_memory();
     test_the_queue_and_the_only_output_change_memory();
     return check_done();

@@ -1,5 +1,4 @@
-/* The engine, driven by hand: servers come and go, and their calls with them.
- * Rules 10 and 11 of DESIGN §3. */
+/* The engine, driven by hand: servers come and go, and so do their calls. */
 #include "rig_check.h"
 
 /* ---- 11: when a connection breaks ---------------------------------------- */
@@ -19,13 +18,16 @@ static void test_lost_connection(void)
     CHECK(rig.outcome_count == 1);
     CHECK(rig_sound(&rig.engine));
     CHECK(rig.engine.conns[1].out.last - rig.engine.conns[1].out.first == 3);
-    CHECK(rig.engine.conns[1].out.written == 0); /* 3 starts anew */
+    CHECK(rig.engine.conns[1].out.written == 0); /* 3 starts again */
     rig_send(&rig, 1, ALL);
     CHECK(rig.engine.counters.resent == 1 && rig.engine.counters.moved == 2);
     CHECK(rig.engine.conns[1].in_flight == 3);
     CHECK(rig_events(&rig, JSONRPCC_LOST, 0) == 1);
     CHECK(rig_events(&rig, JSONRPCC_FAILED_OVER, 1) == 1);
     CHECK(rig.engine.counters.events[JSONRPCC_CONNECTED] == 2);
+    for (size_t n = 0; n < rig.event_count; n++)
+        if (rig.events[n].kind == JSONRPCC_CONNECTED)
+            CHECK(rig.events[n].reason == 0);
     CHECK(rig.engine.counters.events[JSONRPCC_LOST] == 1);
     CHECK(rig.engine.counters.events[JSONRPCC_FAILED_OVER] == 1);
     CHECK(rig.engine.counters.events[JSONRPCC_BACK] == 0);
@@ -52,7 +54,7 @@ static void test_all_down_and_available(void)
     CHECK(told(JSONRPCC_ALL_DOWN) == 1 && told(JSONRPCC_AVAILABLE) == 0);
     rig_todo(&rig, 0);
     jrc_engine_opened(&rig.engine, 0, rig.now_us);
-    rig_wait(&rig, 1); /* it has yet to prove itself */
+    rig_wait(&rig, 1); /* it still has to prove itself */
     CHECK(told(JSONRPCC_AVAILABLE) == 0);
     jrc_engine_lost(&rig.engine, 0, JSONRPCC_PEER_CLOSED, rig.now_us);
     rig_wait(&rig, 60 * S);
@@ -75,7 +77,7 @@ static void test_idempotent_is_sent_three_times_at_most(void)
     uint64_t id = rig_call(&rig, 1, JSONRPCC_IDEMPOTENT, 1000);
     for (int n = 1; n <= 3; n++) {
         CHECK(rig.outcome_count == 0);
-        int32_t at = jrc_calls_find(&rig.calls, id)->server;
+        int32_t at = jrc_calls_find(&rig.calls, id)->conn;
         CHECK(rig_send(&rig, (uint32_t)at, ALL) > 0);
         jrc_engine_lost(&rig.engine, (uint32_t)at, 104, rig.now_us);
     }
@@ -134,7 +136,7 @@ static void test_waiting_calls_go_when_a_server_comes(void)
         rig_call(&rig, token, 0, 5000);
     rig_wait(&rig, 1000);
     jrc_engine_opened(&rig.engine, 1, rig.now_us);
-    CHECK(rig_output(&rig, 1) == 0); /* the better one may come */
+    CHECK(rig_output(&rig, 1) == 0); /* the better one may still come up */
     CHECK(jrc_engine_next_us(&rig.engine) == 1000000000 + JRC_FIRST_CHOICE_US);
     rig_wait(&rig, JRC_FIRST_CHOICE_US - 1000);
     CHECK(rig_output(&rig, 1) == 5 * FRAME);
@@ -146,8 +148,9 @@ static void test_waiting_calls_go_when_a_server_comes(void)
     finish();
 }
 
-/* Why nothing works is what the best server says, wherever it stands. */
-static void test_the_reason_is_the_best_servers(void)
+/* The reason why nothing works is that of the best server, wherever it stands
+ * in the list. */
+static void test_the_reason_is_that_of_the_best_server(void)
 {
     rig_start(&rig, "a:1,1 b:2,2");
     jrc_engine_lost(&rig.engine, 0, 11, rig.now_us);
@@ -173,7 +176,7 @@ static void test_reconnects(void)
     for (int n = 1; n < 8; n++) {
         uint64_t bound = n < 5 ? (uint64_t)S << (n - 1) : 10 * S;
         rig_wait(&rig, 0);
-        /* And not when the attempt that failed at once would have ended. */
+        /* Not only when the attempt that failed at once would have ended. */
         uint64_t due = jrc_engine_next_us(&rig.engine);
         CHECK(due == rig.servers.list[0].next_us);
         CHECK(due <= rig.now_us + bound);
@@ -188,7 +191,7 @@ static void test_reconnects(void)
 }
 
 /* jsonrpcc.h: "the first failed attempt after being up or new". */
-static void test_unreachable_is_told_again_after_being_up(void)
+static void test_unreachable_is_reported_again_after_being_up(void)
 {
     rig_start(&rig, "a:1");
     for (unsigned n = 1; n <= 3; n++) {
@@ -206,7 +209,7 @@ static void test_unreachable_is_told_again_after_being_up(void)
     finish();
 }
 
-/* The connect timeout is an address's, and begins with it. */
+/* The connect timeout is that of one address, and begins with it. */
 static void test_a_name_may_take_long(void)
 {
     rig_start_down(&rig, "a:1", -1);
@@ -224,9 +227,9 @@ static void test_a_name_may_take_long(void)
     finish();
 }
 
-/* Also when the time for a better server ends just as a call comes: who waited
- * goes first. */
-static void test_order_when_the_first_choice_is_given_up(void)
+/* Even when the wait for a better server ends just as a call comes: those that
+ * waited go first. */
+static void test_order_when_the_wait_for_the_first_choice_ends(void)
 {
     rig_start_down(&rig, "a:1,2 b:1,1", -1);
     const struct jrc_frames *out = &rig.engine.conns[1].out;
@@ -242,17 +245,40 @@ static void test_order_when_the_first_choice_is_given_up(void)
     finish();
 }
 
+/* Before a call fails, it has been reported that no server is left, and why:
+ * this also holds for a call that was to be sent again, and for one not sent
+ * yet. */
+static void test_all_down_is_reported_before_calls_fail(void)
+{
+    rig_start(&rig, "a:1");
+    rig_call(&rig, 1, JSONRPCC_IDEMPOTENT, 1000);
+    rig_send(&rig, 0, ALL);
+    rig_call(&rig, 2, 0, 1000);
+    jrc_engine_lost(&rig.engine, 0, 104, rig.now_us);
+    IS(1, EFAILURE, UNKNOWN);
+    IS(2, EFAILURE, NOT_SENT);
+    CHECK(told(JSONRPCC_ALL_DOWN) == 1);
+    for (size_t n = 0; n < rig.outcome_count; n++) {
+        size_t last = rig.outcomes[n].events - 1;
+        CHECK(rig.events[last].kind == JSONRPCC_ALL_DOWN);
+        CHECK(rig.events[last].reason == 104);
+        CHECK(rig.outcomes[n].outcome.reason == 104);
+    }
+    finish();
+}
+
 int main(void)
 {
     test_lost_connection();
     test_all_down_and_available();
     test_idempotent_is_sent_three_times_at_most();
     test_no_server();
+    test_all_down_is_reported_before_calls_fail();
     test_waiting_calls_go_when_a_server_comes();
-    test_the_reason_is_the_best_servers();
+    test_the_reason_is_that_of_the_best_server();
     test_reconnects();
-    test_unreachable_is_told_again_after_being_up();
+    test_unreachable_is_reported_again_after_being_up();
     test_a_name_may_take_long();
-    test_order_when_the_first_choice_is_given_up();
+    test_order_when_the_wait_for_the_first_choice_ends();
     return check_done();
 }

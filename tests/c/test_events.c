@@ -1,5 +1,5 @@
-/* Events and their listener: whatever ends the client, each event is told, and
- * none to a listener that was removed. */
+/* Events and their listener: whatever ends the client, each event is reported,
+ * and none to a listener that was removed. */
 #include "check.h"
 #include "jsonrpcc.h"
 #include "peer_client.h"
@@ -34,7 +34,7 @@ static void on_event(void *arg, const jsonrpcc_event *event)
         jsonrpcc_on_event(listener->client, NULL, NULL);
         listener->removed = true;
     }
-    if (listener->closes) /* which waits for nothing here */
+    if (listener->closes) /* which does not wait here */
         jsonrpcc_client_close(listener->client, -1);
     if (listener->frees)
         jsonrpcc_client_free(listener->client);
@@ -71,13 +71,13 @@ static void call_echo(jsonrpcc_client *client)
     jsonrpcc_sync_free(sync);
 }
 
-/* The moment of the close differs from round to round. */
+/* The close comes at a different moment in each round. */
 static void pause_for(int round)
 {
     nanosleep(&(struct timespec){.tv_nsec = round % 10 * 20000}, NULL);
 }
 
-static void test_all_are_told_before_close_returns(void)
+static void test_all_events_are_reported_before_close_returns(void)
 {
     for (int round = 0; round < ROUNDS; round++) {
         jsonrpcc_client *client = new_client((jsonrpcc_options){0});
@@ -95,7 +95,7 @@ static void test_all_are_told_before_close_returns(void)
     }
 }
 
-static void test_all_are_told_after_a_free(void)
+static void test_all_events_are_reported_after_a_free(void)
 {
     static struct listener listeners[ROUNDS];
 
@@ -196,8 +196,8 @@ static void *listen(void *arg)
     return NULL;
 }
 
-/* Each has heard all when it returns, whichever thread told it. */
-static void test_a_listener_beside_one_that_is_told(void)
+/* Each has got all events when it returns, whichever thread reported them. */
+static void test_a_listener_beside_one_that_is_running(void)
 {
     jsonrpcc_client *client = closed_client();
     struct listener first = {.client = client, .is_slow = true};
@@ -225,7 +225,7 @@ static void test_a_listener_that_forks(void)
     pid_t parent = getpid();
 
     jsonrpcc_on_event(client, on_event, &forks);
-    if (getpid() != parent) /* the others are the parent's to hear */
+    if (getpid() != parent) /* the others are for the parent */
         check_exit(forks.heard != forks.heard_at_fork);
     CHECK(forks.heard == emitted(client));
     jsonrpcc_client_free(client);
@@ -235,12 +235,12 @@ int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     begin_peer();
-    test_all_are_told_before_close_returns();
-    test_all_are_told_after_a_free();
+    test_all_events_are_reported_before_close_returns();
+    test_all_events_are_reported_after_a_free();
     test_a_listener_that_comes_during_the_close();
     test_a_queue_that_is_fetched_from_after_the_close();
     test_what_a_listener_may_do();
-    test_a_listener_beside_one_that_is_told();
+    test_a_listener_beside_one_that_is_running();
     test_a_listener_that_forks();
     peer_stop(&peer);
     return check_done();

@@ -1,6 +1,6 @@
 /* fork() at any moment, while other threads make, use and close clients: a
- * child has no descriptor of the parent's, its own calls work or are refused,
- * what it inherited it cannot harm, and nothing hangs there.
+ * child has no descriptor of its parent's, its own calls work or are refused,
+ * it cannot harm what it inherited, and nothing hangs there.
  *
  * Argument: how many forks (60). */
 #include "check.h"
@@ -61,7 +61,7 @@ static uint64_t submit(jsonrpcc_client *client, const char *method,
     return id;
 }
 
-/* Clients from their making to their end, one after the other. */
+/* Clients from creation to their end, one after the other. */
 static void *churn(void *arg)
 {
     (void)arg;
@@ -174,6 +174,22 @@ static void fork_once(jsonrpcc_client *client, unsigned round)
     jsonrpcc_cancel(client, pending);
 }
 
+/* The peer, which is also listed in a file that is watched. */
+static jsonrpcc_client *new_client_of_a_file(void)
+{
+    static char path[] = "/tmp/jrc-fork-XXXXXX";
+    char text[100];
+
+    int fd = mkstemp(path);
+    snprintf(text, sizeof text, "%s file:%s", servers, path);
+    CHECK(dprintf(fd, "%s\n", servers) > 0 && close(fd) == 0);
+    jsonrpcc_client *client = new_client(
+        (jsonrpcc_options){.servers = text, .timeout_ms = PATIENCE_MS});
+    CHECK(call(client) == JSONRPCC_OK);
+    CHECK(unlink(path) == 0); /* its promise holds */
+    return client;
+}
+
 int main(int argc, char **argv)
 {
     unsigned forks = argc > 1 ? (unsigned)atoi(argv[1]) : 60;
@@ -183,9 +199,7 @@ int main(int argc, char **argv)
         return 0;
     begin_peer();
     peers = open_descriptors();
-    jsonrpcc_client *client =
-        new_client((jsonrpcc_options){.timeout_ms = PATIENCE_MS});
-    CHECK(call(client) == JSONRPCC_OK);
+    jsonrpcc_client *client = new_client_of_a_file();
     pthread_create(&threads[0], NULL, use, client);
     for (int i = 1; i < 3; i++)
         pthread_create(&threads[i], NULL, churn, NULL);
@@ -195,7 +209,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
     CHECK(made > 0);
-    CHECK(call(client) == JSONRPCC_OK); /* and did not notice */
+    CHECK(call(client) == JSONRPCC_OK); /* the parent did not notice */
     end_client(client);
     peer_stop(&peer);
     return check_done();

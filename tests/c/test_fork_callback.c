@@ -1,8 +1,8 @@
 /* Callbacks that fork and return in the child: nothing of the parent's turn
- * goes on there, whoever led it, and the child uses its clients as any other.
+ * continues there, whichever thread led it, and the child uses its clients like
+ * any other process.
  *
- * Argument: how many rounds (10).
- */
+ * Argument: how many rounds (10). */
 #include "check.h"
 #include "jsonrpcc.h"
 #include "peer_client.h"
@@ -45,7 +45,7 @@ static void tell(void)
         is_child = true;
         told_in_child = 1;
         never.fn = on_never;
-        jsonrpcc_defer(client, &never); /* its turn ends with the callback */
+        jsonrpcc_defer(client, &never); /* the child's turn ends here */
     } else {
         child = pid;
     }
@@ -89,7 +89,7 @@ static void on_done_defer(void *arg, uint64_t token,
     done_calls++;
 }
 
-/* The other threads of the parent: without load a fork proves nothing. */
+/* The other threads of the parent: without load, a fork proves nothing. */
 static void *submit(void *arg)
 {
     uint64_t n = 0;
@@ -140,8 +140,8 @@ static jsonrpcc_status call(void)
 /* In the child, back from the function that led. */
 _Noreturn static void end_child(bool status_told)
 {
-    /* Its descriptors get the numbers of the closed ones: nothing of the corpse
-     * may write there. */
+    /* Its descriptors get the numbers of the closed ones: nothing left of the
+     * stale core may write there. */
     int fd = open("/dev/null", O_RDWR);
     CHECK(status_told && told_in_child == 1 && fd >= 0);
     CHECK(call() == JSONRPCC_OK);
@@ -243,7 +243,8 @@ static void by_event_thread(void)
     jsonrpcc_flush(client);
 }
 
-/* Lead by one thread alone: whoever else waited might be the one that forks. */
+/* Let a single thread lead: if others waited, one of those might be the thread
+ * that forks. */
 static void test(void (*lead)(void), unsigned at)
 {
     pthread_t threads[2];

@@ -80,7 +80,7 @@ static void test_calls_of_a_later_version(jsonrpcc_client *client)
           status == JSONRPCC_EINVAL);
 }
 
-static void test_what_is_no_call(jsonrpcc_client *client)
+static void test_what_is_not_a_call(jsonrpcc_client *client)
 {
     const int32_t times[] = {-1, -1000, INT32_MIN};
     jsonrpcc_sync *sync = jsonrpcc_sync_new(client);
@@ -117,6 +117,9 @@ static void test_what_is_no_call(jsonrpcc_client *client)
     }
     jsonrpcc_client_stats(client, &after, sizeof after);
     CHECK(after.requests == before.requests);
+    call.flags = 0;
+    call.method_id = 256; /* the last of max_methods */
+    CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_OK);
     errno = 0;
     CHECK(jsonrpcc_queue_new(client, 64) == NULL && errno == EINVAL);
     jsonrpcc_sync_free(sync);
@@ -152,7 +155,7 @@ int main(void)
     test_options_of_a_later_version();
     test_unknown_flags_of_a_client();
     test_calls_of_a_later_version(client);
-    test_what_is_no_call(client);
+    test_what_is_not_a_call(client);
     test_what_is_filled_in(client);
     end_client(client);
     peer_stop(&peer);

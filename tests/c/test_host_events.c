@@ -1,5 +1,5 @@
-/* The event listener of a client with a host: changed while it runs, forking
- * while it runs; and a close() elsewhere that waits for as long as it takes. */
+/* The event listener of a client with a host: it is replaced while it runs, and
+ * it forks; and a close() on another thread waits for as long as it takes. */
 #include "peer_client.h"
 
 #include <poll.h>
@@ -58,7 +58,7 @@ static void *stop_listening(void *client)
     return NULL;
 }
 
-/* Its argument may go when jsonrpcc_on_event() returns. */
+/* Its argument may be freed when jsonrpcc_on_event() returns. */
 static void test_a_listener_that_runs_is_waited_for(void)
 {
     jsonrpcc_client *client = new_hosted();
@@ -116,7 +116,7 @@ static void test_a_close_elsewhere_without_a_limit(void)
     jsonrpcc_client_free(client);
 }
 
-/* The child returns from the poll, and hears nothing of its parent's. */
+/* The child returns from the poll, and gets no events of its parent's. */
 static void test_a_listener_forks(void)
 {
     int status = -1;

@@ -1,4 +1,4 @@
-/* Bytes in, payloads out, wherever TCP cuts them. */
+/* Bytes in, payloads out, wherever TCP splits them. */
 #include "check.h"
 #include "engine/inbox.h"
 #include "wire/netstring.h"
@@ -10,7 +10,7 @@ enum { MAX_PAYLOAD = 1 << 20 };
 
 static struct jrc_input input;
 static struct jrc_shared_input shared;
-static char seen[1 << 17]; /* payloads, each with a bar behind it */
+static char seen[1 << 17]; /* payloads, each followed by a bar */
 static size_t seen_len;
 static unsigned receptions;
 
@@ -29,7 +29,7 @@ static void stop(void)
     free(shared.bytes);
 }
 
-/* Receive the bytes as the engine does; what next() said last. */
+/* Receive the bytes as the engine does; returns what next() returned last. */
 static int feed(const char *bytes, size_t len)
 {
     int got = 0;
@@ -79,7 +79,7 @@ static void test_every_cut(void)
         }
 }
 
-/* The size of what begins a frame at out. */
+/* Write the beginning of a frame to out; returns its size. */
 static size_t put_header(char *out, size_t payload_len)
 {
     size_t size = jrc_netstring_frame_size(payload_len) - payload_len - 1;
@@ -109,7 +109,7 @@ static void test_every_chunk_size(void)
     }
 }
 
-/* Each is a system call, and a poll before it. */
+/* Each reception is a system call, with a poll before it. */
 static void test_a_large_frame_takes_few_receptions(void)
 {
     enum { SIZE = 100000, SHARED = 25000 };
@@ -200,8 +200,8 @@ static void test_room_for_a_large_frame(void)
     stop();
 }
 
-/* What is left of an unfinished frame does not make the next reception small,
- * and the room of a large frame goes with it. */
+/* The rest of an unfinished frame does not make the next reception small, and
+ * the room for a large frame is freed with it. */
 static void test_a_rest_keeps_the_room(void)
 {
     static char large[100000];
@@ -220,7 +220,7 @@ static void test_a_rest_keeps_the_room(void)
     stop();
 }
 
-/* recv() may find nothing; then another connection has its turn. */
+/* recv() may find nothing; then it is another connection's turn. */
 static void test_a_reception_of_nothing(void)
 {
     struct jrc_input first;

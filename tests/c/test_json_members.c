@@ -15,7 +15,8 @@ static const struct jrc_json_member wanted[MEMBERS] = {
     [RESULT] = {.name = "result", .name_len = 6},
 };
 
-/* What is said of a member: its type, count and span; {0} if it is absent. */
+/* What is reported about a member: its type, count and span; {0} if it is
+ * absent. */
 struct expectation {
     enum jrc_json_type type;
     unsigned count;
@@ -110,7 +111,7 @@ static const struct {
     {TEXT("{\"x\":{\"id\":1},\"y\":[\"id\",{\"id\":2}],}"), {{0}}},
     {TEXT("{\"id\":7,\"id\":8,}"), {{JRC_JSON_NUMBER, 2, "7"}}},
     {TEXT("{\"x\" \"id\":7}"), {{0}}},
-    /* cut off, or too odd to say */
+    /* cut off, or too odd to tell */
     {TEXT("{\"id\":12"), {{0}}},
     {TEXT("{\"id\":\"12"), {{0}}},
     {TEXT("{\"id\":\"12\\"), {{0}}},
@@ -168,7 +169,8 @@ static void names_of_any_ascii(void)
     CHECK(members[3].count == 0);
 }
 
-/* Any bytes may be looked for: these are nobody's, and not read beyond. */
+/* Any bytes may be searched: these contain no member, and nothing beyond them
+ * is read. */
 static void names_cut_within_an_escape(void)
 {
     static const char *const names[] = {"\\", "\\u", "id\\", "i\\u006",
@@ -187,7 +189,7 @@ static void names_cut_within_an_escape(void)
     }
 }
 
-/* Even if what was read before was right. */
+/* Even if what was read before was valid. */
 static void no_members_of_what_is_refused(void)
 {
     static const struct expectation nothing[MEMBERS];
@@ -207,7 +209,7 @@ static void no_members_of_what_is_refused(void)
         }
 }
 
-/* As it has to, for what the scan refused for its depth alone. */
+/* As it must, for texts that the scan refused only for their depth. */
 static void salvage_agrees_with_the_scan(void)
 {
     for (size_t i = 0; i < COUNT(scanned); i++) {
@@ -230,7 +232,7 @@ static void salvage_finds_what_is_plain_to_see(void)
     }
 }
 
-/* A cut text never makes a value of it that the whole does not have. */
+/* A truncated text never yields a value that the whole text does not have. */
 static void salvage_of_every_prefix(void)
 {
     for (size_t i = 0; i < COUNT(salvaged); i++)

@@ -175,8 +175,8 @@ static const struct {
     {TEXT("{\"\xE9\":1}"), JRC_JSON_UTF8, 2},
 };
 
-/* text[0..len) between so many spaces, in a copy of exactly its size so that
- * ASan sees whatever is read beyond. */
+/* text[0..len) between that many spaces, in a copy of exactly its size, so that
+ * ASan sees over-reads. */
 static bool scan_copy(const char *text, size_t len, size_t before, size_t after,
                       struct jrc_json_report *report)
 {
@@ -188,7 +188,7 @@ static bool scan_copy(const char *text, size_t len, size_t before, size_t after,
     memset(copy, ' ', size);
     memcpy(copy + before, text, len);
     bool ok = jrc_json_scan(copy, size, MAX_DEPTH, NULL, 0, report);
-    /* The same by the end of the value, where nothing stands before it. */
+    /* The same by the end of the value, where nothing precedes it. */
     const char *end = jrc_json_value_end(copy + before, copy + size, MAX_DEPTH);
     bool starts = len > 0 && memchr(" \t\r\n", text[0], 4) == NULL;
     while (end != NULL && end < copy + size && memchr(" \t\r\n", *end, 4))
@@ -200,8 +200,8 @@ static bool scan_copy(const char *text, size_t len, size_t before, size_t after,
     return ok;
 }
 
-/* A cut in something right is found at the cut, but for UTF-8, where it is
- * found at the sequence's first byte. */
+/* If valid text is cut, the error is at the cut, except in UTF-8, where it is
+ * at the sequence's first byte. */
 static bool is_cut_at(const struct jrc_json_report *report, size_t len)
 {
     if (report->error == JRC_JSON_UTF8)
@@ -288,7 +288,7 @@ static void special_bytes_anywhere_in_a_string(void)
             }
 }
 
-/* As RFC 3629 has it, surrogates and beyond included. */
+/* As in RFC 3629, including surrogates and what is beyond Unicode. */
 static size_t encode(unsigned point, char *out)
 {
     static const unsigned char marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
@@ -354,7 +354,7 @@ static void check_depth(unsigned depth, unsigned max_depth, uint64_t kinds)
         CHECK(!jrc_json_scan(text, len, max_depth, NULL, 0, &report));
         CHECK(report.error == JRC_JSON_SYNTAX && report.at == wrong);
         text[wrong] ^= '}' ^ ']';
-        wrong += depth / 200; /* not all of very many */
+        wrong += depth / 200; /* a sample, where there are very many */
     }
     free(text);
 }

@@ -1,5 +1,5 @@
-/* The list of servers changes every 20 ms while eight threads call, and more in
- * callbacks: each call is answered, and no server has seen one twice.
+/* The list of servers changes every 20 ms while eight threads make calls, and
+ * callbacks make more: each call is answered, and no server has seen one twice.
  *
  * Argument: for how many seconds (3). */
 #include "check.h"
@@ -13,9 +13,16 @@
 #include <string.h>
 #include <time.h>
 
+#ifndef CONNECTIONS /* see test_list_changes_wide.c */
+#define CONNECTIONS 1
+#define AGE_MS 0
+#define CHANGE_MS 20
+#define SELDOM 1 /* how many times less often callbacks change the list */
+#endif
+
 enum { PEERS = 8, SPELLINGS = 5, SERVERS = PEERS * SPELLINGS, CALLERS = 8 };
 
-/* Each is another server to the client. */
+/* To the client, each is a server of its own. */
 static const char *const spellings[SPELLINGS] = {
     "127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001"};
 
@@ -25,7 +32,7 @@ static long
     pause_ns; /* between calls of a thread: long runs have no more numbers */
 static atomic_bool stop;
 static _Atomic uint64_t next_number;
-static atomic_uint wrong, changes, added, gone;
+static atomic_uint wrong, changes, added, gone, renewed;
 
 /* ---- lists --------------------------------------------------------------- */
 
@@ -43,7 +50,7 @@ static void draw(uint32_t *state, char text[SERVERS * 32])
     int at = 0;
 
     for (uint32_t n = 0; n < count; n++) {
-        uint32_t i = (first + n * 7) % SERVERS; /* 7 and 40 have no divisor */
+        uint32_t i = (first + n * 7) % SERVERS; /* 7 and 40 are coprime */
         at += sprintf(text + at, "%s:%u,%u ", spellings[i % SPELLINGS],
                       peers[i / SPELLINGS].port, 1 + roll(state, 3));
     }
@@ -67,7 +74,7 @@ static void *change_now_and_then(void *arg)
     (void)arg;
     while (!stop) {
         change(&state);
-        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = CHANGE_MS * 1000000L}, NULL);
     }
     return NULL;
 }
@@ -80,7 +87,8 @@ static void on_event(void *arg, const jsonrpcc_event *event)
     (void)arg;
     added += event->kind == JSONRPCC_ADDED;
     gone += event->kind == JSONRPCC_GONE;
-    if (event->kind == JSONRPCC_CONNECTED && roll(&state, 50) == 0)
+    renewed += event->kind == JSONRPCC_RENEWED;
+    if (event->kind == JSONRPCC_CONNECTED && roll(&state, 50 * SELDOM) == 0)
         change(&state);
 }
 
@@ -130,7 +138,7 @@ static void call_again(void *arg, uint64_t number,
 
     if (outcome != NULL) {
         check_outcome(number, outcome);
-        if (roll(&state, 500) == 0)
+        if (roll(&state, 500 * SELDOM) == 0)
             change(&state);
     }
     jsonrpcc_call next = {.size = sizeof next,
@@ -181,7 +189,7 @@ static void check_memory(long before_kib, long after_kib)
     printf("resident: %ld KiB after a second, %ld KiB in the end\n", before_kib,
            after_kib);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    /* Of what the peers remember of the calls, a byte each. */
+    /* The peers remember one byte for each call. */
     long remembered_kib = (long)(next_number / 1024) * PEERS;
     CHECK(after_kib - before_kib < 4096 + remembered_kib);
 #endif
@@ -190,7 +198,10 @@ static void check_memory(long before_kib, long after_kib)
 int main(int argc, char **argv)
 {
     unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 3;
-    jsonrpcc_options options = {.size = sizeof options, .reconnect_ms = 5};
+    jsonrpcc_options options = {.size = sizeof options,
+                                .reconnect_ms = 5,
+                                .connections = CONNECTIONS,
+                                .max_connection_age_ms = AGE_MS};
     pthread_t threads[CALLERS + 1];
     pause_ns = seconds > 10 ? 200000 : 0;
     char text[SERVERS * 32];
@@ -234,20 +245,26 @@ int main(int argc, char **argv)
         unsigned seen = 0;
         for (int i = 0; i < PEERS; i++)
             seen += peer_saw(&peers[i], n);
-        lost += seen == 0; /* or never sent, at the end of a chain */
+        lost += seen == 0; /* or was never sent, at the end of a chain */
         twice += seen > 1;
     }
-    printf("%llu calls, %u changes, %u servers added, %u gone; %u wrong, "
-           "%u lost, %u twice; descriptors: %u idle, at most %u\n",
-           (unsigned long long)next_number, changes, added, gone, wrong, lost,
-           twice, idle_fds, most_fds);
+    printf(
+        "%llu calls, %u changes, %u servers added, %u gone, %u connections "
+        "renewed; %u wrong, %u lost, %u twice; descriptors: %u idle, at most "
+        "%u\n",
+        (unsigned long long)next_number, changes, added, gone, renewed, wrong,
+        lost, twice, idle_fds, most_fds);
     CHECK(wrong == 0 && twice == 0 && lost == unsent && next_number > 100);
-    CHECK(added > 10 && gone > 10 && changes > seconds * 10);
-    /* Both ends of each connection, some on their way out, and the client's. */
-    CHECK(most_fds <= idle_fds + 2 * 2 * SERVERS + 8);
+    CHECK(added > 10 && gone > 10 && changes > seconds * 200 / CHANGE_MS);
+    CHECK(AGE_MS == 0 || renewed > 0);
+    /* Both ends of each connection, some of them being closed, and the client's
+     * own. */
+    CHECK(most_fds <=
+          idle_fds + (CONNECTIONS + (AGE_MS > 0)) * 2 * 2 * SERVERS + 8);
     if (seconds >= 2)
         check_memory(early_kib, late_kib);
-    CHECK(count_descriptors() <= idle_fds + 2 * SERVERS); /* the peers' ends */
+    /* The peers' ends. */
+    CHECK(count_descriptors() <= idle_fds + CONNECTIONS * 2 * SERVERS);
     for (int i = 0; i < PEERS; i++)
         peer_stop(&peers[i]);
     return check_done();

@@ -1,4 +1,4 @@
-/* The loop on real sockets, as far as the engine cannot show it. */
+/* The loop on real sockets: what cannot be shown with the engine alone. */
 
 #include "check.h"
 #include "io/clock.h"
@@ -24,7 +24,7 @@ static const struct jrc_sockets *sockets_of(const struct jrc_loop *loop)
 
 static struct jrc_loop *new_loop(struct rig *rig)
 {
-    struct jrc_loop *loop = jrc_loop_new(&rig->engine, &rig->servers, &jrc_tcp);
+    struct jrc_loop *loop = jrc_loop_new(&rig->engine, &jrc_tcp);
 
     if (loop == NULL)
         abort();
@@ -61,8 +61,8 @@ static struct jrc_loop *start_connected(struct rig *rig, int *listener, int *fd)
     return loop;
 }
 
-/* Put as much as goes into the kernel's buffers, in frames of nobody's.  *begun
- * is what of the last frame is in there already. */
+/* Fill the kernel's buffers with frames that answer no call.  *begun is how
+ * much of the last frame is in there already. */
 static size_t fill(int fd, size_t most, size_t *begun)
 {
     static const char frame[] = "2:{},";
@@ -81,9 +81,9 @@ static size_t fill(int fd, size_t most, size_t *begun)
     return sent;
 }
 
-/* Between two polls the leader asks whether the consumer keeps up, and tells
- * the outcomes: so one poll, however short, must come to an end while a server
- * sends faster than we read. */
+/* Between two polls, the leader checks whether the consumer keeps up, and
+ * delivers the outcomes: so one poll, however short, must come to an end while
+ * a server sends faster than we read. */
 static void test_a_poll_reads_each_socket_once(uint64_t wait_us)
 {
     struct rig rig;
@@ -105,9 +105,9 @@ static void test_a_poll_reads_each_socket_once(uint64_t wait_us)
     rig_stop(&rig);
 }
 
-/* While one socket always has something, a look at it is as good as a poll; but
+/* While one socket always has something, a look at it is as good as a poll, but
  * not for the others. */
-static void test_looks_at_one_socket_are_not_for_ever(void)
+static void test_looks_at_one_socket_come_to_an_end(void)
 {
     struct rig rig;
     char first[32], second[32], servers[70];
@@ -142,7 +142,7 @@ static void test_looks_at_one_socket_are_not_for_ever(void)
     rig_stop(&rig);
 }
 
-/* A look in place of a poll sees the end of a connection as a poll does. */
+/* A look instead of a poll sees the end of a connection as a poll does. */
 static void test_a_look_sees_the_end_of_a_connection(void)
 {
     struct rig rig;
@@ -159,7 +159,7 @@ static void test_a_look_sees_the_end_of_a_connection(void)
     jrc_loop_poll(loop, 0);
     CHECK(sockets_of(loop)->hot == NULL);
     CHECK(rig.servers.list[0].state == JRC_SERVER_DOWN);
-    CHECK(rig.engine.conns[0].reason == JSONRPCC_PEER_CLOSED);
+    CHECK(rig.servers.list[0].reason == JSONRPCC_PEER_CLOSED);
     jrc_loop_free(loop);
     close(listener);
     rig_stop(&rig);
@@ -173,9 +173,9 @@ static uint64_t poll_us(struct jrc_loop *loop, uint64_t wait_us)
     return jrc_now_us() - before;
 }
 
-/* One timer serves wait after wait: a sooner end is set, one that is little
- * later is not. */
-static void test_a_wait_ends_when_it_shall(void)
+/* One timer serves wait after wait: it is set for an earlier end, but not for
+ * one that is a little later. */
+static void test_a_wait_ends_when_it_should(void)
 {
     enum { TENTH_US = SECOND_US / 10 };
     struct rig rig;
@@ -195,7 +195,7 @@ static void test_a_wait_ends_when_it_shall(void)
     CHECK(poll_us(loop, TENTH_US) < 10 * SECOND_US);
     CHECK(poll_us(loop, TENTH_US + TENTH_US / 2) < 10 * SECOND_US);
     CHECK(poll_us(loop, 0) < 10 * SECOND_US);
-    /* What is set already is too soon by far. */
+    /* The time that is already set is far too early. */
     jrc_loop_set_asleep(loop);
     jrc_loop_wake(loop);
     CHECK(poll_us(loop, TENTH_US) < 10 * SECOND_US);
@@ -215,8 +215,8 @@ static int patience(const struct jrc_loop *loop)
     return value;
 }
 
-/* While we do not read, a server may not either, as it waits for us: it is not
- * given up for that, also on a connection that is new. */
+/* While we do not read, a server may not read, either, since it waits for us:
+ * it is not abandoned for that, even on a new connection. */
 static void test_patience_while_we_do_not_read(void)
 {
     static struct rig rig;
@@ -250,10 +250,10 @@ static void test_patience_while_we_do_not_read(void)
 
 int main(void)
 {
-    test_a_wait_ends_when_it_shall();
+    test_a_wait_ends_when_it_should();
     test_a_poll_reads_each_socket_once(0);
     test_a_poll_reads_each_socket_once(SECOND_US);
-    test_looks_at_one_socket_are_not_for_ever();
+    test_looks_at_one_socket_come_to_an_end();
     test_a_look_sees_the_end_of_a_connection();
     test_patience_while_we_do_not_read();
     return check_done();

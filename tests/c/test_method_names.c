@@ -1,4 +1,4 @@
-/* The names of methods: each has one number, whoever asks first. */
+/* The names of methods: each has one number, whichever thread asks first. */
 #include "client/method_names.h"
 
 #include "check.h"
@@ -24,7 +24,7 @@ static uint16_t number_of(int i)
 static void *ask(void *arg)
 {
     uint16_t *mine = arg;
-    int first = (int)(mine - numbers[0]) / NAMES * 37; /* not in one order */
+    int first = (int)(mine - numbers[0]) / NAMES * 37; /* in varying order */
 
     for (int n = 0; n < NAMES; n++) {
         int i = (first + n) % NAMES;

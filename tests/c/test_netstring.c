@@ -12,8 +12,8 @@
 #define IS_64_BIT (SIZE_MAX > UINT32_MAX)
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* want is what decode says of the whole; final is the length from which on it
- * says so.  Every shorter prefix is incomplete. */
+/* want is what decode returns for the whole; final is the length from which on
+ * it does.  Every shorter prefix is incomplete. */
 static const struct {
     const char *name, *in;
     size_t max;
@@ -69,7 +69,7 @@ static const struct {
      TOO_BIG, NULL, IS_64_BIT ? 20 : 10},
 };
 
-/* An exactly sized copy, so that ASan sees whatever is read beyond. */
+/* A copy of exactly its size, so that ASan sees over-reads. */
 static char *copy(const char *in, size_t len)
 {
     char *exact = malloc(len ? len : 1);
@@ -108,7 +108,8 @@ static void every_prefix_of_every_case(void)
             check_case(i, len);
 }
 
-/* Any single wrong byte in a header ends the stream, or is still a header. */
+/* Any single wrong byte in a header ends the stream, or makes another valid
+ * header. */
 static void every_byte_in_place_of_a_digit(void)
 {
     for (int c = 0; c < 256; c++) {

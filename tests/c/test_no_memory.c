@@ -1,5 +1,5 @@
-/* The public functions where there is no memory: they say so, or do without,
- * and work again later; also as the first thing that a child of fork() does. */
+/* The public functions without memory: they report it, or do without, and work
+ * again later; also as the first thing that a forked child does. */
 #include "fault_here.h"
 
 #include "peer_client.h"
@@ -32,7 +32,8 @@ static jsonrpcc_call mute_call(void)
     };
 }
 
-/* A thread that waits for room has no place in the line then, and waits. */
+/* A thread that waits for room then has no place in the line, but waits
+ * nevertheless. */
 static void test_a_wait_for_room(void)
 {
     jsonrpcc_client *client =
@@ -74,7 +75,7 @@ static void use_without_memory(jsonrpcc_client *client)
     jsonrpcc_client_stats(client, &stats, sizeof stats);
     CHECK(stats.requests == 0);
     CHECK(!jsonrpcc_server_get(client, 0, &info, sizeof info));
-    CHECK(jsonrpcc_room(client, 1000)); /* the call after it says why not */
+    CHECK(jsonrpcc_room(client, 1000)); /* the next call says why not */
     jsonrpcc_on_event(client, on_event, NULL);
     jsonrpcc_refused(client);
     CHECK(!jsonrpcc_in_callback(client));

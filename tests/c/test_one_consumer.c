@@ -1,5 +1,5 @@
-/* A waiter, a sync and a queue serve one thread at a time: a second one is
- * refused, and spoils nothing. */
+/* A waiter, a sync and a queue serve one thread at a time: a second thread is
+ * refused, and breaks nothing. */
 #include "peer_client.h"
 
 #include <string.h>
@@ -50,7 +50,7 @@ static void *wait_all_the_time(void *arg)
     return NULL;
 }
 
-/* Others follow as well: a cycle among the followers would show. */
+/* Others follow, too: a cycle among the followers would show. */
 static void call_and_signal(struct shared *shared)
 {
     for (int i = 0; i < ROUNDS; i++) {
@@ -91,8 +91,8 @@ static void *call_all_the_time(void *arg)
             jsonrpcc_sync_call(shared->sync, "echo", 4, "[0]", 3, 5000,
                                JSONRPCC_WAIT_FOR_READY, 1);
         count(shared, status);
-        /* Whoever comes first waits for it; the one that called may have been
-         * refused meanwhile. */
+        /* The first thread waits for the outcome; the one that made the call
+         * may have been refused meanwhile. */
         if (status != JSONRPCC_OK)
             count(shared, jsonrpcc_sync_wait(shared->sync, 100));
     }
@@ -119,8 +119,8 @@ static void test_a_sync(jsonrpcc_client *client)
 
 /* ---- a queue ------------------------------------------------------------- */
 
-/* Whether what was fetched is one's own cannot be said of threads that do not
- * know of each other; that nothing is lost or told twice can. */
+/* Threads that do not know of each other cannot tell whose outcome they
+ * fetched, but nothing may be lost or delivered twice. */
 static void *fetch_all_the_time(void *arg)
 {
     struct shared *shared = arg;

@@ -1,4 +1,4 @@
-/* The queue of frames, against a plain model of it: a list of copies. */
+/* The queue of frames, compared with a plain model of it: a list of copies. */
 #include "fault_here.h"
 
 #include "check.h"
@@ -132,7 +132,7 @@ static void test_purge_spares_what_has_begun(void)
     jrc_frames_clear(&f);
 }
 
-/* A transport may have taken more than the frame that is leaving. */
+/* A transport may have taken more than the frame that is being sent. */
 static void test_what_was_taken_ahead_has_begun_too(void)
 {
     struct jrc_frames f = {0}, taken = {0};
@@ -160,7 +160,7 @@ static void test_what_was_taken_ahead_has_begun_too(void)
     jrc_frames_clear(&taken);
 }
 
-/* Then all is as before. */
+/* Then everything is as before. */
 static void test_a_split_without_memory(void)
 {
     for (unsigned n = 1; fault_has_memory(); n++) {
@@ -193,7 +193,7 @@ static void test_space_then_added(void)
     restart();
     char *space = jrc_frames_space(&f, 4);
     memcpy(space, "abcd", 4);
-    CHECK(jrc_frames_empty(&f)); /* not before it is said to be added */
+    CHECK(jrc_frames_empty(&f)); /* not before it is reported as added */
     jrc_frames_added(&f, 7, 4);
     const char *bytes;
     const struct jrc_frame *frame = jrc_frames_first(&f, &bytes);
@@ -238,7 +238,7 @@ static void test_a_purged_queue_gives_memory_back(void)
     jrc_frames_clear(&f);
 }
 
-/* Doubled when it is full, and from little on. */
+/* It is doubled when it is full, starting small. */
 static void test_room_is_at_most_twice_the_need(void)
 {
     struct jrc_frames f = {0};
@@ -306,8 +306,8 @@ static void test_any_order_against_the_model(void)
     }
 }
 
-/* Whatever comes and goes: beside twice the contents there is no more than an
- * empty queue may keep.  With sizes that are no powers of two. */
+/* Whatever comes and goes: beyond twice the contents, there is no more room
+ * than an empty queue may keep.  The sizes are not powers of two. */
 static void test_room_follows_the_contents(void)
 {
     enum { IDLE_ROOM = 262144, IDLE_LIST = 4096 };

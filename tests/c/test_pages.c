@@ -22,11 +22,11 @@ static long resident(void)
     return resident * sysconf(_SC_PAGESIZE);
 }
 
-/* What a process does that has freed a large block: glibc takes the next ones
- * from its heap, and keeps them there when they are freed. */
+/* After a process has freed a large block, glibc takes the next ones from its
+ * heap, and keeps them there when they are freed. */
 static void churn(void)
 {
-    /* volatile: or the compiler leaves out what nobody looks at. */
+    /* volatile, or the compiler would leave out what nobody reads. */
     static char *volatile blocks[13];
 
     blocks[0] = malloc(30 * MIB);
@@ -52,7 +52,7 @@ static void test_only_what_is_touched_takes_memory(void)
         tables[i][0] = 1;
     }
 #ifdef __SANITIZE_ADDRESS__
-    (void)before; /* there, they are the heap's */
+    (void)before; /* there, they come from the heap */
 #else
     CHECK(resident() - before < 8 * MIB);
 #endif
@@ -60,7 +60,7 @@ static void test_only_what_is_touched_takes_memory(void)
         jrc_pages_free(tables[i], 8 * MIB / 64, 64);
 }
 
-static void test_small_tables_are_zero_as_well(void)
+static void test_small_tables_are_zero_too(void)
 {
     for (size_t count = 1; count < 40000; count = count * 3 + 1) {
         uint64_t *table = jrc_pages_new(count, sizeof *table);
@@ -74,7 +74,7 @@ static void test_small_tables_are_zero_as_well(void)
     jrc_pages_free(NULL, 1, 1);
 }
 
-static void test_no_memory_is_told(void)
+static void test_lack_of_memory_is_reported(void)
 {
     CHECK(jrc_pages_new(SIZE_MAX / 2, 4) == NULL);
     if (!fault_has_memory())
@@ -91,7 +91,7 @@ static void test_no_memory_is_told(void)
 int main(void)
 {
     test_only_what_is_touched_takes_memory();
-    test_small_tables_are_zero_as_well();
-    test_no_memory_is_told();
+    test_small_tables_are_zero_too();
+    test_lack_of_memory_is_reported();
     return check_done();
 }

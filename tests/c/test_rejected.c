@@ -1,5 +1,5 @@
-/* An error with id null: the server could not read a request, and so it cannot
- * say which.  It is a sign of life; a call gets it only if nothing else can be
+/* An error with id null: the server could not read a request, so it cannot say
+ * which.  It is a sign of life; a call gets it only if nothing else can be
  * meant. */
 #include "rig_check.h"
 
@@ -14,14 +14,14 @@ static void reject(void)
     rig_reply(&rig, 0, "%s", parse_error);
 }
 
-/* Whether nobody was told, and it was counted. */
-static bool is_nobodys(uint64_t count)
+/* Whether no call got it, and it was counted. */
+static bool is_ignored(uint64_t count)
 {
     reject();
     return rig.engine.counters.rejected == count;
 }
 
-static void test_the_only_call_is_told(void)
+static void test_the_only_call_gets_it(void)
 {
     rig_start(&rig, "a:1");
     for (uint64_t token = 1; token < 8; token++) {
@@ -31,12 +31,12 @@ static void test_the_only_call_is_told(void)
         IS(token, EREMOTE, ANSWERED);
         CHECK(strstr(rig_outcome(&rig, token)->json, "Parse error") != NULL);
     }
-    CHECK(is_nobodys(1)); /* there is no other */
+    CHECK(is_ignored(1)); /* there is no other */
     finish();
 }
 
 /* A server need not wait for the end of a request that it cannot read. */
-static void test_a_call_of_which_a_part_was_sent_is_told(void)
+static void test_a_call_that_was_sent_in_part_gets_it(void)
 {
     rig_start(&rig, "a:1");
     rig_call(&rig, 1, 0, 1000);
@@ -51,10 +51,10 @@ static void test_one_of_several_is_not_chosen(void)
     rig_start(&rig, "a:1");
     rig_call(&rig, 1, 0, 1000);
     rig_call(&rig, 2, 0, 1000);
-    rig_send(&rig, 0, FRAME + 7); /* one sent, one begun */
-    CHECK(is_nobodys(1));
+    rig_send(&rig, 0, FRAME + 7); /* one is sent, one has begun */
+    CHECK(is_ignored(1));
     rig_send(&rig, 0, ALL);
-    CHECK(is_nobodys(2));
+    CHECK(is_ignored(2));
     CHECK(rig.outcome_count == 0);
     rig_reply(&rig, 0, "{\"id\":1024,\"result\":0}");
     reject(); /* now only the other can be meant */
@@ -69,11 +69,11 @@ static void test_a_notification_may_be_meant(void)
     rig_start(&rig, "a:1");
     rig_call(&rig, 1, JSONRPCC_NOTIFICATION, 1000);
     rig_send(&rig, 0, 7);
-    CHECK(is_nobodys(1)); /* not even told the notification itself */
+    CHECK(is_ignored(1)); /* not even the notification itself gets it */
     rig_send(&rig, 0, ALL);
     rig_call(&rig, 2, 0, 1000);
     rig_send(&rig, 0, ALL);
-    CHECK(is_nobodys(2) && rig_outcome(&rig, 2) == NULL);
+    CHECK(is_ignored(2) && rig_outcome(&rig, 2) == NULL);
     jrc_engine_lost(&rig.engine, 0, 104, rig.now_us);
     jrc_servers_attempt(&rig.servers, 0, rig.now_us);
     jrc_engine_opened(&rig.engine, 0, rig.now_us);
@@ -84,8 +84,9 @@ static void test_a_notification_may_be_meant(void)
     finish();
 }
 
-/* What nobody waits for any more may be meant, until it is answered late. */
-static void test_who_gave_up_may_be_meant(void)
+/* A call that nobody waits for any more may be meant, until it is answered
+ * late. */
+static void test_an_abandoned_call_may_be_meant(void)
 {
     for (int cancels = 0; cancels < 2; cancels++) {
         rig_start(&rig, "a:1");
@@ -96,10 +97,11 @@ static void test_who_gave_up_may_be_meant(void)
         rig_wait(&rig, 10000);
         rig_call(&rig, 2, 0, 1000);
         rig_send(&rig, 0, ALL);
-        CHECK(is_nobodys(1) && rig_outcome(&rig, 2) == NULL);
-        /* The answer to another one settles nothing, and that one's does. */
+        CHECK(is_ignored(1) && rig_outcome(&rig, 2) == NULL);
+        /* The answer to another call settles nothing; the answer to that one
+         * does. */
         rig_reply(&rig, 0, "{\"id\":7,\"result\":0}");
-        CHECK(is_nobodys(2) && rig_outcome(&rig, 2) == NULL);
+        CHECK(is_ignored(2) && rig_outcome(&rig, 2) == NULL);
         rig_reply(&rig, 0, "{\"id\":%llu,\"result\":0}",
                   (unsigned long long)id);
         reject();
@@ -108,8 +110,8 @@ static void test_who_gave_up_may_be_meant(void)
     }
 }
 
-/* More than can be remembered: then it is never sure any more. */
-static void test_many_who_gave_up(void)
+/* More than can be remembered: from then on, nothing is certain. */
+static void test_many_abandoned_calls(void)
 {
     enum { MANY = 20 };
     uint64_t ids[MANY];
@@ -124,22 +126,22 @@ static void test_many_who_gave_up(void)
                   (unsigned long long)ids[n]);
     rig_call(&rig, 50, 0, 1000);
     rig_send(&rig, 0, ALL);
-    CHECK(is_nobodys(1) && rig_outcome(&rig, 50) == NULL);
+    CHECK(is_ignored(1) && rig_outcome(&rig, 50) == NULL);
     finish();
 }
 
-/* A frame whose call ended while it left may be meant as well. */
+/* A frame whose call ended while it was being sent may be meant, too. */
 static void test_a_frame_without_a_call_may_be_meant(void)
 {
     rig_start(&rig, "a:1");
     rig_call(&rig, 1, 0, 10);
     rig_send(&rig, 0, 7);
     rig_wait(&rig, 10000);
-    CHECK(is_nobodys(1));
+    CHECK(is_ignored(1));
     rig_send(&rig, 0, ALL);
     rig_call(&rig, 2, 0, 1000);
     rig_send(&rig, 0, ALL);
-    CHECK(is_nobodys(2) && rig_outcome(&rig, 2) == NULL);
+    CHECK(is_ignored(2) && rig_outcome(&rig, 2) == NULL);
     finish();
 }
 
@@ -153,7 +155,7 @@ static void test_it_is_a_sign_of_life(void)
         reject();
     }
     CHECK(rig.servers.list[0].state == JRC_SERVER_UP);
-    /* Told once in a while, and counted each time. */
+    /* Reported once in a while, and counted each time. */
     CHECK(rig_events(&rig, JSONRPCC_REJECTED, 0) == 1);
     CHECK(rig.engine.counters.rejected == 20);
     rig_wait(&rig, 10 * S);
@@ -162,7 +164,7 @@ static void test_it_is_a_sign_of_life(void)
     finish();
 }
 
-/* Only that: other texts without an id of ours are nobody's, as ever. */
+/* Only that: other texts without an id of ours are ignored, as ever. */
 static void test_what_is_not_meant(void)
 {
     static const char *const texts[] = {
@@ -181,12 +183,12 @@ static void test_what_is_not_meant(void)
 
 int main(void)
 {
-    test_the_only_call_is_told();
-    test_a_call_of_which_a_part_was_sent_is_told();
+    test_the_only_call_gets_it();
+    test_a_call_that_was_sent_in_part_gets_it();
     test_one_of_several_is_not_chosen();
     test_a_notification_may_be_meant();
-    test_who_gave_up_may_be_meant();
-    test_many_who_gave_up();
+    test_an_abandoned_call_may_be_meant();
+    test_many_abandoned_calls();
     test_a_frame_without_a_call_may_be_meant();
     test_it_is_a_sign_of_life();
     test_what_is_not_meant();

@@ -1,5 +1,6 @@
 /* Requests byte for byte, and params that try to break out. */
 #include "check.h"
+#include "wire/json_plain.h"
 #include "wire/json_scan.h"
 #include "wire/netstring.h"
 #include "wire/request.h"
@@ -24,7 +25,7 @@ static char *build(const char *method, size_t method_len, const char *params,
                          fault)) {
         size_t size = jrc_message_frame_size(&message, &jrc_netstrings, id);
         frame = malloc(size + 1);
-        char *exact = malloc(size); /* ASan sees what is written beyond */
+        char *exact = malloc(size); /* ASan sees overruns */
         jrc_message_write(&message, &jrc_netstrings, id, size, exact);
         memcpy(frame, exact, size);
         frame[size] = '\0';
@@ -55,6 +56,69 @@ static const struct {
      "54:{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"\xc3\xa4\",\"params\": [1 ] },"},
 };
 
+/* ---- further members ----------------------------------------------------- */
+
+static const struct {
+    const char *object, *params, *payload; /* NULL: refused */
+} additions[] = {
+    {"{}", NULL, "{\"jsonrpc\":\"2.0\",\"method\":\"m\"}"},
+    {" { } ", "[]", "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[]}"},
+    {"{\"a\":1}", NULL, "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"a\":1}"},
+    {"\n{ \"a\":\"}\" }\t", "[1]",
+     "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[1], \"a\":\"}\" }"},
+    {"{\"a\":{\"id\":1},\"ids\":2}", NULL,
+     "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"a\":{\"id\":1},\"ids\":2}"},
+    {"", NULL, NULL},
+    {"[1]", NULL, NULL},
+    {"1", NULL, NULL},
+    {"{\"a\":1", NULL, NULL},
+    {"{\"a\":1},{}", NULL, NULL},
+    {"{\"a\":1}}", NULL, NULL},
+    {"{'a':1}", NULL, NULL},
+    {"{\"jsonrpc\":\"1.0\"}", NULL, NULL},
+    {"{\"a\":1,\"id\":2}", NULL, NULL},
+    {"{\"i\\u0064\":2}", NULL, NULL},
+    {"{\"method\":\"x\"}", NULL, NULL},
+    {"{\"params\":null}", NULL, NULL},
+    {"{\"result\":1}", NULL, NULL},
+    {"{\"error\":1}", NULL, NULL},
+};
+
+static void test_further_members(void)
+{
+    for (size_t i = 0; i < sizeof additions / sizeof additions[0]; i++) {
+        size_t len = strlen(additions[i].object);
+        char *object = malloc(len + (len == 0)); /* ASan sees over-reads */
+        const char *params = additions[i].params;
+        struct jrc_message message;
+        struct jrc_fault fault = {NULL, 0};
+
+        memcpy(object, additions[i].object, len);
+        CHECK(jrc_message_init(&message, "m", 1, params,
+                               params == NULL ? 0 : strlen(params), JRC_STRICT,
+                               &fault));
+        size_t before = message.size;
+        bool good = jrc_message_add(&message, object, len, &fault);
+        if (!CHECK(good == (additions[i].payload != NULL)))
+            printf("  %s\n", additions[i].object);
+        CHECK(good || (message.size == before && fault.rule != NULL));
+        if (good && additions[i].payload != NULL) {
+            const char *payload;
+            size_t payload_len;
+            size_t size = jrc_message_frame_size(&message, &jrc_netstrings, 0);
+            char *frame = malloc(size);
+            jrc_message_write(&message, &jrc_netstrings, 0, size, frame);
+            CHECK(jrc_netstrings.decode(frame, size, 1000, &payload,
+                                        &payload_len) == (ssize_t)size);
+            CHECK(payload_len == strlen(additions[i].payload) &&
+                  memcmp(payload, additions[i].payload, payload_len) == 0);
+            free(frame);
+        }
+        jrc_message_clear(&message);
+        free(object);
+    }
+}
+
 static void test_requests_byte_for_byte(void)
 {
     struct jrc_fault fault;
@@ -68,7 +132,7 @@ static void test_requests_byte_for_byte(void)
     }
 }
 
-/* Short texts and long ones are not copied alike. */
+/* Short and long texts are copied in different ways. */
 static void test_texts_of_all_lengths(void)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN";
@@ -87,6 +151,21 @@ static void test_texts_of_all_lengths(void)
             build(letters, (size_t)len, params, (uint64_t)len, false, &fault);
         CHECK(frame != NULL && strcmp(frame, want) == 0);
         free(frame);
+    }
+}
+
+static void test_texts_without_escapes(void)
+{
+    char text[40];
+
+    for (size_t len = 0; len < sizeof text; len++) {
+        memset(text, 'a', sizeof text);
+        CHECK(jrc_json_is_plain(text, len));
+        for (size_t at = 0; at < sizeof text; at++) {
+            text[at] = at % 2 ? '"' : '\n';
+            CHECK(jrc_json_is_plain(text, len) == (at >= len));
+            text[at] = 'a';
+        }
     }
 }
 
@@ -168,7 +247,7 @@ static void test_params(void)
     }
 }
 
-/* Texts that end the params early and go on with something of their own. */
+/* Texts that end the params early and continue with something else. */
 static void test_injection(void)
 {
     static const char *const texts[] = {
@@ -251,7 +330,7 @@ static char *nothing_before(char *payload, size_t payload_len)
     return payload;
 }
 
-/* Both ends are the framing's, and whether there are any. */
+/* The framing decides what both ends of a frame are, if there are any. */
 static void test_a_request_takes_the_framing_it_is_given(void)
 {
     static const struct {
@@ -288,7 +367,9 @@ static void test_a_request_takes_the_framing_it_is_given(void)
 int main(void)
 {
     test_requests_byte_for_byte();
+    test_further_members();
     test_texts_of_all_lengths();
+    test_texts_without_escapes();
     test_bad_methods();
     test_params();
     test_injection();

@@ -2,6 +2,7 @@
 #include "wire/response.h"
 
 #include "check.h"
+#include "wire/response_id.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -98,7 +99,7 @@ static const struct {
     {"", IGNORED, 0, NULL},
     {"HTTP/1.1 400", IGNORED, 0, NULL},
     {"\xef\xbb\xbf{}", IGNORED, 0, NULL},
-    /* broken, and yet the call can be told */
+    /* broken, and yet the call can be identified */
     {"{\"id\":7,\"result\":01}", INVALID, 7, NULL},
     {"{\"id\":7,\"result\":1}}", INVALID, 7, NULL},
     {"{\"id\":7,\"result\":1,}", INVALID, 7, NULL},
@@ -129,7 +130,7 @@ static const struct {
     {"{\"code\":9223372036854775807}", INT64_MAX},
     {"{\"code\":-9223372036854775808}", INT64_MIN},
     {"{\"code\":-0}", 0},
-    /* none, or none that fits */
+    /* no remembered envelope, or none that fits */
     {"{\"code\":9223372036854775808}", 0},
     {"{\"code\":-9223372036854775809}", 0},
     {"{\"code\":92233720368547758070}", 0},
@@ -189,8 +190,8 @@ static void test_responses(void)
     }
 }
 
-/* Read a text of a response in two ways: as it is, maybe in the short cut for
- * the plain form; and with one member more in front, by the full reader. */
+/* Read the text of a response in two ways: as it is, perhaps by the short cut
+ * for the plain form; and with one more member in front, by the full reader. */
 static bool reads_alike(const char *text, size_t len)
 {
     static const char more[] = "{\"x\":0,";
@@ -214,7 +215,7 @@ static bool reads_alike(const char *text, size_t len)
     return alike;
 }
 
-/* A text of a response with one of its members once more, at any place. */
+/* The text of a response with one of its members repeated, at any place. */
 static void test_no_member_occurs_twice(void)
 {
     static const char *const members[] = {"\"jsonrpc\":\"2.0\"", "\"id\":7",
@@ -239,7 +240,7 @@ static void test_no_member_occurs_twice(void)
         }
 }
 
-/* The plain form with a byte put in, replaced or left out anywhere. */
+/* The plain form with a byte inserted, replaced or left out anywhere. */
 static void test_the_short_cut_says_what_the_full_reader_says(void)
 {
     static const char *const plain[] = {
@@ -259,7 +260,7 @@ static void test_the_short_cut_says_what_the_full_reader_says(void)
                 memcpy(text, plain[i], at);
                 text[at] = bytes[b];
                 memcpy(text + at + 1, plain[i] + at, len - at);
-                CHECK(reads_alike(text, len + 1)); /* put in */
+                CHECK(reads_alike(text, len + 1)); /* inserted */
                 memcpy(text + at + 1, plain[i] + at + 1, len - at - 1);
                 CHECK(reads_alike(text, len)); /* replaced */
             }
@@ -272,9 +273,52 @@ static void test_the_short_cut_says_what_the_full_reader_says(void)
     }
 }
 
+/* In memory of exactly its size, so that ASan sees what is read beyond. */
+static size_t id_size(const char *text, size_t len, uint64_t *id)
+{
+    char *copy = malloc(len);
+
+    if (copy == NULL)
+        abort();
+    memcpy(copy, text, len);
+    const char *end = jrc_response_id(copy, copy + len, id);
+    size_t size = end == NULL ? 0 : (size_t)(end - copy);
+    free(copy);
+    return size;
+}
+
+/* However many digits there are, whatever follows, and however much. */
+static void test_ids_end_where_their_digits_do(void)
+{
+    static const char digits[] = "9182736450918273";
+    char text[40];
+    uint64_t id;
+
+    for (size_t count = 1; count <= 16; count++)
+        for (size_t more = 0; more < 10; more++)
+            for (int byte = 0; byte < 256; byte++) {
+                memset(text, byte, sizeof text);
+                memcpy(text, digits, count);
+                text[count] = (char)byte;
+                bool goes_on = more > 0 && byte >= '0' && byte <= '9';
+                if (goes_on)
+                    continue;
+                text[count + more] = '\0';
+                if (!CHECK(id_size(text, count + more, &id) == count &&
+                           id == strtoull(text, NULL, 10)))
+                    printf("%.*s, then %zu of %d\n", (int)count, digits, more,
+                           byte);
+            }
+    CHECK(id_size("91827364509182735", 17, &id) == 16 &&
+          id == 9182736450918273);
+    CHECK(id_size("0", 1, &id) == 0 && id_size("01234567", 8, &id) == 0);
+    CHECK(id_size("x", 1, &id) == 0 && id_size("x1234567", 8, &id) == 0);
+}
+
 int main(void)
 {
     test_responses();
+    test_ids_end_where_their_digits_do();
     test_codes();
     test_no_member_occurs_twice();
     test_the_short_cut_says_what_the_full_reader_says();

@@ -1,5 +1,5 @@
 /* The wait for room: in order, for the caller's own size, and woken whenever
- * there is some. */
+ * there is enough. */
 #include "peer_client.h"
 
 #include <arpa/inet.h>
@@ -9,14 +9,15 @@
 /* Milliseconds: a slice of a wait, and what is too long on a busy machine. */
 enum { SLICE_MS = 50, LONG_MS = 4000 };
 
-/* The queue is large beside what the kernel takes at once, some MiB: else there
- * are moments in which it is empty, and everybody finds room. */
+/* The queue is large compared with what the kernel takes at once, some MiB:
+ * otherwise it would be empty at times, and everybody would find room. */
 enum {
     QUEUED = 16 << 20,
     LARGE = 10 << 20,
     PIECE = 16000, /* of a flood */
     SMALL = 1000,
-/* A thread of TSan's takes a second to submit a large one beside six others. */
+/* Under TSan, a thread takes a second to submit a large call beside six
+ * others. */
 #ifdef __SANITIZE_THREAD__
     FLOODERS = 1,
     SNATCHERS = 1
@@ -34,7 +35,7 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* A call of about so many bytes. */
+/* A call of about that many bytes. */
 static jsonrpcc_status submit(jsonrpcc_client *client, size_t size,
                               uint32_t flags, uint64_t *id)
 {
@@ -64,15 +65,14 @@ static jsonrpcc_status notify(jsonrpcc_client *client, size_t size)
     return submit(client, size, JSONRPCC_NOTIFICATION, NULL);
 }
 
-/* Where no server is there; unsent notifications would keep the client open. */
+/* Without a server; unsent notifications would keep the client open. */
 static jsonrpcc_status request(jsonrpcc_client *client, size_t size,
                                uint64_t *id)
 {
     return submit(client, size, 0, id);
 }
 
-/* ---- order ---------------------------------------------------------------
- */
+/* ---- order --------------------------------------------------------------- */
 
 struct slow {
     jsonrpcc_client *client;
@@ -167,7 +167,7 @@ static void test_a_large_one_is_not_passed_over(void)
         if (!CHECK(status == JSONRPCC_OK))
             printf("  %s\n", jsonrpcc_status_text(status));
     }
-    /* And they are not shut out for long by one that does not come back. */
+    /* And others are not shut out for long by one that does not come back. */
     CHECK(notify(slow.client, LARGE) == JSONRPCC_EFULL);
     jsonrpcc_room(slow.client, 1);
     unsigned small = slow.small;
@@ -204,8 +204,8 @@ static void *wait_for_room(void *arg)
     return NULL;
 }
 
-/* Nobody takes the room that it waits for, not even in the moment in which it
- * comes about.  Everything waits for a server that is not there. */
+/* Nobody else takes the room that it waits for, not even at the moment when it
+ * is freed.  Everything waits for a server that is not there. */
 static void test_the_first_in_line_is_the_next(void)
 {
     struct waiting waiting = {
@@ -233,8 +233,7 @@ static void test_the_first_in_line_is_the_next(void)
     end_client(waiting.client);
 }
 
-/* ---- whose size ----------------------------------------------------------
- */
+/* ---- whose size ---------------------------------------------------------- */
 
 static void *be_refused(void *arg)
 {
@@ -243,7 +242,7 @@ static void *be_refused(void *arg)
 }
 
 /* Everything waits for a server that is not there. */
-static void test_room_for_a_small_one_is_for_its_size(void)
+static void test_a_small_call_waits_only_for_its_own_size(void)
 {
     jsonrpcc_client *client = new_client((jsonrpcc_options){
         .servers = "127.0.0.1:1", .max_queued_bytes = 10000});
@@ -262,8 +261,7 @@ static void test_room_for_a_small_one_is_for_its_size(void)
     end_client(client);
 }
 
-/* ---- where the time went ----------------------------------------------------
- */
+/* ---- where the time went ------------------------------------------------- */
 
 static void keep(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
 {
@@ -308,8 +306,7 @@ static void test_the_wait_for_room_is_part_of_the_time(void)
     CHECK(outcome.elapsed_us < 5000000);
 }
 
-/* ---- a queue -------------------------------------------------------------
- */
+/* ---- a queue ------------------------------------------------------------- */
 
 struct queued {
     jsonrpcc_queue *queue;
@@ -329,8 +326,8 @@ static void *submit_nonsense(void *arg)
     return NULL;
 }
 
-/* What is refused has been counted for a moment. */
-static void test_who_waits_is_told_when_a_call_is_refused(void)
+/* A call that is refused was counted for a moment. */
+static void test_waiting_callers_are_woken_when_a_call_is_refused(void)
 {
     struct queued queued = {.over = false};
     jsonrpcc_client *client =
@@ -361,8 +358,8 @@ int main(void)
     test_a_large_one_is_not_passed_over();
     test_the_first_in_line_is_the_next();
     test_the_wait_for_room_is_part_of_the_time();
-    test_room_for_a_small_one_is_for_its_size();
-    test_who_waits_is_told_when_a_call_is_refused();
+    test_a_small_call_waits_only_for_its_own_size();
+    test_waiting_callers_are_woken_when_a_call_is_refused();
     peer_stop(&peer);
     return check_done();
 }

@@ -47,6 +47,11 @@ static void up(struct jrc_servers *s)
     jrc_servers_up(s, 0, 1);
 }
 
+static void greeted(struct jrc_servers *s)
+{
+    jrc_servers_greeted(s, 0, 1);
+}
+
 static void down(struct jrc_servers *s)
 {
     jrc_servers_down(s, 0, 1, 0);
@@ -88,7 +93,7 @@ static void join(struct jrc_servers *s)
     jrc_servers_join(s, 0, 1, 1);
 }
 
-/* The state that it leads to from D, C, U, S, P, L and G; x: the assertion
+/* The state that this leads to from D, C, U, S, P, L and G; x: the assertion
  * fails. */
 static const struct {
     void (*happen)(struct jrc_servers *s);
@@ -97,10 +102,10 @@ static const struct {
     {attempt, "Cxxxxxx"},   {up, "xUxUxUx"},       {down, "xDDDDGD"},
     {renew, "xDDDDxD"},     {answered, "DCUUULG"}, {tried, "DCUSPLG"},
     {timed_out, "DCSSSLG"}, {leave, "GGLLLxx"},    {gone, "GGxxxGx"},
-    {join, "DCUSPUD"},
+    {join, "DCUSPUD"},      {greeted, "xUxUUUx"},
 };
 
-/* Only by what may happen there. */
+/* Only by what may happen in that state. */
 static void bring_to(struct jrc_servers *s, char letter)
 {
     start(s, "a:1", -1);
@@ -141,7 +146,7 @@ static char result_of(struct jrc_servers *s,
     return letters[WEXITSTATUS(status)];
 }
 
-static void test_what_happens_makes_legal_moves_or_none(void)
+static void test_events_make_legal_moves_or_none(void)
 {
     for (size_t i = 0; i < sizeof happenings / sizeof happenings[0]; i++)
         for (size_t from = 0; from < JRC_SERVER_STATES; from++) {
@@ -158,6 +163,6 @@ static void test_what_happens_makes_legal_moves_or_none(void)
 int main(void)
 {
     test_the_legal_moves();
-    test_what_happens_makes_legal_moves_or_none();
+    test_events_make_legal_moves_or_none();
     return check_done();
 }

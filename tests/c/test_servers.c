@@ -1,4 +1,5 @@
-/* The policy of who gets the next call, and of when to try a server again. */
+/* The policy: which server gets the next call, and when to try a server
+ * again. */
 #include "servers_check.h"
 
 /* ---- rotation ------------------------------------------------------------ */
@@ -174,10 +175,9 @@ static void test_what_a_start_says(void)
     jrc_servers_clear(&s);
 }
 
-/* ---- attempts that calls ask for ------------------------------------------
- */
+/* ---- attempts that calls ask for ----------------------------------------- */
 
-static void test_asked_for_it_is_tried_within_two_seconds(void)
+static void test_a_server_that_calls_ask_for_is_tried_within_two_seconds(void)
 {
     struct jrc_servers s;
     uint64_t now_us = BASE;
@@ -201,7 +201,7 @@ static void test_asked_for_it_is_tried_within_two_seconds(void)
                   now_us + JRC_ASKED_US);
         now_us += JRC_ASKED_US;
     }
-    /* An attempt of its own between does not put that one off. */
+    /* A regular attempt in between does not delay that one. */
     jrc_servers_attempt(&s, 0, now_us);
     go_down(&s, 0, now_us, MOST);
     jrc_servers_ask(&s, 0, now_us + 5, 0);
@@ -210,16 +210,16 @@ static void test_asked_for_it_is_tried_within_two_seconds(void)
     CHECK(s.list[0].next_us == now_us + JRC_ASKED_US);
     jrc_servers_clear(&s);
 
-    start(&s, "a:1", 0); /* given up is given up */
+    start(&s, "a:1", 0); /* abandoned is abandoned */
     go_down(&s, 0, 0, MOST);
     CHECK(jrc_servers_ask(&s, 0, BASE, 0) == JRC_NEVER);
     CHECK(s.list[0].next_us == JRC_NEVER);
     jrc_servers_clear(&s);
 }
 
-/* A thousand clients lose their server at once, and call all the time: no tenth
- * of a second sees more of them than the first one may. */
-static void test_a_thousand_that_ask_are_no_stampede(void)
+/* A thousand clients lose their server at the same time, and call all the time:
+ * no tenth of a second has more attempts than the first one may have. */
+static void test_a_thousand_clients_that_ask_cause_no_stampede(void)
 {
     enum { CLIENTS = 1000, TENTH = 100000, TENTHS = 300 };
     static struct jrc_servers list[CLIENTS];
@@ -266,7 +266,7 @@ int main(void)
     test_backoff_of_weeks_keeps_its_bound();
     test_attempts_are_bounded();
     test_what_a_start_says();
-    test_asked_for_it_is_tried_within_two_seconds();
-    test_a_thousand_that_ask_are_no_stampede();
+    test_a_server_that_calls_ask_for_is_tried_within_two_seconds();
+    test_a_thousand_clients_that_ask_cause_no_stampede();
     return check_done();
 }

@@ -1,5 +1,5 @@
-/* The policy with servers that are in doubt: suspects, and who failed and has
- * not answered since. */
+/* The policy with servers that are in doubt: suspects, and servers that failed
+ * and have not answered since. */
 #include "servers_check.h"
 
 /* ---- suspects ------------------------------------------------------------ */
@@ -76,7 +76,7 @@ static void test_no_trial_below_a_better_group(void)
     suspect(&s, 1, 0);
     for (uint64_t t = 0; t < 5ULL * CAP; t += CAP / 2)
         CHECK(jrc_servers_pick(&s, t, t, &trial) == 0 && !trial);
-    /* The other way round the better one is. */
+    /* The other way round, the better one is tried. */
     suspect(&s, 0, 0);
     jrc_servers_answered(&s, 1, 0);
     CHECK(jrc_servers_pick(&s, 0, 0, &trial) == 1 && !trial);
@@ -84,8 +84,8 @@ static void test_no_trial_below_a_better_group(void)
     jrc_servers_clear(&s);
 }
 
-/* However long a trial takes, a cap's time is for the others; but a trial
- * without an end does not keep the server out for ever. */
+/* However long a trial takes, the others get the calls for the time of one cap;
+ * but a trial that never ends does not keep the server out for ever. */
 static void test_a_long_trial_is_followed_by_others(void)
 {
     struct jrc_servers s;
@@ -103,7 +103,7 @@ static void test_a_long_trial_is_followed_by_others(void)
     /* Whenever one ends, that time begins. */
     jrc_servers_tried(&s, 0, 4 * CAP);
     CHECK(jrc_servers_pick(&s, 5 * CAP - 1, 0, &trial) == 1 && !trial);
-    /* A call that should have ended already is no shorter than none. */
+    /* A call that should have ended already is not shorter than none. */
     CHECK(jrc_servers_pick(&s, 5 * CAP, 0, &trial) == 0 && trial);
     CHECK(jrc_servers_pick(&s, 6 * CAP - 1, 0, &trial) == 1 && !trial);
     CHECK(jrc_servers_pick(&s, 6 * CAP, 0, NULL) == 1); /* not this call */
@@ -111,8 +111,8 @@ static void test_a_long_trial_is_followed_by_others(void)
     jrc_servers_clear(&s);
 }
 
-/* With nobody up any suspect may be the one that is well again. */
-static void test_trials_below_when_nobody_is_up(void)
+/* With no server up, any suspect may be the one that has recovered. */
+static void test_trials_below_when_no_server_is_up(void)
 {
     struct jrc_servers s;
     bool trial;
@@ -152,8 +152,9 @@ static void test_a_connection_begins_without_timeouts(void)
 
 /* ---- proof --------------------------------------------------------------- */
 
-/* Who failed and has not answered since gets one call, until it answers. */
-static void test_who_failed_proves_itself_first(void)
+/* A server that failed and has not answered since gets one call, until it
+ * answers. */
+static void test_a_server_that_failed_proves_itself_first(void)
 {
     struct jrc_servers s;
     bool trial;
@@ -176,8 +177,8 @@ static void test_who_failed_proves_itself_first(void)
     jrc_servers_clear(&s);
 }
 
-/* With nobody up it is used in full, and before any suspect. */
-static void test_the_unproven_are_better_than_nobody(void)
+/* With no other server up, it is used in full, and before any suspect. */
+static void test_unproven_servers_are_better_than_none(void)
 {
     struct jrc_servers s;
     bool trial;
@@ -203,15 +204,15 @@ static void test_the_unproven_are_better_than_nobody(void)
     jrc_servers_clear(&s);
 }
 
-/* Its only call timed out: no more of them are needed to doubt it. */
-static void test_a_trial_in_vain_makes_a_suspect(void)
+/* Its only call timed out: that is enough to doubt it. */
+static void test_a_failed_trial_makes_a_suspect(void)
 {
     struct jrc_servers s;
 
     start(&s, "a:1,2 b:1,1", -1);
     go_down(&s, 0, 0, MOST);
     come_up(&s, 0, 0);
-    /* Alone it is used in full, and judged as all are. */
+    /* On its own, it is used in full, and judged like any other. */
     CHECK(!jrc_servers_timed_out(&s, 0, 0, true, MOST));
     come_up(&s, 1, 0);
     CHECK(!jrc_servers_timed_out(&s, 0, 0, false, MOST));
@@ -227,10 +228,10 @@ int main(void)
     test_the_last_server_is_never_ejected();
     test_no_trial_below_a_better_group();
     test_a_long_trial_is_followed_by_others();
-    test_trials_below_when_nobody_is_up();
+    test_trials_below_when_no_server_is_up();
     test_a_connection_begins_without_timeouts();
-    test_who_failed_proves_itself_first();
-    test_the_unproven_are_better_than_nobody();
-    test_a_trial_in_vain_makes_a_suspect();
+    test_a_server_that_failed_proves_itself_first();
+    test_unproven_servers_are_better_than_none();
+    test_a_failed_trial_makes_a_suspect();
     return check_done();
 }

@@ -1,4 +1,5 @@
-/* The table of servers: which slot is whose, however the list changes. */
+/* The table of servers: which slot belongs to which server, however the list
+ * changes. */
 #include "servers_check.h"
 
 #include <stdio.h>
@@ -75,7 +76,7 @@ static void test_a_slot_is_given_to_another_after_a_minute(void)
     jrc_servers_clear(&s);
 }
 
-static void test_who_has_to_leave_first_is_waited_for(void)
+static void test_a_full_table_waits_for_servers_that_leave(void)
 {
     struct jrc_servers s;
     uint64_t retry_us;
@@ -89,7 +90,7 @@ static void test_who_has_to_leave_first_is_waited_for(void)
     jrc_servers_clear(&s);
 }
 
-static void test_who_comes_back_has_its_slot(void)
+static void test_a_server_that_returns_has_its_slot(void)
 {
     struct jrc_servers s;
 
@@ -114,7 +115,7 @@ static void test_who_comes_back_has_its_slot(void)
 }
 
 /* A suspect that answers while it leaves comes back as one that is up. */
-static void test_an_answer_ends_the_doubt_of_one_that_leaves(void)
+static void test_an_answer_ends_the_doubt_about_a_leaving_server(void)
 {
     struct jrc_servers s;
 
@@ -128,7 +129,7 @@ static void test_an_answer_ends_the_doubt_of_one_that_leaves(void)
     jrc_servers_clear(&s);
 }
 
-static void test_new_ones_are_tried_at_once_only_if_nobody_is_up(void)
+static void test_new_servers_are_tried_at_once_only_if_none_is_up(void)
 {
     struct jrc_servers s;
 
@@ -143,7 +144,21 @@ static void test_new_ones_are_tried_at_once_only_if_nobody_is_up(void)
     jrc_servers_clear(&s);
 }
 
-/* Nobody waits for one that has left, and nobody hopes for it. */
+/* A socket that was given is one connection, and there is no other. */
+static void test_a_given_socket_is_tried_once(void)
+{
+    struct jrc_servers s;
+
+    start(&s, "a:1 fd:7", -1);
+    CHECK(!s.list[0].once && s.list[1].once);
+    CHECK(change(&s, "a:1 fd:8", 9) && s.list[2].once);
+    come_up(&s, 2, 9);
+    go_down(&s, 2, 9, 0);
+    CHECK(s.list[2].next_us == JRC_NEVER && s.list[0].next_us != JRC_NEVER);
+    jrc_servers_clear(&s);
+}
+
+/* No call waits for a server that has left, or expects it to come up. */
 static void test_calls_go_by_the_list(void)
 {
     struct jrc_servers s;
@@ -163,10 +178,11 @@ int main(void)
 {
     test_a_server_keeps_its_slot();
     test_a_slot_is_given_to_another_after_a_minute();
-    test_who_has_to_leave_first_is_waited_for();
-    test_who_comes_back_has_its_slot();
-    test_an_answer_ends_the_doubt_of_one_that_leaves();
-    test_new_ones_are_tried_at_once_only_if_nobody_is_up();
+    test_a_full_table_waits_for_servers_that_leave();
+    test_a_server_that_returns_has_its_slot();
+    test_an_answer_ends_the_doubt_about_a_leaving_server();
+    test_new_servers_are_tried_at_once_only_if_none_is_up();
+    test_a_given_socket_is_tried_once();
     test_calls_go_by_the_list();
     return check_done();
 }

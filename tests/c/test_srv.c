@@ -1,4 +1,4 @@
-/* Answers of DNS for SRV records: what they say, and what is no answer. */
+/* Answers of DNS for SRV records: what they mean, and what is not an answer. */
 #include "check.h"
 #include "wire/srv.h"
 
@@ -48,7 +48,7 @@ static void put_pointer(struct message *m, size_t at)
     put16(m, 0xc000 | (unsigned)at);
 }
 
-/* A response with no records yet to the question for _x._tcp.d. */
+/* A response to the question for _x._tcp.d, with no records yet. */
 static void begin(struct message *m, unsigned flags)
 {
     m->len = 0;
@@ -129,7 +129,7 @@ static void note(void *arg, const struct jrc_srv *record)
     seen.records[seen.count++] = *record;
 }
 
-/* From an exactly sized copy, so that ASan sees over-reads. */
+/* From a copy of exactly its size, so that ASan sees over-reads. */
 static enum jrc_srv_status read_prefix(const struct message *m, size_t len)
 {
     unsigned char *copy = malloc(len + (len == 0));
@@ -262,7 +262,7 @@ static void test_times_to_live(void)
     }
 }
 
-/* Names that go round in circles, lead out of the message or of the record. */
+/* Names that go round in circles, or lead out of the message or the record. */
 static void test_hostile_names(void)
 {
     begin(&m, 0x8180);
@@ -274,7 +274,7 @@ static void test_hostile_names(void)
 
     m.bytes[at] = 0xff; /* far behind the end */
     CHECK(read_all(&m) == JRC_SRV_BAD);
-    m.bytes[at] = 0x80; /* a kind of label that there is not */
+    m.bytes[at] = 0x80; /* a kind of label that does not exist */
     CHECK(read_all(&m) == JRC_SRV_BAD);
     m.bytes[at] = 0x3f; /* longer than what is left */
     CHECK(read_all(&m) == JRC_SRV_BAD);

@@ -24,8 +24,8 @@ __attribute__((noinline)) static unsigned touch_all(void)
     return sum;
 }
 
-/* The deepest result that there is, as json-c reads and writes it: both call
- * themselves for each level. */
+/* The deepest result possible, as json-c reads and writes it: both recurse for
+ * each level. */
 static void write_deepest(const char *open, const char *close)
 {
     size_t len = DEPTH * (strlen(open) + strlen(close)) + 1;
@@ -73,7 +73,7 @@ int main(void)
 
     if (!CHECK(jsonrpcc_client_new(&options, &client, NULL, 0) == JSONRPCC_OK))
         return 1;
-    /* Nobody waits: the event thread drives. */
+    /* No thread waits: the event thread drives the loop. */
     CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_OK);
     for (int n = 0; n < 10000 && !done; n++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);

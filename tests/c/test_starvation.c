@@ -1,5 +1,6 @@
-/* Whoever submits without end, a callback or another thread, keeps nobody from
- * the sockets, the deadlines and the way out, whoever drives the loop.
+/* A callback or another thread that submits without end does not keep others
+ * from the sockets, the deadlines and the way out, whichever thread drives the
+ * loop.
  *
  * Argument: how long each flood lasts, in milliseconds (150). */
 #include "peer_client.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Milliseconds: what a turn under a flood may cost on a busy machine and under
+/* Milliseconds: what a turn under a flood may take on a busy machine and under
  * a sanitizer, and when it hangs. */
 enum { BOUND_MS = 2000, HANGS_S = 300 };
 
@@ -25,8 +26,7 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* ---- who drives ----------------------------------------------------------
- */
+/* ---- who drives ---------------------------------------------------------- */
 
 enum role { WATCHDOG, POLLER, DISPATCHER, CALLER, ROLES };
 
@@ -60,8 +60,7 @@ static void step(struct leader *leader)
         leader->slowest_ms = took_ms;
 }
 
-/* ---- floods --------------------------------------------------------------
- */
+/* ---- floods -------------------------------------------------------------- */
 
 static jsonrpcc_status submit(struct leader *leader, const char *method,
                               uint32_t flags, jsonrpcc_done_fn done,
@@ -82,7 +81,7 @@ static jsonrpcc_status submit(struct leader *leader, const char *method,
     return jsonrpcc_request(leader->client, &call, id);
 }
 
-/* A notification that was sent is followed by the next. */
+/* Each notification that was sent is followed by the next. */
 static void pump(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
 {
     struct leader *leader = arg;
@@ -157,8 +156,7 @@ static void *poll_flooder(void *arg)
     return NULL;
 }
 
-/* ---- what must go on meanwhile -------------------------------------------
- */
+/* ---- what must go on meanwhile ------------------------------------------- */
 
 struct probe {
     atomic_bool ended;
@@ -229,7 +227,7 @@ static void end(struct leader *leader)
         printf("  a step of %llu ms, driven by the %s\n",
                (unsigned long long)leader->slowest_ms,
                role_names[leader->role]);
-    /* Closed in the midst of it, or what floods could end by itself. */
+    /* Closed in the middle of it, or the floods could end by themselves. */
     CHECK(jsonrpcc_client_close(leader->client, BOUND_MS));
     leader->over = true;
 }
@@ -279,7 +277,7 @@ static void test_threads_that_flood(enum role role)
     free_leader(&leader);
 }
 
-/* The event thread has no need to come: somebody drives all the time. */
+/* The event thread is not needed: some thread drives the loop all the time. */
 static void test_a_poller_that_always_has_something_to_send(void)
 {
     struct leader leader = begin(WATCHDOG, servers);

@@ -1,6 +1,6 @@
-/* What the engine does with a server that leaves calls unanswered: its calls go
- * elsewhere, it is tried now and then, and at last its connection is renewed.
- */
+/* What the engine does with a server that leaves calls unanswered: its calls
+ * go elsewhere, it is tried now and then, and finally its connection is
+ * renewed. */
 #include "rig_check.h"
 
 enum { CAP = 10 * S };
@@ -29,7 +29,7 @@ static void test_five_timeouts_make_a_suspect(void)
     finish();
 }
 
-/* What waits in a suspect's output goes to a server that is trusted. */
+/* Calls that wait in a suspect's output go to a trusted server. */
 static void test_a_suspect_is_unloaded(void)
 {
     rig_start(&rig, "a:1 b:2");
@@ -43,7 +43,7 @@ static void test_a_suspect_is_unloaded(void)
     finish();
 }
 
-/* But not the frame that has begun to leave, which stays whole. */
+/* But not the frame that has begun to be sent, which stays whole. */
 static void test_what_has_begun_stays(void)
 {
     rig_start(&rig, "a:1 b:2");
@@ -80,17 +80,17 @@ static void test_a_silent_connection_is_renewed(void)
     CHECK((rig_todo(&rig, 0) & (JRC_SHUT | JRC_OPEN)) == (JRC_SHUT | JRC_OPEN));
     CHECK(state(0) == JRC_SERVER_CONNECTING);
     CHECK(rig_events(&rig, JSONRPCC_LOST, 0) == 1);
-    CHECK(rig.engine.conns[0].reason == JSONRPCC_UNRESPONSIVE);
+    CHECK(rig.servers.list[0].reason == JSONRPCC_UNRESPONSIVE);
     IS(2, ECONNLOST, UNKNOWN);
     rig_call(&rig, 5, 0, 5000); /* waits, as for a first attempt */
     CHECK(rig_sound(&rig.engine) && rig_output(&rig, 0) == 0);
 
     jrc_engine_opened(&rig.engine, 0, rig.now_us);
-    CHECK(state(0) == JRC_SERVER_SUSPECT); /* a connection is no response */
+    CHECK(state(0) == JRC_SERVER_SUSPECT); /* a connection is not a response */
     CHECK(rig_send(&rig, 0, ALL) == 3 * FRAME);
     CHECK(rig.engine.counters.resent == 1);
     CHECK(rig_events(&rig, JSONRPCC_TRUSTED, 0) == 0);
-    rig_reply(&rig, 0, "{\"id\":1024,\"result\":0}"); /* or a late one */
+    rig_reply(&rig, 0, "{\"id\":1024,\"result\":0}"); /* nor is a late one */
     CHECK(state(0) == JRC_SERVER_UP);
     CHECK(rig_events(&rig, JSONRPCC_TRUSTED, 0) == 1);
     rig_wait(&rig, 5 * S);
@@ -100,7 +100,7 @@ static void test_a_silent_connection_is_renewed(void)
     finish();
 }
 
-/* Each connection gets its trial, and one per cap is made at the most. */
+/* Each connection gets its trial, and at most one is made per cap. */
 static void test_renewed_once_for_each_trial(void)
 {
     rig_start(&rig, "a:1,1 b:1,2");
@@ -144,6 +144,22 @@ static void test_a_slow_call_keeps_its_connection(void)
     finish();
 }
 
+static void test_a_second_slow_call_keeps_its_connection_too(void)
+{
+    rig_start(&rig, "a:1");
+    rig_call(&rig, 1, 0, 12000);
+    rig_call(&rig, 2, 0, 30000);
+    rig_send(&rig, 0, ALL);
+    make_suspect(0);
+    rig_call(&rig, 3, 0, 1000);
+    rig_send(&rig, 0, ALL);
+    rig_wait(&rig, CAP);
+    rig_wait(&rig, CAP);
+    IS(1, ETIMEDOUT, UNKNOWN);
+    CHECK(state(0) == JRC_SERVER_SUSPECT && rig_outcome(&rig, 2) == NULL);
+    finish();
+}
+
 static void test_a_server_that_takes_nothing_is_renewed(void)
 {
     rig_start(&rig, "a:1 b:1");
@@ -159,13 +175,14 @@ static void test_a_server_that_takes_nothing_is_renewed(void)
     rig_wait(&rig, CAP);
     CHECK(state(0) == JRC_SERVER_CONNECTING);
     jrc_engine_opened(&rig.engine, 0, rig.now_us);
-    rig_wait(&rig, S); /* the trial could have taken so long */
+    rig_wait(&rig, S); /* the trial could have taken that long */
     rig_call(&rig, 21, 0, 1000);
     CHECK(rig_output(&rig, 0) == FRAME);
     finish();
 }
 
-/* Refused now, it is down like any other, and no suspect when it comes back. */
+/* Refused now, it is down like any other, and not a suspect when it comes
+ * back. */
 static void test_an_attempt_to_renew_may_fail(void)
 {
     rig_start(&rig, "a:1");
@@ -208,7 +225,7 @@ static void test_no_attempt_no_renewal(void)
     }
 }
 
-/* An answer ends the trial; the next suspicion begins anew. */
+/* An answer ends the trial; the next suspicion starts from zero. */
 static void test_a_trial_ends_with_an_answer(void)
 {
     rig_start(&rig, "a:1");
@@ -224,8 +241,8 @@ static void test_a_trial_ends_with_an_answer(void)
     finish();
 }
 
-/* Of calls that come at once, the one that may be repeated is the trial; with
- * those before it, calls fail over. */
+/* Of calls that come together, the one that may be repeated is the trial; those
+ * before it fail over. */
 static void test_one_trial_of_a_batch(void)
 {
     struct jrc_frames batch = {0};
@@ -242,14 +259,27 @@ static void test_one_trial_of_a_batch(void)
     finish();
 }
 
+/* It counts from the first microsecond in which we read again. */
+static void test_silence_counts_from_when_we_read(void)
+{
+    rig_start(&rig, "a:1");
+    jrc_engine_set_reading(&rig.engine, false, rig.now_us);
+    rig_wait(&rig, S);
+    jrc_engine_set_reading(&rig.engine, true, rig.now_us);
+    make_suspect(0);
+    finish();
+}
+
 int main(void)
 {
     test_five_timeouts_make_a_suspect();
+    test_silence_counts_from_when_we_read();
     test_a_suspect_is_unloaded();
     test_what_has_begun_stays();
     test_a_silent_connection_is_renewed();
     test_renewed_once_for_each_trial();
     test_a_slow_call_keeps_its_connection();
+    test_a_second_slow_call_keeps_its_connection_too();
     test_a_server_that_takes_nothing_is_renewed();
     test_an_attempt_to_renew_may_fail();
     test_no_attempt_no_renewal();

@@ -1,6 +1,7 @@
 /* Everything at once, from many threads: callbacks that call again, cancels, a
- * queue, blocking calls, statistics, listeners, forks; and close() in the midst
- * of it.  Each accepted call has its one outcome, none after close() returned.
+ * queue, blocking calls, statistics, listeners, forks; and close() in the
+ * middle of it.  Each accepted call has its one outcome, none after close() has
+ * returned.
  *
  * Arguments: how many rounds (8), and their length in milliseconds (150). */
 #include "check.h"
@@ -22,7 +23,7 @@ enum { CHILDREN_USE = 1 };
 #endif
 
 /* A host may have more thread-local storage than the event thread has stack,
- * and glibc puts the one into the other. */
+ * and glibc puts it onto that stack. */
 static __thread char large[300000];
 
 static struct peer peers[2];
@@ -45,8 +46,7 @@ static struct {
 } total;
 static atomic_uint statuses[JSONRPCC_EDEADLK + 1];
 
-/* ---- calls -----------------------------------------------------------------
- */
+/* ---- calls --------------------------------------------------------------- */
 
 /* A new token, and params that hold it; false: the round has used up all. */
 static bool new_call(struct round *round, char params[32], uint32_t *token)
@@ -122,8 +122,7 @@ static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
         jsonrpcc_client_stats(round->client, &stats, sizeof stats);
 }
 
-/* ---- threads ---------------------------------------------------------------
- */
+/* ---- threads ------------------------------------------------------------- */
 
 static void *caller(void *arg)
 {
@@ -223,11 +222,12 @@ static void *blocker(void *arg)
 
 static void use_in_child(const struct round *round)
 {
-    /* Or a peer that stops would live on in here, without its thread. */
+    /* Otherwise a peer that stops would live on in this process, without its
+     * thread. */
     for (int i = 0; i < 2; i++)
         close(peers[i].listener);
     jsonrpcc_sync *sync = jsonrpcc_sync_new(round->client);
-    const char params[] = "[0]"; /* the peer's first number, nobody's */
+    const char params[] = "[0]"; /* the peer's first number, used by no call */
 
     jsonrpcc_status status =
         sync == NULL ? JSONRPCC_ENOMEM
@@ -244,7 +244,7 @@ static void use_in_child(const struct round *round)
     check_exit(right && jsonrpcc_client_close(round->client, 5000) ? 0 : 2);
 }
 
-/* Looks at everything that there is to look at, and forks. */
+/* Reads everything that can be read, and forks. */
 static void *looker(void *arg)
 {
     struct round *round = arg;
@@ -279,8 +279,7 @@ static void *looker(void *arg)
     return NULL;
 }
 
-/* ---- rounds ----------------------------------------------------------------
- */
+/* ---- rounds -------------------------------------------------------------- */
 
 static void check_round(const struct round *round)
 {

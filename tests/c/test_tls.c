@@ -13,7 +13,7 @@ TLS_RIG_DEFINES_SEND
 
 static int32_t reason(void)
 {
-    return tls_rig.rig.engine.conns[0].reason;
+    return tls_rig.rig.servers.list[0].reason;
 }
 
 static uint64_t call(uint64_t token)
@@ -78,10 +78,11 @@ static void test_calls_wait_for_the_handshake(void)
     tls_rig_close();
 }
 
-/* A server that says nothing has the time that connecting has. */
+/* A server that says nothing has as long as connecting may take. */
 static void test_a_slow_handshake_ends(void)
 {
     tls_rig_open(NULL, tls_end_context(&tls_good, 0));
+    tls_rig.rig.engine.options.connect_timeout_ms = 300;
     tls_rig.sends = 5;
     CHECK(tls_rig_await_failures(1));
     CHECK(reason() == JSONRPCC_CONNECT_TIMEOUT);
@@ -124,8 +125,8 @@ static void test_another_group_is_agreed_on(void)
     tls_rig_close();
 }
 
-/* A session is resumed once; the new one brings the next.  polite: the server
- * says that it ends the connection. */
+/* A session is resumed once; the new connection brings the next one.  polite:
+ * the server announces the end of the connection. */
 static void test_sessions_are_resumed(int version, bool polite)
 {
     open_with(version);
@@ -185,6 +186,10 @@ static void test_bad_certificates(void)
                                  .hosts = "DNS:a.example,IP:127.0.0.2"},
            &tls_ca, X509_V_ERR_IP_ADDRESS_MISMATCH,
            "it is for a.example, 127.0.0.2");
+    refuse(&(struct certificate){.name = "sixth", .hosts = "IP:2001:db8::7"},
+           &tls_ca, X509_V_ERR_IP_ADDRESS_MISMATCH, "2001:db8:0:0:0:0:0:7");
+    refuse(&(struct certificate){.name = "bell", .hosts = "DNS:a\ab.example"},
+           &tls_ca, X509_V_ERR_IP_ADDRESS_MISMATCH, "it is for a?b.example");
     refuse(&(struct certificate){.name = "127.0.0.1"}, &tls_ca,
            X509_V_ERR_IP_ADDRESS_MISMATCH, "it is for nobody");
     refuse(&(struct certificate){.name = "client",
@@ -206,11 +211,12 @@ static void test_verification_can_be_left_out(void)
     identity_free(&alien);
 }
 
-static void test_a_name_can_be_given(void)
+/* With the final dot of an absolute name, or without. */
+static void test_a_name_can_be_given(const char *name)
 {
     const jsonrpcc_tls options = {.size = sizeof options,
                                   .ca = certificate_path("ca", "pem"),
-                                  .server_name = "a.b.example"};
+                                  .server_name = name};
     struct identity named = certificate_make(
         &(struct certificate){.name = "named", .hosts = "DNS:*.b.example"},
         &tls_ca);
@@ -273,6 +279,60 @@ static void test_own_certificates_prove_themselves(void)
     tls_rig_close();
 }
 
+/* A certificate that does not fit into the output buffer goes out in parts. */
+static void test_a_large_certificate_of_our_own_is_sent(void)
+{
+    struct identity large = certificate_make(
+        &(struct certificate){.name = "large", .padding = 50000}, &tls_ca);
+    const jsonrpcc_tls options = {.size = sizeof options,
+                                  .ca = certificate_path("ca", "pem"),
+                                  .cert = certificate_path("large", "pem"),
+                                  .key = certificate_path("large", "key")};
+    SSL_CTX *server = tls_end_context(&tls_good, 0);
+
+    SSL_CTX_set_verify(server,
+                       SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_load_verify_file(server, certificate_path("ca", "pem"));
+    tls_rig_open(&options, server);
+    uint64_t id = call(1);
+    CHECK(tls_rig_await(has_one_frame));
+    tls_rig_answer(id);
+    CHECK(tls_rig_await_outcome(1) && is(1, JSONRPCC_OK, JSONRPCC_ANSWERED));
+    CHECK(tls_rig.end.got > 50000);
+    tls_rig_close();
+    identity_free(&large);
+}
+
+/* A late refusal costs only the one call that proves a connection, even with no
+ * other server. */
+static void test_a_late_refusal_costs_one_call(int version)
+{
+    const jsonrpcc_tls options = {.size = sizeof options,
+                                  .ca = certificate_path("ca", "pem"),
+                                  .cert = certificate_path("good", "pem"),
+                                  .key = certificate_path("good", "key")};
+    SSL_CTX *server = tls_end_context(&tls_good, version);
+    struct rig *rig = &tls_rig.rig;
+    unsigned lost = 0;
+
+    /* It trusts nobody. */
+    SSL_CTX_set_verify(server,
+                       SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    tls_rig_open(&options, server);
+    for (uint64_t n = 1; n <= 20; n++)
+        call(n);
+    if (version == 0)
+        CHECK(tls_rig_await(has_lost));
+    CHECK(tls_rig_await_outcome(20));
+    for (uint64_t n = 1; n <= 20; n++) {
+        const jsonrpcc_outcome *outcome = rig_outcome(rig, n);
+        lost += CHECK(outcome != NULL) && outcome->fate != JSONRPCC_NOT_SENT;
+    }
+    CHECK(lost == (version == 0 ? 1 : 0));
+    CHECK(tls_rig.end.error == SSL_R_CERTIFICATE_VERIFY_FAILED);
+    tls_rig_close();
+}
+
 /* The number of a connection may come to belong to another server. */
 static void test_another_host_is_another_peer(void)
 {
@@ -304,10 +364,14 @@ int main(void)
     test_sessions_are_resumed(TLS1_2_VERSION, false);
     test_bad_certificates();
     test_verification_can_be_left_out();
-    test_a_name_can_be_given();
+    test_a_name_can_be_given("a.b.example");
+    test_a_name_can_be_given("a.b.example.");
     test_a_giant_certificate_is_refused();
     test_a_late_refusal_is_a_failure();
     test_own_certificates_prove_themselves();
+    test_a_large_certificate_of_our_own_is_sent();
+    test_a_late_refusal_costs_one_call(0);
+    test_a_late_refusal_costs_one_call(TLS1_2_VERSION);
     test_another_host_is_another_peer();
     tls_rig_end();
     return check_done();

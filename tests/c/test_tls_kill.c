@@ -1,6 +1,6 @@
-/* A connection by TLS that ends at every byte position of either direction, the
- * handshake included.  What the server has read whole is not called "not sent",
- * and what was not sent it has not read: a record counts with its last byte.
+/* A TLS connection that ends at every byte position in either direction, the
+ * handshake included.  What the server has read whole is never reported as "not
+ * sent", and it has not read what was: a record counts with its last byte.
  *
  * Argument: a step in bytes (5); 1 is every position, and takes minutes. */
 
@@ -40,7 +40,7 @@ static bool is_up(void)
     return tls_rig.rig.servers.list[0].state == JRC_SERVER_UP;
 }
 
-/* What was read whole, and what the outcomes say about it. */
+/* Which requests were read whole, and what their outcomes say. */
 static void check_fates(size_t read, bool may_be_answered)
 {
     for (uint64_t token = 0; token < CALLS; token++) {
@@ -55,8 +55,8 @@ static void check_fates(size_t read, bool may_be_answered)
     }
 }
 
-/* The kernel takes so many bytes of ours, and then the server is gone.  Whether
- * that was all. */
+/* The kernel takes that many of our bytes, and then the server is gone.
+ * Returns whether that was all. */
 static bool kill_ours(SSL_CTX *server, size_t bytes)
 {
     uint64_t ids[CALLS];
@@ -85,7 +85,7 @@ static bool kill_ours(SSL_CTX *server, size_t bytes)
     return all;
 }
 
-/* The server sends so many bytes, with answers to all it reads. */
+/* The server sends that many bytes, with answers to all it reads. */
 static bool kill_theirs(SSL_CTX *server, size_t bytes)
 {
     uint64_t ids[CALLS];
@@ -116,7 +116,7 @@ static bool kill_theirs(SSL_CTX *server, size_t bytes)
     return all;
 }
 
-/* Every so many bytes from the first to the last. */
+/* At each step from the first byte to the last. */
 static void at_every_byte(bool (*kill)(SSL_CTX *server, size_t bytes),
                           int version, size_t step)
 {

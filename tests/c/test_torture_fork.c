@@ -1,5 +1,5 @@
 /* As test_torture.c, in child processes: where an inherited client is opened
- * anew, and where all that libraries do but once is still to be done.
+ * again, and where everything that libraries do only once is still to be done.
  *
  * Arguments: the last n to fail of a system call (3). */
 #include "fault_here.h"
@@ -31,7 +31,8 @@ static bool first_use(void)
     abort();
 }
 
-/* Whether the fault came at all.  client: the one to inherit, or NULL. */
+/* Returns whether the fault occurred at all.  client: the one to inherit, or
+ * NULL. */
 static bool torment_child(jsonrpcc_client *client)
 {
     unsigned connections = torture_peer.open;

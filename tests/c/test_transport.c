@@ -2,7 +2,7 @@
  * records, takes bytes ahead, and holds back what it has received.  So the
  * loop and the engine keep the contract of io/transport.h as TLS will need it.
  *
- * A record is a byte that says how long it is, and so many bytes, masked. */
+ * A record is a byte that says how long it is, and that many bytes, masked. */
 
 #include "check.h"
 #include "io/clock.h"
@@ -198,7 +198,7 @@ static void start(void)
     raw_len = received_len = 0;
     quota = SIZE_MAX;
     rig_start_down(&rig, servers, -1);
-    loop = jrc_loop_new(&rig.engine, &rig.servers, &boxes);
+    loop = jrc_loop_new(&rig.engine, &boxes);
     if (loop == NULL)
         abort();
     turn();
@@ -206,7 +206,7 @@ static void start(void)
     while (recv(peer, &question, 1, MSG_DONTWAIT) != 1)
         turn();
     CHECK(question == '?');
-    /* The kernel has a connection, and calls have none. */
+    /* The kernel has a connection, but calls have none. */
     turn();
     CHECK(rig.servers.list[0].state == JRC_SERVER_CONNECTING);
 }
@@ -284,13 +284,13 @@ static void test_a_handshake_that_fails_fails_the_attempt(void)
     for (int i = 0; i < 1000 && rig.engine.conns[0].attempts_failed == 0; i++)
         turn();
     CHECK(rig.engine.conns[0].attempts_failed == 1);
-    CHECK(rig.engine.conns[0].reason == EPROTO);
+    CHECK(rig.servers.list[0].reason == EPROTO);
     CHECK(rig_events(&rig, JSONRPCC_CONNECTED, 0) == 0);
     stop();
 }
 
-/* What was encrypted goes out, whatever becomes of its call: the peer could not
- * read on if it did not.  What a peer cannot read yet is not sent. */
+/* What was encrypted goes out, whatever becomes of its call: otherwise the peer
+ * could not read on.  What a peer cannot read yet counts as not sent. */
 static void test_what_has_begun_goes_out_whole(void)
 {
     uint64_t ids[4];

@@ -27,7 +27,7 @@ static bool goes_to(uint32_t i, uint64_t token, int32_t timeout_ms)
 
 /* ---- trials without an end ----------------------------------------------- */
 
-/* Given up after a cap's time: the connection is renewed, and used again. */
+/* Abandoned after one cap: the connection is renewed, and used again. */
 static void test_a_trial_of_an_hour_ends_after_a_cap(void)
 {
     rig_start(&rig, "a:1,1 b:1,2");
@@ -64,8 +64,9 @@ static void test_a_cancelled_trial_is_followed_by_another(void)
     finish();
 }
 
-/* Who calls one by one, and loses patience each time, has others served. */
-static void test_cancelled_trials_are_not_one_after_the_other(void)
+/* If a caller makes one call after the other, and cancels each, other servers
+ * still get their turn. */
+static void test_cancelled_trials_do_not_follow_one_another(void)
 {
     unsigned tried = 0;
 
@@ -111,7 +112,7 @@ static void test_trials_beside_a_slow_call(void)
 
 /* ---- proof --------------------------------------------------------------- */
 
-/* A balancer with nobody behind it accepts, and closes: one call each time. */
+/* A balancer with no server behind it accepts, and closes: one call each. */
 static void test_one_call_for_each_connection(void)
 {
     unsigned lost = 0;
@@ -136,7 +137,7 @@ static void test_one_call_for_each_connection(void)
     finish();
 }
 
-/* The first response proves it, and only then it is the way back. */
+/* The first response proves it, and only then does it get the calls back. */
 static void test_the_first_response_is_the_proof(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
@@ -156,8 +157,8 @@ static void test_the_first_response_is_the_proof(void)
     finish();
 }
 
-/* Whatever has an id that may be one of ours, and what says that a request was
- * unreadable; and no other text. */
+/* Any response with an id that may be one of ours, and an error that a request
+ * was unreadable; no other text. */
 static void test_signs_of_life(void)
 {
     static const struct {
@@ -186,8 +187,9 @@ static void test_signs_of_life(void)
     }
 }
 
-/* With nobody else it is used in full; but the way back is told when proven. */
-static void test_alone_it_is_used_in_full(void)
+/* With no other server, it is used in full, but no failover back is
+ * reported. */
+static void test_a_lone_newcomer_is_used_in_full(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
     jrc_engine_lost(&rig.engine, 0, 104, rig.now_us);
@@ -205,9 +207,9 @@ static void test_alone_it_is_used_in_full(void)
     finish();
 }
 
-/* Of the calls of a turn the one that may run twice is the trial; else the
- * first that is a request. */
-static void test_who_loses_least_is_the_trial(void)
+/* Of the calls of a turn, one that may run twice is the trial; otherwise the
+ * first request. */
+static void test_the_trial_is_the_call_with_least_to_lose(void)
 {
     static const uint32_t flags[2][3] = {
         {JSONRPCC_NOTIFICATION, 0, JSONRPCC_IDEMPOTENT},
@@ -224,14 +226,14 @@ static void test_who_loses_least_is_the_trial(void)
         uint64_t tried = ids[2 - k];
         CHECK(rig.engine.conns[0].out.last - rig.engine.conns[0].out.first ==
               1);
-        CHECK(jrc_calls_slot(&rig.calls, tried)->server == 0);
+        CHECK(jrc_calls_slot(&rig.calls, tried)->conn == 0);
         jrc_frames_clear(&frames);
         finish();
     }
 }
 
-/* The trial timed out while others worked: that is a suspect, and its
- * connection is renewed after one more trial in vain. */
+/* The trial timed out while others worked: that makes a suspect, and its
+ * connection is renewed after one more trial without an answer. */
 static void test_a_silent_newcomer_is_a_suspect(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
@@ -246,8 +248,8 @@ static void test_a_silent_newcomer_is_a_suspect(void)
     finish();
 }
 
-/* Calls that went there while nobody else was up are no trials: fewer timeouts
- * than make a suspect say nothing, also when others are up again. */
+/* Calls that went there while no other server was up are not trials: fewer
+ * timeouts than make a suspect mean nothing, even when others are up again. */
 static void test_only_a_trial_condemns_a_newcomer(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
@@ -268,9 +270,9 @@ static void test_only_a_trial_condemns_a_newcomer(void)
     finish();
 }
 
-/* Nothing answers a notification: who takes one and lives has proved itself to
- * those who send nothing else. */
-static void test_notifications_come_back_as_well(void)
+/* Nothing answers a notification: a server that takes one and stays up has
+ * proved itself to a client that sends nothing else. */
+static void test_notifications_prove_a_server_as_well(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
     reconnect(0);
@@ -288,10 +290,24 @@ static void test_notifications_come_back_as_well(void)
     finish();
 }
 
-/* ---- our own silence ------------------------------------------------------
- */
+/* Also with a call behind it that takes longer than that. */
+static void test_a_notification_before_a_long_call(void)
+{
+    rig_start(&rig, "a:1");
+    reconnect(0);
+    rig_call(&rig, 1, JSONRPCC_NOTIFICATION, 1000);
+    rig_call(&rig, 2, 0, 60000);
+    CHECK(rig_send(&rig, 0, ALL) > FRAME);
+    rig_wait(&rig, CAP - 1);
+    CHECK(state(0) == JRC_SERVER_PROVING);
+    rig_wait(&rig, 1);
+    CHECK(state(0) == JRC_SERVER_UP && rig_outcome(&rig, 2) == NULL);
+    finish();
+}
 
-/* While we do not read, nobody is to blame; nor for what was asked then. */
+/* ---- our own silence ----------------------------------------------------- */
+
+/* While we do not read, no server is to blame, nor for calls made meanwhile. */
 static void test_no_blame_while_we_do_not_read(void)
 {
     rig_start(&rig, "a:1");
@@ -306,7 +322,7 @@ static void test_no_blame_while_we_do_not_read(void)
     rig_wait(&rig, 2ULL * S);
     IS(20, ETIMEDOUT, UNKNOWN);
     CHECK(state(0) == JRC_SERVER_UP);
-    make_suspect(0); /* from now on its silence is its own */
+    make_suspect(0); /* from now on, its silence counts */
     finish();
 }
 
@@ -328,11 +344,10 @@ static void test_no_renewal_while_we_do_not_read(void)
     finish();
 }
 
-/* ---- the way back ---------------------------------------------------------
- */
+/* ---- the way back -------------------------------------------------------- */
 
-/* A call that finds all of them down has them tried soon, failing or waiting.
- */
+/* A call that finds all servers down has them tried soon, and fails or
+ * waits. */
 static void test_calls_ask_for_an_attempt(void)
 {
     for (int waits = 0; waits < 2; waits++) {
@@ -368,16 +383,17 @@ int main(void)
 {
     test_a_trial_of_an_hour_ends_after_a_cap();
     test_a_cancelled_trial_is_followed_by_another();
-    test_cancelled_trials_are_not_one_after_the_other();
+    test_cancelled_trials_do_not_follow_one_another();
     test_trials_beside_a_slow_call();
     test_one_call_for_each_connection();
     test_the_first_response_is_the_proof();
     test_signs_of_life();
-    test_alone_it_is_used_in_full();
-    test_who_loses_least_is_the_trial();
+    test_a_lone_newcomer_is_used_in_full();
+    test_the_trial_is_the_call_with_least_to_lose();
     test_a_silent_newcomer_is_a_suspect();
     test_only_a_trial_condemns_a_newcomer();
-    test_notifications_come_back_as_well();
+    test_notifications_prove_a_server_as_well();
+    test_a_notification_before_a_long_call();
     test_no_blame_while_we_do_not_read();
     test_no_renewal_while_we_do_not_read();
     test_calls_ask_for_an_attempt();

@@ -1,4 +1,4 @@
-/* Addresses of Unix sockets: what they say, and where they are wrong. */
+/* Addresses of Unix sockets: what they mean, and where they are wrong. */
 #include "check.h"
 #include "wire/unix_path.h"
 
@@ -44,7 +44,7 @@ static const struct {
     {"unix-abstract:%00", 14, "must not contain NUL"},
 };
 
-static void test_good_ones(void)
+static void test_valid_paths(void)
 {
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         struct jrc_unix_path path;
@@ -65,7 +65,7 @@ static void test_good_ones(void)
     }
 }
 
-static void test_bad_ones(void)
+static void test_invalid_paths(void)
 {
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct jrc_unix_path path;
@@ -111,8 +111,8 @@ static void test_limits(const char *scheme, const char *first)
 
 int main(void)
 {
-    test_good_ones();
-    test_bad_ones();
+    test_valid_paths();
+    test_invalid_paths();
     test_limits("unix:", "/");
     test_limits("unix-abstract:", "%01");
     return check_done();

@@ -1,5 +1,5 @@
-/* The server's end of a TLS connection, driven by the test that it is in: it
- * moves no byte that the test has not asked for. */
+/* The server's end of a TLS connection, driven by the test: it moves no byte
+ * that the test has not asked for. */
 
 #ifndef TLS_END_H
 #define TLS_END_H
@@ -26,20 +26,20 @@ struct tls_end {
     char *text;
 };
 
-/* A server's context, that shows this identity; TLS 1.3 unless version says
+/* A server's context that presents this identity; TLS 1.3 unless version is
  * TLS1_2_VERSION. */
 SSL_CTX *tls_end_context(const struct identity *identity, int version);
 
-/* Take the descriptor over. */
+/* Take over the descriptor. */
 void tls_end_start(struct tls_end *end, SSL_CTX *context, int fd);
 
-/* Receive, shake hands, decrypt and send, as far as all that goes now. */
+/* Receive, shake hands, decrypt and send, as far as possible now. */
 void tls_end_pump(struct tls_end *end);
 
 /* Encrypt, for the next pump. */
 void tls_end_write(struct tls_end *end, const char *text, size_t len);
 
-/* Close the socket without a word; release all. */
+/* Close the socket without a close_notify; free everything. */
 void tls_end_cut(struct tls_end *end);
 void tls_end_stop(struct tls_end *end);
 

@@ -14,14 +14,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static void end_link(struct tls_front_link *link)
+static void end_link(struct tls_front *front, struct tls_front_link *link)
 {
     if (link->client >= 0) {
         close(link->client);
         close(link->server);
         SSL_free(link->ssl);
+        front->open--;
     }
-    *link = (struct tls_front_link){-1, -1, NULL};
+    *link = (struct tls_front_link){.client = -1, .server = -1};
 }
 
 static int connect_to(uint16_t port)
@@ -57,10 +58,11 @@ static void welcome(struct tls_front *front)
         abort();
     SSL_set_bio(link->ssl, in, out);
     SSL_set_accept_state(link->ssl);
+    front->open++;
 }
 
 /* Pass on what the client sent.  False: the link is over. */
-static bool from_client(struct tls_front_link *link)
+static bool from_client(struct tls_front *front, struct tls_front_link *link)
 {
     char some[16384];
     ssize_t n = recv(link->client, some, sizeof some, MSG_DONTWAIT);
@@ -73,7 +75,15 @@ static bool from_client(struct tls_front_link *link)
     while (SSL_read_ex(link->ssl, some, sizeof some, &got) == 1)
         if (send(link->server, some, got, MSG_NOSIGNAL) < 0)
             return false;
-    return SSL_get_error(link->ssl, 0) == SSL_ERROR_WANT_READ;
+    if (!link->counted && !SSL_in_init(link->ssl)) {
+        link->counted = true;
+        front->established++;
+        front->resumed += SSL_session_reused(link->ssl) == 1;
+    }
+    int error = SSL_get_error(link->ssl, 0);
+    front->goodbyes += error == SSL_ERROR_ZERO_RETURN;
+    front->broken += error == SSL_ERROR_SSL;
+    return error == SSL_ERROR_WANT_READ;
 }
 
 static bool from_server(struct tls_front_link *link)
@@ -90,7 +100,7 @@ static bool from_server(struct tls_front_link *link)
     return SSL_write_ex(link->ssl, some, (size_t)n, &done) == 1;
 }
 
-/* What TLS has for the client, as far as the socket takes it. */
+/* Send what TLS has for the client, as far as the socket takes it. */
 static bool flush(struct tls_front_link *link)
 {
     BIO *out = SSL_get_wbio(link->ssl);
@@ -107,21 +117,22 @@ static bool flush(struct tls_front_link *link)
     return true;
 }
 
-static void serve(struct tls_front_link *link, short client, short server)
+static void serve(struct tls_front *front, struct tls_front_link *link,
+                  short client, short server)
 {
     bool good = link->client >= 0;
 
     if (!good)
         return;
     if ((client & (POLLIN | POLLHUP | POLLERR)) != 0)
-        good = from_client(link);
+        good = from_client(front, link);
     if (good && (server & (POLLIN | POLLHUP | POLLERR)) != 0) {
         good = from_server(link);
         if (!good)
             SSL_shutdown(link->ssl);
     }
     if (!flush(link) || !good)
-        end_link(link);
+        end_link(front, link);
 }
 
 static void *run(void *arg)
@@ -150,13 +161,13 @@ static void *run(void *arg)
         if (fds[0].revents != 0)
             break;
         for (int i = 0; i < TLS_FRONT_LINKS; i++)
-            serve(&front->links[i], fds[2 + 2 * i].revents,
+            serve(front, &front->links[i], fds[2 + 2 * i].revents,
                   fds[3 + 2 * i].revents);
         if (fds[1].revents != 0)
             welcome(front);
     }
     for (int i = 0; i < TLS_FRONT_LINKS; i++)
-        end_link(&front->links[i]);
+        end_link(front, &front->links[i]);
     return NULL;
 }
 
@@ -175,7 +186,7 @@ void tls_front_start(struct tls_front *front, uint16_t to,
     front->port = (uint16_t)atoi(strchr(servers, ':') + 1);
     front->stop_fd = eventfd(0, EFD_CLOEXEC);
     for (int i = 0; i < TLS_FRONT_LINKS; i++)
-        front->links[i] = (struct tls_front_link){-1, -1, NULL};
+        front->links[i] = (struct tls_front_link){.client = -1, .server = -1};
     if (front->stop_fd < 0 ||
         pthread_create(&front->thread, NULL, run, front) != 0)
         abort();

@@ -8,6 +8,7 @@
 #include "certificates.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 enum { TLS_FRONT_LINKS = 64 };
@@ -15,6 +16,7 @@ enum { TLS_FRONT_LINKS = 64 };
 struct tls_front_link {
     int client, server; /* -1: none */
     SSL *ssl;
+    bool counted; /* as established */
 };
 
 struct tls_front {
@@ -24,6 +26,9 @@ struct tls_front {
     pthread_t thread;
     void (*exempt)(bool);
     struct tls_front_link links[TLS_FRONT_LINKS];
+    /* Of its links: those that are there, and those that ended with
+     * close_notify, or with what is not TLS; handshakes, and the resumed. */
+    atomic_uint open, goodbyes, broken, established, resumed;
 };
 
 /* In front of that port, with that identity.  exempt as for peer_start(). */

@@ -40,16 +40,16 @@ void tls_rig_end(void);
 void tls_rig_open(const jsonrpcc_tls *options, SSL_CTX *server);
 void tls_rig_close(void);
 
-/* Everybody does what there is to do. */
+/* All sides do what there is to do. */
 void tls_rig_turn(void);
 
-/* Turns until that is so, for some seconds; whether it is. */
+/* Take turns until that is so, for some seconds; returns whether it is. */
 bool tls_rig_await(bool (*is)(void));
 bool tls_rig_await_state(enum jrc_server_state state);
 bool tls_rig_await_failures(uint64_t failures);
 bool tls_rig_await_outcome(uint64_t token);
 
-/* A response to that call, written by the end. */
+/* The end writes a response to that call. */
 void tls_rig_answer(uint64_t id);
 
 /* How many whole frames the end has received. */

@@ -52,11 +52,11 @@ const size_t torture_fault_count =
 
 struct torture_now torture_now;
 struct peer torture_peer;
+uint64_t torture_last_number;
 const jsonrpcc_tls *torture_tls;
 
 static int reserved; /* a socket, for its port */
 static uint16_t dead_port;
-static uint64_t last_number;
 
 static struct {
     uint64_t runs, calls, hits;
@@ -82,7 +82,7 @@ static void on_log(int severity, const char *text)
 {
     (void)severity;
     (void)text;
-    total.log_lines++; /* libevent's; a fault may well be worth a word */
+    total.log_lines++; /* from libevent; a fault may well deserve a message */
 }
 
 uint64_t torture_now_ms(void)
@@ -110,142 +110,21 @@ static unsigned open_fds(void)
     return count;
 }
 
-/* ---- calls --------------------------------------------------------------- */
-
-void torture_record(struct torture_run *run, uint64_t token,
-                    const jsonrpcc_outcome *outcome)
-{
-    const char *method = run->calls[token].method;
-    bool ok = outcome->status == JSONRPCC_OK;
-
-    run->calls[token].status = outcome->status;
-    run->calls[token].fate = outcome->fate;
-    run->calls[token].right = run->calls[token].notification ||
-                              (!ok && outcome->status != JSONRPCC_EREMOTE) ||
-                              (ok != (strcmp(method, "refuse") == 0) &&
-                               peer_says(method, run->calls[token].number,
-                                         outcome->json, outcome->json_len));
-    atomic_fetch_add(&run->calls[token].outcomes, 1);
-}
-
-static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
-{
-    torture_record(arg, token, outcome);
-}
-
-/* A new entry of run->calls; -1: there is no more room. */
-uint64_t torture_enter(struct torture_run *run, const char *method,
-                       uint32_t flags, char params[64])
-{
-    uint64_t token = run->accepted;
-
-    if (token == TORTURE_CALLS)
-        abort();
-    run->calls[token].method = method;
-    run->calls[token].number = ++last_number;
-    run->calls[token].notification = (flags & JSONRPCC_NOTIFICATION) != 0;
-    if ((flags & JSONRPCC_LENIENT) == 0)
-        sprintf(params, "[%llu,\"\\u0041\"]", (unsigned long long)last_number);
-    else
-        sprintf(params, "[%llu, 'say \"a\"']", (unsigned long long)last_number);
-    return token;
-}
-
-uint64_t torture_call(struct torture_run *run, const char *method,
-                      uint32_t flags)
-{
-    char params[64];
-    uint64_t token = torture_enter(run, method, flags, params);
-    uint64_t id = 0;
-    jsonrpcc_call call = {
-        .size = sizeof call,
-        .method = method,
-        .method_len = strlen(method),
-        .params = params,
-        .params_len = strlen(params),
-        .timeout_ms = TORTURE_TIMEOUT_MS,
-        .flags = flags,
-        .done = on_done,
-        .arg = run,
-        .token = token,
-    };
-
-    jsonrpcc_status status = jsonrpcc_request(run->client, &call, &id);
-    EXPECT(status == JSONRPCC_OK || torture_is_refusal(status));
-    run->accepted += status == JSONRPCC_OK;
-    return id;
-}
-
-bool torture_has_all(const struct torture_run *run)
-{
-    for (unsigned i = 0; i < run->accepted; i++)
-        if (run->calls[i].outcomes == 0 && !run->calls[i].undelivered)
-            return false;
-    return true;
-}
-
-void torture_wait(const struct torture_run *run, uint64_t ms)
-{
-    uint64_t end_ms = torture_now_ms() + ms;
-
-    while (!torture_has_all(run) && torture_now_ms() < end_ms)
-        torture_nap();
-}
-
-/* ---- clients and servers ------------------------------------------------- */
-
-bool torture_is_refusal(jsonrpcc_status status)
-{
-    /* OpenSSL does not always say that it is memory that it lacks. */
-    if (torture_tls != NULL && torture_now.fault.kind == FAULT_MEMORY &&
-        status == JSONRPCC_EINVAL)
-        return true;
-    /* Without memory for a thread pthread_create() has EAGAIN to say. */
-    return status == JSONRPCC_ENOMEM ||
-           (int)status == JSONRPCC_SYSTEM + torture_now.fault.error ||
-           (int)status == JSONRPCC_SYSTEM + EAGAIN;
-}
-
-static bool open_client(struct torture_run *run, const char *servers,
-                        size_t undelivered, uint32_t flags)
-{
-    jsonrpcc_options options = {
-        .size = sizeof options,
-        .servers = servers,
-        .timeout_ms = TORTURE_TIMEOUT_MS,
-        .connect_timeout_ms = TORTURE_TIMEOUT_MS,
-        .reconnect_ms = 1,
-        .reconnect_max_ms = 5,
-        .max_in_flight = 64,
-        .max_undelivered_bytes = undelivered,
-        .flags = flags,
-        .tls = torture_tls,
-    };
-    char why[300];
-
-    jsonrpcc_status status =
-        jsonrpcc_client_new(&options, &run->client, why, sizeof why);
-    EXPECT(status == JSONRPCC_OK || torture_is_refusal(status));
-    EXPECT((status == JSONRPCC_OK) == (run->client != NULL));
-    return run->client != NULL;
-}
-
-bool torture_open(struct torture_run *run, const char *servers,
-                  size_t undelivered)
-{
-    return open_client(run, servers, undelivered, 0);
-}
-
-bool torture_open_hosted(struct torture_run *run)
-{
-    return open_client(run, torture_servers(), 1, JSONRPCC_HOST_CALLBACKS);
-}
+/* ---- servers ------------------------------------------------------------ */
 
 const char *torture_servers(void)
 {
     static char servers[60];
 
     sprintf(servers, "127.0.0.1:%u", torture_peer.port);
+    return servers;
+}
+
+const char *torture_name(void)
+{
+    static char servers[60];
+
+    sprintf(servers, "dns4:localhost:%u", torture_peer.port);
     return servers;
 }
 
@@ -258,10 +137,10 @@ const char *torture_failover_servers(void)
     return servers;
 }
 
-/* ---- after the fault ------------------------------------------------------
- */
+/* ---- after the fault ----------------------------------------------------- */
 
-/* Works again: a new call, in a new client if the fault left none. */
+/* Check that it works again: a new call, in a new client if the fault left
+ * none. */
 void torture_check_recovery(struct torture_run *run)
 {
     if (run->client == NULL && !torture_open(run, torture_servers(), 0)) {
@@ -271,7 +150,7 @@ void torture_check_recovery(struct torture_run *run)
     jsonrpcc_sync *sync = jsonrpcc_sync_new(run->client);
     EXPECT(sync != NULL);
     char params[32];
-    sprintf(params, "[%llu]", (unsigned long long)++last_number);
+    sprintf(params, "[%llu]", (unsigned long long)++torture_last_number);
     /* The peer may only now read a "drop" that timed out. */
     jsonrpcc_status status = jsonrpcc_sync_call(
         sync, "echo", 4, params, strlen(params), 3000,
@@ -279,8 +158,8 @@ void torture_check_recovery(struct torture_run *run)
     EXPECT(status == JSONRPCC_OK);
     if (status == JSONRPCC_OK) {
         const jsonrpcc_outcome *outcome = jsonrpcc_sync_outcome(sync);
-        EXPECT(
-            peer_says("echo", last_number, outcome->json, outcome->json_len));
+        EXPECT(peer_says("echo", torture_last_number, outcome->json,
+                         outcome->json_len));
     }
     jsonrpcc_sync_free(sync);
 }
@@ -354,14 +233,14 @@ void torture_ran_elsewhere(unsigned connections)
     while (torture_peer.open > connections && torture_now_ms() < end_ms)
         torture_nap();
     EXPECT(torture_peer.open <= connections);
-    last_number += 2 * TORTURE_CALLS;
+    torture_last_number += 2 * TORTURE_CALLS;
     total.runs++;
 }
 
-/* ---- all of it ------------------------------------------------------------
- */
+/* ---- all of it ----------------------------------------------------------- */
 
-/* A port of ours that nobody listens on; the socket keeps it from others. */
+/* A port of ours that nobody listens on; the socket keeps others from using
+ * it. */
 static void reserve_port(void)
 {
     struct sockaddr_in here = {.sin_family = AF_INET,
@@ -380,25 +259,28 @@ void torture_start(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     event_set_log_callback(on_log);
     reserve_port();
-    /* With small descriptors libevent's first tables are large enough. */
+    /* With small descriptors, libevent's first tables are large enough. */
     for (int i = 0; i < SPARE_FDS; i++)
         (void)!dup(reserved);
     peer_start(&torture_peer, fault_exempt);
 }
 
-static void torment(const struct torture_scenario *scenario, unsigned step,
-                    unsigned most)
+static void torment(const struct torture_scenario *scenario,
+                    struct torture_range at)
 {
     unsigned missed = 0;
 
     torture_now.scenario = scenario->name;
-    for (torture_now.n = 1; missed < TORTURE_MISSES && torture_now.n <= most;
-         torture_now.n += step)
+    for (torture_now.n = at.first;
+         missed < TORTURE_MISSES && torture_now.n <= at.last;
+         torture_now.n += at.step)
         missed = torture(scenario) ? 0 : missed + 1;
 }
 
-void torture_all(unsigned step, unsigned allocations, unsigned calls)
+void torture_all(struct torture_range allocations, unsigned calls)
 {
+    const struct torture_range first_calls = {1, 1, calls};
+
     for (size_t i = 0; i < torture_fault_count; i++) {
         bool memory = torture_faults[i].kind == FAULT_MEMORY;
         if (memory && !fault_has_memory())
@@ -407,8 +289,8 @@ void torture_all(unsigned step, unsigned allocations, unsigned calls)
         for (size_t s = 0; s < torture_scenario_count; s++)
             for (int mode = 0; mode < 2; mode++) {
                 torture_now.for_ever = mode == 1;
-                torment(&torture_scenarios[s], memory ? step : 1,
-                        memory ? allocations : calls);
+                torment(&torture_scenarios[s],
+                        memory ? allocations : first_calls);
             }
     }
 }

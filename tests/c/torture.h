@@ -1,8 +1,8 @@
-/* Tormenting the client: scenarios with real sockets under a fault that is
- * armed, and what must hold then and afterwards.  Each accepted call must get
- * its one outcome, with the right data; not_sent must be true; and when the
- * fault is over the client must work again.  Leaks are for LSan to find,
- * descriptors are counted here.
+/* Torture for the client: scenarios with real sockets under an armed fault, and
+ * what must hold then and afterwards.  Each accepted call must get its one
+ * outcome, with the right data; not_sent must be true; and when the fault is
+ * over, the client must work again.  LSan finds leaks; descriptors are counted
+ * here.
  *
  * The program includes fault_here.h, and counts its checks by EXPECT() alone.
  */
@@ -28,8 +28,8 @@ enum {
     TORTURE_PATIENCE_MS = 5000
 };
 
-/* So many runs in a row that the fault did not come to: there are threads, and
- * no two runs make quite the same calls. */
+/* That many runs in a row without the fault: there are threads, and no two runs
+ * make quite the same calls. */
 enum { TORTURE_MISSES = 2 };
 
 /* One run of a scenario. */
@@ -40,7 +40,7 @@ struct torture_run {
         const char *method;
         uint64_t number;
         bool notification;
-        bool undelivered; /* its outcome may be kept from us */
+        bool undelivered; /* we may never get its outcome */
         atomic_uint outcomes;
         jsonrpcc_status status;
         jsonrpcc_fate fate;
@@ -58,7 +58,7 @@ struct torture_fault {
     int error;
 };
 
-/* What goes on now, for messages. */
+/* What is going on now, for messages. */
 struct torture_now {
     const char *scenario;
     struct torture_fault fault;
@@ -72,6 +72,7 @@ extern const struct torture_fault torture_faults[];
 extern const size_t torture_fault_count;
 extern struct torture_now torture_now;
 extern struct peer torture_peer;
+extern uint64_t torture_last_number;    /* of the requests made so far */
 extern const jsonrpcc_tls *torture_tls; /* of the clients; NULL: none */
 
 /* Count a check; say what was going on if it fails, and go on. */
@@ -81,37 +82,46 @@ bool torture_expect(bool ok, const char *file, int line, const char *condition);
 unsigned torture_failures(void);
 
 void torture_start(void);
-/* Says the figures, after this word; the program's exit status. */
+/* Prints the figures, after this word; returns the program's exit status. */
 int torture_done(const char *word);
 
-/* Arm torture_now; and disarm: whether the fault came at all. */
+/* Arm torture_now; and disarm: returns whether the fault occurred at all. */
 void torture_arm(void);
 bool torture_disarm(void);
 
-/* One run of a scenario under torture_now, and the checks behind it.  Whether
- * the fault came at all. */
+/* One run of a scenario under torture_now, and the checks after it.  Returns
+ * whether the fault occurred at all. */
 bool torture(const struct torture_scenario *scenario);
 
-/* All scenarios under all faults, once and from then on: at every step-th
- * allocation, the last one or so many at most, and at the first calls. */
-void torture_all(unsigned step, unsigned allocations, unsigned calls);
+/* Which allocations fail, one after the other, counted from 1. */
+struct torture_range {
+    unsigned first, step;
+    unsigned last; /* or the last that there is */
+};
 
-/* Works again: a new call, in a new client if the fault left none. */
+/* All scenarios under all faults, once and from then on: at allocations, and at
+ * the first calls. */
+void torture_all(struct torture_range allocations, unsigned calls);
+
+/* Check that it works again: a new call, in a new client if the fault left
+ * none. */
 void torture_check_recovery(struct torture_run *run);
 
-/* A run that was in a child process, which has used the peer as well.  Waits
- * until the peer has so few connections again and rests: a sanitizer's locks
- * that another thread holds during fork() stay locked in the child. */
+/* After a run in a child process, which has used the peer, too: waits until
+ * the peer has no more than that many connections and is idle, because locks
+ * of a sanitizer that another thread holds during fork() stay locked in the
+ * child. */
 void torture_ran_elsewhere(unsigned connections);
 
-/* ---- for scenarios --------------------------------------------------------
- */
+/* ---- for scenarios ------------------------------------------------------- */
 
 uint64_t torture_now_ms(void);
 void torture_nap(void);
 
-/* The servers string for the peer; and for a dead server before it. */
+/* The servers string for the peer; with a name that stands for it; and for a
+ * dead server before it. */
 const char *torture_servers(void);
+const char *torture_name(void);
 const char *torture_failover_servers(void);
 
 /* Whether a call, or a client, may be refused with it under torture_now. */
@@ -124,7 +134,7 @@ bool torture_open(struct torture_run *run, const char *servers,
  * then.  Closed and freed by the scenario: nobody else polls. */
 bool torture_open_hosted(struct torture_run *run);
 
-/* A new entry of run->calls, and its params. */
+/* Returns the token of a new entry of run->calls, and writes its params. */
 uint64_t torture_enter(struct torture_run *run, const char *method,
                        uint32_t flags, char params[64]);
 /* Submit one; returns its id. */

@@ -1,4 +1,4 @@
-/* What is made under faults: each kind of call, and what can become of one. */
+/* The scenarios under faults: each kind of call, and what can become of one. */
 #include "torture.h"
 
 #include <errno.h>
@@ -76,7 +76,8 @@ static void blocking(struct torture_run *run)
     jsonrpcc_sync_free(sync);
 }
 
-/* Everything that a queue has; until all is there, for ms at the most. */
+/* Fetch everything from a queue until all outcomes are there, for at most
+ * ms. */
 static void fetch(struct torture_run *run, jsonrpcc_queue *queue, uint64_t ms)
 {
     uint64_t end_ms = torture_now_ms() + ms;
@@ -94,7 +95,7 @@ static void fetch(struct torture_run *run, jsonrpcc_queue *queue, uint64_t ms)
                 const jsonrpcc_failure *failure =
                     jsonrpcc_completions_failure(&completions, i);
                 const jsonrpcc_outcome *outcome = &failure->outcome;
-                /* The text of an error may be lost to want of memory. */
+                /* The text of an error may be lost for lack of memory. */
                 bool bare = outcome->status == JSONRPCC_EREMOTE &&
                             outcome->json == NULL;
                 torture_record(run, failure->token, outcome);
@@ -121,7 +122,8 @@ static void submit(struct torture_run *run, jsonrpcc_queue *queue,
 
 static void queued(struct torture_run *run)
 {
-    /* So little that each reception stops the reading until it is fetched. */
+    /* So little that each reception stops the reading until the outcome is
+     * fetched. */
     if (!torture_open(run, torture_servers(), 1))
         return;
     jsonrpcc_queue *queue = jsonrpcc_queue_new(
@@ -140,7 +142,7 @@ static void queued(struct torture_run *run)
     jsonrpcc_queue_free(queue);
 }
 
-/* Poll until all is told, for ms at the most. */
+/* Poll until everything is delivered, for at most ms. */
 static void poll_host(struct torture_run *run, uint64_t ms)
 {
     uint64_t end_ms = torture_now_ms() + ms;
@@ -171,6 +173,53 @@ static void hosted(struct torture_run *run)
     run->client = NULL;
 }
 
+/* Set the list; only an invalid one may be refused as such. */
+static void set_servers(struct torture_run *run, const char *servers)
+{
+    bool wrong = strcmp(servers, "a:1 a:1") == 0;
+    char why[100];
+
+    jsonrpcc_status status =
+        jsonrpcc_servers_set(run->client, servers, why, sizeof why);
+    EXPECT(status == JSONRPCC_ENOMEM ||
+           status == (wrong ? JSONRPCC_EINVAL : JSONRPCC_OK));
+    EXPECT((status == JSONRPCC_OK) == (why[0] == '\0'));
+}
+
+static void lists(struct torture_run *run)
+{
+    if (!torture_open(run, torture_servers(), 0))
+        return;
+    torture_call(run, "echo", JSONRPCC_WAIT_FOR_READY);
+    set_servers(run, torture_failover_servers());
+    torture_call(run, "echo", JSONRPCC_WAIT_FOR_READY);
+    torture_wait(run, TORTURE_WAIT_MS);
+    set_servers(run, "a:1 a:1");
+    set_servers(run, torture_servers());
+    torture_call(run, "echo", JSONRPCC_WAIT_FOR_READY);
+    torture_wait(run, TORTURE_WAIT_MS);
+}
+
+/* A name, and a method of its own.  The next lookup would come too late: in the
+ * end, the address is in the list. */
+static void names(struct torture_run *run)
+{
+    jsonrpcc_method_info method;
+    jsonrpcc_entry_info entry;
+
+    if (!torture_open(run, torture_name(), 0))
+        return;
+    uint16_t id = jsonrpcc_method(run->client, "echo", 4);
+    EXPECT(jsonrpcc_method_get(run->client, id, &method, sizeof method));
+    EXPECT(id == 0 || strcmp(method.name, "echo") == 0);
+    torture_call(run, "echo", JSONRPCC_WAIT_FOR_READY);
+    torture_wait(run, TORTURE_WAIT_MS);
+    if (jsonrpcc_entry_get(run->client, 0, &entry, sizeof entry))
+        EXPECT(strcmp(entry.text, torture_name()) == 0);
+    fault_disarm();
+    set_servers(run, torture_servers());
+}
+
 static void checks(struct torture_run *run)
 {
     char why[100];
@@ -181,14 +230,16 @@ static void checks(struct torture_run *run)
     bool good = jsonrpcc_params_check("['a', {'b': 1}]", 15, JSONRPCC_LENIENT,
                                       &at, &rule);
     EXPECT(good || strcmp(rule, "out of memory") == 0);
-    good = jsonrpcc_servers_check("a:1,2 [::1]:2 c:3,-1", why, sizeof why);
+    good =
+        jsonrpcc_servers_check("a:1,2 [::1]:2 srv:_a._b.c,-1", why, sizeof why);
     EXPECT(good || strcmp(why, strerror(ENOMEM)) == 0);
 }
 
 const struct torture_scenario torture_scenarios[] = {
     {"callbacks", callbacks}, {"breaks", breaks},     {"failover", failover},
     {"cancels", cancels},     {"blocking", blocking}, {"queued", queued},
-    {"hosted", hosted},       {"checks", checks},
+    {"hosted", hosted},       {"lists", lists},       {"names", names},
+    {"checks", checks},
 };
 const size_t torture_scenario_count =
     sizeof torture_scenarios / sizeof torture_scenarios[0];

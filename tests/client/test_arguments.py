@@ -1,4 +1,4 @@
-"""Arguments that cannot work: refused at once, with what is wrong and where."""
+"""Arguments that cannot work are refused at once, saying what is wrong and where."""
 
 import asyncio
 import contextvars
@@ -16,7 +16,7 @@ BAD = [5, "print", [print], object()]
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("params", [[1], "[1]", None])
 def test_callbacks_have_to_be_callable(serve, client_for, bad, params):
-    """By position and by name, on the usual path and off it."""
+    """By position and by name, in C code and in Python code."""
     server = serve()
     client = client_for(server)
     for use in (
@@ -63,7 +63,7 @@ def test_methods_of_a_server_are_functions_by_name(methods, text):
         ("\u2028:80", "a host name must be ASCII, at offset 0: '\\u2028'"),
     ],
 )
-def test_servers_that_can_not_be_meant(kind, servers, text):
+def test_servers_that_cannot_be_meant_get_a_hint(kind, servers, text):
     with pytest.raises(ValueError, match=f"^servers: {re.escape(text)}"):
         kind(servers)
 
@@ -97,7 +97,7 @@ user = contextvars.ContextVar("user", default="nobody")
 
 
 def test_callbacks_have_the_context_of_their_thread(serve):
-    """Not the caller's; one callback's is the next one's."""
+    """They are not the caller's; changes by one callback are seen by the next one."""
     told, events = Told(), Told()
     token = user.set("caller")
     try:

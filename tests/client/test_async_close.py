@@ -1,4 +1,4 @@
-"""Closing an AsyncClient in trouble, and leaving it to the garbage collector."""
+"""Closing an AsyncClient when things go wrong, and leaving it to the collector."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ async def sent_calls(client, server):
 
 @pytest.mark.parametrize("steps", range(4))
 def test_close_cancelled_at_each_await(serve, run, steps):
-    """Driven by hand; after so many steps it is cancelled, and nobody comes back."""
+    """Drive it by hand; after some steps it is cancelled and never resumed."""
     server = serve(faults=PENDING)
 
     async def main():
@@ -221,7 +221,7 @@ def test_a_closed_client_refuses_in_every_style(serve, run):
 
 @pytest.mark.parametrize("uses", [0, 1, 2])
 def test_a_forgotten_client_warns_and_is_cleaned_up(serve, run, uses):
-    """While its loop goes on, and at once: nothing else knows it."""
+    """It is collected at once while its loop goes on: nothing else refers to it."""
     server = serve()
 
     async def main():
@@ -284,3 +284,33 @@ def test_forgotten_in_another_thread(serve, run):
         await until_then(lambda: not server.connections)
 
     run(main())
+
+
+def test_close_when_the_loop_was_closed_with_calls_in_flight(serve):
+    """It used to raise what the loop did; no task of the loop is run any more."""
+    server = serve(Drop())
+    ran = []
+
+    async def one(client):
+        try:
+            await client.call("first", [1], timeout=60)
+        finally:
+            ran.append(1)
+
+    loop = asyncio.new_event_loop()
+
+    async def begin():
+        client = AsyncClient(server.address)
+        task = loop.create_task(one(client))
+        await until_then(lambda: server.requests)
+        return client, task
+
+    client, task = loop.run_until_complete(begin())
+    loop.close()
+    asyncio.run(client.close())
+    assert ran == []
+    assert not task.done()
+    task._log_destroy_pending = False
+    del task
+    gc.collect()
+    assert ran == [1]  # by its end, not by the loop

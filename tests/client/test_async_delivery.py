@@ -1,4 +1,4 @@
-"""How outcomes and events come to an event loop: in turns, once, and all of them."""
+"""How outcomes and events reach an event loop: all of them, once, in turns."""
 
 import asyncio
 import itertools
@@ -14,7 +14,7 @@ import pytest
 from helpers import LIMIT, until, until_then
 
 from jsonrpcc import AsyncClient, RequestTimeout
-from jsonrpcc._records import Outcomes
+from jsonrpcc._outcomes import Outcomes
 from jsonrpcc.testing import Drop, Server
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
@@ -47,7 +47,7 @@ def test_events_run_in_the_loop(serve, run, caplog):
 
 
 def test_no_memory_to_make_an_error_delays_it(serve, run, monkeypatch):
-    """And that of all outcomes behind it; each comes once."""
+    """It delays all outcomes after it, and each is delivered once."""
     server = serve(Drop())
     make_error, made = Outcomes.error, itertools.count()
 
@@ -70,7 +70,7 @@ def test_no_memory_to_make_an_error_delays_it(serve, run, monkeypatch):
 
 
 def test_a_listener_may_deliver_what_is_left(serve, run):
-    """As an eager task does that finds the client full: nothing is told twice."""
+    """As an eager task does when the client is full: nothing is delivered twice."""
     server = serve()
     told = []
 
@@ -92,7 +92,7 @@ def test_a_listener_may_deliver_what_is_left(serve, run):
 
 
 def test_many_results_come_in_several_turns_of_the_loop(serve, run):
-    """Their tasks, and whoever else uses the loop, have a turn in between."""
+    """Their tasks, and all others in the loop, get a turn in between."""
     server = serve()
     calls = 2000
     turns = [0]

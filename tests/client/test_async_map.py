@@ -203,7 +203,7 @@ def test_a_wrong_window_is_refused(serve, run, window):
 
 
 def test_a_cancelled_anext_loses_nothing(serve, run, params):
-    """At every step: whatever was cut off, all results come, in order."""
+    """At every step: wherever it is cancelled, all results arrive in order."""
     dice = random.Random(3)
     server = serve(faults={"first": lambda request: Delay(random.random() / 300)})
 
@@ -250,7 +250,7 @@ def test_dropping_it_cancels_its_calls(serve, run, params):
 
 
 def test_break_and_errors_leave_no_unheard_exception(serve, run, caplog):
-    """Errors that nobody fetches are no news: asyncio would log them."""
+    """Errors that nobody retrieves are not reported; asyncio would log them."""
     server = serve(methods={"fail": lambda: 1 / 0})
 
     async def main():

@@ -7,7 +7,7 @@ import logging
 import random
 
 import pytest
-from helpers import LIMIT, until_then
+from helpers import LIMIT, until, until_then
 
 from jsonrpcc import (
     AsyncClient,
@@ -71,8 +71,8 @@ def test_a_callback_must_be_callable(serve, run, bad):
     run(main())
 
 
-def test_a_coroutine_function_is_no_callback(serve, run):
-    """Nobody would await what it returns."""
+def test_a_coroutine_function_is_not_a_callback(serve, run):
+    """Nobody would await the coroutine that it returns."""
     server = serve()
 
     async def on_result(result):
@@ -166,7 +166,37 @@ def test_a_full_client_makes_a_request_wait_or_refuses_it(serve, run):
     run(main())
 
 
-def test_a_full_client_refuses_a_notification_that_shall_not_wait(serve, run):
+def test_a_full_client_makes_a_notification_wait(serve, run):
+    server = serve()
+    server.stop()
+    text = ["x" * 60]
+
+    async def main():
+        async with AsyncClient(
+            server.address,
+            max_queued_bytes=100,
+            reconnect_delay=0.05,
+            reconnect_delay_max=0.1,  # close() gives the notification a second
+        ) as client:
+            options = {"timeout": 60, "wait_for_ready": True}
+            first = await client.request("first", text, **options)
+            with pytest.raises(QueueFull):
+                await client.notification("note", text, timeout=0.05)
+            waiting = asyncio.create_task(client.notification("note", text, **options))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            first.cancel()
+            await asyncio.wait_for(waiting, LIMIT)
+            assert client.stats().notifications == 1
+            server.start()
+            assert await client.drain()
+
+    run(main())
+    until(lambda: server.requests)
+    assert [(r.method, r.params) for r in server.requests] == [("note", text)]
+
+
+def test_a_full_client_refuses_a_notification_that_must_not_wait(serve, run):
     server = serve()
     server.stop()
 
@@ -185,7 +215,7 @@ def test_a_full_client_refuses_a_notification_that_shall_not_wait(serve, run):
     run(main())
 
 
-def test_a_full_client_refuses_a_blocking_call_that_shall_not_wait(serve, client_for):
+def test_a_full_client_refuses_a_blocking_call_that_must_not_wait(serve, client_for):
     server = serve(Drop())
     client = client_for(server, max_in_flight=1)
     call = client.request("first", [1], timeout=60)
@@ -216,7 +246,7 @@ def test_cancelling_the_wait_for_room_makes_no_call(serve, run):
     run(main())
 
 
-def test_drain_waits_for_each_style_and_no_longer_than_said(serve, run):
+def test_drain_waits_for_each_style_within_its_timeout(serve, run):
     server = serve(faults={"first": Delay(0.05), "never": Drop()})
 
     async def main():
@@ -300,7 +330,7 @@ class Outcomes:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_each_request_has_one_outcome_whatever_happens(serve, run, seed):
-    """Cancelled, full, lost, closed at any moment: one callback a call, or a raise."""
+    """Cancelled, full, lost, closed at any moment: one callback a call, or an error."""
     servers = [serve(), serve(Chaos(1, {Close(): 0.1, Drop(): 0.1}))]
     text = " ".join(server.address for server in servers)
 

@@ -1,4 +1,4 @@
-"""AsyncClient has what Client has, in the same words."""
+"""AsyncClient has the methods of Client, with the same arguments."""
 
 import inspect
 import re
@@ -21,26 +21,28 @@ AWAITED = {"call", "request", "notification", "drain", "close", "wait_ready"}
 
 
 def methods(cls):
-    """What a class has for its callers."""
+    """Return what a class offers to callers."""
     ours = {"__enter__", "__exit__", "__aenter__", "__aexit__", "__init__"}
     return {
         name: inspect.getattr_static(cls, name)
         for name in dir(cls)
-        if not name.startswith("_") or (name in ours and name in vars(cls))
+        if not name.startswith("_") or name in ours
     }
 
 
 def parameters(function):
     return [
         (each.name, each.kind, each.default)
-        for each in inspect.signature(function).parameters.values()
+        for each in inspect.signature(
+            getattr(function, "__func__", function)  # of a class method
+        ).parameters.values()
     ]
 
 
 BOTH = sorted(methods(Client).keys() & methods(AsyncClient).keys())
 
 
-def test_what_one_has_the_other_has():
+def test_both_clients_have_the_same_methods():
     different = methods(Client).keys() ^ methods(AsyncClient).keys()
     assert different == OTHERWISE.keys()
 

@@ -1,4 +1,4 @@
-"""What a callback may do, and that it harms and delays nobody else."""
+"""What a callback may do, without harming or delaying anything else."""
 
 import asyncio
 import itertools
@@ -15,7 +15,7 @@ from jsonrpcc.testing import Drop
 
 
 def test_every_method_works_in_a_callback(server):
-    """A blocking call, too: it drives the loop itself."""
+    """Blocking calls work, too: they drive the loop themselves."""
     got = []
     done = threading.Event()
 
@@ -50,7 +50,7 @@ def test_every_method_works_in_a_callback(server):
 
 
 def test_a_blocking_call_in_a_callback_at_full_load(server):
-    """Callbacks may exceed the bound: waiting there would wait for themselves."""
+    """Callbacks may exceed the limit: they would wait for themselves."""
     count = itertools.count()
     done = threading.Event()
 
@@ -103,7 +103,7 @@ def test_an_event_listener_that_raises_harms_nobody(server, caplog):
 
 
 def test_a_blocked_callback_delays_nobody_elses_outcome(server):
-    """Neither a timeout nor a blocking call nor bulk waits for the dispatcher."""
+    """Timeouts, blocking calls and bulk calls do not wait for the dispatcher."""
     with Client(server.address) as client:
         wait_for_state(client, "up")
         blocked = threading.Event()
@@ -149,7 +149,7 @@ def test_a_deadline_passes_in_time_while_a_callback_blocks(server):
 
 
 def test_a_dispatcher_with_much_to_do_wakes_nobody_for_its_own_calls(server):
-    """It comes for more all the time; what it submits until then goes out together."""
+    """It comes back all the time; what it submits until then goes out together."""
     calls, window = 20_000, 5000
     left, alive, done = calls - window, window, threading.Event()
     times = []
@@ -181,7 +181,7 @@ def test_a_dispatcher_with_much_to_do_wakes_nobody_for_its_own_calls(server):
 
 
 def test_a_dispatcher_that_has_never_waited_wakes_nobody_either(server, monkeypatch):
-    """It came late, and found results ever since: the event thread knew of nobody."""
+    """It came late and has found results ever since, so the event thread missed it."""
     calls, window = 5000, 1000
     left, done, come = calls, threading.Event(), threading.Event()
     run = Dispatcher._run

@@ -1,4 +1,4 @@
-"""Cancelling a call: it wins, it loses, it comes too late; one outcome always."""
+"""Cancelling a call in time, in a race, and too late: there is always one outcome."""
 
 from helpers import LIMIT, Told, until
 
@@ -50,7 +50,7 @@ def test_cancelling_after_the_end_does_nothing(serve, client_for):
     assert len(told.outcomes) == 1
 
 
-def test_a_late_response_to_a_cancelled_call_is_nobodys(serve, client_for):
+def test_a_late_response_to_a_cancelled_call_is_ignored(serve, client_for):
     server = serve(faults={"echo": Delay(0.05)})
     client = client_for(server)
     told = Told()

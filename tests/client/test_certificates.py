@@ -1,4 +1,4 @@
-"""OpenSSL's s_client says of each certificate what the client has to say of it."""
+"""The client's verdict on each certificate is that of OpenSSL's s_client."""
 
 import ssl
 import subprocess
@@ -17,7 +17,7 @@ def case(request):
 
 
 def lenient(path):
-    """A server's context that serves even what is weak."""
+    """Return a server's context that allows even weak certificates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.load_cert_chain(path)
@@ -54,7 +54,7 @@ def test_s_client_says_the_same(case, tmp_path):
         assert case.says.lower() in output.lower()
 
 
-def test_there_are_many_and_each_is_another():
+def test_there_are_many_cases_and_no_duplicates():
     assert len(BAD) >= 30
     assert len({case.name for case in [*BAD, *GOOD]}) == len(BAD) + len(GOOD)
 

@@ -5,54 +5,22 @@ import os
 import re
 import select
 import signal
-import socket
-import ssl
 import subprocess
-import sys
-import time
 
 import pytest
+from command_line import JSONRPCC, LIMIT, METHODS, one_line, run
 
 import jsonrpcc
-from jsonrpcc.testing import Close, Drop, Error, Payload, Server, netstring
+from jsonrpcc._cli.parser import make_parser
+from jsonrpcc.testing import Close, Drop, Payload, Server
 
-LIMIT = 20.0  # seconds until a command that does not end has failed
-JSONRPCC = [sys.executable, "-m", "jsonrpcc"]
-
-
-def run(*args, stdin=None, cwd=None):
-    return subprocess.run(
-        [*JSONRPCC, *args],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-        cwd=cwd,
-    )
-
-
-def fail(code, message, data=None):
-    raise Error(code, message, data)
+COMMANDS = make_parser()._subparsers._group_actions[0].choices
 
 
 @pytest.fixture
 def server():
-    methods = {
-        "add": lambda a, b: a + b,
-        "echo": lambda **named: named,
-        "fail": fail,
-    }
-    with Server(methods) as server:
+    with Server(METHODS) as server:
         yield server
-
-
-@pytest.fixture
-def nowhere():
-    """A server that is not there, on a port that nobody else can get."""
-    with Server() as server:
-        server.stop()
-        yield server.address
 
 
 @pytest.fixture
@@ -81,12 +49,6 @@ def read_line(process):
     return process.stdout.readline().strip()
 
 
-def one_line(text):
-    assert text.endswith("\n")
-    assert text.count("\n") == 1
-    return text[:-1]
-
-
 # --- call ---
 
 
@@ -108,7 +70,7 @@ def test_call_takes_single_quotes_and_stdin(server):
 
 
 def test_call_prints_numbers_and_names_as_they_came(server):
-    """A float would round them; results are printed as the server wrote them."""
+    """Results are printed as the server wrote them: a float would round numbers."""
     exact = '[12345678901234567890123,1.10,1e400,-0.0,"\\u00fc ü"]'
     server.misbehave(
         lambda request: Payload(
@@ -170,7 +132,8 @@ def test_errors_as_json(server, nowhere):
         (["call", "nonsense", "add"], "servers: ':' and a port are expected"),
         (["call", "SERVER", "add", "-t", "0"], "argument -t"),
         (["call", "SERVER", "add", "-t", "nan"], "argument -t"),
-        (["call", "SERVER"], "METHOD"),
+        (["call", "SERVER"], "SERVERS and METHOD: missing, and JSONRPCC_SERVERS"),
+        (["call"], "METHOD"),
         (["notify", "SERVER", "add", "nope"], "params:"),
         (["servers", "nonsense"], "servers: ':' and a port are expected"),
         (["serve", "--methods", "no.such.module"], "--methods: No module"),
@@ -238,22 +201,6 @@ def test_wait_waits_for_a_server(start):
         assert calling.wait(LIMIT) == 0
 
 
-def test_serve_by_tls_with_a_certificate_of_its_own(start):
-    serving = start("serve", "--port", "0", "--tls")
-    host, _, port = read_line(serving).partition(":")
-    ca = serving.stderr.readline().split("--ca ")[1].strip()
-    context = ssl.create_default_context(cafile=ca)
-    with (
-        socket.create_connection((host, int(port)), LIMIT) as sock,
-        context.wrap_socket(sock, server_hostname=host) as tls,
-    ):
-        tls.sendall(netstring(b'{"jsonrpc":"2.0","id":1,"method":"echo"}'))
-        assert tls.recv(100) == netstring(b'{"jsonrpc":"2.0","id":1,"result":[]}')
-    serving.send_signal(signal.SIGTERM)
-    assert serving.wait(LIMIT) == 0
-    assert not os.path.exists(ca)  # noqa: PTH110
-
-
 def test_ctrl_c_is_130(server, start):
     server.misbehave(Drop())
     calling = start("call", server.address, "add", "[1, 2]", "-t", "60")
@@ -263,7 +210,7 @@ def test_ctrl_c_is_130(server, start):
     assert (calling.returncode, out, err) == (130, "", "")
 
 
-def test_reader_that_goes_away_is_no_traceback(server):
+def test_a_reader_that_goes_away_causes_no_traceback(server):
     read_end, write_end = os.pipe()
     os.close(read_end)
     done = subprocess.run(
@@ -301,87 +248,10 @@ def test_notify_that_waits_in_vain_is_3(nowhere):
     assert one_line(done.stderr).startswith("jsonrpcc: timeout: update")
 
 
-# --- servers ---
-
-
-def test_servers_prints_a_table(server, nowhere):
-    done = run("servers", f"{server.address},2 {nowhere},1")
-    assert (done.returncode, done.stderr) == (4, "")
-    head, up, down = done.stdout.splitlines()
-    assert head.split() == ["SERVER", "PRIORITY", "STATE", "LAST", "ERROR"]
-    assert up.split() == [server.address, "2", "up"]
-    assert down.split() == [nowhere, "1", "down", "Connection", "refused"]
-
-
-def test_servers_is_0_when_all_are_up(server):
-    done = run("servers", server.address, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    (seen,) = json.loads(one_line(done.stdout))
-    assert (seen["host"], seen["port"]) == ("127.0.0.1", server.port)
-    assert (seen["state"], seen["last_error"]) == ("up", None)
-
-
-def test_servers_waits_no_longer_than_told(server):
-    server.blackhole()
-    start = time.monotonic()
-    done = run("servers", server.address, "--timeout", "0.3")
-    assert done.returncode == 4
-    assert time.monotonic() - start < 5
-    assert "up" not in done.stdout.splitlines()[1].split()
-
-
-# --- serve ---
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serve_prints_its_address_and_ends_cleanly(start, number):
-    serving = start("serve", "--port", "0")
-    address = read_line(serving)
-    assert run("call", address, "add", "[1, 2]").stdout == "3\n"
-    assert run("call", address, "echo", '{"a": 1}').stdout == '{"a":1}\n'
-    assert run("call", address, "echo", "[1]").stdout == "[1]\n"
-    assert run("call", address, "sleep", "[0.01]").stdout == "0.01\n"
-    assert float(run("call", address, "time").stdout) == pytest.approx(
-        time.time(), abs=60
-    )
-    assert run("call", address, "fail").returncode == 1
-    serving.send_signal(number)
-    out, err = serving.communicate(timeout=LIMIT)
-    assert (serving.returncode, out, err) == (0, "", "")
-
-
-def test_serve_on_ipv6(start):
-    serving = start("serve", "--host", "::1", "--port", "0")
-    address = read_line(serving)
-    assert address.startswith("[::1]:")
-    assert run("call", address, "add", "[1, 2]").stdout == "3\n"
-
-
-def test_serve_says_when_the_port_is_taken(server):
-    done = run("serve", "--port", str(server.port))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert one_line(done.stderr).endswith("Address already in use")
-
-
-def test_serve_functions_of_a_module(start, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "__init__.py").touch()
-    (tmp_path / "mine" / "methods.py").write_text(
-        "from os.path import join\n"
-        "async def double(x): return 2 * x\n"
-        "def _hidden(): return 1\n"
-    )
-    serving = start("serve", "--port", "0", "--methods", "mine.methods", cwd=tmp_path)
-    address = read_line(serving)
-    assert run("call", address, "double", "[21]").stdout == "42\n"
-    for hidden in ("_hidden", "join", "add"):
-        assert "-32601" in run("call", address, hidden).stderr
-
-
 # --- help ---
 
 
-@pytest.mark.parametrize("command", ["call", "notify", "servers", "serve"])
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_help_has_examples_and_exit_codes(command):
     done = run(command, "--help")
     assert done.returncode == 0

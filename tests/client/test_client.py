@@ -87,7 +87,8 @@ def test_without_on_result_the_result_is_dropped(serve, client_for, caplog):
 
 def test_without_on_error_the_error_is_logged(serve, client_for, caplog):
     client = client_for(serve(faults={"never": Drop()}))
-    client.request("never", ["a secret"], print, timeout=0.01)
+    assert client.wait_ready(LIMIT)  # or the time goes into connecting
+    client.request("never", ["a secret"], print, timeout=0.2)
     client.request("fail", [1, "no"])
     client.drain(LIMIT)
     errors = [each for each in caplog.records if each.levelno == logging.ERROR]
@@ -127,7 +128,7 @@ def test_a_callback_that_raises_is_logged_and_harms_nobody(
 
 
 def test_callbacks_may_use_the_client(serve, client_for):
-    """Chains of requests grow from callbacks, beyond what a stack would hold."""
+    """Chains of requests in callbacks grow longer than a stack could hold."""
     client = client_for(serve())
     done = queue.SimpleQueue()
 
@@ -142,14 +143,14 @@ def test_callbacks_may_use_the_client(serve, client_for):
 
 
 def test_a_blocking_call_in_a_callback_works(serve, client_for):
-    """Callbacks have a thread of their own: they may block."""
+    """Callbacks have their own thread, so they may block."""
     client = client_for(serve())
     told = Told()
     client.request("first", [1], lambda i: told.on_result(client.call("add", [i, 2])))
     assert told.result() == 3
 
 
-def test_callbacks_are_let_go_of_when_they_have_run(serve, client_for):
+def test_callbacks_are_released_when_they_have_run(serve, client_for):
     client = client_for(serve())
 
     class Callback:
@@ -299,7 +300,7 @@ def test_cancelling_the_future_cancels_the_call(serve, client_for):
         future.result(0)
 
 
-def test_a_future_that_is_done_can_not_be_cancelled(serve, client_for):
+def test_a_future_that_is_done_cannot_be_cancelled(serve, client_for):
     client = client_for(serve())
     future = client.submit("add", [1, 2])
     assert future.result(LIMIT) == 3

@@ -1,4 +1,4 @@
-"""Closing a client, draining it first, leaving it to the garbage collector."""
+"""Closing a client, draining it first, and leaving it to the garbage collector."""
 
 import concurrent.futures
 import contextlib
@@ -71,7 +71,7 @@ def test_close_from_a_callback_does_not_wait_for_itself(serve, client_for):
     client.close()
 
 
-def test_close_wakes_those_who_wait(serve, client_for):
+def test_close_wakes_waiting_threads(serve, client_for):
     server = serve(Drop())
     client = client_for(server)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -120,7 +120,7 @@ def close_while_others_use_it(client):
     [Client.close, close_in_a_callback, close_while_others_use_it],
 )
 def test_close_leaves_no_descriptor_and_no_thread(serve, close):
-    """All clients are still there: nothing is left for the garbage collector."""
+    """All clients still exist: nothing was left to the garbage collector."""
     server = serve()
     before = threads(), descriptors()
     clients = [Client(server.address) for _ in range(10)]
@@ -153,7 +153,7 @@ def test_drain_waits_for_all_that_is_in_flight(serve, client_for):
 
 
 def test_drain_waits_for_the_callback_that_runs(serve, client_for):
-    """The last call has left the books by then, but its callback has not ended."""
+    """The last call is no longer counted then, but its callback has not returned."""
     client = client_for(serve())
     running, release, ended = threading.Event(), threading.Event(), []
 
@@ -201,6 +201,6 @@ def test_a_forgotten_client_ends_by_itself(serve):
     server.wait_for_connections(0)
 
 
-def test_a_client_can_not_be_pickled(serve, client_for):
+def test_a_client_cannot_be_pickled(serve, client_for):
     with pytest.raises(TypeError, match="pickled"):
         pickle.dumps(client_for(serve()))

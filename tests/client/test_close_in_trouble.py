@@ -1,4 +1,4 @@
-"""close() in trouble: it returns, every call has its outcome, and nothing is left."""
+"""close() when things go wrong: it returns, calls have outcomes, nothing is left."""
 
 import contextlib
 import random
@@ -12,17 +12,22 @@ from jsonrpcc.testing import Drop, NeverRead, Server
 
 FAR = 300  # seconds until a long run has failed
 
-TROUBLES = [
-    "threads", "callbacks", "signals", "raising", "fork", "descriptors", "garbage",
-    "cancelled", "executor", "crosswise", "async_descriptors", "async_fork", "loop",
-]  # fmt: skip
+PROGRAMS = {
+    "closing.py": [
+        "threads", "callbacks", "signals", "raising", "fork", "descriptors", "garbage",
+    ],
+    "closing_async.py": [
+        "cancelled", "executor", "crosswise", "async_descriptors", "async_fork", "loop",
+    ],
+}  # fmt: skip
+TROUBLES = {each: program for program, some in PROGRAMS.items() for each in some}
 # A child of fork() may find a lock of the sanitizer's held for ever.
 FORKS = {"fork", "async_fork"}
 
 
 @pytest.fixture
 def addresses():
-    """A server that answers, one that hangs, one that does not read, and nobody."""
+    """A server that answers, one that hangs, one that does not read, and none."""
     with contextlib.ExitStack() as stack:
         servers = [
             stack.enter_context(Server(METHODS, fault=fault, keep=0))
@@ -36,9 +41,9 @@ def check(trouble, rounds, addresses, **options):
     if trouble in FORKS and (ASAN or TSAN):
         pytest.skip("the sanitizer's locks are not made for fork()")
     seed = random.randrange(1 << 30)
-    print(f"closing.py {trouble} {rounds} {seed}")  # that a failure can be repeated
+    print(f"{TROUBLES[trouble]} {trouble} {rounds} {seed}")  # to repeat a failure
     report = run_program(
-        "closing.py", trouble, rounds, seed, *addresses, **options
+        TROUBLES[trouble], trouble, rounds, seed, *addresses, **options
     ).report()
     assert report["problems"] == []
     assert report["closes"] >= rounds

@@ -12,6 +12,7 @@ from helpers import LIMIT, STYLES
 
 from jsonrpcc import (
     AsyncClient,
+    Codec,
     InvalidResponse,
     RemoteError,
 )
@@ -20,7 +21,7 @@ from jsonrpcc.testing import Payload
 
 
 class Wrapping:
-    """A codec of one's own: dumps and loads, texts, and no list comes of an array."""
+    """A custom codec: dumps and loads, texts, and arrays do not become lists."""
 
     @staticmethod
     def dumps(value):
@@ -41,13 +42,13 @@ def test_codecs_do_the_same_for_plain_values(serve, ask, codec):
     assert ask(server.address, "echo", [2**63], codec=codec) == [2**63]
 
 
-def test_a_codec_of_ones_own_decodes_each_result(serve, ask):
+def test_a_custom_codec_decodes_each_result(serve, ask):
     server = serve()
     assert ask(server.address, "echo", ["a"], codec=Wrapping) == {"decoded": ["a"]}
 
 
-def test_a_codec_of_ones_own_never_sees_a_batch(serve, client_for):
-    """How many results come at once must not change what becomes of them."""
+def test_a_custom_codec_never_sees_a_batch(serve, client_for):
+    """How many results arrive at once must not change what they are decoded to."""
     server = serve()
     client = client_for(server, codec=Wrapping)
     want = [{"decoded": i} for i in range(500)]
@@ -91,8 +92,8 @@ HUGE = ["1e400", "-1e400", "1" + "0" * 400 + ".0", '[1.5,{"a":1E+999}]']
 
 @pytest.mark.parametrize("codec", ["msgspec", "json", "orjson"])
 @pytest.mark.parametrize("number", HUGE)
-def test_numbers_beyond_a_float_are_no_infinities(serve, ask, codec, number):
-    """Exact, or an error: in results, and in what comes with errors."""
+def test_numbers_beyond_a_float_do_not_become_infinite(serve, ask, codec, number):
+    """Numbers are exact, or an error, in results and in the data of errors."""
     server = serve(Payload(f'{{"id":$id,"result":{number}}}'))
     with pytest.raises(InvalidResponse, match=r"range|infinity"):
         ask(server.address, "m", None, codec=codec)
@@ -106,8 +107,8 @@ def test_numbers_beyond_a_float_are_no_infinities(serve, ask, codec, number):
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_constants_of_pythons_own_are_no_json(constant):
-    """The core refuses them before; the codec stands by itself."""
+def test_python_constants_are_not_json(constant):
+    """The core refuses them before that; this tests the codec by itself."""
     with pytest.raises(ValueError, match="not a JSON number"):
         resolve("json").decode(f"[{constant}]".encode())
 
@@ -172,7 +173,7 @@ def test_a_codec_that_fails_fails_one_call(serve, client_for):
 
 
 def test_a_codec_that_exits_ends_no_thread(serve, client_for):
-    """SystemExit ends a thread without a word, and this one runs all callbacks."""
+    """SystemExit would silently end the thread that runs all callbacks."""
 
     class Exiting:
         dumps = json.dumps
@@ -191,7 +192,7 @@ def test_a_codec_that_exits_ends_no_thread(serve, client_for):
 
 
 @pytest.mark.parametrize("style", [each for each in STYLES if each != "request"])
-def test_no_memory_for_a_result_is_no_fault_of_the_response(serve, style):
+def test_no_memory_for_a_result_is_not_blamed_on_the_response(serve, style):
     class Full:
         encode = staticmethod(msgspec.json.encode)
 
@@ -217,10 +218,10 @@ def collections():
 
 
 @pytest.mark.parametrize("codec", ["msgspec", "orjson"])
-def test_the_garbage_collector_rests_while_a_result_is_decoded(
+def test_the_garbage_collector_is_paused_while_a_result_is_decoded(
     serve, client_for, eager_gc, codec
 ):
-    """All that is made then is part of the result: it would find nothing."""
+    """Everything made then is part of the result: a collection would find nothing."""
     rows = json.dumps([{"n": i} for i in range(20_000)])
     server = serve()
     server.misbehave(Payload('{"id":$id,"result":' + rows + "}"))
@@ -242,7 +243,7 @@ def test_the_garbage_collector_rests_while_a_result_is_decoded(
 
 @pytest.mark.parametrize("codec", [Wrapping, "json"])
 def test_it_works_beside_a_decoder_in_python(serve, client_for, codec, monkeypatch):
-    """Other threads run meanwhile, and their garbage is theirs."""
+    """Other threads run meanwhile, and their garbage is collected as always."""
     seen = []
     loads = json.loads
 
@@ -258,7 +259,7 @@ def test_it_works_beside_a_decoder_in_python(serve, client_for, codec, monkeypat
     assert all(seen)
 
 
-def test_it_stays_off_where_it_was_off(serve, client_for):
+def test_the_garbage_collector_stays_off_where_it_was_off(serve, client_for):
     client = client_for(serve())
     gc.disable()
     try:
@@ -266,3 +267,59 @@ def test_it_stays_off_where_it_was_off(serve, client_for):
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def counted(function, calls):
+    def counting(argument):
+        calls.append(argument)
+        return function(argument)
+
+    return counting
+
+
+def test_a_codec_object_is_used_as_it_is(serve, client_for):
+    """Its functions are called directly, and once for all results of a batch."""
+    texts, ones, batches = [], [], []
+    codec = Codec(
+        encode=counted(orjson.dumps, texts),
+        decode=counted(orjson.loads, ones),
+        decode_many=counted(orjson.loads, batches),
+    )
+    assert resolve(codec) is codec
+    client = client_for(serve(), codec=codec)
+    want = [{"n": i} for i in range(2000)]
+    assert list(client.map("first", [[each] for each in want])) == want
+    assert 0 < len(batches) < len(want) / 4
+    assert not ones
+    assert client.call("first", [{"n": 1}]) == {"n": 1}
+    assert len(ones) == 1
+    assert texts[-1] == [{"n": 1}]
+
+
+def test_a_codec_object_without_decode_many_decodes_each_result(serve, ask):
+    codec = Codec(orjson.dumps, lambda text: ["mine", orjson.loads(text)])
+    assert ask(serve().address, "first", [7], codec=codec) == ["mine", 7]
+
+
+def test_a_codec_object_with_its_own_types(serve, ask):
+    """What the documentation shows."""
+    codec = Codec(
+        lambda value: orjson.dumps(value, default=str),
+        orjson.loads,
+        orjson.loads,
+        native=True,
+    )
+    assert ask(serve().address, "first", [1j], codec=codec) == "1j"
+
+
+def test_a_codec_object_that_encodes_to_str_is_refused(serve, client_for):
+    client = client_for(serve(), codec=Codec(json.dumps, json.loads))
+    with pytest.raises(TypeError, match="bytes"):
+        client.call("first", [1])
+
+
+@pytest.mark.parametrize("name", ["encode", "decode", "decode_many"])
+def test_a_codec_object_has_functions(name):
+    functions = {"encode": orjson.dumps, "decode": orjson.loads} | {name: 7}
+    with pytest.raises(TypeError, match=f"codec: {name} must be callable, not 7"):
+        resolve(Codec(**functions))

@@ -1,4 +1,4 @@
-"""The tables of the documentation on params and codecs, cell by cell."""
+"""The documentation's tables of params and codecs, cell by cell."""
 
 import collections
 import dataclasses
@@ -171,7 +171,7 @@ def test_what_params_may_not_be(serve, ask, wrong):
     assert server.requests == []
 
 
-def test_a_model_that_is_no_object_is_refused(serve, client_for):
+def test_a_model_that_is_not_an_object_is_refused(serve, client_for):
     server = serve()
     with pytest.raises(ValueError, match="array or an object"):
         client_for(server).call("echo", pydantic.RootModel[int](5))

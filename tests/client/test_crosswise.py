@@ -1,4 +1,4 @@
-"""Clients that are closed, or drained, in the callbacks of each other."""
+"""Clients that are closed or drained in each other's callbacks."""
 
 import threading
 

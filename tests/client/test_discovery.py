@@ -15,6 +15,7 @@ from children import run_program
 from helpers import QUICK, until
 from history import History, wait_for_state
 from peers import program
+from time_limits import PATIENCE
 
 from jsonrpcc import AsyncClient, Client, ServerFailure
 
@@ -31,18 +32,20 @@ def in_namespaces(*command):
     return ["unshare", *user, "--net", "--mount", "--", *command]
 
 
-def discover(scenario, limit=60):
+def discover(scenario, limit=60 * PATIENCE, program="discovering.py"):
     if why_no_mounts():
         pytest.skip(why_no_mounts())
-    return run_program(
-        "discovering.py", scenario, limit=limit, before=in_namespaces()
-    ).report()
+    return run_program(program, scenario, limit=limit, before=in_namespaces()).report()
+
+
+discover_services = functools.partial(discover, program="discovering_services.py")
+discover_by_daemons = functools.partial(discover, program="discovering_by_daemons.py")
 
 
 # ---- with what every machine has ---------------------------------------------------
 
 
-def test_a_server_of_a_name(server, run):
+def test_a_server_that_is_found_by_name(server, run):
     text = f"dns:localhost:{server.port}"
     events = []
     history = History()
@@ -88,7 +91,7 @@ def test_a_name_that_does_not_exist(style):
 
 
 def test_names_beside_servers(server):
-    """A name that nobody knows harms nobody else."""
+    """An unknown name does not affect the others."""
     history = History()
     with Client(f"{server.address},1 dns:nix.invalid:1,2") as client:
         for _ in range(10):
@@ -126,8 +129,8 @@ def test_set_servers_with_names(server):
     history.check(server)
 
 
-def test_a_forked_child_asks_anew(server):
-    """What the parent has found is not the child's."""
+def test_a_forked_child_looks_names_up_again(server):
+    """A child does not use what its parent has found."""
     with Client(f"dns:localhost:{server.port}") as client:
         assert client.call("echo", [1]) == [1]
         child = os.fork()
@@ -168,7 +171,7 @@ def test_closing_while_names_are_looked_up():
 
 
 def test_every_address_gets_its_share():
-    """F4: a name with three addresses had all its calls on one of them."""
+    """F4: all calls of a name with three addresses went to one of them."""
     report = discover("every_address")
     assert report["servers"] == 3
     assert sorted(report["shares"].values()) == [100, 100, 100]
@@ -192,7 +195,7 @@ def test_a_lost_server_is_looked_up_at_once():
 
 
 def test_no_outage_of_dns_removes_a_server():
-    report = discover("outages", limit=100)
+    report = discover("outages", limit=100 * PATIENCE)
     assert len(report["failed"]) == 8
     assert report["lost"] == 0
     assert report["errors"] == []
@@ -242,7 +245,7 @@ def test_search_domains():
 
 def test_services():
     """Ports, priorities and weights are those of the records; F6."""
-    report = discover("services")
+    report = discover_services("services")
     shares = [report["shares"][f"h900{n}.test:900{n}"] for n in (1, 2, 3)]
     assert abs(shares[0] - 300) <= 1  # weights 3 and 1
     assert shares == [shares[0], 400 - shares[0], 0]
@@ -251,23 +254,31 @@ def test_services():
         "h9003.test:9003": [5, 20],
     }  # fmt: skip
     assert (report["ttl"], report["text"]) == (77, "srv:_rpc._tcp.d.test")
+    head, *rows = report["table"]
+    titles = "SERVER PRIORITY SRV PRIORITY WEIGHT STATE ENTRY LAST ERROR"
+    assert " ".join(head) == titles
+    assert sorted(rows) == [
+        ["h9001.test:9001", "5", "10", "3", "up", "srv:_rpc._tcp.d.test"],
+        ["h9002.test:9002", "5", "10", "1", "up", "srv:_rpc._tcp.d.test"],
+        ["h9003.test:9003", "5", "20", "1", "up", "srv:_rpc._tcp.d.test"],
+    ]
 
 
 def test_the_order_of_both_priorities():
-    report = discover("both_priorities")
+    report = discover_services("both_priorities")
     assert report["order"] == [[f"h900{n}.test:900{n}"] for n in (1, 2, 3)]
 
 
 def test_a_service_that_is_deliberately_not_there():
-    assert discover("closed")["lookups"] <= 3
+    assert discover_services("closed")["lookups"] <= 3
 
 
-def test_no_answer_for_services_harms():
-    assert len(discover("hostile_services", limit=100)["seen"]) == 7
+def test_no_answer_for_services_does_harm():
+    assert len(discover_services("hostile_services", limit=100 * PATIENCE)["seen"]) == 7
 
 
 def test_many_services_and_no_search_domains_for_their_targets():
-    assert discover("many_services") == {"result": [1], "servers": 301}
+    assert discover_services("many_services") == {"result": [1], "servers": 301}
 
 
 # ---- with those of others ----------------------------------------------------------
@@ -275,15 +286,27 @@ def test_many_services_and_no_search_domains_for_their_targets():
 
 def test_dnsmasq():
     program("dnsmasq")
-    report = discover("dnsmasq")
+    report = discover_by_daemons("dnsmasq")
     assert report["errors"] == []
     assert report["service"] == [1]
 
 
+def test_dnsmasq_in_front_of_a_port_as_that_of_consul():
+    for each in ("dnsmasq", "dig"):
+        program(each)
+    assert discover_by_daemons("consul") == {
+        "dns:users.service.consul:9999": ["users.service.consul/127.0.1.1:9999"],
+        "srv:_users._tcp.service.consul": [
+            "a.node.dc1.consul:9999",
+            "b.node.dc1.consul:10000",
+        ],
+    }
+
+
 def test_bind9_with_dynamic_updates():
-    """Also while it is frozen."""
+    """This also holds while it is frozen."""
     for each in ("named", "nsupdate", "dig"):
         program(each)
-    report = discover("bind9")
+    report = discover_by_daemons("bind9")
     assert report["errors"] == []
     assert report["seen"] == [f"backend.test/127.0.1.{n}:9999" for n in (2, 3)]

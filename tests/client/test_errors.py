@@ -1,4 +1,4 @@
-"""What an error tells: method, server, time, fate; what it is; that it travels."""
+"""What an error says: method, server, time, fate and class; and that it is pickled."""
 
 import copy
 import inspect
@@ -116,10 +116,12 @@ def test_a_timeout_that_was_waiting_for_room_in_the_socket(serve, client_for):
     with pytest.raises(RequestTimeout) as caught:
         client.call("get_user", timeout=0.2)
     error = caught.value
+    # On a busy machine, it is not given to the connection within a millisecond.
     [ms] = milliseconds(
         error,
         rf"^timeout: get_user at {re.escape(server.address)}, (\d+) ms, "
-        r"all of them waiting for room in the socket \(not sent\)$",
+        r"(?:all|\d+) of them waiting (?:for a connection, \d+ )?"
+        r"for room in the socket \(not sent\)$",
     )
     assert ms >= 200
     assert error.waited == error.elapsed
@@ -201,7 +203,7 @@ def test_the_reason_of_a_broken_frame(serve, client_for):
     assert client.servers()[0].last_error == "bad netstring from the server"
 
 
-def test_a_server_that_can_not_be_reached_in_time(serve, client_for):
+def test_a_server_that_cannot_be_reached_in_time(serve, client_for):
     server = serve()
     server.blackhole()
     client = client_for(server, connect_timeout=0.05)

@@ -1,4 +1,4 @@
-"""The option on_event, and what the log says of the same changes."""
+"""The option on_event, and what the log says about the same changes."""
 
 import asyncio
 import itertools
@@ -18,7 +18,7 @@ from jsonrpcc import (
 from jsonrpcc.testing import Drop
 
 
-def test_on_event_tells_connected_lost_failed_over_back(serve, client_for):
+def test_on_event_reports_connected_lost_failed_over_back(serve, client_for):
     best, other = serve(), serve()
     events = Told()
     client = client_for(
@@ -56,11 +56,11 @@ def test_on_event_tells_connected_lost_failed_over_back(serve, client_for):
         "connected": 3, "lost": 1, "unreachable": 1, "suspect": 0, "trusted": 0,
         "failed_over": 1, "back": 1, "rejected": 0, "all_down": 0, "available": 0,
         "certificates": 0, "added": 0, "leaving": 0, "gone": 0, "list_refused": 0,
-        "resolved": 0, "resolve_failed": 0, "list_cut": 0,
+        "resolved": 0, "resolve_failed": 0, "list_cut": 0, "renewed": 0,
     }  # fmt: skip
 
 
-def test_on_event_tells_all_down_and_available(serve, client_for, caplog):
+def test_on_event_reports_all_down_and_available(serve, client_for, caplog):
     servers = serve(), serve()
     for each in servers:
         each.stop()
@@ -127,7 +127,7 @@ def test_while_all_are_down_the_log_of_an_async_client_says_so_again(
     asyncio.run(main())
 
 
-def test_on_event_tells_suspect_and_trusted(serve, client_for):
+def test_on_event_reports_suspect_and_trusted(serve, client_for):
     server = serve(Drop())
     events = Told()
     client = client_for(server, on_event=events.on_result)
@@ -160,8 +160,8 @@ def test_a_listener_that_raises_harms_nobody(serve, client_for, caplog):
     assert "on_event" in caplog.text
 
 
-def test_no_memory_to_tell_an_event_ends_nothing(serve, client_for, monkeypatch):
-    """Nor to log that it could not be told: the callbacks' thread goes on."""
+def test_no_memory_for_an_event_ends_nothing(serve, client_for, monkeypatch):
+    """Nor to log that it could not be reported: the callbacks' thread goes on."""
 
     def fail(*_):
         raise MemoryError
@@ -194,7 +194,7 @@ def test_state_changes_are_logged_one_line_each(serve, client_for, caplog):
     assert "secret" not in caplog.text
 
 
-def test_a_lost_connection_is_told_before_the_next_one(serve, client_for):
+def test_a_lost_connection_is_reported_before_the_next_one(serve, client_for):
     server = serve()
     client = client_for(server, reconnect_delay=0.01)
     client.call("echo")
@@ -206,8 +206,8 @@ def test_a_lost_connection_is_told_before_the_next_one(serve, client_for):
     assert "reset" in client.servers()[0].last_error
 
 
-def test_a_short_client_is_told_all_before_close_returns(serve):
-    """Also where its thread has not come to listen yet."""
+def test_a_short_lived_client_reports_all_before_close_returns(serve):
+    """Even if its thread has not started listening yet."""
     server = serve()
     for n in range(300):
         events = []
@@ -216,7 +216,7 @@ def test_a_short_client_is_told_all_before_close_returns(serve):
         assert [event.kind for event in events] == ["connected"]
 
 
-def test_a_short_async_client_is_told_all_before_close_returns(serve):
+def test_a_short_lived_async_client_reports_all_before_close_returns(serve):
     server = serve()
 
     async def main():

@@ -6,6 +6,7 @@ import time
 import pytest
 from children import ServerProcess
 from history import History, servers_string, shares, until, wait_for_state
+from time_limits import PATIENCE
 
 from jsonrpcc import Client, ConnectionLost, RequestTimeout, ServerFailure
 from jsonrpcc.testing import Close, NeverRead, Reset
@@ -129,7 +130,7 @@ def test_fails_over_and_comes_back(servers, lose):
 
 
 def test_fails_over_when_killed_under_load(servers, socket_path):
-    """SIGKILL in the middle: what was sent fails, the rest goes elsewhere."""
+    """SIGKILL in mid-call: what was sent fails, the rest goes elsewhere."""
     (backup,) = servers(1)
     history = History()
     with (
@@ -142,7 +143,7 @@ def test_fails_over_when_killed_under_load(servers, socket_path):
         killed.kill()
 
         def went_elsewhere():
-            """A few requests may still go the old way: nobody has noticed yet."""
+            """A few requests may still go to that server until the client notices."""
             history.request(client)
             return backup.requests
 
@@ -156,7 +157,7 @@ def test_fails_over_when_killed_under_load(servers, socket_path):
 
 
 def test_a_server_in_a_blackhole_delays_nobody(tcp_servers):
-    """A SYN that nobody answers: the first calls go to the other group."""
+    """SYNs are not answered: the first calls go to the other group."""
     hole, healthy = tcp_servers(2)
     hole.blackhole()
     history = History()
@@ -170,8 +171,8 @@ def test_a_server_in_a_blackhole_delays_nobody(tcp_servers):
     history.check(hole, healthy)
 
 
-def test_order_holds_when_the_better_server_is_not_waited_for_any_more(tcp_servers):
-    """Calls go on coming when those that wait since the start are let go."""
+def test_order_holds_when_the_wait_for_the_better_server_ends(tcp_servers):
+    """New calls arrive while those that have waited from the start are sent."""
     hole, healthy = tcp_servers(2)
     hole.blackhole()
     with Client(
@@ -338,22 +339,29 @@ def test_a_frame_partly_written_with_nowhere_to_go_says_not_sent(servers):
 
 
 def test_a_server_that_never_reads_holds_up_nobody(servers):
-    """Calls that cannot be written go to the server that takes them."""
+    """Calls that cannot be written go to a server that accepts them."""
     stuck, healthy = servers(2)
     stuck.misbehave(NeverRead())
     history = History()
     with Client(servers_string(stuck, healthy), **QUICK) as client:
         wait_for_state(client, "up", 0, 1)
         for _ in range(60):
-            history.request(client, pad=["x" * 200_000], timeout=1.5)
+            history.request(client, pad=["x" * 200_000], timeout=1.5 * PATIENCE)
         # Half of them, or less while the healthy one has to catch up as well.
         until(lambda: len(healthy.requests) >= 20)
+
+        def answered():
+            return [e for e in history.entries if e.outcomes and not e.error]
+
         # The healthy server's calls do not wait for the stuck one's deadline.
-        done = [e for e in history.entries if e.outcomes and not e.error]
-        assert done
-        assert max(e.outcomes[0].time - e.submitted for e in done) < 1.2
+        until(answered)
+        done = answered()
+        waited = max(e.outcomes[0].time - e.submitted for e in done)
+        assert waited < 1.2 * PATIENCE
         history.wait()
-        assert {type(error) for error in history.errors()} <= {RequestTimeout}
+        # A suspect's trial call ends with its connection: the stuck one may have some.
+        kinds = {RequestTimeout, ConnectionLost}
+        assert {type(error) for error in history.errors()} <= kinds
         # It is passed over, so few calls may have reached it: a Unix socket takes less.
         until(
             lambda: (
@@ -361,5 +369,6 @@ def test_a_server_that_never_reads_holds_up_nobody(servers):
                 or client.servers()[0].timeouts < SUSPECT_AFTER
             )
         )
-        assert not history.call(client).error
+        # It may be the next trial, and is sent again then.
+        assert not history.call(client, idempotent=True).error
     history.check(stuck, healthy)

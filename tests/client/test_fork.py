@@ -1,4 +1,4 @@
-"""fork() while threads submit and the loop is busy: an idle fork proves nothing."""
+"""fork() while threads submit and the loop is busy: an idle fork would prove little."""
 
 import os
 import time
@@ -6,10 +6,12 @@ import time
 import pytest
 from children import run_program
 from history import METHODS
+from time_limits import PATIENCE
 
 from jsonrpcc.testing import Drop, Server
 
 FORKS = 20  # per action
+LONG = 50 * PATIENCE  # seconds: under a sanitizer, each child looks for leaks
 
 
 def first(value):
@@ -24,7 +26,7 @@ def server():
 
 
 def check_parent(server, report):
-    """All calls of the parent were answered, on one connection, run once."""
+    """All of the parent's calls ran once, on one connection, and were answered."""
     assert report["errors"] == []
     assert report["lost"] == 0
     nonces = [r.params[0] for r in server.requests if r.method == "echo"]
@@ -62,8 +64,18 @@ def check_parent(server, report):
 )
 def test_fork_under_load(server, action):
     count = {"cancel": 3, "spawn": 4, "forkserver": 6, "pool": 5}.get(action, FORKS)
-    report = run_program("forks.py", action, count, server.address, limit=50).report()
+    report = run_program("forks.py", action, count, server.address, limit=LONG).report()
     assert report["ended"] == {"code 0": count}
+    check_parent(server, report)
+
+
+@pytest.mark.parametrize("action", ["use", "use_and_close", "change", "look"])
+def test_fork_with_several_connections(server, action):
+    """They are replaced meanwhile."""
+    report = run_program(
+        "forks.py", action, FORKS, server.address, 3, limit=LONG
+    ).report()
+    assert report["ended"] == {"code 0": FORKS}
     check_parent(server, report)
 
 
@@ -80,7 +92,7 @@ def test_hundreds_of_forks(server, action):
 
 
 def test_exec_inherits_no_descriptor(server):
-    """Only 0, 1, 2 and the one that ls reads them by."""
+    """Only 0, 1, 2 and the one that ls itself uses to read the list."""
     report = run_program("forks.py", "exec", FORKS, server.address).report()
     assert report["ended"] == {"code 0, descriptors ['0', '1', '2', '3']": FORKS}
     check_parent(server, report)

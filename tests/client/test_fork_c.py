@@ -1,10 +1,11 @@
-"""fork() past Python's hooks, as C code in an extension calls it."""
+"""fork() without Python's hooks, as called by C code in an extension."""
 
 import asyncio
 import os
 
 import pytest
 from children import run_program
+from time_limits import TSAN
 
 from jsonrpcc.testing import Server
 
@@ -15,7 +16,7 @@ ACTIONS = [
 
 
 class Holding:
-    """Answers two calls of *held* when it is told to go."""
+    """Answers two calls of *held* when released."""
 
     def __init__(self):
         self.held = 0
@@ -77,10 +78,15 @@ def fork(server, action, count, *more):
 
 # How the parent comes to fork.
 FORKING = ["aio", "event", "failures", "handler", "map", "results"]
+IN_THREADS = {"event", "failures", "results"}  # which are the child's only ones
 
 
 @pytest.mark.parametrize("action", [*ACTIONS, *FORKING])
 def test_a_child_that_was_forked_in_c(server, action):
+    if TSAN and action in IN_THREADS:
+        pytest.skip(
+            "TSan has ended the last thread when that calls exit(), and crashes"
+        )
     fork(server, action, 5)
 
 

@@ -1,4 +1,4 @@
-"""What is dropped is cleaned up, and no call is forgotten over it."""
+"""Dropped objects are cleaned up, and no call is lost with them."""
 
 import ctypes
 import gc
@@ -24,7 +24,7 @@ def settled(count, baseline):
 
 
 def trimmed():
-    """This process's memory without what malloc() keeps for later, by its mood."""
+    """This process's memory, without what malloc() happens to keep for later."""
     ctypes.CDLL(None).malloc_trim(0)
     return rss()
 
@@ -78,7 +78,7 @@ def test_a_client_that_was_closed_or_never_made_does_not_warn():
 
 
 @pytest.mark.parametrize("forgets", [True, False])
-def test_an_exit_closes_clients_and_warns_of_none(forgets):
+def test_an_exit_closes_clients_without_warnings(forgets):
     code = """if True:
         import sys, jsonrpcc
         client = jsonrpcc.Client("127.0.0.1:1")
@@ -94,7 +94,7 @@ def test_an_exit_closes_clients_and_warns_of_none(forgets):
 
 
 def test_clients_are_listed_while_others_come_and_go():
-    """As an exit does; it raised, for the set had changed meanwhile."""
+    """As at exit: this raised because the set changed meanwhile."""
 
     class Another:
         def __init__(self):
@@ -119,7 +119,7 @@ def test_clients_are_listed_while_others_come_and_go():
 
 
 def test_a_client_dropped_by_its_own_callback():
-    """The last reference may go on the dispatcher's own thread."""
+    """The last reference may be dropped on the dispatcher's own thread."""
     with Server(METHODS) as server:
         before = threads()
         for _ in range(50):
@@ -152,7 +152,7 @@ def test_a_client_in_a_cycle_is_collected():
         settled(threads, before)
 
 
-def test_callbacks_are_let_go_with_their_outcome():
+def test_callbacks_are_released_with_their_outcome():
     class Ballast:
         pass
 
@@ -190,7 +190,7 @@ def test_three_hundred_cycles_leak_nothing():
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_thousands_of_cycles_keep_memory_flat():
-    """Clients come and go; the second half takes no more memory than the first."""
+    """Clients come and go; the second half needs no more memory than the first."""
     count = int(os.environ.get("JSONRPCC_CYCLES", "3000"))
 
     def cycle(i):
@@ -219,7 +219,7 @@ def test_thousands_of_cycles_keep_memory_flat():
 
 
 def test_bulk_dropped_in_the_middle():
-    """Its queue goes while others drive, and outcomes still come in for it."""
+    """Its queue goes while others drive the loop, and outcomes still arrive for it."""
     with Server(METHODS) as server, Client(server.address) as client:
         wait_for_state(client, "up")
         server.wait_for_connections(1)
@@ -244,7 +244,7 @@ def test_bulk_dropped_in_the_middle():
 
 
 def test_bulk_that_ends_with_its_last_result():
-    """It is freed while the driver still rings for that result."""
+    """It is freed while the leader still rings for that result."""
     with Server(METHODS) as server, Client(server.address) as client:
 
         def work():

@@ -1,4 +1,4 @@
-"""What users read who made a mistake, or whose server did."""
+"""Messages for users who have made a mistake, or whose server has."""
 
 import asyncio
 import copy
@@ -52,7 +52,7 @@ def test_servers_in_other_notations_are_recognized(servers, hint):
 
 
 @pytest.mark.parametrize("cls", [jsonrpcc.Client, jsonrpcc.AsyncClient])
-def test_a_misspelt_option_is_told_its_name(cls):
+def test_a_misspelt_option_gets_a_suggestion(cls):
     for wrong, right in (("timeot", "timeout"), ("on_evnt", "on_event")):
         with pytest.raises(TypeError, match=f"{wrong!r}; did you mean {right!r}"):
             cls("127.0.0.1:1", **{wrong: 1})
@@ -60,7 +60,7 @@ def test_a_misspelt_option_is_told_its_name(cls):
         cls("127.0.0.1:1", xyzzy=1)
 
 
-def test_a_method_of_the_server_is_no_attribute(serve, client_for):
+def test_a_method_of_the_server_is_not_an_attribute(serve, client_for):
     client = client_for(serve())
     with pytest.raises(
         AttributeError, match=r"client\.proxy\.add\(\.\.\.\)$"
@@ -74,6 +74,26 @@ def test_a_method_of_the_server_is_no_attribute(serve, client_for):
     assert not hasattr(client, "add")
     with pytest.raises(AttributeError, match=r"no attribute '_add'$"):
         _ = client._add
+
+
+@pytest.mark.parametrize("base", [jsonrpcc.Client, jsonrpcc.AsyncClient])
+def test_a_subclass_may_look_names_up_itself(base):
+    class Own(base):
+        def __getattr__(self, name):
+            if name == "extra":
+                return 7
+            raise (KeyError if name == "other" else AttributeError)(name)
+
+    client = Own.__new__(Own)  # without a connection
+    assert client.extra == 7
+    assert client.call.__self__ is client
+    with pytest.raises(KeyError):
+        _ = client.other
+
+
+def test_a_base_without_a_hint_has_no_such_attribute():
+    with pytest.raises(AttributeError):
+        _ = jsonrpcc._speedups.Client().add
 
 
 def test_an_async_client_says_await(serve):
@@ -100,8 +120,8 @@ def test_a_failure_names_each_server_and_why(serve):
         assert repr(client).endswith(" down, ... (0 of 10 up)>")
 
 
-def test_a_failure_is_looked_at_anew(serve):
-    """What is said of a server is of now, and not of the failure before."""
+def test_a_failure_is_looked_at_again(serve):
+    """Messages describe the present state of a server, not an earlier failure."""
     best, spare = serve(), serve()
     with jsonrpcc.Client(f"{best.address},2 {spare.address},1") as client:
         client.call("echo", [1])
@@ -126,7 +146,7 @@ def test_a_failure_is_looked_at_anew(serve):
         ({object(): 1}, "params: "),
     ],
 )
-def test_what_a_codec_refuses_is_named_by_its_place(serve, codec, params, place):
+def test_what_a_codec_refuses_is_reported_with_its_place(serve, codec, params, place):
     with (
         jsonrpcc.Client(serve().address, codec=codec) as client,
         pytest.raises(TypeError) as caught,
@@ -137,7 +157,7 @@ def test_what_a_codec_refuses_is_named_by_its_place(serve, codec, params, place)
 
 
 @pytest.mark.parametrize("codec", ["msgspec", "json", "orjson"])
-def test_a_number_that_json_has_not_is_named_by_its_place(serve, codec):
+def test_a_number_that_json_lacks_is_reported_with_its_place(serve, codec):
     with (
         jsonrpcc.Client(serve().address, codec=codec) as client,
         pytest.raises(ValueError, match=r"^params\[0\]\['x'\]\[2\]: "),
@@ -145,7 +165,7 @@ def test_a_number_that_json_has_not_is_named_by_its_place(serve, codec):
         client.call("echo", [{"x": [1.0, None, math.nan]}])
 
 
-def test_public_names_are_said_of_public_classes():
+def test_public_classes_have_public_names():
     public = [getattr(jsonrpcc, name) for name in jsonrpcc.__all__]
     classes = [each for each in public if isinstance(each, type)]
     for cls in classes:
@@ -158,7 +178,7 @@ def test_public_names_are_said_of_public_classes():
     assert traceback.format_exception_only(error) == ["jsonrpcc.RemoteError: 5 five\n"]
 
 
-def test_a_remote_error_says_what_there_is():
+def test_a_remote_error_says_all_it_knows():
     say = jsonrpcc.RemoteError
     assert str(say(-1, "m", method="f", server="h:1")) == "f at h:1: -1 m"
     assert str(say(-1, "m", method="f")) == "f: -1 m"
@@ -168,6 +188,6 @@ def test_a_remote_error_says_what_there_is():
     assert str(copied) == "f at h:1: -1 m"
 
 
-def test_mistakes_cost_nothing_to_those_who_make_none():
-    """Only a mistake imports what suggests names."""
+def test_suggestions_cost_nothing_without_a_mistake():
+    """The module that suggests names is imported only after a mistake."""
     assert run_program("imports.py").report() == {"difflib": False, "unittest": False}

@@ -1,7 +1,8 @@
-"""Every bound at one below, exactly, and one above; and that it is no promise only."""
+"""Every limit at one below, exactly, and one above; and that it is enforced."""
 
 import asyncio
 import re
+import socket
 import threading
 
 import pytest
@@ -11,6 +12,7 @@ from time_limits import MODEST
 
 from jsonrpcc import (
     AsyncClient,
+    Client,
     ConnectionLost,
     InvalidResponse,
     QueueFull,
@@ -66,9 +68,25 @@ def test_max_depth(serve, ask, depth, brackets):
             ask(server.address, "m", None, max_depth=3)
 
 
-def test_max_undelivered_bytes(serve, client_for):
-    """When nobody takes results, reading from the servers stops; nothing is lost."""
-    client = client_for(serve(), max_undelivered_bytes=100_000)
+@pytest.fixture(params=["tcp", "unix", "pair", "connected"])
+def client_of_any_transport(request, serve, socket_path):
+    options = {"unix": {"path": socket_path()}, "pair": {"listen": False}}
+    server = serve(**options.get(request.param, {}))
+    limits = {"max_undelivered_bytes": 100_000}
+    if request.param == "pair":
+        client = Client.from_socket(server.connect(), **limits)
+    elif request.param == "connected":
+        sock = socket.create_connection((server.host, server.port))
+        client = Client.from_socket(sock, **limits)
+    else:
+        client = Client(server.address, **limits)
+    with client:
+        yield client
+
+
+def test_max_undelivered_bytes(client_of_any_transport):
+    """When nobody takes results, the client stops reading; nothing is lost."""
+    client = client_of_any_transport
     held, told = threading.Event(), Told()
     client.request("echo", [], lambda _: held.wait(2 * LIMIT))
     client.call("add", [1, 2])
@@ -166,7 +184,7 @@ def test_max_in_flight(serve, client_for, bound):
 
 
 def test_max_in_flight_counts_what_was_not_delivered(serve, client_for):
-    """A slow callback holds back what was fetched with its call, and then callers."""
+    """A slow callback delays what was fetched with it, and finally callers."""
     client = client_for(serve(), max_in_flight=3)
     begun, held, accepted = threading.Event(), threading.Event(), 0
 
@@ -188,7 +206,7 @@ def test_max_in_flight_counts_what_was_not_delivered(serve, client_for):
 
 
 def test_a_callback_may_exceed_max_in_flight(serve, client_for):
-    """It cannot wait for itself, and a chain must not break under load."""
+    """A callback cannot wait for itself, and a chain must not break under load."""
     client = client_for(serve(), max_in_flight=2)
     told = Told()
 
@@ -246,7 +264,7 @@ def assert_waited_for_room(error):
 
 @pytest.mark.parametrize("ask", [by_call, by_request])
 def test_waiting_for_room_is_part_of_the_timeout(serve, client_for, ask):
-    """Accepted after one of its two seconds, a call has one left; and it says so."""
+    """A call accepted after one of its two seconds has one left, and reports that."""
     client = client_for(serve(Drop()), max_in_flight=1)
     client.request("never", [], print, print, timeout=1)
     with pytest.raises(RequestTimeout) as caught:
@@ -318,7 +336,7 @@ def test_the_default_of_max_in_flight(serve, client_for):
 
 
 def test_numbers_of_a_frame_have_no_more_digits_than_the_limit(serve, client_for):
-    """A length is refused by its digits, before anybody multiplies."""
+    """A length with too many digits is refused before it is computed."""
     for text in (b"9" * 1000, b"0" * 1000, b"1" + b"0" * 8 + b":"):
         client = client_for(serve(Raw(text)), **QUICK)
         with pytest.raises(ConnectionLost) as caught:

@@ -1,4 +1,4 @@
-"""What stands in the log, for those who have nothing else."""
+"""What the log says, for those who have nothing else to look at."""
 
 import contextlib
 import logging
@@ -20,8 +20,8 @@ def fail():
     raise Error(5, "no", {"password": "secret"})
 
 
-def test_error_that_nobody_takes_is_logged_with_its_method(caplog):
-    """A server's message alone does not say whose it is; its data may be secret."""
+def test_an_unhandled_error_is_logged_with_its_method(caplog):
+    """A server's message does not say where it is from, and data may be secret."""
     with Server({"fail": fail}) as server, jsonrpcc.Client(server.address) as client:
         client.request("fail")
         client.drain(5)
@@ -32,7 +32,7 @@ def test_error_that_nobody_takes_is_logged_with_its_method(caplog):
 
 
 def test_each_line_begins_with_the_name_of_the_client(caplog, run):
-    """Of several clients in a program; a % in it is no format."""
+    """Of several clients in a program; a % in it is not a format."""
     caplog.set_level(logging.INFO, "jsonrpcc")
 
     async def main(address):
@@ -58,7 +58,7 @@ def test_each_line_begins_with_the_name_of_the_client(caplog, run):
 
 @pytest.fixture
 def lines(caplog):
-    """What has been logged, as texts."""
+    """Return the texts that have been logged."""
     caplog.set_level(logging.INFO, "jsonrpcc")
     return lambda: [record.getMessage() for record in caplog.records]
 
@@ -102,8 +102,8 @@ def test_each_kind_has_its_own_share(lines):
         assert sum(map(counted, found)) >= 20
 
 
-def test_what_is_kept_back_is_told_in_time(lines, monkeypatch):
-    """Without another record, and without the end of the client."""
+def test_what_is_held_back_is_logged_in_time(lines, monkeypatch):
+    """It causes no further record and does not end the client."""
     monkeypatch.setattr(_log, "PERIOD", 0.05)
     monkeypatch.setattr(_log, "LOOK_MS", 10)
     with Server({"fail": fail}) as server, jsonrpcc.Client(server.address) as client:
@@ -114,7 +114,7 @@ def test_what_is_kept_back_is_told_in_time(lines, monkeypatch):
         until(lambda: not client._dispatcher._log._kinds or client.request("fail"))
 
 
-def test_an_async_client_tells_in_time(lines, monkeypatch, run):
+def test_an_async_client_logs_in_time(lines, monkeypatch, run):
     monkeypatch.setattr(_log, "PERIOD", 0.05)
     monkeypatch.setattr(_log, "LOOK_MS", 10)
 
@@ -163,7 +163,7 @@ def test_no_record_is_lost_and_no_period_has_more_than_its_share(steps):
             assert len(period) <= 2 * BURST
 
 
-def test_only_so_many_kinds_are_told_apart(lines):
+def test_only_a_limited_number_of_kinds_is_kept_apart(lines):
     log = _log.Log()
     for i in range(3 * _log.MOST_KINDS):
         log.write(logging.ERROR, i, "%s", i)
@@ -212,8 +212,8 @@ STYLES_OF_HANDLERS = {
 
 @pytest.mark.parametrize("how", STYLES_OF_HANDLERS)
 @pytest.mark.parametrize("clients", [1, 2])
-def test_a_handler_that_uses_a_client_is_told_once(how, clients):
-    """One line of the application may be one of ours, and that is the end of it."""
+def test_a_handler_that_uses_a_client_causes_no_endless_log(how, clients):
+    """A record may cause one more, by the handler's call, but no others."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0)))
                    for _ in range(clients)]  # fmt: skip

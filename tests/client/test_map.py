@@ -1,4 +1,4 @@
-"""Client.map: in order, bounded, errors in their turn."""
+"""Client.map: results in order, limits, errors in their turn."""
 
 import itertools
 import threading
@@ -138,8 +138,8 @@ def test_closing_the_generator_early_leaves_nothing_behind(serve, client_for):
     assert client.stats().undelivered_bytes == 0
 
 
-def test_a_run_outlives_the_callers_interest(serve, client_for):
-    """The answers of a generator that is gone find a queue that is gone."""
+def test_a_map_outlives_the_callers_interest(serve, client_for):
+    """The answers for a generator that is gone find no queue."""
     client = client_for(serve(Delay(0.005)))
     for _ in range(50):
         next(client.map("first", ([i] for i in range(10))))

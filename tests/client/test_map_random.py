@@ -1,4 +1,4 @@
-"""Client.map while everything about it happens at random, beside an oracle."""
+"""Client.map under random events, compared with an oracle."""
 
 import itertools
 import os
@@ -38,7 +38,7 @@ def client():
 
 
 class Run:
-    """One map: an input of random items, and threads that share the iterator."""
+    """A map with an input of random items, and threads that share the iterator."""
 
     def __init__(self, client, seed):
         self.dice = random.Random(seed)
@@ -69,7 +69,7 @@ class Run:
             raise OSError("the input")
 
     def take(self):
-        """Take results until the end, as one of several."""
+        """Take results until the end, as one of several threads."""
         pause = threading.Event()
         while not self.ended:
             try:
@@ -90,7 +90,7 @@ class Run:
                 pause.wait(0.0005)
 
     def check(self):
-        """What an oracle says: each item has one outcome, which is its own."""
+        """Check against the oracle: each item has exactly one outcome, its own."""
         expected = [BAD.get(k, RemoteError if k == "fails" else i)
                     for i, k in enumerate(self.kinds)]  # fmt: skip
         found = [type(v) if isinstance(v, Exception) else v for v in self.taken]
@@ -107,7 +107,7 @@ seeds = itertools.count(random.randrange(1 << 30))
 
 
 def test_maps_at_random_beside_an_oracle(client):
-    """Some at a time, which also share the client's room with one another."""
+    """Run several maps at a time, which share the client's room."""
     for _ in range(EXAMPLES // 6):
         seed = next(seeds)
         print(f"seed {seed}")  # of a failure

@@ -1,4 +1,4 @@
-"""How Client.map reads its params: what is read is sent, each error has its turn."""
+"""How Client.map reads params: what it reads is sent, and errors have their turn."""
 
 import itertools
 import os
@@ -31,7 +31,7 @@ endings = st.sampled_from(["ends", "raises"])
 
 
 class Seen(dict):
-    """What the server was asked, by run."""
+    """Return what the server was asked, by run."""
 
     def ask(self, run, number, kind):
         self.setdefault(run, []).append(number)
@@ -227,7 +227,7 @@ def test_a_slow_input_keeps_no_result_back(serve, client_for):
 
 
 def test_what_is_read_is_sent_before_an_input_that_blocks(serve, client_for):
-    """Here it would wait for ever for what is kept back."""
+    """If what was read were held back, this input would wait for ever."""
     server = serve()
     client = client_for(server)
 

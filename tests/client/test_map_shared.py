@@ -1,4 +1,4 @@
-"""One map iterator, and who else comes in while it works: refused, and no harm done."""
+"""One map iterator, and others that use it meanwhile: refused, without harm."""
 
 import contextlib
 import itertools
@@ -18,7 +18,7 @@ COUNT = 400
 
 @pytest.mark.parametrize("window", [1, 2, 8, 1024])
 def test_threads_on_one_iterator_lose_nothing(serve, client_for, window):
-    """Whoever finds it busy is told so; each result goes to one of them, in order."""
+    """Threads that find it busy get an error; each result goes to one, in order."""
     client = client_for(serve(), timeout=LIMIT)
     results = client.map("first", ([i] for i in range(COUNT)), window=window)
     taken = [[] for _ in range(4)]
@@ -46,8 +46,8 @@ def test_threads_on_one_iterator_lose_nothing(serve, client_for, window):
     assert list(client.map("first", [[1], [2]])) == [1, 2]
 
 
-def test_a_second_thread_is_told_at_once(serve, client_for):
-    """Also while the first one waits for an answer, or for its params."""
+def test_a_second_thread_is_refused_at_once(serve, client_for):
+    """Even while the first one waits for an answer, or for its params."""
     server = serve(Delay(0.2))
     client = client_for(server, timeout=LIMIT)
     entered, leave = threading.Event(), threading.Event()
@@ -121,7 +121,7 @@ def test_it_is_refused_in_the_params(serve, client_for):
 
 @contextlib.contextmanager
 def alarm(handler, *seconds):
-    """Call it so; afterwards the alarm is again the one that limits each test."""
+    """Call it with such an alarm; then restore the one that limits each test."""
     before = signal.signal(signal.SIGALRM, handler)
     limit = signal.setitimer(signal.ITIMER_REAL, *seconds)
     try:
@@ -156,7 +156,7 @@ def test_it_is_refused_in_a_signal_handler(serve, client_for):
 
 @pytest.mark.parametrize("error", [OSError, ValueError, KeyboardInterrupt])
 def test_what_a_signal_handler_raises_is_raised(serve, client_for, error):
-    """It is no outcome of a call, and no params' fault."""
+    """It is neither the outcome of a call nor caused by the params."""
     client = client_for(serve(Delay(0.001)), timeout=LIMIT)
 
     def handler(*_):

@@ -1,4 +1,4 @@
-"""The numbers of each method: client.methods(), and what stats() makes of them."""
+"""The counters of each method: client.methods(), which add up to stats()."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ def counts(client):
 
 
 def assert_add_up(client):
-    """The methods together are what stats() says."""
+    """The methods' counters add up to stats()."""
     stats, methods = client.stats(), client.methods().values()
     assert stats.ok == sum(each.ok for each in methods)
     assert stats.remote_errors == sum(each.remote_errors for each in methods)
@@ -60,7 +60,7 @@ def test_every_outcome_counts_for_its_method(serve, client_for):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_in_every_style_of_call(serve, style):
-    """Of usual arguments, and of those that Python code prepares."""
+    """With usual arguments, and with those that Python code prepares."""
     server = serve()
     seen = []
 
@@ -109,7 +109,7 @@ def test_a_long_name_is_counted_with_others(serve, client_for, name):
     assert list(client.methods()) == ["_OTHER", name[:-1]]
 
 
-def test_none_are_counted_if_they_are_not_to_be(serve, client_for):
+def test_no_method_is_counted_with_max_methods_0(serve, client_for):
     client = client_for(serve(), max_methods=0)
     client.call("echo")
     assert list(client.map("first", [[1]])) == [1]
@@ -118,7 +118,7 @@ def test_none_are_counted_if_they_are_not_to_be(serve, client_for):
 
 
 def test_names_are_counted_by_what_they_say(serve, client_for):
-    """Not by their objects, of which a program may make a new one for each call."""
+    """Not by their objects: a program may make a new one for each call."""
     client = client_for(serve())
     for i in range(300):
         client.notification("".join(["no", "te", str(i % 100)]))
@@ -148,7 +148,7 @@ def test_many_threads_name_the_same_methods_at_once(serve, client_for):
     assert_add_up(client)
 
 
-def test_a_forked_child_counts_anew_by_the_same_numbers(serve):
+def test_a_forked_child_counts_from_zero_by_the_same_numbers(serve):
     with Client(serve().address) as client:
         client.call("echo")
         child = os.fork()

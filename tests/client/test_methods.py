@@ -1,4 +1,4 @@
-"""Methods in C are methods: to look at, to patch, to override, to refer to."""
+"""Methods in C can be inspected, patched, overridden and referenced like others."""
 
 import asyncio
 import functools
@@ -68,7 +68,7 @@ def test_signature_help_and_completion(serve, client_for, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_autospec_checks_arguments(name):
-    """Of a method of a type in C, mock asks for the signature of its __call__."""
+    """For a method of a type in C, mock asks for the signature of its __call__."""
     client = mock.create_autospec(Client, instance=True)
     getattr(client, name)("first", [1], timeout=1.0)
     for args, options in (((), {}), (("first",), {"x": 1}), (("a", 1, 2, 3, 4), {})):
@@ -111,6 +111,18 @@ def test_an_async_call_is_a_coroutine_function_before_and_after_its_use(serve):
                 await functools.partial(client.call, "fail")()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("args", "options"), [((), {}), (("a:1", 2), {}), (("a:1",), {"servers": "a:1"})]
+)
+def test_errors_about_arguments_name_the_class(kind, args, options):
+    with pytest.raises(TypeError, match=rf"^{kind.__name__}\.__init__\(\) "):
+        kind(*args, **options)
+    for name in ("from_socket", "set_servers", "typed"):
+        with pytest.raises(TypeError, match=rf"^{name}\(\) missing 1 "):
+            getattr(kind, name)(*(() if name == "from_socket" else (None,)))
 
 
 def test_an_async_call_is_sent_when_it_is_awaited_and_warns_if_never(serve):

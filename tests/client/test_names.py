@@ -1,4 +1,4 @@
-"""Servers by name: several addresses, none, new ones, and a resolver that hangs."""
+"""Servers given by name: several addresses, none, new ones, and a hanging resolver."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ ipv6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on the loopback here")
 
 @pytest.fixture(scope="module")
 def resolver(tmp_path_factory):
-    """The environment of a program whose names the test decides."""
+    """Return the environment of a program whose name lookups the test controls."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no compiler for the resolver to be preloaded")
@@ -73,8 +73,21 @@ def test_all_addresses_of_a_name_are_tried(server, resolver):
     assert ended.report() == {"attempts_failed": 0}
 
 
+@pytest.mark.parametrize("fault", ["drop", "raw", "reset", "id"])
+def test_the_next_address_is_tried_when_a_hello_fails(resolver, fault):
+    """As when the first one refuses the connection."""
+    try:
+        good = Server(METHODS, host="127.0.0.2").start()
+    except OSError:
+        pytest.skip("127.0.0.2 is not ours here")
+    with good:
+        ended = run_program("names.py", "hello", good.port, fault, env=resolver)
+        assert ended.report() == {"connects": 1, "attempts_failed": 0, "asked": 1}
+        assert [each.method for each in good.requests] == ["login", *10 * ["echo"]]
+
+
 def test_a_name_that_does_not_exist(server, resolver):
-    """The call says so, soon; and the name may exist one day."""
+    """The call fails soon and says so; the name may exist later."""
     report = run_program("names.py", "fail", server.port, env=resolver).report()
     assert "ServerFailure" in report["error"]
     assert "name resolution" in report["error"]
@@ -83,7 +96,7 @@ def test_a_name_that_does_not_exist(server, resolver):
 
 
 def test_a_resolver_that_hangs_delays_nobody(server, resolver):
-    """Neither a numeric server nor close(); and its threads are bounded."""
+    """It delays neither numeric servers nor close(), and its threads are limited."""
     report = run_program("names.py", "hang", server.port, env=resolver).report()
     assert report["errors"] == []
     assert report["first"] < 0.5
@@ -116,7 +129,7 @@ def test_a_new_address_is_used_at_the_next_attempt(resolver):
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
-def test_a_closed_port_is_known_at_once(server, address):
+def test_a_closed_port_is_noticed_at_once(server, address):
     server.stop()
     with (
         Client(f"{address}:{server.port}", reconnect_delay=9) as client,

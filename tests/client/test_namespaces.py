@@ -1,5 +1,5 @@
 """
-What real networks do: loss, black holes, resets, in network namespaces of our own.
+What real networks do: loss, black holes, resets, in our own network namespaces.
 
 Each program runs in a namespace that ends with it; nothing else is touched.
 """
@@ -7,13 +7,14 @@ Each program runs in a namespace that ends with it; nothing else is touched.
 import kernel
 import pytest
 from children import run_program
+from time_limits import PATIENCE
 
 pytestmark = pytest.mark.skipif(
     bool(kernel.why_no_packet_filter()), reason=kernel.why_no_packet_filter()
 )
 
 
-def run(how, limit=50):
+def run(how, limit=50 * PATIENCE):
     report = run_program(
         "under_loss.py", how, limit=limit, before=kernel.in_namespace()
     ).report()
@@ -29,7 +30,7 @@ def test_a_fifth_of_all_packets_is_lost():
 
 
 def test_a_black_hole():
-    """Five timeouts make the server suspect, then the other one has the calls."""
+    """Five timeouts make the server suspect, then the other one gets the calls."""
     report = run("blackhole")
     assert report["timeouts"] >= 5
     assert report["went_over"] > 100
@@ -38,9 +39,9 @@ def test_a_black_hole():
 
 @pytest.mark.slow
 @pytest.mark.timeout(90)
-def test_a_peer_that_vanishes_is_found_out():
+def test_a_peer_that_vanishes_is_noticed():
     """Within TCP_USER_TIMEOUT, 15 s, and not at the deadline after 40 s."""
-    report = run("silent_death", limit=80)
+    report = run("silent_death", limit=80 * PATIENCE)
     assert report["error"] == "ConnectionLost"
     assert report["took"] < 30
 

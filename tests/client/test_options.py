@@ -1,4 +1,4 @@
-"""The options of a client: what each changes, and what is refused."""
+"""The options of a client: what each one does, and which values are refused."""
 
 import re
 import time
@@ -48,11 +48,23 @@ BOTH = pytest.mark.parametrize("cls", [Client, AsyncClient])
         ("max_depth", 0, ValueError),
         ("max_depth", 4097, ValueError),
         ("max_in_flight", 0, ValueError),
+        ("connections", 0, ValueError),
+        ("connections", 17, ValueError),
+        ("connections", 2.0, TypeError),
+        ("max_connection_age", 0.999, ValueError),
+        ("max_connection_age", -1, ValueError),
+        ("max_connection_age", None, TypeError),
+        ("max_connection_age", False, TypeError),
         ("max_in_flight", 2**24 + 1, ValueError),
         ("max_queued_bytes", 0, ValueError),
         ("max_queued_bytes", 2**63, ValueError),
         ("max_undelivered_bytes", 0, ValueError),
         ("max_undelivered_bytes", "64 MiB", TypeError),
+        ("slow_call", 0, ValueError),
+        ("slow_call", -1, ValueError),
+        ("slow_call", float("nan"), ValueError),
+        ("slow_call", True, TypeError),
+        ("slow_call", "0.2", TypeError),
         ("name", "", ValueError),
         ("name", "x" * 65, ValueError),
         ("name", "a\nb", ValueError),
@@ -99,6 +111,11 @@ def test_the_name_is_seen(cls, name, run):
         {"max_conn_attempts": 2**31 - 1, "max_depth": 4096, "max_response": 2**31 - 1},
         {"max_depth": 1, "max_request": 64, "max_response": 64, "max_in_flight": 1},
         {"max_queued_bytes": 2**63 - 1, "max_undelivered_bytes": 1},
+        {"connections": 16, "max_connection_age": 1},
+        {"max_connection_age": 2_147_483},
+        {"max_connection_age": 0},
+        {"slow_call": None},
+        {"slow_call": 0.000001},
         {"name": None},
         {"name": "x" * 64},
     ],
@@ -191,7 +208,7 @@ def test_timeout_is_that_of_calls_without_one(serve, ask):
     assert 0.08 <= caught.value.elapsed < 2
 
 
-def test_a_calls_own_timeout_goes_before(serve, client_for):
+def test_a_calls_own_timeout_takes_precedence(serve, client_for):
     client = client_for(serve(Drop()), timeout=60)
     with pytest.raises(RequestTimeout) as caught:
         client.call("echo", timeout=0.05)
@@ -228,7 +245,7 @@ def test_max_conn_attempts_bounds_reconnecting(serve, client_for, attempts):
 
 
 def test_max_conn_attempts_counts_a_row(serve, client_for):
-    """An answer makes a server as good as new."""
+    """An answer resets the count of a server's failures."""
     server = serve()
     client = client_for(server, max_conn_attempts=1, reconnect_delay=0.005)
     for i in range(1, 5):

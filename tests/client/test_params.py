@@ -1,4 +1,4 @@
-"""Params: every form that is accepted arrives exact, all others are refused."""
+"""Params: every accepted form arrives unchanged, and all others are refused."""
 
 import json
 import re
@@ -211,7 +211,7 @@ def test_what_the_codec_does_not_know_is_refused(serve, ask, params):
 
 
 @pytest.mark.parametrize("params", ["['\ud800']", ["\ud800"], {"\udfff": 1}])
-def test_lone_surrogates_are_no_text(serve, ask, params):
+def test_lone_surrogates_are_refused_as_text(serve, ask, params):
     server = serve()
     with pytest.raises(ValueError):  # noqa: PT011  (each codec has its own words)
         ask(server.address, "echo", params)
@@ -274,7 +274,7 @@ def test_nesting_without_end_is_refused_with_its_place(serve, make, codec):
 
 
 def test_the_frame_is_exact(wire, ask):
-    """One netstring around one object, nothing before, between or after."""
+    """A request is one netstring around one object, with nothing before or after."""
     ask(wire.address, "m", {"a": [1, "é"]})
     [payload] = wire.payloads
     want = rb'{"jsonrpc":"2.0","id":\d+,"method":"m","params":{"a":\[1,"\xc3\xa9"\]}}'

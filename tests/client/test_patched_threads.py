@@ -1,4 +1,4 @@
-"""gevent and eventlet, which replace threads by what our threads cannot wait for."""
+"""gevent and eventlet, which replace threads with something ours cannot wait for."""
 
 import os
 
@@ -44,7 +44,7 @@ def test_it_works_with_threads_as_they_are_and_the_librarys_pool(library, serve)
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_it_works_for_long_under_load(library, serve):
-    """Answers go to the greenlets that asked, and all others run meanwhile."""
+    """Answers reach the greenlets that asked, and all others run meanwhile."""
     server = serve(keep=0)
     for _ in range(5):
         program = run_program("patched.py", library, "load", server.address)
@@ -54,15 +54,15 @@ def test_it_works_for_long_under_load(library, serve):
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
-def test_whoever_patches_them_is_told(kind, serve, monkeypatch):
-    """Others do as gevent does."""
+def test_a_program_that_patches_threads_gets_an_error(kind, serve, monkeypatch):
+    """Other libraries patch threads as gevent does."""
     server = serve()
     monkeypatch.setattr("_thread.start_new_thread", lambda *_: None)
     with pytest.raises(RuntimeError, match="threading is patched by"):
         kind(server.address)
 
 
-def test_a_forked_child_is_told_at_its_first_use(serve, monkeypatch):
+def test_a_forked_child_gets_the_error_at_its_first_use(serve, monkeypatch):
     """Neither library lets itself be forked reliably when it came this late."""
     client = Client(serve().address)
     pid = os.fork()

@@ -1,4 +1,4 @@
-"""Client.typed: classes whose methods are the server's."""
+"""Client.typed: classes whose methods are those of the server."""
 
 import asyncio
 import inspect
@@ -17,7 +17,7 @@ class User(msgspec.Struct):
 
 
 class Users(Protocol):
-    """What the tests' server has."""
+    """The methods of the tests' server."""
 
     def add(self, a: int, b: int, /) -> int: ...
     def echo(self, *, id: int, name: str = "x") -> User: ...  # noqa: A002

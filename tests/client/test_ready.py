@@ -61,7 +61,7 @@ def test_a_wrong_timeout(serve, ready, bad):
 
 
 def test_a_call_after_it_finds_a_server(serve):
-    """Also where the only connection has yet to prove itself."""
+    """Even if the only connection still has to prove itself."""
     server = serve(Close(0))
     with Client(server.address, **QUICK) as client:
         assert client.wait_ready(LIMIT)

@@ -1,4 +1,4 @@
-"""Coming back to a lost server: soon, spread out, and not too often."""
+"""Reconnecting to a lost server: soon, at random times, and not too often."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ from jsonrpcc.testing import Server
 
 
 class Doorman:
-    """Accepts connections, notes when, and closes them at once."""
+    """A server that accepts connections, records when, and closes them at once."""
 
     def __init__(self):
         self.times = []
@@ -78,7 +78,7 @@ def test_waits_are_random_and_capped():
 
 
 def test_waits_grow_until_there_is_a_valid_reply(server):
-    """Accepting and closing is no success: the backoff goes on growing."""
+    """A connection that is closed at once is no success: the backoff keeps growing."""
     with (
         Doorman() as door,
         Client(door.address, reconnect_delay=0.01, reconnect_delay_max=30),
@@ -104,8 +104,8 @@ def test_waits_grow_until_there_is_a_valid_reply(server):
             assert time.monotonic() - began < 1
 
 
-def test_a_lost_server_is_not_stampeded():
-    """60 clients lose it at once; no tenth of a second sees many of them come."""
+def test_a_lost_server_sees_no_stampede():
+    """60 clients lose it at once and reconnect at well-spread times."""
     count = 60
     with Doorman() as door, contextlib.ExitStack() as stack:
         for _ in range(count):
@@ -138,7 +138,7 @@ def test_no_attempts_to_reconnect(server):
     history.check(server)
 
 
-def test_so_many_attempts_to_reconnect(server):
+def test_a_limited_number_of_attempts_to_reconnect(server):
     history = History()
     server.stop()
     with Client(

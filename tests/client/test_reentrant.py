@@ -1,5 +1,5 @@
 """
-A client used from inside of its own uses: by signal handlers, finalizers, threads.
+A client used while it is in use: by signal handlers, finalizers and threads.
 
 None of them may hang, or come to harm, whenever it comes.
 """
@@ -66,12 +66,12 @@ ALL = ["request", "submit", "call", "call_unusually", "notify", "bulk", "drain",
         *(("signals", kind, 3000) for kind in ALL if kind != "close"),
     ],
 )
-def test_a_use_may_be_interrupted_at_every_moment(server, how, kind, number):
+def test_a_use_may_be_interrupted_at_any_moment(server, how, kind, number):
     check(server, how, kind, number, 1, limit=FAR)
 
 
 def test_a_first_use_by_many_threads_is_one(server):
-    """Who is too late has done nothing yet: the events are told, and told once."""
+    """A thread that comes too late has done nothing yet: events are reported, once."""
     told = []
     with Client(server.address, on_event=told.append) as client:
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""Reading a response: what is a result, an error, an invalid one, nobody's."""
+"""Reading responses: results, errors, invalid ones, and those that match no call."""
 
 import math
 
@@ -61,13 +61,13 @@ def test_numbers_arrive_exact(serve, ask, text, value):
     assert ask(server.address, "m", None) == [value, {"a": value}]
 
 
-def test_minus_zero_stays_so(serve, ask):
+def test_minus_zero_keeps_its_sign(serve, ask):
     server = serve(Payload(OK % "-0.0"))
     assert math.copysign(1, ask(server.address, "m", None)) == -1
 
 
 @pytest.mark.parametrize("text", ["1e400", "-1e400", "1" + "0" * 5000])
-def test_a_number_that_can_not_be_exact_is_an_error(serve, ask, text):
+def test_a_number_that_cannot_be_exact_is_an_error(serve, ask, text):
     server = serve(Payload(OK % text))
     with pytest.raises(InvalidResponse, match="cannot be decoded"):
         ask(server.address, "m", None)
@@ -89,7 +89,7 @@ def test_strings_arrive_whole(serve, ask, text, value):
 
 
 def test_a_lone_surrogate_in_a_result_is_an_error(serve, ask):
-    """It is no character: msgspec makes no str of it."""
+    """It is not a character: msgspec makes no str from it."""
     server = serve(Payload(OK % r'"\ud800"'))
     with pytest.raises(InvalidResponse, match="cannot be decoded"):
         ask(server.address, "m", None)
@@ -122,7 +122,7 @@ def test_an_undecodable_result_says_whose_and_when(serve, ask):
 
 
 def test_params_as_text_make_no_difference_to_that(serve, client_for):
-    """Python's code makes the call then, not C's."""
+    """Then Python code makes the call, not C code."""
     server = serve([Delay(0.02), Payload(OK % "1e400")])
     with pytest.raises(InvalidResponse) as caught:
         client_for(server).call("m", "[1]")
@@ -152,7 +152,7 @@ def test_params_as_text_make_no_difference_to_that(serve, client_for):
     ],
 )
 @pytest.mark.parametrize("beside", ["", ',"result":null'])
-def test_an_error_of_any_shape_is_the_servers(
+def test_an_error_of_any_shape_is_a_remote_error(
     serve, ask, error, code, message, data, beside
 ):
     server = serve(Payload('{"jsonrpc":"2.0","id":$id,"error":' + error + beside + "}"))
@@ -266,7 +266,7 @@ def before_the_answer(text):
         "9007199254740993", "99999999999999999999",
     ],
 )  # fmt: skip
-def test_a_response_with_another_id_is_nobodys(serve, client_for, response_id):
+def test_a_response_with_another_id_is_ignored(serve, client_for, response_id):
     text = '{"jsonrpc":"2.0","result":"wrong","id":' + response_id + "}"
     server = serve(before_the_answer(text))
     client = client_for(server)
@@ -289,7 +289,7 @@ def test_a_response_with_another_id_is_nobodys(serve, client_for, response_id):
         b"\xff\xfe\x00",
     ],
 )  # fmt: skip
-def test_what_is_no_response_is_ignored(serve, client_for, text):
+def test_what_is_not_a_response_is_ignored(serve, client_for, text):
     client = client_for(serve(before_the_answer(text)))
     assert client.call("first", ["right"]) == "right"
     stats = client.stats()
@@ -306,7 +306,7 @@ def test_a_servers_own_request_gets_no_answer(serve, client_for):
     assert not server.invalid
 
 
-def test_a_response_on_another_connection_is_nobodys(serve, client_for):
+def test_a_response_on_another_connection_is_ignored(serve, client_for):
     """An id is only good on the connection that the request went to."""
     asked, other = serve(Drop()), serve()
     client = client_for(f"{asked.address},2", f"{other.address},1", timeout=0.3)

@@ -1,4 +1,4 @@
-"""A server that was down for long is used again soon by those who call it."""
+"""A server that was down for a long time is soon used again by clients that call."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ PAUSE = 0.02
 
 
 def call_until(client, moment, took, stop, **options):
-    """Call again and again; note how long after moment() the first success came."""
+    """Call repeatedly; record how long after moment() the first call succeeded."""
     pause = threading.Event()
     while not stop.is_set():
         with contextlib.suppress(JsonRpcError):
@@ -36,8 +36,10 @@ def call_until(client, moment, took, stop, **options):
     [(20, 0.5, LONG), pytest.param(80, 10, {}, marks=pytest.mark.slow)],
 )
 @pytest.mark.parametrize("waits", [False, True])
-def test_callers_are_back_within_two_seconds(server, count, down, options, waits):
-    """Calls that fail at once, and calls that wait, both have the server tried."""
+def test_callers_reach_a_server_that_is_back_within_two_seconds(
+    server, count, down, options, waits
+):
+    """Calls that fail at once and calls that wait both have the server tried."""
     restarted, took, stop = [], [], threading.Event()
     with contextlib.ExitStack() as stack:
         stack.callback(stop.set)
@@ -72,7 +74,7 @@ def test_callers_are_back_within_two_seconds(server, count, down, options, waits
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("processes", "each"), [(1, 20), (10, 100)])
-def test_many_clients_are_back_soon_and_are_no_stampede(processes, each):
+def test_many_clients_return_soon_without_a_stampede(processes, each):
     """
     Up to a thousand, whose server was down for ten seconds, as services are restarted.
 
@@ -121,7 +123,7 @@ def test_many_clients_are_back_soon_and_are_no_stampede(processes, each):
 
 
 def test_nobody_asks_for_more_than_one_attempt_in_two_seconds():
-    """However many calls fail: attempts are at least two seconds apart."""
+    """However many calls fail, attempts are at least two seconds apart."""
     with Server(METHODS) as gone:
         address = gone.address
     with Client(address, **LONG) as client:

@@ -1,4 +1,4 @@
-"""The list of servers changes while calls are made, and not one ends by that."""
+"""The list of servers changes while calls are made, without ending any of them."""
 
 import asyncio
 import resource
@@ -54,7 +54,7 @@ def test_calls_go_by_the_new_list(servers):
 
 
 def test_a_call_goes_by_the_list_that_was_set_before_it(servers):
-    """No matter how soon."""
+    """No matter how soon it changes again."""
     one, two = servers(2)
     history = History()
     with Client(servers_string(one), **QUICK) as client:
@@ -119,7 +119,7 @@ def test_leave_timeout_ends_what_is_never_answered(serve):
         assert again.result(LIMIT) == [2]
 
 
-def test_who_comes_back_while_it_leaves_has_its_connection(serve):
+def test_a_server_that_comes_back_while_leaving_keeps_its_connection(serve):
     slow, other = serve(faults={"echo": Delay(0.3)}), serve()
     with Client(slow.address, **QUICK) as client:
         future = client.submit("echo", [1])
@@ -199,7 +199,7 @@ def test_a_wrong_list_changes_nothing(server, wrong, error, match):
     assert server.accepted == 1
 
 
-def test_a_closed_client_has_no_other_list(server):
+def test_a_closed_client_takes_no_other_list(server):
     client = Client(server.address)
     client.close()
     with pytest.raises(ClientClosed):

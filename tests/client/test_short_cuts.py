@@ -1,4 +1,4 @@
-"""What stands in the path of every call is in C; nobody should notice."""
+"""The path of every call is in C, and nobody should notice."""
 
 import asyncio
 import collections.abc
@@ -36,7 +36,7 @@ def test_methods_of_a_subclass_are_its_own(serve):
 
 @pytest.mark.parametrize("name", ["request", "notification", "call"])
 def test_arguments_are_those_of_the_documented_method(serve, name):
-    """The same arguments are taken, and the same are refused, on either way."""
+    """Both ways accept the same arguments and refuse the same."""
     documented = inspect.signature(getattr(Client, name))
     usual = {"method": "first", "params": [1], "timeout": 1.0}
     with Client(serve().address) as client:
@@ -69,8 +69,8 @@ def test_arguments_are_those_of_the_documented_method(serve, name):
                 function("first", [float("nan")])
 
 
-def test_a_client_with_short_cuts_is_no_garbage_of_a_cycle(serve):
-    """The last reference ends it, at once."""
+def test_a_client_with_short_cuts_is_not_part_of_a_cycle(serve):
+    """Dropping the last reference ends it at once."""
     server = serve()
     gc.disable()
     try:
@@ -161,7 +161,7 @@ def test_what_is_thrown_into_a_pending_call_cancels_it(serve):
 
 
 def test_an_event_loop_drives_its_client_itself(serve):
-    """One call after the other wakes no other thread."""
+    """Consecutive calls wake no other thread."""
 
     async def main():
         async with AsyncClient(serve().address) as client:
@@ -175,7 +175,7 @@ def test_an_event_loop_drives_its_client_itself(serve):
     assert asyncio.run(main()) < 20
 
 
-def test_a_busy_event_loop_is_stood_in_for(serve):
+def test_the_event_thread_takes_over_from_a_busy_event_loop(serve):
     """While it computes, its calls are sent, and time out when they should."""
     server = serve(faults={"never": Drop()})
 
@@ -199,7 +199,7 @@ def test_a_busy_event_loop_is_stood_in_for(serve):
 
 
 def test_descriptors_of_a_closed_async_client_are_not_watched(serve):
-    """Their numbers are somebody else's by then."""
+    """By then, their numbers belong to other descriptors."""
     server = serve()
 
     async def main():

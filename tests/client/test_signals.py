@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from children import run_program
+from children import CHILD_LIMIT, run_program
 from history import METHODS
 from time_limits import PATIENCE, THREADS_OF_TSAN
 
@@ -29,7 +29,7 @@ def server():
 
 
 def test_interrupted_system_calls_are_invisible(server):
-    """1000 signals a second without SA_RESTART cost no call anything."""
+    """1000 signals a second without SA_RESTART disturb no call."""
     report = run_program("signals.py", "timer", server.address).report()
     assert report["ticks"] > 500
     assert report["calls"] > 100
@@ -56,7 +56,7 @@ def test_no_signal_finds_what_waits_for_a_call_without_an_owner(server):
 
 
 def test_ctrl_c_ends_a_blocking_call_within_200_ms(server):
-    """And gives that call up; the client goes on."""
+    """The call is abandoned; the client goes on."""
     report = run_program("signals.py", "interrupt", server.address).report()
     assert report["interrupts"] == 40
     assert report["longest"] < 0.2 * PATIENCE
@@ -84,7 +84,7 @@ BLOCKING = [
 
 @pytest.mark.parametrize("kind", BLOCKING)
 def test_ctrl_c_ends_whatever_blocks(server, kind):
-    """Within 200 ms each of 5 times, and the client is of use afterwards."""
+    """Within 200 ms, five times; and the client can be used afterwards."""
     report = run_program("signals.py", kind, server.address).report()
     assert report["longest"] < 0.2 * PATIENCE
 
@@ -99,7 +99,9 @@ STYLES = ["request", "submit", "call", "notification", "map", "await"]
 
 
 def check_raising(server, how, style, seconds):
-    report = run_program("raising.py", how, style, server.address, seconds).report()
+    limit = float(seconds) + CHILD_LIMIT
+    arguments = how, style, server.address, seconds
+    report = run_program("raising.py", *arguments, limit=limit).report()
     assert report["raised"] > 3
     assert report["wrong"] == report["twice"] == report["lost"] == []
     return report
@@ -107,7 +109,7 @@ def check_raising(server, how, style, seconds):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_whatever_is_raised_no_call_gets_the_answer_of_another(server, style):
-    """On every way to a call that is accepted, and while waiting for room."""
+    """In every way of making a call, and while waiting for room."""
     check_raising(server, "signal", style, "1")
 
 
@@ -118,7 +120,7 @@ def check_values(server, style, seconds):
 
 @pytest.mark.parametrize("style", STYLES[:-1])
 def test_what_a_handler_raises_is_never_taken_for_bad_params(server, style):
-    """Though it is a ValueError: it reaches the caller, as what it is."""
+    """Although it is a ValueError, it reaches the caller unchanged."""
     check_values(server, style, "1")
 
 
@@ -128,7 +130,8 @@ def test_an_exception_set_from_another_thread_hurts_no_other_call(server, style)
 
 
 def check_killing(server, seconds):
-    report = run_program("killing.py", server.address, seconds).report()
+    limit = float(seconds) + CHILD_LIMIT
+    report = run_program("killing.py", server.address, seconds, limit=limit).report()
     assert report["hits"]["first step"] == report["clients"] > 3
     assert report["hits"]["any step"] > 30
     assert report["kinds"] == ["Outside"], "the hits did nothing, or something else"

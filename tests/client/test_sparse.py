@@ -1,5 +1,5 @@
 """
-Calls with pauses between them: cheap, and never on a connection that has ended.
+Calls with pauses in between: cheap, and never on a connection that has ended.
 
 While nothing is in flight no thread watches the sockets, for 0.2 s at a time.
 """
@@ -73,7 +73,7 @@ def test_no_call_goes_to_a_connection_that_ended_in_a_pause(server, client_for):
 
 
 def test_no_await_goes_to_a_connection_that_ended_in_a_pause(server):
-    """With a loop that did something else meanwhile, or slept."""
+    """With a loop that did something else meanwhile, or was asleep."""
     with asyncio.Runner() as runner:
         client = AsyncClient(server.address, **QUICK)
 
@@ -96,8 +96,8 @@ def test_no_await_goes_to_a_connection_that_ended_in_a_pause(server):
             runner.run(client.close())
 
 
-def test_an_end_in_a_pause_is_told_soon(server):
-    """Nobody calls, and the event comes, and the connection is made anew."""
+def test_an_end_in_a_pause_is_reported_soon(server):
+    """Without any call, the event is reported and a new connection is made."""
     told = []
     with Client(server.address, on_event=told.append, **QUICK) as client:
         for _ in range(5):

@@ -1,5 +1,5 @@
 """
-Any order of what programs and servers do: a state machine drives a real client.
+A state machine drives a real client through any order of events.
 
 hypothesis chooses the steps, and shortens those that break a promise.  The model is
 the history of calls, and the checker of histories the judge.
@@ -96,7 +96,7 @@ class States(RuleBasedStateMachine):
 
     @rule(ranks=priorities)
     def forget_and_open(self, ranks):
-        """Nobody closes it: calls in flight end all the same."""
+        """Without close(), the calls in flight end all the same."""
         self.client = None
         self.calls.clear()
         gc.collect()
@@ -206,7 +206,7 @@ class States(RuleBasedStateMachine):
         assert self.client is None or self.client.stats().in_flight <= MOST
 
     def teardown(self):
-        """With all well again a call succeeds; then the history is judged."""
+        """Once all is well again, a call succeeds; then the history is judged."""
         try:
             if self.client is not None:
                 self.check()

@@ -1,4 +1,4 @@
-"""What a client says of itself: servers(), stats() and the latency histogram."""
+"""What a client reports: servers(), stats() and the latency histogram."""
 
 import itertools
 import math
@@ -18,7 +18,7 @@ from jsonrpcc import (
 from jsonrpcc.testing import Close, Delay, Drop, Payload
 
 
-def test_servers_tell_what_is_known_of_each(serve, client_for):
+def test_servers_show_what_is_known_of_each(serve, client_for):
     server, stopped = serve(), serve()
     stopped.stop()
     began = time.time()

@@ -1,4 +1,4 @@
-"""A server that is connected and does not answer: suspicion, trials, the way back."""
+"""A connected server that does not answer: suspicion, trials, and the way back."""
 
 import contextlib
 
@@ -45,7 +45,7 @@ def test_an_answer_between_timeouts_keeps_a_server_in_rotation(servers):
     history.check(server)
 
 
-def test_the_last_server_is_never_given_up_for_its_silence(servers):
+def test_the_last_server_is_never_abandoned_for_its_silence(servers):
     (server,) = servers(1)
     server.misbehave(Drop(times=8))
     history = History()
@@ -60,7 +60,7 @@ def test_the_last_server_is_never_given_up_for_its_silence(servers):
 
 
 def test_a_stopped_process_becomes_suspect_and_comes_back(servers):
-    """SIGSTOP: the kernel goes on accepting for it; only answers count."""
+    """After SIGSTOP, the kernel goes on accepting for it; only answers count."""
     (healthy,) = servers(1)
     events = []
     history = History()
@@ -91,7 +91,7 @@ def test_a_stopped_process_becomes_suspect_and_comes_back(servers):
 
 
 def test_a_suspect_is_tried_by_one_call_only(servers):
-    """A trial that fails costs that call, and no other."""
+    """A failed trial costs that call and no other."""
     silent, healthy = servers(2)
     silent.misbehave(Drop())
     history = History()
@@ -111,7 +111,7 @@ def test_a_suspect_is_tried_by_one_call_only(servers):
     history.check(silent, healthy)
 
 
-def test_a_slow_server_is_no_suspect(servers):
+def test_a_slow_server_is_not_a_suspect(servers):
     slow, other = servers(2)
     slow.misbehave(Delay(0.2))
     history = History()
@@ -126,7 +126,7 @@ def test_a_slow_server_is_no_suspect(servers):
 
 
 def test_after_a_trial_however_long_the_others_have_their_turn(servers):
-    """Who calls one by one must not try the suspect again and again."""
+    """A caller with one call at a time must not try the suspect again and again."""
     silent, healthy = servers(2)
     silent.misbehave(Drop())
     history = History()
@@ -232,7 +232,7 @@ def test_idempotent_calls_go_on_over_the_new_connection():
 
 
 def test_a_slow_call_keeps_a_silent_connection():
-    """What was sent before the suspicion may still be worked on."""
+    """The server may still be working on what was sent before the suspicion."""
 
     def answer(frame):
         method, nonce = frame.message()["method"], frame.message()["params"][0]

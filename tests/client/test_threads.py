@@ -26,7 +26,7 @@ THREADS = 8
 
 
 def test_everything_at_once(server):
-    """Eight threads, each with all methods; every call has its one outcome."""
+    """Eight threads use all methods; every call has exactly one outcome."""
     history = History()
     rounds = 60
 
@@ -111,7 +111,7 @@ def test_a_call_that_ends_at_once_leaves_the_loop_attended(server):
 
 @pytest.mark.parametrize("delay", [0, 0.02])
 def test_close_in_the_middle_of_everything(delay):
-    """Each call ends once, none after close() returned; later ones are refused."""
+    """Each call ends once, none after close() has returned; later ones are refused."""
     for turn in range(10):
         history = History()
         with Server(METHODS, fault=Delay(delay) if delay else ()) as server:
@@ -173,7 +173,7 @@ def test_close_from_a_callback(server):
 
 
 def test_close_while_others_wait_for_room():
-    """Blocked submitters do not miss that there is nothing to wait for any more."""
+    """Blocked submitters notice that there is nothing left to wait for."""
     with Server(METHODS, fault=Drop()) as server:
         client = Client(server.address, max_in_flight=4)
         errors = []

@@ -1,4 +1,4 @@
-"""Clients behind TLS, from Python: who is trusted, what is seen of it, and renewals."""
+"""TLS clients in Python: whom they trust, what they report, and renewals."""
 
 import datetime as dt
 import logging
@@ -20,7 +20,7 @@ from jsonrpcc.testing import Close, Server, ServerTls
 
 @pytest.fixture
 def certificates():
-    """What all servers here prove themselves with; clients need certificates, too."""
+    """What all servers here identify with; clients need certificates, too."""
     return shared_tls()
 
 
@@ -50,6 +50,18 @@ def test_the_host_as_written_is_the_identity(serve, client_for):
     assert caught.value.fate == "not_sent"
     named = client_for(server, tls=Tls(ca=server.tls.ca, server_name="localhost"))
     assert named.call("add", [1, 2]) == 3
+
+
+def test_an_address_that_was_found_by_a_name_is_its_own_identity(serve, client_for):
+    """The server is the same; the list now gives its address instead of a name."""
+    server = serve(tls=ServerTls(names=["localhost", "127.0.0.1"]))
+    options = {"tls": Tls(ca=server.tls.ca)} | QUICK
+    client = client_for(f"dns4:localhost:{server.port}", **options)
+    assert client.call("add", [1, 2]) == 3
+    client.set_servers(f"127.0.0.1:{server.port}")
+    server.drop_connections()
+    until(lambda: client.servers()[0].losses)
+    assert client.call("add", [1, 2], wait_for_ready=True, timeout=LIMIT) == 3
 
 
 def test_true_trusts_whom_the_system_trusts(serve, client_for):
@@ -107,7 +119,23 @@ def test_a_client_certificate_that_is_missing_or_unknown(serve, client_for):
     }
 
 
-def test_what_servers_tell(serve, client_for, certificates, tls):
+def test_a_refused_client_certificate_costs_one_call_a_connection(serve, client_for):
+    server = serve(tls=ServerTls(client_ca=True))
+    stranger = ServerTls(client_ca=True)
+    files = stranger.client | {"ca": server.tls.ca}
+    client = client_for(server, tls=Tls(**files), **QUICK)
+    fates = []
+    for n in range(3):
+        futures = [client.submit("add", [1, n], wait_for_ready=True, timeout=0.4)
+                   for _ in range(200)]  # fmt: skip
+        fates += [future.exception(LIMIT).fate for future in futures]
+    refused = client.servers()[0]
+    assert fates.count("not_sent") + fates.count("unknown") == 600
+    assert 0 < fates.count("unknown") <= refused.connects
+    assert not server.requests
+
+
+def test_what_servers_report(serve, client_for, certificates, tls):
     certificates.renew(not_after=days_from_now(80))
     server = serve(tls=certificates)
     client = client_for(server, tls=tls)
@@ -193,9 +221,7 @@ def test_without_verification_the_log_warns_once(serve, client_for, caplog):
 
 
 @pytest.mark.parametrize(("days", "warns"), [(15, False), (13, True), (0.5, True)])
-def test_a_server_s_certificate_that_expires_soon(
-    serve, client_for, caplog, days, warns
-):
+def test_a_server_certificate_that_expires_soon(serve, client_for, caplog, days, warns):
     certificates = ServerTls()
     certificates.renew(not_after=days_from_now(days))
     server = serve(tls=certificates)
@@ -211,7 +237,7 @@ def test_a_server_s_certificate_that_expires_soon(
         assert not warnings_of(caplog)
 
 
-def test_a_certificate_of_ones_own_that_expires_soon(tmp_path, client_for, caplog):
+def test_a_client_certificate_that_expires_soon(tmp_path, client_for, caplog):
     own = issue("client", authority(), days=(-1, 5)).write(tmp_path / "own.pem")
     client_for("127.0.0.1:1", tls=Tls(cert=own, key=own), name="mine")
     assert warnings_of(caplog)[0].startswith("mine: own certificate expires in 5 days")
@@ -283,6 +309,34 @@ def test_a_server_that_renews_its_certificate_loses_no_call(client_for):
         assert client.stats().failures == client.stats().timeouts == 0
         assert client.stats().ok == len(outcomes)
         assert client.servers()[0].losses == 10
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+def test_a_renewed_certificate_is_seen_when_connections_reach_their_age(
+    client_for, connections
+):
+    """No call is lost; without an age, connections would stay with the old one."""
+    certificates = ServerTls(client_ca=True)
+    with Server({"echo": lambda n: n}, tls=certificates) as server:
+        client = client_for(
+            server,
+            tls=Tls(**certificates.client),
+            connections=connections,
+            max_connection_age=1,
+        )
+        assert client.call("echo", [1]) == 1  # connected before the first renewal
+        for days in (20, 10):
+            certificates.renew(days_from_now(days))
+
+            def is_seen(days=days):
+                assert client.call("echo", [1]) == 1
+                left = client.servers()[0].tls.days_left
+                return days - 1 < left < days + 1
+
+            until(is_seen)
+        info = client.servers()[0]
+        assert (info.losses, info.attempts_failed) == (0, 0)
+        assert info.renewals >= 2
 
 
 def test_closing_faults_end_a_connection_and_no_more(

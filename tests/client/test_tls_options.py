@@ -1,4 +1,4 @@
-"""What Tls(...) and tls= take, and what is said of everything else."""
+"""What Tls(...) and tls= accept, and the errors for everything else."""
 
 import dataclasses
 import os
@@ -40,7 +40,7 @@ def files(tmp_path):
 
 
 def given(files, **options):
-    """Options with the paths of files of that name."""
+    """Return options with the paths of the files of that name."""
     return {
         name: str(files / value) if name in {"ca", "cert", "key"} and value else value
         for name, value in options.items()
@@ -195,13 +195,13 @@ def test_a_password_is_shown_nowhere(files, caplog):
     assert SECRET not in "".join([*shown, caplog.text])
 
 
-def test_a_wrong_password_is_called_wrong(files):
+def test_a_wrong_password_is_reported_as_such(files):
     wrong = given(files, cert="cert.pem", key="locked.key", key_password=SECRET[1:])
     with pytest.raises(ValueError, match=r"locked\.key: key_password is wrong"):
         Client(NOWHERE, tls=Tls(**wrong))
 
 
-def test_a_locked_key_asks_nobody(files):
+def test_a_locked_key_prompts_for_no_password(files):
     """OpenSSL would read the password from the terminal."""
     code = (
         "import jsonrpcc, sys\n"

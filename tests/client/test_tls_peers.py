@@ -90,7 +90,7 @@ class Answering:
         self._process.stdin.flush()
 
     def answer(self, count):
-        """Answer that many requests with null."""
+        """Answer *count* requests with null."""
         for n in range(count):
             until(lambda n=n: len(self._requests()) > n)
             text = b'{"jsonrpc":"2.0","id":%b,"result":null}' % self._requests()[n]
@@ -173,7 +173,7 @@ def test_keys_are_updated_between_calls(tmp_path, certificates, letter):
 
 
 def test_renegotiation_is_off(tmp_path, certificates):
-    """The server asks for it; at worst the connection ends, and another one is made."""
+    """The server asks for it; at worst, the connection ends and a new one is made."""
     with (
         s_server(tmp_path, certificates, "-tls1_2") as server,
         Client(server.address, tls=Tls(ca=certificates.ca), **QUICK) as client,

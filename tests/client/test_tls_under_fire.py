@@ -1,5 +1,5 @@
 """
-Exits, forks, signals and failover, as without TLS.
+Exits, forks, signals and failover work as without TLS.
 
 Not chaos and suspects: their servers are plain sockets of their own.
 """

@@ -1,4 +1,4 @@
-"""Servers in doubt: long and cancelled trials, proof, and whose silence it is."""
+"""Servers in doubt: long and cancelled trials, proof, and whose fault a silence is."""
 
 import contextlib
 import threading
@@ -45,7 +45,7 @@ def sent_to_best(client):
 
 @pytest.mark.parametrize("cancels", [False, True])
 def test_a_trial_of_an_hour_keeps_no_server_out(servers, cancels):
-    """It is given up: cancelled, or after reconnect_delay_max without an answer."""
+    """It is abandoned: cancelled, or after reconnect_delay_max without an answer."""
     with dead_connection(*servers(1)) as (client, _):
         before = sent_to_best(client)
         trial = None
@@ -66,7 +66,7 @@ def test_a_trial_of_an_hour_keeps_no_server_out(servers, cancels):
 
 
 def test_trials_cancelled_one_after_the_other_leave_others_their_turn(servers):
-    """A caller who loses patience each time has most calls served elsewhere."""
+    """If a caller cancels each time, most calls are served elsewhere."""
     silent, healthy = servers(2)
     silent.misbehave(Drop())
     with Client(servers_string(silent, healthy, priorities=(2, 1)), **QUICK) as client:
@@ -89,7 +89,7 @@ def test_trials_cancelled_one_after_the_other_leave_others_their_turn(servers):
 
 
 def test_while_we_do_not_read_no_server_is_blamed():
-    """A callback blocks, reading pauses; the server answers all, and is not blamed."""
+    """A callback blocks and reading pauses; the server answers, and is not blamed."""
     release = threading.Event()
     outcomes = []
     methods = {**METHODS, "big": lambda: "x" * 60_000}
@@ -132,7 +132,7 @@ def test_a_request_that_cannot_be_read_is_a_remote_error(servers):
         assert client.stats().rejected == 0
 
 
-def test_of_several_calls_none_is_told_what_may_be_anothers():
+def test_of_several_calls_none_gets_what_may_be_anothers():
     events = []
     with (
         Witness(lambda _: [(0, netstring(PARSE_ERROR))]) as server,
@@ -153,8 +153,8 @@ def test_of_several_calls_none_is_told_what_may_be_anothers():
 # ---- proof --------------------------------------------------------------------------
 
 
-def test_who_comes_back_gets_one_call_first(servers):
-    """A slow first answer: meanwhile all others go elsewhere."""
+def test_a_server_that_comes_back_gets_one_call_first(servers):
+    """While the first answer is slow, all other calls go elsewhere."""
     best, other = servers(2)
     history = History()
     with Client(servers_string(best, other, priorities=(2, 1)), **QUICK) as client:

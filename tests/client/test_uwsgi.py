@@ -1,4 +1,4 @@
-"""uWSGI: its master forks in C, in most modes without a word to Python."""
+"""uWSGI: its master forks in C, in most modes without telling Python."""
 
 import os
 import signal

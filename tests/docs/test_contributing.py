@@ -18,6 +18,11 @@ CHANGES = [
 SHORT = {"the file that reads it": 1, "the file of `csrc/engine`": 1, "the three of": 3}
 
 
+def test_no_page_has_a_conflict_in_it():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    assert not [page for page in pages if "\n<<<<<<< " in page.read_text()]
+
+
 def test_the_table_is_found():
     assert len(CHANGES) >= 8  # a row goes when its change is made
 

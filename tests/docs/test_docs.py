@@ -1,4 +1,4 @@
-"""What docs/ says: its code runs as it stands there, and nothing is left out."""
+"""The code in docs/ runs exactly as written, and the pages are complete."""
 
 import dataclasses
 import errno
@@ -28,7 +28,8 @@ from snippets import (
 from workers import NO_GUNICORN
 
 import jsonrpcc
-from jsonrpcc import _metrics, _records, prometheus, testing
+from jsonrpcc import _metrics, _outcomes, _snapshots, prometheus, testing
+from jsonrpcc._cli.parser import make_parser
 from jsonrpcc._jsonrpcc import ffi, lib
 
 PAGES = sorted(
@@ -59,7 +60,7 @@ def local():
 
 
 def load(path):
-    """Import what lies outside of any package."""
+    """Import a module from a file outside of any package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # dataclasses look it up
@@ -142,7 +143,7 @@ def test_gunicorn_app_works_when_preloaded(local, tmp_path):
     try:
         until(lambda: port_file.exists() or server.poll() is not None)
         assert server.poll() is None, server.stdout.read()
-        # A worker that is told to end before it listens to signals never hears of it.
+        # A worker ignores a request to end that comes before it handles signals.
         until(lambda: len([*tmp_path.glob("*.up")]) == 2)
         url = f"http://127.0.0.1:{port_file.read_text()}/"
         for _ in range(20):
@@ -253,23 +254,23 @@ def test_every_reason_is_explained():
         for name in (
             "JSONRPCC_PEER_CLOSED", "JSONRPCC_BAD_FRAME", "JSONRPCC_FRAME_TOO_BIG",
             "JSONRPCC_CONNECT_TIMEOUT", "JSONRPCC_UNRESPONSIVE",
-            "JSONRPCC_LEAVE_TIMEOUT",
+            "JSONRPCC_LEAVE_TIMEOUT", "JSONRPCC_SOCKET_SPENT",
         )
     ] + [
         errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH,
         errno.ENETUNREACH, errno.EMFILE,
     ]  # fmt: skip
     for reason in reasons:
-        text = _records.reason_text(reason)
+        text = _snapshots.reason_text(reason)
         assert any(f"`{text}`" in line for line in lines), text
-    resolver = _records.reason_text(lib.JSONRPCC_RESOLVE - 2)
+    resolver = _snapshots.reason_text(lib.JSONRPCC_RESOLVE - 2)
     assert resolver.startswith("name resolution: ")
     assert "`name resolution: <why>`" in lines
 
 
 def test_every_error_text_is_explained():
     lines = headings("docs/troubleshooting.md")
-    for error, text in _records._ERRORS.values():
+    for error, text in _outcomes._ERRORS.values():
         if error is not jsonrpcc.JsonRpcError:
             assert any(line.startswith(f"`{text}") for line in lines), text
     assert "`out of memory`" in read("docs/reference/errors.md")
@@ -330,7 +331,7 @@ def test_c_manual_has_every_public_function_with_its_comment():
 
 
 def test_what_only_bindings_need_stands_at_the_end_of_the_header():
-    """A C programmer's programs, ours for one, do without it."""
+    """C programs, such as ours, do without it."""
     main, _, bindings = read("csrc/jsonrpcc.h").partition("/* ---- bindings")
     bindings = bindings.partition("/* ---- ")[0]
     needed = set(re.findall(r"^\w[^;{}]*?\b(jsonrpcc_\w+)\(", bindings, re.MULTILINE))
@@ -341,3 +342,18 @@ def test_what_only_bindings_need_stands_at_the_end_of_the_header():
     used = {name for text in programs for name in re.findall(r"\bjsonrpcc_\w+", text)}
     assert "jsonrpcc_sync_call" in used
     assert not used & needed
+
+
+def test_each_command_is_on_the_page_with_its_options():
+    """The help of a command has all of its options, and the site shows that."""
+    (commands,) = make_parser()._subparsers._group_actions
+    shown = re.findall(r"^```\{cli-help\} (\w+)$", read("docs/cli.md"), re.MULTILINE)
+    assert shown == list(commands.choices)
+    titles = re.findall(r"^## `jsonrpcc (\w+)`$", read("docs/cli.md"), re.MULTILINE)
+    assert titles == shown
+    for command in commands.choices.values():
+        text = command.format_help()
+        for action in command._actions:
+            assert action.help, action
+            for option in action.option_strings:
+                assert option in text

@@ -10,7 +10,7 @@ import pytest
 from jsonrpcc.testing import Server
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-LIMIT = 50.0  # seconds that an example may take
+LIMIT = 50.0  # time limit of an example, in seconds
 
 
 def run(name, *args):
@@ -59,7 +59,7 @@ def test_demo_shows_failover_and_the_way_back():
 
 
 def test_demo_fails_when_a_promise_is_broken(demo, monkeypatch, capsys):
-    """Were the kill no kill, or the failover not there, it would say so."""
+    """The demo reports it when a kill does not work, or a failover does not happen."""
     monkeypatch.setattr(demo, "PHASE", 100)
     monkeypatch.setattr(demo, "LIMIT", 3.0)
     monkeypatch.setattr(demo.Server, "kill", lambda self: None)

@@ -32,7 +32,7 @@ def free_port():
 
 @contextlib.contextmanager
 def two_servers(methods=None):
-    """The better one and the other, and how an example is told of them."""
+    """The better one and the other, and how an example learns of them."""
     methods = methods or {"add": lambda a, b: a + b}
     with Server(methods) as best, Server(methods) as other:
         yield best, other, f"{best.address},2 {other.address},1"
@@ -40,7 +40,7 @@ def two_servers(methods=None):
 
 @contextlib.contextmanager
 def running(command, log, **options):
-    """A program that ends with TERM, without a traceback."""
+    """Run a program; SIGTERM ends it without a traceback."""
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, **options)
     try:

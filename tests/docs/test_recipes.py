@@ -47,7 +47,8 @@ def load(server, monkeypatch):
 
     yield load
     for module in modules:
-        module.client.close()
+        if hasattr(module, "client"):
+            module.client.close()
 
 
 def get(app, path):
@@ -126,7 +127,7 @@ def test_celery(server, tmp_path):
 
 
 def test_each_recipe_says_whether_the_tests_run_it():
-    """And those that they run are shown as they are run."""
+    """And the recipes that they run are shown as they are run."""
     page = read("docs/recipes.md")
     sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
     assert len(sections) >= 8
@@ -144,3 +145,24 @@ def test_each_recipe_says_whether_the_tests_run_it():
         str(path.relative_to(ROOT / "examples")) for path in RECIPES.glob("*.py")
     }
     assert written <= set(shown)
+
+
+def test_trio(server, load):
+    trio = peers.module("trio")
+    peers.needs_module("anyio")
+    server.add_method("slow", lambda: None)
+    server.misbehave(Delay(LIMIT), method="slow")
+    results, was_cancelled, total = trio.run(load("trio_program").main)
+    assert results == {n: 2 * n for n in range(1, 10)}
+    assert was_cancelled
+    assert total == 10
+
+
+@pytest.mark.parametrize("source", [
+    "### Kubernetes: a ConfigMap", "### consul-template and confd", "## Kubernetes",
+    "## Consul", "## etcd", "HAProxy (", "nginx (",
+])  # fmt: skip
+def test_each_source_of_servers_says_whether_it_was_run(source):
+    said = r"\s*\*(its stream module, )?([Nn]ot run|[Rr]un)\b"
+    page = read("docs/discovery.md")
+    assert re.search(f"^{re.escape(source)}{said}", page, re.MULTILINE)

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from snippets import LIMIT, METHODS, blocks, check_python, read
+from time_limits import TOOLS
 
 from jsonrpcc.testing import Server, ServerTls
 
@@ -19,7 +20,7 @@ def test_a_private_authority_in_five_commands(tmp_path):
     (code,) = [block.values[0] for block in blocks(PAGE, "py")]
     subprocess.run(
         ["/bin/sh", "-e", "-c", commands],
-        cwd=tmp_path, check=True, capture_output=True, timeout=LIMIT,
+        cwd=tmp_path, env=TOOLS, check=True, capture_output=True, timeout=LIMIT,
     )  # fmt: skip
     own = tmp_path / "server.pem", tmp_path / "server.key"
     tls = ServerTls(*own, client_ca=tmp_path / "ca.pem")

@@ -152,7 +152,7 @@ def test_n06_a_short_send_is_continued_on_the_same_connection(serve, client_for)
 
 
 def test_n06_what_was_sent_in_part_never_runs_twice(serve, client_for):
-    """A server that dies in the middle of a request has not run it."""
+    """A server that dies in the middle of receiving a request has not run it."""
     stuck, other = serve(NeverRead()), serve()
     client = client_for(f"{stuck.address},2 {other.address},1", timeout=30)
     until(lambda: all(server.state == "up" for server in client.servers()))
@@ -163,7 +163,7 @@ def test_n06_what_was_sent_in_part_never_runs_twice(serve, client_for):
     lost = [error for error in outcomes if error is not None]
     assert all(isinstance(error, ConnectionLost) for error in lost)
     assert all(error.fate == "unknown" for error in lost)
-    # Those that were handed to the kernel whole are lost, all others moved.
+    # Calls that the kernel has taken whole are lost, and all others are moved.
     assert len(lost) == client.servers()[0].sent
     assert len(other.requests) == 16 - len(lost)
 
@@ -203,7 +203,7 @@ def test_n07_out_of_descriptors_is_an_outcome(serve):
 
 
 def test_n08_calls_in_flight_fail_when_their_server_dies(serve, client_for):
-    """The ancestor let them wait for the timeout."""
+    """The ancestor left them waiting for the timeout."""
     server = serve(Drop())
     client = client_for(server, timeout=60)
     futures = [client.submit("echo") for _ in range(100)]
@@ -216,7 +216,7 @@ def test_n08_calls_in_flight_fail_when_their_server_dies(serve, client_for):
 
 
 def test_n09_calls_in_flight_need_no_descriptors(serve, client_for):
-    """The ancestor had a timerfd for each."""
+    """The ancestor used a timerfd for each."""
     server = serve(Drop(), keep=1)
     client = client_for(server)
     client.notification("note")
@@ -249,7 +249,7 @@ def test_n10_an_id_that_only_looks_alike_does_not_match(serve, ask, text):
 
 
 def test_n11_an_id_is_not_used_again(serve, client_for):
-    """A late response must not meet a later call in the same slot."""
+    """A late response must not be matched with a later call in the same slot."""
     server = serve(faults={"late": Drop()}, keep=None)
     client = client_for(server, max_in_flight=1)
     with pytest.raises(RequestTimeout):
@@ -346,7 +346,7 @@ def sockets_to(port):
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "256.256.256.256", "a..b"])
 def test_n13_a_failed_look_up_is_an_outcome(client_for, host):
-    """The ancestor's process died of an assertion."""
+    """The ancestor's process was killed by an assertion."""
     client = client_for(f"{host}:9", timeout=20)
     with pytest.raises(ServerFailure, match="name resolution"):
         client.call("echo")

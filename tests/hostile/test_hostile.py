@@ -1,4 +1,4 @@
-"""Servers that send what they should not, or nothing."""
+"""Servers that send what they should not, or nothing at all."""
 
 import struct
 
@@ -73,7 +73,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_frame_ends_its_connection_at_once(server, client, name):
-    """Its calls fail at once, others elsewhere do not, and it reconnects."""
+    """Its calls fail at once, those on other servers do not, and it reconnects."""
     server.misbehave(BROKEN[name])
     history = History()
     waiting, _ = history.request(client)
@@ -81,7 +81,7 @@ def test_a_broken_frame_ends_its_connection_at_once(server, client, name):
     history.wait()
     server.behave()
     for each in (waiting, entry):
-        # What came before the broken frame counts.
+        # Responses before the broken frame count.
         assert each.error is None or isinstance(each.error, ServerFailure)
         assert each.outcomes[0].time - each.submitted < 1
     until(lambda: not history.call(client, wait_for_ready=True).error)
@@ -111,7 +111,7 @@ def test_a_frame_of_exactly_the_limit(server):
 
 @pytest.mark.parametrize("how", [Close, Reset])
 def test_the_end_at_any_byte_of_a_response(server, client, how):
-    """Whole responses count, cut ones do not, and no partial one is continued."""
+    """Whole responses count; truncated ones do not and are never continued."""
     history = History()
     for cut in range(60):
         server.misbehave(how(cut, times=1))
@@ -147,7 +147,7 @@ def test_odd_deliveries_do_no_harm(server, client, fault):
 
 
 def test_frames_that_end_around_the_receive_buffers_end(server, client):
-    """A frame that ends at, before and behind 64 KiB, and another one behind it."""
+    """A frame that ends before, at and after 64 KiB, followed by another one."""
     head = b'{"jsonrpc":"2.0","id":%d,"result":["%s"]}'
     history = History()
     for size in [*range(65536 - 12, 65536 + 12), *range(131072 - 4, 131072 + 4)]:
@@ -201,7 +201,7 @@ def test_an_answer_before_the_request_has_arrived():
         "",
     ],
 )
-def test_a_foreign_id_is_nobodys(server, client, wrong):
+def test_a_foreign_id_is_ignored(server, client, wrong):
     server.misbehave(WrongId(wrong, times=1))
     history = History()
     assert isinstance(history.call(client, timeout=0.1).error, RequestTimeout)
@@ -221,7 +221,7 @@ def test_an_id_that_is_almost_right(server, client, text):
     history.check(server)
 
 
-def test_answers_after_the_deadline_are_nobodys(server, client):
+def test_answers_after_the_deadline_are_ignored(server, client):
     history = History()
     server.misbehave(Delay(0.15))
     late = [history.request(client, timeout=0.05) for _ in range(20)]
@@ -233,8 +233,8 @@ def test_answers_after_the_deadline_are_nobodys(server, client):
     history.check(server)
 
 
-def test_an_answer_on_another_servers_connection_is_nobodys():
-    """An id is good on the connection that its request went over, and only there."""
+def test_an_answer_on_another_servers_connection_is_ignored():
+    """An id is valid only on the connection that its request was sent on."""
     with Server(METHODS, fault=Drop()) as asked, Server(METHODS) as other:
         text = servers_string(asked, other, priorities=(2, 1))
         with Client(text) as client:
@@ -289,10 +289,10 @@ def test_a_bad_payload_hurts_its_own_call_only(server, client, value):
 
 
 def test_unsolicited_bytes_and_banners(server):
-    """Frames nobody asked for are counted; a banner that is none ends it."""
+    """Unsolicited frames are counted; any other banner ends the connection."""
     with Client(server.address, **QUICK) as client:
         wait_for_state(client, "up")
-        server.wait_for_connections(1)  # up here may be a moment before accepted there
+        server.wait_for_connections(1)  # it is up here a moment earlier
         server.send(netstring(b'{"jsonrpc":"2.0","id":12345,"result":1}') * 1000)
         server.send(netstring(b'{"jsonrpc":"2.0","method":"hello"}') * 1000)
         until(lambda: client.stats().unmatched == 1000)

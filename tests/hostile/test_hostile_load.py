@@ -1,4 +1,4 @@
-"""Servers under load of which one sends all the time, or all misbehave at random."""
+"""Servers under load: one sends all the time, or all misbehave at random."""
 
 import time
 
@@ -29,7 +29,7 @@ from jsonrpcc.testing import (
 
 
 def test_a_flood_delays_no_deadline_and_no_other_server():
-    """One server sends frames as fast as it can; work between two looks is bounded."""
+    """One server floods the client with frames; work between two polls is bounded."""
     frame = netstring(b'{"jsonrpc":"2.0","id":999999999,"result":[1,2,3]}')
     flood = Flood(frame * 1000)
     with Server(METHODS) as healthy, Server(METHODS) as flooder:
@@ -51,7 +51,7 @@ def test_a_flood_delays_no_deadline_and_no_other_server():
 
 
 def chaos(seed):
-    """All misbehaviour, a few per cent of each."""
+    """Return every kind of misbehaviour, each a few per cent of the time."""
     rates = {
         Drop(): 0.02,
         Delay(0.02): 0.05,

@@ -1,8 +1,8 @@
 """
-Whatever text is given as method and params: the server gets one message, ours.
+Whatever text is passed as method or params, the server gets one message: ours.
 
-The server is a witness with a netstring and JSON reader of its own.  A call is
-either refused with ValueError, TypeError or so at once, and then nothing is sent,
+The server is a witness with its own netstring and JSON readers.  A call is
+either refused at once, with ValueError, TypeError or the like, and nothing is sent,
 or the witness sees exactly one more frame: with our method, our params, and an
 id of ours that it has not seen before.
 """
@@ -42,7 +42,7 @@ def client(witness):
     with Client(witness.address, timeout=20) as client:
         until(lambda: client.servers()[0].state == "up")
         yield client
-    # Nothing came later, and no frame was cut.
+    # Nothing arrived later, and no frame was cut short.
     assert not witness.garbage
     assert not witness.partial
 
@@ -53,7 +53,7 @@ def ids():
 
 
 def sends(client, witness, ids, method, params, arrives=NOTHING):
-    """Whether it was sent; then it was one message and ours."""
+    """Return whether it was sent; if so, check that it was one message and ours."""
     before = len(witness.frames)
     assert before == client.servers()[0].sent
     try:
@@ -167,7 +167,7 @@ def test_any_params(client, witness, ids, params):
 @many
 @given(texts.flatmap(lambda t: st.sampled_from([t, f"[{t}]", f"['{t}']", f'["{t}"]'])))
 def test_any_text_as_params(client, witness, ids, text):
-    """Strict JSON means the same there; anything else is one message or none."""
+    """Strict JSON has the same meaning there; anything else is one message or none."""
     arrives = NOTHING
     with contextlib.suppress(ValueError):
         strict = loads(text.encode())

@@ -36,7 +36,7 @@ NOBODYS = b'{"jsonrpc":"2.0","id":999999999999,"result":%s}'
 
 @contextlib.contextmanager
 def hostile(*faults, count=SERVERS):
-    """So many servers whose method "hostile" answers with these faults, in turn."""
+    """Start servers whose method "hostile" answers with these faults, in turn."""
     methods = {**METHODS, "hostile": lambda: None, "big": lambda: "x" * 100_000}
     with LoopThread() as thread, contextlib.ExitStack() as stack:
         yield [
@@ -62,7 +62,7 @@ def test_an_announced_length_reserves_nothing(header):
 
 @pytest.mark.parametrize("text", [b"[" * 65536, b"{}," * 20000, b"1" * 65536])
 def test_memory_follows_the_bytes_received(text):
-    """A frame that never ends: at most twice what has come of it, from 16 servers."""
+    """An endless frame takes at most twice what has arrived of it, from 16 servers."""
     size = 2 * MIB
     data = b"%d:" % (8 * MIB) + text * (size // len(text))
     with hostile(Raw(data)) as addresses:
@@ -84,7 +84,7 @@ def test_memory_follows_the_bytes_received(text):
     ids=["objects", "numbers", "too deep", "deep", "digits", "members"],
 )
 def test_unsolicited_bombs_leave_nothing_behind(result):
-    """Responses that nobody waits for are scanned, counted, and gone."""
+    """Responses that nobody waits for are scanned, counted and dropped."""
     frame = netstring(NOBODYS % result)
     with hostile(Flood(frame), count=2) as addresses:
         report = measure("stream", addresses)
@@ -120,7 +120,7 @@ def test_what_waits_to_be_sent_is_bounded():
     assert report["grown"] < 3 * 8 * MIB + SLACK
 
 
-# None is a power of two, or nearly: those hide what an allocator rounds up.
+# None is close to a power of two: that would hide what allocators round up.
 SIZES = [777, 5_001, 33_333, 70_001, 140_003, 300_007, 1_100_003, 2_700_001]
 
 
@@ -128,7 +128,7 @@ SIZES = [777, 5_001, 33_333, 70_001, 140_003, 300_007, 1_100_003, 2_700_001]
     "size", [700_001, *(pytest.param(each, marks=pytest.mark.slow) for each in SIZES)]
 )
 def test_copies_of_idempotent_calls_are_bounded(size):
-    """They wait for their answers, and a copy of each with them."""
+    """They wait for their answers, and so does a copy of each."""
     with Server({"silence": int, **METHODS}, faults={"silence": Drop()}) as server:
         report = measure(f"idempotent:{size}", [server.address])
     # What is kept, and one frame more in the queue, have room.
@@ -137,7 +137,7 @@ def test_copies_of_idempotent_calls_are_bounded(size):
 
 
 def read_slowly(listener):
-    """Accept one connection; read nothing for a while, and then a bit at a time."""
+    """Accept one connection; read nothing for a while, then a little at a time."""
     pause = threading.Event()
     with listener.accept()[0] as connection:
         pause.wait(0.5)
@@ -156,7 +156,7 @@ def test_a_queue_that_is_full_for_long_takes_no_more_than_the_formula():
 
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
 def test_the_bound_of_copies_is_exact(beyond):
-    """So many calls fit when each is sent before the next one comes; a byte less..."""
+    """That many calls fit if each is sent before the next one comes; a byte less..."""
     count = 7
     call = {"params": ["x" * 1234], "idempotent": True, "block": False}
 
@@ -212,7 +212,7 @@ def test_everything_at_once_stays_within_the_formula():
 
 
 def test_calls_in_flight_have_their_price():
-    """About a kilobyte each, callbacks of Python included."""
+    """Each takes about a kilobyte, including its Python callbacks."""
     faults = {"silence": Drop()}
     with Server({"silence": int, **METHODS}, faults=faults, keep=10) as server:
         report = measure("many", [server.address])

@@ -1,4 +1,4 @@
-"""Python out of memory: who is told MemoryError has no call, and no call is lost."""
+"""Python out of memory: a call that raises MemoryError is not made; none is lost."""
 
 import importlib.util
 
@@ -22,15 +22,15 @@ def test_an_allocation_that_fails_is_a_memory_error_and_no_call_is_lost():
     for name, each in report.items():
         assert each["failed"] > 0, name
         assert each["fine"] > 0, name
-        # Whoever is told MemoryError has no call, and all others have one.
+        # Those that raised MemoryError made no call, and all others made one.
         assert each.get("counted", each["fine"]) == each["fine"], name
 
 
-def test_no_memory_to_tell_an_outcome_delays_it():
+def test_no_memory_for_an_outcome_delays_it():
     """The codec is Python's own, as msgspec crashes where there is no memory."""
     methods = {**METHODS, "slow": int, "odd": int, "silence": int}
     late = Delay(0.01)
-    # More digits than Python makes an int of.
+    # More digits than Python converts to an int.
     odd = Payload('{"jsonrpc":"2.0","id":$id,"result":%s}' % ("1" * 5000))
     faults = {"slow": late, "odd": [late, odd], "silence": Drop()}
     with Server(methods, faults=faults, keep=1) as server:

@@ -1,4 +1,4 @@
-"""Descriptors and threads that run out, in every place that opens one."""
+"""Running out of descriptors and threads, in every place that needs one."""
 
 import errno
 import json
@@ -42,7 +42,7 @@ def run(what, kinds):
 
 
 def check(what, kinds):
-    """The process goes on, is told what was missing, works again, loses nothing."""
+    """The process goes on, learns what was missing, works again and loses nothing."""
     report = run(what, kinds)
     for kind, left, found, works, more in report:
         place = f"{kind} with {left} {what}: {found}"

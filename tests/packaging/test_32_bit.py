@@ -9,7 +9,7 @@ import peers
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 250.0  # seconds: all is built
+LIMIT = 250.0  # seconds; everything is built
 
 
 @pytest.mark.timeout(300)

@@ -1,4 +1,4 @@
-"""The check of the ABI lets pass what is compatible, and nothing else."""
+"""The ABI check accepts compatible changes and nothing else."""
 
 import os
 import re
@@ -25,7 +25,7 @@ pytestmark = [
 
 @pytest.fixture
 def changed(tmp_path):
-    """Change the public header in a copy of the sources, and check that."""
+    """Change the public header in a copy of the sources, and run the check on it."""
     for name in ("abi", "csrc", "scripts"):
         shutil.copytree(ROOT / name, tmp_path / name)
 
@@ -72,7 +72,7 @@ def test_an_appended_field_and_status_are_compatible(changed, pattern, replaceme
     ],
     ids=["type", "place", "number"],
 )
-def test_a_change_is_a_break(changed, pattern, replacement):
+def test_an_incompatible_change_is_reported(changed, pattern, replacement):
     done = changed(pattern, replacement)
     assert done.returncode == 1, done.stdout
     assert "would break" in done.stderr

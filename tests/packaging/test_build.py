@@ -1,4 +1,4 @@
-"""Building from source: what is missing is said in one line."""
+"""Building from source: one line says what is missing."""
 
 import functools
 import os
@@ -25,7 +25,7 @@ pytestmark = [
 
 @pytest.fixture
 def source(tmp_path):
-    """The sources as an sdist has them, to be built without touching our own."""
+    """A copy of the sources, as in an sdist, that may be built in."""
     source = tmp_path / "source"
     shutil.copytree(ROOT / "csrc", source / "csrc")
     shutil.copytree(
@@ -39,7 +39,7 @@ def source(tmp_path):
 
 
 def complaint(source, **env):
-    """The line that pip prints when the build fails."""
+    """Return the line that pip prints when the build fails."""
     done = subprocess.run(
         [
             sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
@@ -101,7 +101,7 @@ def test_with_tls_and_without_openssl(source, tmp_path, wanted):
     assert said.startswith(missing + WHAT)
 
 
-def test_a_wish_that_is_not_understood(source):
+def test_an_unknown_value_of_jsonrpcc_tls(source):
     said = complaint(source, JSONRPCC_TLS="off")
     assert said == "jsonrpcc: JSONRPCC_TLS must be no, yes or static, not 'off'"
 
@@ -109,7 +109,7 @@ def test_a_wish_that_is_not_understood(source):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_without_tls_it_says_so(source):
-    """It works, and the options that need TLS name the build as the reason."""
+    """It works, and options that need TLS give the build as the reason."""
     env = {**os.environ, "JSONRPCC_TLS": "no", "PYTHONPATH": str(source)}
     code = "import setuptools; setuptools.setup()"
     run = functools.partial(

@@ -1,4 +1,4 @@
-"""The C library as other programs build on it: installed, linked, run."""
+"""The C library as other programs use it: installed, linked, run."""
 
 import asyncio
 import os
@@ -168,7 +168,7 @@ def adding(request, installed, pkg_config_env, tmp_path):
 
 
 def test_thousands_of_calls_of_a_program(adding, server):
-    """Nothing is overrun, used when freed, or left behind."""
+    """No overrun, no use after free, no leak."""
     program, env = adding
     total = ADDING * (ADDING - 1) // 2 + ADDING
     assert run(program, server.address, ADDING, env=env) == f"{total} 0\n"
@@ -224,7 +224,7 @@ def test_shared_library_exports_all_that_the_header_declares(installed):
 
 
 def test_static_library_shows_only_its_own_names(installed):
-    """What is inside cannot clash with what others call jrc_."""
+    """Internal names cannot clash with names of others that begin with jrc_."""
     names = exported(
         "-g", "--defined-only", installed / "opt/jsonrpcc/lib/libjsonrpcc.a"
     )
@@ -236,7 +236,7 @@ def test_static_library_shows_only_its_own_names(installed):
 @pytest.mark.parametrize("language", ["c", "c++"])
 @pytest.mark.parametrize("standard", ["11", "17"])
 def test_header_stands_alone(installed, tmp_path, language, standard):
-    """With the strictest flags, twice, without anything before it."""
+    """The header compiles with the strictest flags, twice, and before any other."""
     compiler = {"c": CC, "c++": os.environ.get("CXX", "c++")}[language]
     if shutil.which(compiler) is None:
         pytest.skip(f"no {compiler}")

@@ -1,4 +1,4 @@
-"""Programs with event loops of their own: examples/c/loop_*.c, built and run."""
+"""Programs with their own event loops: examples/c/loop_*.c, built and run."""
 
 import asyncio
 
@@ -43,7 +43,7 @@ def test_each_loop_has_an_example():
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_outcomes_come_to_the_thread_of_the_loop(name, library, server, tmp_path):
-    """All of them, deadlines too, by one descriptor; nothing runs elsewhere."""
+    """All of them, including deadlines, by one descriptor; nothing runs elsewhere."""
     flags = link_flags()
     if LOOPS[name] is not None:
         peers.package(LOOPS[name])
@@ -53,6 +53,6 @@ def test_outcomes_come_to_the_thread_of_the_loop(name, library, server, tmp_path
         CC, *WARN, "-Icsrc", f"examples/c/loop_{name}.c", "-o", program,
         library, *flags, "-pthread",
     )  # fmt: skip
-    # A queue has no callbacks, and so none that might run elsewhere.
+    # A queue has no callbacks that might run elsewhere.
     where = "" if name == "queue" else ", 0 on other threads"
     assert run(program, server.address) == f"{OUTCOMES}{where}\n"

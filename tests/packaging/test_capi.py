@@ -212,7 +212,7 @@ class TestUse:
         )  # fmt: skip
 
     def test_an_older_jsonrpcc_is_refused(self, tmp_path):
-        """Built with tomorrow's header, run with today's package."""
+        """An extension built with a later header runs with today's package."""
         shutil.copytree(INCLUDE, tmp_path / "include")
         header = tmp_path / "include/jsonrpcc.h"
         text = header.read_text()
@@ -232,12 +232,12 @@ class TestUse:
             f"{newer - 1} of the C API, but {newer} is needed: upgrade jsonrpcc"
         )
 
-    def test_a_header_of_today_is_taken(self, tmp_path):
+    def test_the_current_header_is_accepted(self, tmp_path):
         self.build_mine(tmp_path, INCLUDE)
         assert version_of_mine(tmp_path) == jsonrpcc.__version__
 
     @pytest.mark.skipif(shutil.which("c++") is None, reason="no c++")
-    def test_the_header_is_c_plus_plus_as_well(self, tmp_path):
+    def test_the_header_compiles_as_c_plus_plus(self, tmp_path):
         source = tmp_path / "use.cc"
         source.write_text(
             "#include <jsonrpcc_capi.h>\n#include <jsonrpcc_capi.h>\n"

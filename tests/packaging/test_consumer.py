@@ -18,14 +18,14 @@ CALLS = 20_000  # each way
 
 
 def constraints(folder, *requirements):
-    """Have pip take these, for what it installs and for what it builds with."""
+    """Make pip use these, for what it installs and for what it builds with."""
     path = folder / "constraints.txt"
     path.write_text("\n".join(requirements) + "\n")
     return {"PIP_CONSTRAINT": str(path), "PIP_BUILD_CONSTRAINT": str(path)}
 
 
 def install_consumer(venv, wheel, folder, *requirements, **env):
-    """Build it from its own pyproject.toml, and far from this tree."""
+    """Build it from its own pyproject.toml, outside of this tree."""
     shutil.copytree(ROOT / "tests/consumer", folder / "consumer")
     shutil.copy(ROOT / "tests/programs/consuming.py", folder)
     ours = f"jsonrpcc @ file://{wheel}"
@@ -50,7 +50,7 @@ def test_consumer_on_the_wheel(version, cffi, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD is Linux's")
 def test_consumer_under_asan(tmp_path):
-    """The core and both extensions: no overrun, no use of what is freed."""
+    """The core and both extensions: no overrun, no use after free."""
     venv = Venv(tmp_path / "venv", sys.executable, tools=True)
     libasan = run("cc", "-print-file-name=libasan.so").strip()
     if not Path(libasan).is_absolute():

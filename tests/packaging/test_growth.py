@@ -46,7 +46,7 @@ def fail(code, message):
     raise Error(code, message)
 
 
-def test_a_program_of_today_runs_on_a_library_whose_structs_have_grown(later, tmp_path):
+def test_a_current_program_runs_on_a_library_whose_structs_have_grown(later, tmp_path):
     program = tmp_path / "grown"
     run(
         CC, "-std=gnu11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/csrc",

@@ -1,4 +1,4 @@
-"""What is built is hardened, and shows nothing but its interface."""
+"""The binaries are hardened, and export nothing but their interface."""
 
 import re
 import subprocess
@@ -46,7 +46,7 @@ def exported(path: Path) -> list[str]:
 
 
 def imported(path: Path) -> set[str]:
-    """Names that it takes from others."""
+    """Names that it imports from others."""
     lines = output("nm", "-D", "--undefined-only", str(path)).splitlines()
     return {line.split()[-1].split("@")[0] for line in lines}
 
@@ -95,7 +95,7 @@ def test_libc_checks_bounds(built: Path) -> None:
     assert [name for name in imported(built) if name.endswith("_chk")]
 
 
-def test_the_dangerous_is_not_called(built: Path) -> None:
+def test_dangerous_functions_are_not_called(built: Path) -> None:
     dangerous = "gets strcpy strcat sprintf vsprintf system popen tmpnam mktemp"
     assert not imported(built) & {*dangerous.split(), "exit", "abort"}
 
@@ -130,7 +130,7 @@ def test_extensions_export_their_init_only(path: Path) -> None:
     assert not set(exported(path)) - extra
 
 
-def test_no_function_of_ours_is_taken_from_others(built: Path) -> None:
+def test_no_function_of_ours_is_bound_to_another_copy(built: Path) -> None:
     """A host's copy of another version is not called from inside of this one."""
     relocations = output("readelf", "-W", "-r", str(built)).splitlines()
     assert len(relocations) > 10
@@ -145,5 +145,5 @@ def test_only_these_libraries_are_needed(library: Path) -> None:
 
 
 def test_nothing_private_to_one_glibc_is_linked(built: Path) -> None:
-    """A wheel with such a symbol runs on no other version."""
+    """A wheel with such a symbol would run on no other version."""
     assert "GLIBC_PRIVATE" not in output("readelf", "-W", "--version-info", str(built))

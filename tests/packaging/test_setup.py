@@ -35,7 +35,7 @@ def make(*args, env=None):
 
 @pytest.fixture
 def traps(tmp_path):
-    """A PATH on which these tools only leave a trace; and that trace."""
+    """A PATH on which these tools only leave a trace, and the trace."""
     trace = tmp_path / "trace"
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -84,7 +84,7 @@ def test_the_system_comes_before_what_needs_it(target):
     assert first["system"] < first["venv"]
 
 
-def test_some_python_tests_are_some_python_tests():
+def test_args_run_python_tests_alone():
     """No C test is built and run for them."""
     assert "build/asan" not in make("-n", "test", "ARGS=-k name").stdout
     assert "build/asan/test_engine\n" in make("-n", "test").stdout

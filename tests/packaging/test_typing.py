@@ -52,3 +52,15 @@ def test_pyright_knows_the_types_of_calls(pyright):
     said = json.loads(check(*pyright, str(PROGRAM)))
     found = {each["range"]["start"]["line"] + 1 for each in said["generalDiagnostics"]}
     assert sorted(found) == WANTED, said["generalDiagnostics"]
+
+
+@pytest.mark.slow
+def test_the_type_of_every_public_name_is_known(pyright):
+    said = json.loads(check(*pyright, "--verifytypes", "jsonrpcc", "--ignoreexternal"))
+    completeness = said["typeCompleteness"]
+    unknown = [
+        (symbol["name"], [each["message"] for each in symbol["diagnostics"]])
+        for symbol in completeness["symbols"]
+        if not symbol["isTypeKnown"] or symbol["isTypeAmbiguous"]
+    ]
+    assert (completeness["completenessScore"], unknown) == (1, [])

@@ -1,4 +1,4 @@
-"""The library inside of plugins: unloaded, and beside another copy of itself."""
+"""The library in plugins: unloaded, and next to another copy of itself."""
 
 import sys
 
@@ -87,7 +87,7 @@ def impostor(tmp_path_factory):
 
 
 def test_the_extension_uses_its_own_functions(impostor):
-    """A host program may have a copy of its own, of any version."""
+    """A host program may have its own copy, of any version."""
     with Server({"add": lambda a, b: a + b}) as server:
         env = {"LD_PRELOAD": str(impostor)}
         run(sys.executable, "-c", CALLS, server.address, env=env)
@@ -101,8 +101,8 @@ def test_the_shared_library_uses_its_own_functions(libraries, host, impostor, mo
     assert out == "done\n"
 
 
-def test_a_client_beside_a_library_that_is_global(libraries):
-    """And the other way round: it takes nobody's place."""
+def test_a_client_beside_a_globally_loaded_library(libraries):
+    """The other way round, it replaces no other copy."""
     code = (
         "import ctypes, sys, jsonrpcc\n"
         f"own = ctypes.CDLL({_jsonrpcc.__file__!r})\n"

@@ -1,4 +1,4 @@
-"""The wheel as `make dist` leaves it: what is in it, and that it is all one needs."""
+"""The wheel that `make dist` builds: its contents, and that nothing else is needed."""
 
 import base64
 import email
@@ -55,7 +55,7 @@ def test_every_file_is_in_the_record(unpacked, info):
         assert digest == f"sha256={coded}", name
 
 
-def test_what_others_build_on_is_inside(unpacked):
+def test_what_other_packages_build_on_is_inside(unpacked):
     package = unpacked / "jsonrpcc"
     assert (package / "py.typed").exists()
     assert {p.name for p in (package / "include").iterdir()} == {
@@ -81,7 +81,8 @@ def test_metadata_is_complete(info):
     assert data["Description-Content-Type"] == "text/markdown"
     needed = [each for each in data.get_all("Requires-Dist") if "extra ==" not in each]
     assert sorted(needed) == ["cffi>=2.0", "msgspec>=0.19"]
-    assert data.get_all("Provides-Extra") == ["prometheus", "testing"]
+    extras = ["anyio", "bench", "cli", "otel", "prometheus", "testing"]
+    assert data.get_all("Provides-Extra") == extras
 
 
 def test_the_bill_of_materials_is_true(unpacked, info):
@@ -173,7 +174,7 @@ def test_pip_has_no_complaints(venv):
 
 
 def test_the_tests_pass_from_another_directory(venv, tmp_path):
-    """A share of them, and the README's code, quickstart first."""
+    """Some of the tests, and the README's code, quickstart first."""
     venv.install("--only-binary=:all:", *TEST_TOOLS)
     shutil.copytree(ROOT / "tests", tmp_path / "tests")
     for name in ("README.md", "pyproject.toml"):
@@ -219,7 +220,7 @@ def test_tls_has_an_openssl_of_its_own_that_nobody_sees(venv):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PyPI's pkgconf")
 def test_builders_find_what_it_ships(venv):
-    """By PyPI's pkgconf, as meson-python takes it; and as scikit-build-core does."""
+    """With PyPI's pkgconf, as meson-python uses it; and as scikit-build-core does."""
     venv.install("--only-binary=:all:", "pkgconf")
     include = venv.run("-c", "import jsonrpcc; print(jsonrpcc.get_include())").strip()
     flags = venv.run("-m", "pkgconf", "--cflags", "jsonrpcc-capi").strip()

@@ -67,7 +67,7 @@ def each_first(n):
 
 
 def threads_first(_):
-    """Several threads use it first, and all find the same."""
+    """Several threads are the first to use it, and all get the same dispatcher."""
     wrong = []
     barrier = threading.Barrier(4)
 
@@ -86,7 +86,7 @@ def threads_first(_):
 
 
 def cancel(_):
-    """The parent's calls do not exist here, whatever their ids."""
+    """The parent's calls do not exist in the child, whatever their ids."""
     mine = [client.submit("never", timeout=0.5) for _ in range(5)]
     for call in calls:
         call.cancel()
@@ -119,7 +119,7 @@ def again(n):
 
 
 def leave_map(results):
-    """A half-read map is the parent's."""
+    """A half-read map belongs to the parent."""
     try:
         rest = list(results)
     except ClientClosed:
@@ -184,7 +184,7 @@ def fork_in_map(n):
 
 
 def fork_in_flight(n):
-    """Two threads wait for outcomes, which come after the fork."""
+    """Two threads wait for outcomes that arrive after the fork."""
     told = []
 
     def work():
@@ -204,7 +204,7 @@ def fork_in_flight(n):
 
 
 def fork_in_callbacks(method):
-    """One of some returns in a child, which ends there and runs no other."""
+    """One of several callbacks returns in a child, which ends and runs no other."""
     me, codes, left, done = os.getpid(), [], [5], threading.Event()
 
     def tell(_):
@@ -249,7 +249,7 @@ def fork_in_event(_):
 
 
 def fork_in_handler(_):
-    """A signal handler forks in the midst of a call, and returns in the child."""
+    """A signal handler forks in the middle of a call, and returns in the child."""
     codes = []
 
     def handler(*_):

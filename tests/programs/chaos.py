@@ -80,7 +80,7 @@ def work(number):
 
 
 def watch_the_clock():
-    """Note when this process got no CPU: nobody can be in time then."""
+    """Record when this process got no CPU time: then nothing can be on time."""
     last = time.monotonic()
     while not stop.wait(0.01):
         now = time.monotonic()
@@ -90,7 +90,7 @@ def watch_the_clock():
 
 
 def without_cpu(since, until):
-    """How long of that this process stood still."""
+    """Return how much of that time this process stood still."""
     return sum(max(0, min(end, until) - max(start, since)) for start, end in gaps)
 
 
@@ -108,7 +108,7 @@ async def aio(servers):
 
 
 def wild(places, steps):
-    """One fault after another, each for a while, on servers that have none."""
+    """Inject one fault after another, each for a while, on servers without one."""
     undo = {}
     for place in places:
         place.tell("wild")
@@ -141,7 +141,7 @@ def is_trusted(index, since):
 
 
 def calm(places):
-    """All servers well; the best two are so for a while, and that is noted."""
+    """Let all servers recover; record how long the best two are healthy."""
     for place in places:
         place.tell("calm")
         place.tell("each", "reset")

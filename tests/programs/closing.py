@@ -1,73 +1,34 @@
-"""
-Close clients in trouble; reports what happened, as JSON.
+"""Close Clients while things go wrong; report what happened, as JSON."""
 
-    closing.py TROUBLE ROUNDS SEED ADDRESS...
-
-The servers answer, or hang, or do not read, or are not there.  Each round has
-clients with calls of every style in flight, and closes them in TROUBLE, which is
-one of those below.  Whatever it is: close() returns, by then each accepted call has
-had its one outcome, none comes later, and nothing is left behind.
-"""
-
-import asyncio
-import concurrent.futures
 import contextlib
 import gc
-import itertools
-import json
-import logging
 import os
-import random
-import resource
 import signal
-import sys
 import threading
 import time
-import warnings
 
-from helpers import descriptors, threads
-from history import LIMIT, History, until
+from closing_trouble import (
+    QUICK,
+    closed,
+    dice,
+    ended,
+    few_descriptors,
+    live,
+    main,
+    pause,
+    problems,
+    some_servers,
+    time_limit,
+)
+from history import LIMIT, History
 
-from jsonrpcc import AsyncClient, Client, ClientClosed, JsonRpcError, QueueFull
-
-trouble, rounds, seed = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-addresses = sys.argv[4:]
-dice = random.Random(f"{trouble} {seed}")
-logging.disable(logging.CRITICAL)
-warnings.filterwarnings("ignore", "This process .* is multi-threaded")
-problems = []
-closes = 0
-QUICK = {"reconnect_delay": 0.01, "reconnect_delay_max": 0.05}
-
-
-def pause(most):
-    threading.Event().wait(dice.uniform(0, most))
-
-
-def live():
-    """Let clients be used for a while."""
-    pause(dice.choice([0.001, 0.01, 0.01, 0.05, 0.3]))
-
-
-def some_servers():
-    return " ".join(dice.sample(addresses, dice.randint(1, len(addresses))))
-
-
-def time_limit():
-    return dice.choice([0.005, 0.05, 30, 30])
+from jsonrpcc import Client, ClientClosed, JsonRpcError, QueueFull
 
 
 def checked(close):
-    """Close, and have it noted if that takes too long."""
-    global closes
     began = time.monotonic()
     close()
-    closes += 1
-    if time.monotonic() - began > LIMIT:
-        problems.append(f"close took {time.monotonic() - began:.1f} s")
-
-
-# ---- clients in use ------------------------------------------------------------------
+    closed(began)
 
 
 class Victim:
@@ -120,7 +81,7 @@ class Victim:
             problems.append(f"use: {error!r}")
 
     def end(self):
-        """Close for good, and look at what came of its calls."""
+        """Close for good, and check the outcomes of its calls."""
         self.hook = lambda: None
         checked(self.client.close)
         open_calls = self.history.open()
@@ -154,11 +115,8 @@ class Victim:
             problems.append(f"a closed client takes a {use.__name__}")
 
 
-# ---- troubles of Client ----------------------------------------------------------
-
-
 def by_threads():
-    """Several close at once, while others use it."""
+    """Several threads close it at once, while others use it."""
     victim = Victim(users=3)
     live()
     closers = [
@@ -250,40 +208,8 @@ def in_child(client):
         os._exit(code)
 
 
-def ended(pid):
-    """Return the exit code of a child; None: it hangs, and is killed."""
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        pause(0.002)
-    os.kill(pid, signal.SIGABRT)
-    os.waitpid(pid, 0)
-    return None
-
-
-@contextlib.contextmanager
-def few_descriptors():
-    """None is left, or some, in here."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
-    try:
-        with contextlib.suppress(OSError):
-            while True:
-                taken.append(os.dup(0))
-        for _ in range(dice.randrange(4)):
-            os.close(taken.pop())
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for fd in taken:
-            os.close(fd)
-
-
 def without_descriptors():
-    """They run out while it is used, and come back when it is closed."""
+    """They run out while it is used, and are available again when it is closed."""
     victim = Victim()
     live()
     with few_descriptors():
@@ -307,190 +233,14 @@ def as_garbage():
     forgetting.join()
 
 
-# ---- troubles of AsyncClient -----------------------------------------------------
-
-
-class AsyncVictim:
-    """An AsyncClient with tasks that await calls."""
-
-    def __init__(self, count=6):
-        self.history = History()
-        self.hook = lambda: None
-        self.client = AsyncClient(
-            some_servers(), timeout=30, max_in_flight=dice.choice([2, 64]),
-            on_event=lambda _: self.hook(), **QUICK,
-        )  # fmt: skip
-        self.tasks = [asyncio.create_task(self.use()) for _ in range(count)]
-
-    async def use(self):
-        while not self.client._closed:
-            await self.history.await_call(self.client, timeout=time_limit())
-            if dice.random() < 0.2:
-                with contextlib.suppress(JsonRpcError):
-                    await self.client.notification("note", ["x" * 100_000])
-            self.hook()
-
-    async def end(self):
-        began = time.monotonic()
-        await asyncio.wait_for(self.client.close(), LIMIT)
-        done, late = await asyncio.wait(self.tasks, timeout=LIMIT)
-        self.look(done, late, began)
-
-    def look(self, done, late, began):
-        global closes
-        closes += 1
-        if late:
-            problems.append(f"{len(late)} calls never ended")
-        if time.monotonic() - began > LIMIT:
-            problems.append("close took too long")
-        problems.extend(
-            f"a task: {task.exception()!r}" for task in done
-            if not task.cancelled() and task.exception()
-            and not isinstance(task.exception(), ClientClosed)
-        )  # fmt: skip
-        if self.client.stats().in_flight:
-            problems.append("calls are in flight in a closed client")
-
-
-async def nap(most):
-    await asyncio.sleep(dice.choice([0, dice.uniform(0, most), dice.uniform(0, most)]))
-
-
-async def cancelled():
-    """By tasks that are cancelled at any moment, or run out of time."""
-    victim = AsyncVictim()
-    await nap(dice.choice([0.01, 0.1]))
-    closers = [asyncio.create_task(victim.client.close()) for _ in range(3)]
-    for closer in closers:
-        await nap(0.002)
-        closer.cancel()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(dice.uniform(0, 0.002)):
-            await victim.client.close()
-    await victim.end()
-
-
-async def busy_executor():
-    """The loop's executor has no thread left, or is gone."""
-    victim = AsyncVictim()
-    loop, release = asyncio.get_running_loop(), threading.Event()
-    executor = concurrent.futures.ThreadPoolExecutor(1)
-    loop.set_default_executor(executor)
-    busy = loop.run_in_executor(None, release.wait, LIMIT)
-    await nap(dice.choice([0.01, 0.1]))
-    if dice.random() < 0.5:
-        executor.shutdown(wait=False)
-    await victim.end()
-    release.set()
-    await busy
-
-
-async def crosswise():
-    """Two clients, each closed by tasks of the other's outcomes and events."""
-    victims = AsyncVictim(), AsyncVictim()
-    closers = []
-    for victim, other in zip(victims, reversed(victims), strict=True):
-
-        def close(other=other):
-            if dice.random() < 0.3:
-                closers.append(asyncio.ensure_future(other.client.close()))
-
-        victim.hook = close
-    await nap(dice.choice([0.01, 0.1]))
-    for victim in victims:
-        await victim.end()
-    await asyncio.wait_for(asyncio.gather(*closers), LIMIT)
-
-
-async def async_without_descriptors():
-    victim = AsyncVictim()
-    await nap(0.005)
-    with few_descriptors():
-        await nap(0.02)
-        closing = asyncio.create_task(victim.client.close())
-        await nap(0.005)
-    await asyncio.wait_for(closing, LIMIT)
-    await victim.end()
-
-
-async def async_while_forking():
-    """The loop forks in the middle of its own close()."""
-    victim = AsyncVictim()
-    await nap(dice.choice([0.01, 0.1]))
-    closing = asyncio.create_task(victim.client.close())
-    for _ in range(dice.randrange(3)):
-        await asyncio.sleep(0)
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            asyncio._set_running_loop(None)
-            asyncio.run(victim.client.close())
-            code = 0
-        finally:
-            os._exit(code)
-    await asyncio.wait_for(closing, LIMIT)
-    await victim.end()
-    if (code := await asyncio.to_thread(ended, pid)) != 0:
-        problems.append(f"a child: {code}")
-
-
-def after_its_loop():
-    """The loop has ended under it, maybe in the middle of a close()."""
-
-    async def use():
-        victim = AsyncVictim()
-        await nap(dice.choice([0.01, 0.1]))
-        closing = asyncio.create_task(victim.client.close())
-        for _ in range(dice.randrange(3)):
-            await asyncio.sleep(0)
-        if dice.random() < 0.5:
-            closing.cancel()
-        return victim
-
-    began = time.monotonic()
-    victim = asyncio.run(use())
-    if dice.random() < 0.5:
-        asyncio.run(victim.client.close())
-    else:
-        with contextlib.suppress(StopIteration):
-            victim.client.close().send(None)
-    victim.look(victim.tasks, [], began)
-
-
-def in_a_loop(coroutine):
-    return lambda: asyncio.run(coroutine())
-
-
-TROUBLES = {
-    "threads": by_threads,
-    "callbacks": by_callbacks,
-    "signals": by_signals,
-    "raising": by_raising,
-    "fork": while_forking,
-    "descriptors": without_descriptors,
-    "garbage": as_garbage,
-    "cancelled": in_a_loop(cancelled),
-    "executor": in_a_loop(busy_executor),
-    "crosswise": in_a_loop(crosswise),
-    "async_descriptors": in_a_loop(async_without_descriptors),
-    "async_fork": in_a_loop(async_while_forking),
-    "loop": after_its_loop,
-}
-
-
-def main():
-    asyncio.run(asyncio.sleep(0))  # what Python opens for good
-    before = threads(), descriptors()
-    for number in itertools.count():
-        if number == rounds or problems:
-            break
-        TROUBLES[trouble]()
-    gc.collect()
-    with contextlib.suppress(AssertionError):
-        until(lambda: threads() <= before[0] and descriptors() <= before[1])
-    left = threads() - before[0], descriptors() - before[1]
-    print(json.dumps({"closes": closes, "problems": problems[:5], "left": left}))
-
-
-main()
+main(
+    {
+        "threads": by_threads,
+        "callbacks": by_callbacks,
+        "signals": by_signals,
+        "raising": by_raising,
+        "fork": while_forking,
+        "descriptors": without_descriptors,
+        "garbage": as_garbage,
+    }
+)

@@ -41,7 +41,7 @@ async def watch(clients):
 
 
 async def use(client):
-    """Return when the first call after its return had its result."""
+    """Return when the first call after the server's return got its result."""
     while True:
         try:
             await client.call("echo", [1], timeout=LIMIT, wait_for_ready=True)

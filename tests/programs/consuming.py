@@ -21,7 +21,7 @@ methods = {"add": lambda a, b: a + b, "table": lambda: {"one": 1, "two": [{"x": 
 
 
 def own(server):
-    """A client that C made, and freed."""
+    """A client that is created and freed in C."""
     assert consumer.add_own(server.address, COUNT) == WANTED
     try:
         consumer.add_own("localhost:70000", 1)
@@ -77,7 +77,7 @@ def kept_alive(server):
 
 
 def foreign(server):
-    """What is no client is refused, whatever it looks like."""
+    """Objects that are not clients are refused, whatever they look like."""
 
     class Fake:
         _handle = 1

@@ -139,7 +139,7 @@ def asyncio_pending():
 
 
 def asyncio_never_closed():
-    """The loop is gone, and then comes what is left for its client."""
+    """The loop is gone when the remaining outcomes for its client arrive."""
     warnings.simplefilter("ignore", ResourceWarning)  # as it is by default
 
     async def main():
@@ -154,7 +154,7 @@ def asyncio_never_closed():
 
 
 def exception_in_a_callback():
-    """What a callback raises ends nothing, SystemExit neither."""
+    """Exceptions in callbacks end nothing, not even SystemExit."""
 
     def on_result(_):
         blocked.set()

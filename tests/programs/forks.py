@@ -24,13 +24,18 @@ import traceback
 import warnings
 from collections import Counter
 
+import everywhere
 from history import LIMIT, History, until
 
 from jsonrpcc import AsyncClient, Client, ClientClosed
 
+everywhere.heed()  # also in what multiprocessing spawns, which is this file again
 warnings.filterwarnings("ignore", "This process .* is multi-threaded")
 
 action, count, address = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+# Several connections are replaced while the program forks.
+connections = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+wide = {"connections": connections, "max_connection_age": int(connections > 1)}
 spellings = (address, address.replace("127.0.0.1", "localhost"))
 history = History()
 stop = threading.Event()
@@ -74,7 +79,7 @@ def drop():
 
 
 def look():
-    """Nothing that the parent's client had open is open here."""
+    """Nothing that the parent's client had open is open in the child."""
     left = []
     for fd in os.listdir("/proc/self/fd"):
         with contextlib.suppress(FileNotFoundError):
@@ -99,7 +104,7 @@ def aio():
 
 
 def aio_inherited():
-    """The parent's AsyncClient is closed here, and another one can be made."""
+    """The parent's AsyncClient is closed in the child, which can create another one."""
 
     async def main():
         for use in (
@@ -126,7 +131,7 @@ def aio_goes_on():
 
 
 def closed_meanwhile():
-    """As it was at the fork; and what another thread began does not hang here."""
+    """Its state is that of the fork; what another thread began hangs no child."""
     with contextlib.suppress(ClientClosed):
         assert closing.call("child", [1]) == 1
     closing.close()
@@ -172,7 +177,7 @@ def cancel_what_is_not_ours():
 
 
 def in_child(what):
-    """Do it and end without a word, as a child of os.fork() should."""
+    """Run it and exit silently, as a child of os.fork() should."""
     code = 0
     try:
         what()
@@ -364,7 +369,7 @@ def fork_so():
 
 def main():
     global client, first
-    client = Client(address, max_in_flight=4096)
+    client = Client(address, max_in_flight=4096, **wide)
     first = client.request("silence", timeout=60)
     until(lambda: client.servers()[0].state == "up")
     works = [submit, submit, call]

@@ -1,4 +1,4 @@
-"""What a program that makes no mistake has not imported in the end."""
+"""Check what a program without mistakes has not imported by its end."""
 
 import json
 import sys

@@ -23,6 +23,7 @@ from jsonrpcc import Client, _worker
 
 address, seconds = sys.argv[1:]
 logging.disable(logging.CRITICAL)
+logging.raiseExceptions = False  # one that hits a log line is told on stderr otherwise
 dice = random.Random(7)
 start_new_thread = _worker.start_new_thread
 kept = []  # tracebacks too: whoever keeps them keeps no thread from being replaced
@@ -41,7 +42,7 @@ def hit(thread, kind):
 
 
 def start_and_hit(function, args):
-    """Have the thread find it at its first step: we keep the GIL until it is set."""
+    """Make the thread find it at its first step: keep the GIL until it is set."""
     before = hits["first step"]
     thread = start_new_thread(function, args)
     for _ in range(1_000_000):  # the system has to have started it

@@ -13,7 +13,7 @@ raw_malloc = ctypes.pythonapi.PyMem_RawMalloc
 
 
 def in_the_core(client):
-    """What a C caller does who forgets jsonrpcc_sync_free()."""
+    """Do what a C caller does that forgets jsonrpcc_sync_free()."""
     for _ in range(COUNT):
         lib.jsonrpcc_sync_new(client._session.handle)
 
@@ -25,7 +25,7 @@ def in_fast(client):
 
 
 def in_python():
-    """Not ours: it has to be reported, and not to count."""
+    """Leak something that is not ours: it must be reported, but must not count."""
     for _ in range(COUNT):
         raw_malloc(1009)
 

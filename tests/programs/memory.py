@@ -51,7 +51,7 @@ def hostile(client):
 
 
 def frames():
-    """They send so much of one frame, and no end."""
+    """They send part of a frame, and never its end."""
     client = Client(" ".join(addresses), timeout=2)
     warm_up(client, len(addresses))
     yield client
@@ -63,7 +63,7 @@ def frames():
 
 
 def stream():
-    """They send frames that nobody asked for, for ever."""
+    """They send unsolicited frames for ever."""
     client = Client(" ".join(addresses), timeout=2)
     warm_up(client, len(addresses))
     yield client
@@ -74,7 +74,7 @@ def stream():
 
 
 def consumer():
-    """A callback stays, and big results come: reading stops, and goes on later."""
+    """A callback blocks while large results arrive: reading stops and resumes later."""
     client = Client(addresses[0], timeout=20, max_undelivered_bytes=4 * MIB)
     warm_up(client, 1)
     release = threading.Event()
@@ -99,7 +99,7 @@ def consumer():
 
 
 def queue():
-    """They never read: what may wait unsent is bounded, and then calls are refused."""
+    """They never read: unsent bytes are limited, and then calls are refused."""
     client = Client(addresses[0], timeout=2, max_queued_bytes=8 * MIB)
     warm_up(client, 1)
     yield client
@@ -119,7 +119,7 @@ def queue():
 
 
 def idempotent():
-    """They read and never answer: copies are kept, counted, and bounded."""
+    """They read and never answer: copies are kept, counted and limited."""
     limit = 8 * MIB
     client = Client(addresses[0], timeout=6, max_queued_bytes=limit)
     warm_up(client, 1)
@@ -183,7 +183,7 @@ LIMITS = {
 
 
 def formula(servers):
-    """What README's Limits promise as the most."""
+    """Return the maximum that README's Limits promise."""
     return (
         2 * servers * LIMITS["max_response"]
         + 3 * LIMITS["max_queued_bytes"]
@@ -195,7 +195,7 @@ def formula(servers):
 
 
 def everything():
-    """All bounds are reached at once, with servers that are hostile each in its way."""
+    """All limits are reached at once, with servers hostile in different ways."""
     client = Client(
         " ".join(addresses), timeout=6, reconnect_delay=0.05,
         reconnect_delay_max=0.1, **LIMITS,

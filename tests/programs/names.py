@@ -5,6 +5,7 @@ Names of servers, with the resolver of names.c; reports as JSON.
     names.py change PORT OTHER_HOST   a name whose address changes
     names.py fail PORT   a name that does not exist
     names.py several PORT   a name with addresses of which only one listens
+    names.py hello PORT FAULT   the first address does not answer hellos
 """
 
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from history import History, until, wait_for_state
 
 from jsonrpcc import Client, JsonRpcError
+from jsonrpcc.testing import Drop, Raw, Reset, Server, WrongId
 
 how, port, *rest = sys.argv[1:]
 names = Path(os.environ["NAMES_FILE"])
@@ -84,5 +86,32 @@ def several():
         return {"attempts_failed": client.servers()[0].attempts_failed}
 
 
-functions = {"hang": hang, "change": change, "fail": fail, "several": several}
+def hello():
+    names.write_text("two.test 127.0.0.1 127.0.0.2\n")
+    faults = {"drop": Drop(), "raw": Raw(b"?"), "reset": Reset(), "id": WrongId(7)}
+    history = History()
+    with (
+        Server(port=int(port), faults={"login": faults[rest[0]]}) as first,
+        Client(
+            f"two.test:{port}", hello=[("login", None)], hello_errors="accept",
+            connect_timeout=0.3,
+        ) as client,
+    ):  # fmt: skip
+        for _ in range(10):
+            assert not history.call(client).error
+        info = client.servers()[0]
+        return {
+            "connects": info.connects,
+            "attempts_failed": info.attempts_failed,
+            "asked": len(first.requests),
+        }
+
+
+functions = {
+    "hang": hang,
+    "change": change,
+    "fail": fail,
+    "several": several,
+    "hello": hello,
+}
 print(json.dumps(functions[how]()))

@@ -31,9 +31,17 @@ RUNS = 5
 WARM_UP = 3
 
 
+# Python's cache of attributes of types keeps up to 4096 names.  C code that asks by a
+# name of its own making, as that of json and ours do, has it keep another one each time
+# until it is full, which looks like a leak that becomes slower and slower.
+OLDER = "_clear_type_cache"  # before 3.13
+clear_type_cache = getattr(sys, "_clear_internal_caches", None) or getattr(sys, OLDER)
+
+
 def left_behind(into):
     gc.collect()
     gc.collect()
+    clear_type_cache()
     into[:] = array("q", [references(), sys.getallocatedblocks(),
                           descriptors()])  # fmt: skip
 

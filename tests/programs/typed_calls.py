@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol, assert_type
 
 import msgspec
 
-from jsonrpcc import AsyncClient, Call, Client, rpc
+from jsonrpcc import AsyncClient, Call, Client, Codec, rpc
 
 
 class User(msgspec.Struct):
@@ -80,3 +81,25 @@ async def awaited(client: AsyncClient) -> None:
     assert_type(await client.call("get", [1]), Any)
     assert_type(client.map("get", [[1]], result_type=User), AsyncIterator[User])
     assert_type(await client.request("get", [1], on_user, result_type=User), Call)
+
+
+class Own:
+    @staticmethod
+    def encode(value: Any) -> bytes:
+        return msgspec.json.encode(value)
+
+    @staticmethod
+    def decode(text: bytes) -> Any:
+        return msgspec.json.decode(text)
+
+
+def codecs() -> None:
+    Client("a:1", codec="orjson")
+    Client("a:1", codec=msgspec.json)
+    Client("a:1", codec=json)
+    Client("a:1", codec=Own)
+    AsyncClient("a:1", codec=Own())
+    Client("a:1", codec=Codec(msgspec.json.encode, msgspec.json.decode))
+    Client("a:1", codec="json5")  # error
+    Client("a:1", codec=print)  # error
+    Client("a:1", codec=3)  # error

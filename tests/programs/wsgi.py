@@ -6,8 +6,11 @@ import os
 import threading
 import time
 
+import everywhere
+
 from jsonrpcc import Client, ClientClosed
 
+everywhere.heed()
 client = Client(os.environ["JSONRPC_SERVER"], timeout=10)
 # It is in full use when the workers are forked.
 

@@ -3,9 +3,12 @@
 import json
 import os
 
+import everywhere
+
 from jsonrpcc import Client, RemoteError
 from jsonrpcc.prometheus import Publisher
 
+everywhere.heed()
 client = Client(os.environ["JSONRPC_SERVER"], timeout=10, name="app")
 publisher = Publisher(client, every=float(os.environ["EVERY"]))
 assert client.call("first", [1]) == 1

@@ -14,7 +14,7 @@ from .stages import STAGES
 
 
 def commit():
-    """The commit this is, and whether the tree differs from it."""
+    """Return the current commit, and whether the tree differs from it."""
 
     def git(*words):
         return subprocess.run(

@@ -14,14 +14,14 @@ BUGS = tomllib.loads((HERE / "bugs.toml").read_text())["bug"]
 
 
 def number(value):
-    """Spell a figure; words stay as they are."""
+    """Format a figure; words stay as they are."""
     if isinstance(value, str):
         return value
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
 
 
 def bound(trials):
-    """Say what no failure in so many trials means, at 95 %."""
+    """Say what no failure in that many trials means, at 95 % confidence."""
     return f"less than 1 in {trials // 3:,}" if trials >= 30 else "too few for a bound"
 
 
@@ -126,7 +126,7 @@ def stages(records, names):
 
 
 def bugs():
-    """The bugs found by these tests, from a table kept by hand."""
+    """List the bugs found by these tests, from a table kept by hand."""
     yield "## Bugs found"
     yield ""
     yield f"{len(BUGS)} so far, newest first."

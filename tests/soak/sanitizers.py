@@ -13,22 +13,24 @@ import sys
 
 from .run import OUT, ROOT, Result, path_of
 
-# Where the sanitized extension does not run, or is another thing than it should be.
+# Tests in which the sanitized extension does not run, or is not what is tested.
 LEFT_OUT = {
     "test_abi": "builds C libraries of its own",
     "test_build": "builds wheels of its own",
     "test_c_library": "builds C libraries of its own; make test-c sanitizes those",
     "test_consumer": "needs a wheel",
     "test_hardening": "looks at the flags of an extension for users",
+    "test_kamailio": "Kamailio loads the extension, but no sanitizer before it",
     "test_memory": "measures memory, of which a sanitizer has its own",
+    "test_site": "reads pages in a browser, in a stage of its own",
     "test_soak": "tests these stages",
     "test_wheel": "needs a wheel",
 }
-OURS = re.compile(r"\b_(?:jsonrpcc|fast|capsule)\.abi3\.so\b|\bcsrc/")
+OURS = re.compile(r"\b_(?:jsonrpcc|speedups|capsule)\.abi3\.so\b|\bcsrc/")
 
 
 def test_files():
-    """All files of tests but those left out."""
+    """Return all test files except those left out."""
     names = sorted(path.stem for path in (ROOT / "tests").glob("*/test_*.py"))
     return [name for name in names if name not in LEFT_OUT]
 
@@ -53,9 +55,10 @@ def runtime(stage, name):
 
 
 def fresh(folder):
-    """Empty the folder."""
+    """Empty the folder; a test that becomes another user writes there, too."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    folder.chmod(0o777)
     return folder
 
 
@@ -67,7 +70,7 @@ def each_file(stage, names, **options):
     """Run one file of tests after another."""
     total = Result(0, "tests")
     for name in names:
-        # So slow that the testing server's thread does not stop in its 2 s.
+        # So slow that the testing server's thread does not stop within its 2 s.
         patience = ("-W", "ignore:a function still blocks:ResourceWarning")
         result = stage.pytest(*patience, path_of(name), **options)
         total.add(result)
@@ -84,7 +87,7 @@ def each_file(stage, names, **options):
 # Python that leaves no frame pointer to follow: its references are counted.
 PLANTED = {
     "the core": "jsonrpcc_sync_new",
-    "_speedups": "in request csrc/python/callbacks.c",
+    "_speedups": "in spd_request csrc/python/callbacks.c",
 }
 PLANTED_ELSEWHERE = "leak of 3027 byte(s) in 3 object(s)"
 
@@ -96,14 +99,15 @@ def asan(stage):
     reports = fresh(folder / "reports")
     env = {
         "JSONRPCC_SAN": san,
-        "LD_PRELOAD": runtime(stage, "asan"),
+        # ASan ends a process that throws in C++ and got its library only later.
+        "LD_PRELOAD": f"{runtime(stage, 'asan')} {runtime(stage, 'stdc++')}",
         # The interpreter keeps much until its end; only ours is of interest.
         "ASAN_OPTIONS": f"detect_leaks=1:exitcode=0:log_path={reports}/asan",
         "LSAN_OPTIONS": "report_objects=0:max_leaks=0",
         "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={reports}/ubsan",
         "PYTHONMALLOC": "malloc",
     }
-    # First something that it must find, and something that is not ours.
+    # First, check that it finds something, and ignores what is not ours.
     stage.command(python, "tests/programs/leak.py", env=env, cwd=folder)
     missed = missed_of_planted(read(reports))
     fresh(reports)
@@ -183,7 +187,7 @@ def tsan(stage):
     env = {
         "JSONRPCC_SAN": "thread",
         "LD_PRELOAD": runtime(stage, "tsan"),
-        # A child of fork() may start threads: that it works is what we promise.
+        # A child of fork() may start threads: we promise that this works.
         "TSAN_OPTIONS": f"suppressions={supp}:exitcode=66:die_after_fork=0:"
         f"log_path={reports}/tsan",
     }
@@ -211,7 +215,7 @@ MEMCHECKED = [
 
 
 def valgrind(stage):
-    """A share of the Python tests under memcheck."""
+    """Some of the Python tests under memcheck."""
     if shutil.which("valgrind") is None:
         return Result(0, "tests", 0, notes=["valgrind is not installed"])
     reports = OUT / "memcheck"
@@ -221,7 +225,7 @@ def valgrind(stage):
                "--xml=yes", f"--xml-file={reports}/%p.xml",
                "--child-silent-after-fork=yes", "--num-callers=30")  # fmt: skip
     env = {"PYTHONMALLOC": "malloc", "JSONRPCC_PATIENCE": str(SLOWER)}
-    # First something that it must find.
+    # First, check that it finds something.
     fresh(reports)
     stage.command(*command, sys.executable, "tests/programs/leak.py", env=env)
     planted = "".join(ours_of_memcheck(read(reports))[0])
@@ -246,7 +250,7 @@ def valgrind(stage):
 
 
 def ours_of_memcheck(texts):
-    """The errors with a frame of ours, and the others."""
+    """Return the errors that have a frame of ours, and the others."""
     # What cffi itself takes when it loads a module is its own, for good.
     loading = re.compile(r"_my_Py_InitModule|ffi_internal_new|lib_build_")
     ours, others = [], []
@@ -263,7 +267,7 @@ KINDS = ("references", "blocks of memory", "descriptors")
 
 
 def references(stage):
-    """Every entry point, over and over, where Python counts all references."""
+    """Every entry point, many times, in a Python that counts all references."""
     debug = shutil.which("python3-dbg")
     if debug is None:
         return Result(0, "calls", 0, notes=["there is no python3-dbg"])
@@ -302,7 +306,7 @@ def references(stage):
 def kept(measured):
     """Of what there was more after each run; references lost too often count too."""
     runs = measured["runs"]
-    # Python keeps blocks for reuse as it likes, but not one for every call.
+    # Python keeps blocks for reuse as it likes, but not one per call.
     least = (1, measured["times"] / len(runs), 1)
     found = [
         kind

@@ -4,20 +4,16 @@ import json
 import re
 import sys
 
-from .run import ROOT, Result, path_of
+from .run import ROOT, Result, make, path_of
 from .sanitizers import asan, references, tsan, valgrind
+from .tortures import torture, torture_by_tls
 
 PROGRAMS = ROOT / "tests" / "programs"
 OUTCOMES = re.compile(r"(\d+) ([^;\n]+);")
 
 
-def make(stage, *targets, **variables):
-    words = [f"{name}={value}" for name, value in variables.items()]
-    return stage.command("make", "--no-print-directory", *targets, *words)
-
-
 def simulator(stage):
-    """Seeded histories through the real engine, every other round sanitized."""
+    """Run seeded histories through the real engine, every other round sanitized."""
     for san in ("address,undefined", ""):
         where = "asan" if san else "plain"
         code, text = make(stage, f"build/{where}/test_simulator", SAN=san)
@@ -47,51 +43,6 @@ def simulator(stage):
     return stage.rounds(once)
 
 
-TORTURES = ("test_torture", "test_torture_fork")
-TORTURE = re.compile(
-    r"alloc sites (\d+)/(\d+), syscall sites (\d+)/(\d+), runs (\d+), "
-    r"faults (\d+), calls (\d+)"
-)
-
-
-def torture(stage):
-    """Every allocation and system call of the core made to fail, with real sockets."""
-    for san in ("", "address,undefined"):
-        where = "asan" if san else "plain"
-        programs = [f"build/{where}/{name}" for name in TORTURES]
-        code, text = make(stage, *programs, SAN=san)
-        if code != 0:
-            return Result(0, "runs", 0, notes=[f"there is no torture: {text[-200:]}"])
-
-    def one(name, number):
-        where = ("asan", "plain")[number % 2]
-        code, text = stage.command(
-            ROOT / "build" / where / name, 3 + number, limit=1200
-        )
-        found = TORTURE.search(text)
-        if found is None:
-            return Result(1, "runs", 1, notes=[text[-300:]])
-        hit, sites, hit_calls, calls_sites, runs, faults, calls = map(
-            int, found.groups()
-        )
-        figures = {
-            "most allocation sites made to fail": hit,
-            "most allocation sites": sites,
-            "most system call sites made to fail": hit_calls,
-            "most system call sites": calls_sites,
-            "faults": faults,
-            "calls": calls,
-        }
-        return Result(runs, "runs", int(code != 0), figures)
-
-    def once(number):
-        total, children = (one(name, number) for name in TORTURES)
-        total.add(children)
-        return total
-
-    return stage.rounds(once)
-
-
 CHECKS = re.compile(r"(\d+) checks, (\d+) failed")
 
 
@@ -111,12 +62,12 @@ def _checks(stage, number, name, *args):
 
 
 def starvation(stage):
-    """Callbacks and threads that submit without end, whoever leads."""
+    """Callbacks and threads that submit without pause, whichever thread leads."""
     return stage.rounds(lambda number: _checks(stage, number, "test_starvation", 1000))
 
 
 def loops(stage):
-    """Event loops of others: those of libraries, and one that is late at random."""
+    """Host event loops: those of libraries, and one that is late at random."""
     each = 100
 
     def once(number):
@@ -128,7 +79,7 @@ def loops(stage):
 
 
 def mutants(stage):
-    """The core broken in small ways: do its tests notice?"""
+    """Break the core in small ways, and see whether its tests notice."""
     if make(stage, "-n", "mutate")[0] != 0:
         return Result(0, "mutants", 0, notes=["there is no target mutate"])
     count = max(10, int(stage.left() / 4))
@@ -165,12 +116,13 @@ def fuzz(stage):
 
 
 def chaos(stage):
-    """Four server processes to which everything happens, and a client under load."""
+    """Four server processes with every kind of fault, and a client under load."""
 
     def once(number):
         seed = 1000 + number
+        by_tls = [PROGRAMS / "by_tls.py"] if stage.env == BY_TLS else []
         code, text = stage.command(
-            sys.executable, PROGRAMS / "chaos.py", seed, 30,
+            sys.executable, *by_tls, PROGRAMS / "chaos.py", seed, 30,
             env={"PYTHONPATH": str(ROOT / "tests" / "support")},
         )  # fmt: skip
         try:
@@ -193,6 +145,19 @@ def chaos(stage):
     return stage.rounds(once)
 
 
+BY_TLS = {"JSONRPCC_TESTS_TLS": "1"}  # see tests/support/everywhere.py
+
+
+def _by_tls(run):
+    """The same stage, with TLS for every server and client."""
+
+    def run_it(stage):
+        stage.env = BY_TLS
+        return run(stage)
+
+    return run_it
+
+
 def _tests(*names, unit="tests", env=()):
     """A stage that runs some of the Python tests over and over."""
 
@@ -206,7 +171,7 @@ def _tests(*names, unit="tests", env=()):
 
 
 def close(stage):
-    """Clients closed in all kinds of trouble, by Python and by C."""
+    """Close clients in all kinds of trouble, from Python and from C."""
 
     def once(number):
         files = ("close", "async_close", "crosswise", "close_in_trouble")
@@ -228,7 +193,7 @@ def close(stage):
 
 
 def exits(stage):
-    """All endings, with the server alive and dead."""
+    """End the interpreter in every way, with the server alive and dead."""
     each = 8
 
     def once(_):
@@ -291,7 +256,7 @@ def forks_of_c(stage):
 
 
 def memory(stage):
-    """Hostile servers and full queues against the stated formula."""
+    """Compare memory with the formula, under hostile servers and full queues."""
 
     def once(_):
         result = stage.pytest("tests/hostile/test_memory.py", "-m", "", "-s")
@@ -308,7 +273,7 @@ def memory(stage):
 
 
 def injection(stage):
-    """Any text as method and params, against a witness of its own."""
+    """Pass any text as method and params, to an independent witness."""
     each = 500
 
     def once(_):
@@ -339,16 +304,36 @@ def states(stage):
     return stage.rounds(once)
 
 
+def cluster(stage):
+    """Run the show of examples/cluster once."""
+    code, text = stage.command("make", "--no-print-directory", "cluster", limit=900)
+    found = {
+        "promises kept": text.count(" s  kept "),
+        "calls that failed, not idempotent": max(
+            map(int, re.findall(r"(\d+) failed", text)), default=0
+        ),
+    }
+    return Result(1_000_000, "calls", int(code != 0), found)
+
+
 STAGES = {
     "simulator": simulator,
     "torture": torture,
+    "torture by TLS": torture_by_tls,
     "starvation": starvation,
     "mutants": mutants,
     "fuzz": fuzz,
     "chaos": chaos,
     "network": _tests("namespaces"),
+    "cluster": cluster,
     "hostile": _tests("hostile", "hostile_load", "reconnect", "failover", "names",
                       "limits", "responses", "codec", "params", "ancestor_faults"),
+    "chaos by TLS": _by_tls(chaos),
+    "hostile by TLS": _by_tls(_tests("hostile", "hostile_load", "reconnect",
+                                     "failover", "responses")),
+    "exits by TLS": _by_tls(exits),
+    "forks by TLS": _by_tls(forks),
+    "signals by TLS": _by_tls(_tests("signals")),
     "doubt": _tests("balancer", "trials", "return", "suspects"),
     "scarce": _tests("scarce"),
     "exits": exits,

@@ -2,7 +2,7 @@
 Certificates that no client may accept, and some that every client should.
 
 Each case is a server's chain with its key, the authority that a client trusts, and the
-name by which the client knows the server.  What must be said of it is in OpenSSL's
+name by which the client knows the server.  The expected error is in OpenSSL's
 words; `s_client` of the same OpenSSL is the oracle.
 """
 
@@ -44,7 +44,7 @@ class Case:
         says: What is wrong, as the client says it; None: nothing.
         host: How the client knows the server.
         oracle: Whether s_client refuses it for the same reason.  It accepts common
-            names and partial wildcards, which RFC 9525 has abolished.
+            names and partial wildcards, which RFC 9525 no longer allows.
     """
 
     name: str
@@ -104,7 +104,7 @@ def missing_link():
 
 
 def no_authority():
-    """Signed by somebody whose certificate is a server's own."""
+    """Signed by the holder of a certificate that is for a server only."""
     return trusted(server(server(root(), ["other.example"], "no authority")))
 
 
@@ -147,7 +147,7 @@ def weak_digest(name):
 
 
 def resigned(issued, issuer, digest):
-    """Sign a certificate once more, with a digest that is out of use."""
+    """Sign a certificate once more, with an obsolete digest."""
     request = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(issued.cert.subject)

@@ -1,4 +1,4 @@
-"""Certificates of every kind, made by cryptography: right, wrong and outdated."""
+"""Certificates made with the package cryptography: valid, invalid and expired."""
 
 import contextlib
 import datetime as dt
@@ -91,7 +91,7 @@ def issue(
     """
     Issue a certificate, signed by *issuer* or by itself.
 
-    *as_issuer* is the name of the issuer in it, if it lies; ca=None leaves the basic
+    *as_issuer* is the issuer's name in it, if that is a lie; ca=None leaves the basic
     constraints out.
     """
     key = key or ec_key()

@@ -1,4 +1,4 @@
-"""The ports of chaos: at each a server in a process of its own, or an impostor."""
+"""The ports of chaos: at each port a server in its own process, or an impostor."""
 
 import collections
 import contextlib
@@ -52,7 +52,7 @@ class Place:
         self.child.send_signal(number)
 
     def end(self):
-        """End it, and note how it has answered."""
+        """End it, and record how it answered."""
         counts = self.tell("counts")
         self.answers.update(counts["faults"])
         self.garbage = counts["garbage"]
@@ -66,7 +66,7 @@ class Place:
 
 
 class Impostor:
-    """Another service where a server was: speaks HTTP first, and closes."""
+    """Run another service at a server's port: it speaks HTTP first, and closes."""
 
     def __init__(self, port):
         self.listener = socket.socket()

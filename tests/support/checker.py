@@ -1,8 +1,8 @@
 """
-The outcome checker: what was promised of calls, held against what has happened.
+The outcome checker: compares what calls were promised with what happened.
 
-`violations` compares the calls that a `history.History` has noted with what the
-servers have seen (the witness) and says what was promised and did not happen.  It
+`violations` compares the calls that a `history.History` has recorded with what the
+servers have seen (the witness), and returns the promises that were broken.  It
 is a pure function, so test_history.py can show that it catches what it should.
 """
 
@@ -13,7 +13,7 @@ from time_limits import PATIENCE
 
 import jsonrpcc
 
-LATE = 1.0 * PATIENCE  # that an outcome may come after its deadline
+LATE = 1.0 * PATIENCE  # how late an outcome may be after its deadline
 MOST_SENDS = 3  # of an idempotent call
 
 
@@ -26,7 +26,7 @@ class Outcome:
 
 @dataclass
 class Entry:
-    """One call: what was asked, whether it was accepted, what came of it."""
+    """One call: its arguments, whether it was accepted, and its outcomes."""
 
     nonce: int
     submitted: float
@@ -56,7 +56,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Healthy:
-    """A span in which a server was up and nothing was done to it."""
+    """A period in which a server was up and undisturbed."""
 
     server: int
     since: float
@@ -65,9 +65,9 @@ class Healthy:
 
 def violations(entries, seen, closed_at=None, *, priorities=(), healthy=()):
     """
-    Return what broke the promises, one text each.
+    Return the promises that were broken, one text each.
 
-    *priorities* are those of the servers, for the *healthy* spans.
+    *priorities* are those of the servers, for the *healthy* periods.
     """
     found = _passed_over(entries, seen, priorities, healthy)
     times_seen = {}
@@ -86,7 +86,7 @@ def violations(entries, seen, closed_at=None, *, priorities=(), healthy=()):
 
 
 def _passed_over(entries, seen, priorities, healthy):
-    """Find calls that lived while a server was healthy, and went to a worse one."""
+    """Find calls that went to a worse server although a better one was healthy."""
     places = {}
     for one in seen:
         places.setdefault(one.nonce, []).append(one.server)

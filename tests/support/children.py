@@ -1,4 +1,4 @@
-"""Programs that tests run in processes of their own, and how they ended."""
+"""Programs that tests run as child processes, and how they ended."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ from time_limits import PATIENCE
 SUPPORT = Path(__file__).parent
 PROGRAMS = SUPPORT.parent / "programs"
 CHILD_LIMIT = 30.0 * PATIENCE
-FORGOTTEN = "ignore:unclosed <Client:ResourceWarning"  # many are, on purpose
+FORGOTTEN = "ignore:unclosed <Client:ResourceWarning"  # many are printed on purpose
 
 
 @dataclass
@@ -27,10 +27,10 @@ class Ended:
     code: int
     out: str
     err: str
-    time: float  # time.monotonic() when its end was seen
+    time: float  # time.monotonic() when the end was noticed
 
     def report(self):
-        """Return what the program reported: the JSON on its last line."""
+        """Return the program's report: the JSON on its last line."""
         assert self.code == 0, f"exit code {self.code}: {self.out}{self.err}"
         assert not self.err, self.err
         # So does a program in which ASan finds an error, with exitcode=0 and log_path.
@@ -42,7 +42,7 @@ def start_program(name, *args, env=(), before=(), **options):
     """
     Start tests/programs/name, by the command *before* it if there is one.
 
-    By faulthandler a crash, and SIGABRT, say where all its threads were.
+    With faulthandler, a crash or SIGABRT shows where all its threads were.
     """
     python = [sys.executable, "-X", "faulthandler", "-W", "error", "-W", FORGOTTEN]
     if everywhere.is_wished_for():
@@ -58,7 +58,7 @@ def start_program(name, *args, env=(), before=(), **options):
 
 
 def run_program(name, *args, limit=CHILD_LIMIT, **options):
-    """Run tests/programs/name to its end; one that hangs fails the test."""
+    """Run tests/programs/name to its end; the test fails if it hangs."""
     with start_program(name, *args, **options) as child:
         try:
             out, err = child.communicate(timeout=limit)
@@ -70,7 +70,7 @@ def run_program(name, *args, limit=CHILD_LIMIT, **options):
 
 
 class ServerProcess:
-    """A testing server in a process of its own, to be stopped and killed."""
+    """A testing server in its own process, which can be stopped and killed."""
 
     def __init__(self, path=None):
         where = [] if path is None else [path]

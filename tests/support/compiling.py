@@ -1,4 +1,4 @@
-"""Compilers and make, and the programs that they have built."""
+"""Compilers and make, and the programs that they build."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ BUILDS_C = [
 
 
 def link_flags():
-    """What the core is compiled and linked with, as the Makefile has it."""
+    """Return the flags with which the Makefile compiles and links the core."""
     names = ("print-PKG_CFLAGS", "print-PKG_LIBS")
     return run("make", "-s", "--no-print-directory", *names).split()
 

@@ -1,8 +1,8 @@
 """
-A name server of ours, which also lies.
+A name server for tests, which can also lie.
 
-`NameServer` answers on UDP and TCP from `records`; *fault* spoils the answers.  Only
-one that listens at port 53 of a namespace is asked by the system's resolver.
+`NameServer` answers on UDP and TCP from `records`; *fault* spoils the answers.  The
+system's resolver asks it only if it listens at port 53 of a network namespace.
 """
 
 import socket
@@ -16,7 +16,7 @@ _UDP = 512  # bytes of an answer without EDNS
 
 
 def name(text):
-    """Return a name as it is on the wire."""
+    """Return a name in wire format."""
     labels = [label.encode() for label in text.split(".") if label]
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
@@ -33,7 +33,7 @@ def srv(priority, weight, port, target):
 
 
 def question(query):
-    """Return the name that is asked for, in small letters, and the type."""
+    """Return the name that is asked for, in lower case, and the type."""
     labels, at = [], 12
     while query[at]:
         labels.append(query[at + 1 : at + 1 + query[at]].decode())
@@ -57,7 +57,7 @@ def answer(query, code=NOERROR, records=(), ttl=0, *, truncated=False):
 
 class NameServer:
     """
-    Answers from *records*, a dict of names in small letters to lists of (type, data).
+    Answers from *records*, a dict of names in lower case to lists of (type, data).
 
     Names that it does not have do not exist.  *fault* is None, or a function of the
     query and the answer that returns the bytes to send instead, or None for silence.
@@ -92,7 +92,7 @@ class NameServer:
             socketserver.ThreadingUDPServer((host, port), Udp),
             socketserver.ThreadingTCPServer((host, port), Tcp, bind_and_activate=False),
         ]
-        for server in self._servers:  # a client that is gone is no error
+        for server in self._servers:  # that a client has gone is no error
             server.handle_error = lambda *_: None
         tcp = self._servers[1]
         tcp.allow_reuse_address = True
@@ -120,7 +120,7 @@ class NameServer:
             server.server_close()
 
     def serve(self, host, *addresses):
-        """Have *host* mean these addresses."""
+        """Make *host* resolve to these addresses."""
         self.records = {**self.records, host: [address(each) for each in addresses]}
 
 
@@ -133,7 +133,7 @@ def silence(_query, _data):
 
 
 def cut(query, data):
-    """Half of the answer, which says that it is whole."""
+    """Half of the answer, not marked as truncated."""
     return data[: 12 + (len(data) - 12) // 2]
 
 

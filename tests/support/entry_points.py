@@ -1,14 +1,15 @@
 """
-Every entry point of jsonrpcc._speedups once, by every way out of it that there is.
+Every entry point of jsonrpcc._speedups, once for each way out of it.
 
 Each function leaves nothing behind; programs/references.py counts.  The server is
-that of programs/server.py, the client a `Client`, or an `AsyncClient` for what is
-awaited.
+that of programs/server.py, the client a `Client`, or an `AsyncClient` where
+calls are awaited.
 """
 
 import asyncio
 import contextlib
 import ctypes
+import logging
 import signal
 import threading
 
@@ -208,6 +209,30 @@ def map_dropped(client):
     next(client.map("echo", [[i] for i in range(9)], window=4))
 
 
+# ---- slow calls --------------------------------------------------------------------
+
+logger = logging.getLogger("jsonrpcc.slow")
+logger.addHandler(logging.NullHandler())
+logger.propagate = False
+
+
+def slow(client):
+    """Every call is slow here."""
+    with Client(address_of(client), slow_call=0.000001) as each:
+        assert each.call("echo", [1]) == [1]
+        assert each.submit("echo", [1]).result(LIMIT) == [1]
+        assert list(each.map("echo", [[1]])) == [[1]]
+        with failing:
+            each.call("nobody")
+
+
+async def await_slow(client):
+    async with AsyncClient(address_of(client), slow_call=0.000001) as each:
+        assert await each.call("echo", [1]) == [1]
+        with failing:
+            await each.call("nobody")
+
+
 # ---- asyncio -----------------------------------------------------------------------
 
 
@@ -320,7 +345,7 @@ def tables(client):
 
 
 def types_wrong(client):
-    """What only our own Python code calls, called wrongly."""
+    """Call with wrong arguments what only our own Python code calls."""
     for kind in (Blocking, Callbacks, Futures, Ordered, Call, Pending):
         for options in ({}, {"encode": 1}, {"window": 0}):
             with wrong:
@@ -333,12 +358,12 @@ def types_wrong(client):
 
 
 def planted(client):
-    """A leak that has to be found."""
+    """Leak on purpose: the leak must be found."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(object()))
 
 
 def nothing(client):
-    """What the measuring itself leaves."""
+    """Do nothing: what the measurement itself leaves."""
 
 
 BLOCKING = [
@@ -347,13 +372,13 @@ BLOCKING = [
     call_unusual, call_wrong, call_errors, call_timeout, call_interrupted,
     call_nobody_there, call_by_json, submit, map_, map_errors, map_wrong, map_dropped,
     clients, clients_dropped, clients_wrong, looks, tables, types_wrong, planted,
-    nothing,
+    nothing, slow,
 ]  # fmt: skip
 AWAITING = [
     await_, await_unusual, await_wrong, await_errors, await_cancel, await_nothing,
-    await_many,
+    await_many, await_slow,
 ]  # fmt: skip
 SLOW = [
     request_full, request_closed, call_interrupted, call_nobody_there, call_by_json,
-    clients, clients_dropped, await_many,
+    clients, clients_dropped, await_many, slow, await_slow,
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """
 What chaos does to a place: faults by name.
 
-Each is called with the place and a number of bytes, for those that come in the
-middle of something, and returns what undoes it, if anything does.
+Each is called with the place and a number of bytes, used by faults that strike in
+the middle of something, and returns a function that undoes it, or None.
 """
 
 import signal

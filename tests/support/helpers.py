@@ -1,7 +1,7 @@
 """
 What the client's tests share.
 
-Waiting, threads, what this process takes, callbacks that remember, call styles.
+Waiting, threads, resources of this process, callbacks that record, call styles.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from time_limits import PATIENCE
 from jsonrpcc import AsyncClient, Client
 from jsonrpcc.testing import netstring, split_netstrings
 
-LIMIT = 5.0 * PATIENCE  # seconds until a test that waits has failed
+LIMIT = 5.0 * PATIENCE  # seconds after which a test that waits fails
 QUICK = {"reconnect_delay": 0.01, "reconnect_delay_max": 0.05}
 
 
@@ -33,7 +33,7 @@ def until(condition, limit=LIMIT):
 
 
 async def until_then(condition):
-    """The same for a coroutine; *condition* runs in the event loop."""
+    """Do the same in a coroutine; *condition* runs in the event loop."""
     async with asyncio.timeout(LIMIT):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
@@ -61,7 +61,7 @@ def in_threads(*functions):
 
 
 def rss():
-    """This process's memory in bytes."""
+    """Return this process's memory in bytes."""
     pages = Path("/proc/self/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
@@ -72,12 +72,12 @@ def descriptors():
 
 
 def threads():
-    """Return how many threads the kernel knows of this process."""
+    """Return how many threads this process has, according to the kernel."""
     return sum(1 for _ in Path("/proc/self/task").iterdir())
 
 
 class Told:
-    """The callbacks of requests, and what they were told."""
+    """Callbacks for requests, and what they were called with."""
 
     def __init__(self):
         self.outcomes = []
@@ -96,7 +96,7 @@ class Told:
         self._queue.put(outcome)
 
     def next(self):
-        """The next outcome, ("result", result) or ("error", error)."""
+        """Return the next outcome, ("result", result) or ("error", error)."""
         return self._queue.get(timeout=LIMIT)
 
     def result(self):
@@ -111,7 +111,7 @@ class Told:
 
 
 class Wire(socketserver.ThreadingTCPServer):
-    """A server that keeps the bytes it gets and answers null, by plain sockets."""
+    """A server on plain sockets that keeps the bytes it gets and answers null."""
 
     daemon_threads = True
 

@@ -1,7 +1,7 @@
 """
-What the tests under fire share: calls and what came of them, waiting.
+What the tests with faults share: records of calls and their outcomes, and waiting.
 
-A `History` notes every call it makes: when it was accepted, each outcome it got.
+A `History` records every call it makes: when it was accepted, and each outcome it got.
 """
 
 import itertools
@@ -15,9 +15,9 @@ from time_limits import PATIENCE
 
 import jsonrpcc
 
-LIMIT = 10.0 * PATIENCE  # seconds until a test that waits has failed
+LIMIT = 10.0 * PATIENCE  # seconds after which a test that waits fails
 
-# Programs whose stderr is to stay empty lose servers on purpose.
+# Some programs lose servers on purpose, and their stderr must stay empty.
 logging.getLogger("jsonrpcc").addHandler(logging.NullHandler())
 
 
@@ -32,7 +32,7 @@ def until(condition, limit=LIMIT, what="the condition"):
 
 
 class History:
-    """Makes calls of the method echo and notes what comes of them."""
+    """Makes calls of the method echo and records their outcomes."""
 
     def __init__(self, *, start=0):
         self.entries = []
@@ -46,7 +46,7 @@ class History:
         return entry
 
     def request(self, client, *, timeout=5.0, idempotent=False, pad=(), **options):
-        """Call by callback; refused calls are noted as such and raise."""
+        """Call with callbacks; refused calls are recorded as such and raise."""
         entry = self._entry(timeout, idempotent)
         entry.accepted = True  # an outcome may come before request() returns
         try:
@@ -60,7 +60,7 @@ class History:
         return entry, call
 
     def call(self, client, *, timeout=5.0, idempotent=False, pad=(), **options):
-        """Call and wait; errors of accepted calls are noted and not raised."""
+        """Call and wait; errors of accepted calls are recorded and not raised."""
         entry = self._entry(timeout, idempotent)
         try:
             result = client.call(
@@ -81,7 +81,7 @@ class History:
         return entry
 
     async def await_call(self, client, *, timeout=5.0, idempotent=False):  # noqa: ASYNC109
-        """As call(), of an AsyncClient."""
+        """Like call(), with an AsyncClient."""
         entry = self._entry(timeout, idempotent)
         entry.accepted = True
         try:
@@ -97,7 +97,7 @@ class History:
         return entry
 
     def submit(self, client, *, timeout=5.0, idempotent=False, **options):
-        """Call by future."""
+        """Call with a future."""
         entry = self._entry(timeout, idempotent)
         future = client.submit(
             "echo", [entry.nonce], timeout=timeout, idempotent=idempotent, **options
@@ -107,7 +107,7 @@ class History:
         return entry, future
 
     def map(self, client, count, *, timeout=5.0, **options):
-        """Call many, in order."""
+        """Call with map()."""
         entries = [self._entry(timeout, False) for _ in range(count)]
         params = ([entry.nonce] for entry in entries)
         results = client.map(
@@ -131,14 +131,14 @@ class History:
         return [e.error for e in self.entries if e.outcomes and e.error is not None]
 
     def check_outcomes(self):
-        """Fail unless each accepted call had one outcome; there is no witness."""
+        """Fail unless each accepted call had exactly one outcome; without a witness."""
         wrong = [e for e in self.entries if len(e.outcomes) != e.accepted]
         wrong += [e for e in self.entries if e.accepted and not e.error
                   and e.outcomes[0].result != [e.nonce]]  # fmt: skip
         assert not wrong, wrong[:10]
 
     def check(self, *servers, closed_at=None):
-        """Fail if a promise was broken; servers are the witnesses."""
+        """Fail if a promise was broken; the servers are the witnesses."""
         seen = [
             Seen(request.params[0], number)
             for number, server in enumerate(servers)
@@ -159,7 +159,7 @@ def _note_future(entry, future):
 
 
 def echo(nonce, *_):
-    """Return the nonce, whatever ballast came with it."""
+    """Return the nonce without the ballast."""
     return [nonce]
 
 
@@ -189,9 +189,10 @@ def state_of(client, index=0):
 
 
 def wait_for_state(client, state, *indexes):
-    """Wait until servers are in that state; who is up may have to prove itself yet."""
-    states = {"up", "proving"} if state == "up" else {state}
-    until(
-        lambda: all(state_of(client, i) in states for i in indexes or (0,)),
-        what=f"state {state}",
-    )
+    """Wait until servers are in that state; one that is up may still be proving."""
+
+    def is_there(index):
+        info = client.servers()[index]
+        return info.state == state or (state == "up" and info.is_used)
+
+    until(lambda: all(map(is_there, indexes or (0,))), what=f"state {state}")

@@ -32,7 +32,7 @@ def run(*command, env=None, cwd=None, limit=LIMIT):
 
 
 def find_python(version):
-    """An interpreter of the machine, the test is skipped if there is none."""
+    """Return an interpreter of this machine; skip the test if there is none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     found = sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))
     path = found[-1] if found else shutil.which(f"python{version}")
@@ -45,7 +45,7 @@ def find_python(version):
 
 class Venv:
     """
-    An empty environment, in which nothing of this tree or its .venv is seen.
+    An empty environment, that sees nothing of this tree or its .venv.
 
     Without *tools* its PATH has no compiler and no pkg-config.
     """
@@ -57,14 +57,14 @@ class Venv:
         keep = ("HOME", "TMPDIR", "LANG", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
         self.env = {
             **{name: os.environ[name] for name in keep if name in os.environ},
-            # Where packages come from is the machine's business.
+            # The machine's settings say where packages come from.
             **{name: os.environ[name] for name in os.environ if name[:4] == "PIP_"},
             "PATH": os.pathsep.join(path),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
 
     def run(self, *args, cwd=None, **env):
-        """Run its Python; never from the tree, whose package would be found first."""
+        """Run its Python, outside the tree, whose package would be found first."""
         folder = cwd or self.python.parent
         return run(self.python, *args, cwd=folder, env=self.env | env)
 

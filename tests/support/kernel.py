@@ -1,5 +1,5 @@
 """
-What the kernel does to connections, and whether we may have it done.
+What the kernel can do to connections, and whether we are allowed to make it.
 
 `reason_not()` answers say why something is not possible here, for pytest.skip.
 """
@@ -10,7 +10,9 @@ import shutil
 import socket
 import subprocess
 
-ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+from time_limits import TOOLS
+
+ENVIRONMENT = {**TOOLS, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
 
 
 def run(*command):
@@ -31,13 +33,13 @@ def run(*command):
 
 
 def kill_connections(port):
-    """Have the kernel end all TCP connections to that local port: both ends see it."""
+    """Have the kernel abort all TCP connections to a local port; both ends notice."""
     return run("ss", "--kill", "--tcp", "dst", "127.0.0.1", "dport", "=", str(port))
 
 
 @functools.cache
 def why_no_kill():
-    """Why kill_connections() does not work here; "" if it does."""
+    """Return why kill_connections() does not work here; "" if it does."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with (
@@ -59,13 +61,13 @@ def in_namespace(*command):
 
 @functools.cache
 def why_no_namespace():
-    """Why there are no network namespaces for us; "" if there are."""
+    """Return why we cannot have network namespaces; "" if we can."""
     code, text = run(*in_namespace("ip", "link", "set", "lo", "up"))
     return "" if code == 0 else f"no network namespaces here: {text}"
 
 
 @functools.cache
 def why_no_packet_filter():
-    """Why nft cannot be used in a namespace of ours; "" if it can."""
+    """Return why nft cannot be used in our own namespace; "" if it can."""
     code, text = run(*in_namespace("nft", "add", "table", "inet", "fire"))
     return why_no_namespace() or ("" if code == 0 else f"no nft here: {text}")

@@ -1,4 +1,4 @@
-"""What happens to servers and what they answer: the same for the same seed."""
+"""What happens to servers and how they answer; determined by a seed."""
 
 import itertools
 import json
@@ -40,7 +40,7 @@ RATES = {
 
 @dataclass(frozen=True)
 class Step:
-    """What is to happen to one of the servers, for so many steps."""
+    """What happens to one of the servers, and for how many steps."""
 
     fault: str
     place: int
@@ -49,7 +49,7 @@ class Step:
 
 
 def plan(seed, faults, places):
-    """Yield steps for ever; of those for a server that has a fault only the first."""
+    """Yield steps for ever; at most one at a time for each server."""
     dice = random.Random(f"plan {seed}")
     busy = {}
     for now in itertools.count():
@@ -72,17 +72,17 @@ def _answer(identity, result):
 
 class Misbehaviour:
     """
-    Answers the method "echo" with the first of its params; badly, by the dice.
+    Answers the method "echo" with the first of its params, badly at random.
 
-    The n-th request that it is asked about gets the n-th throw, so the same seed
-    means the same faults in the same order.  `counts` says how often each came.
+    The n-th request gets the n-th throw of the dice, so the same seed means the same
+    faults in the same order.  `counts` says how often each came.
     """
 
     def __init__(self, seed):
         self.dice = random.Random(f"misbehaviour {seed}")
         self.on = True
         self.counts = {}
-        self._kept = None  # an answer held back
+        self._kept = None  # an answer that was held back
         self._past = {}  # by connection, ids of calls that were answered
 
     def _pick(self):

@@ -1,7 +1,7 @@
 """
 What the tests of jsonrpcc.testing share: a server, and a plain socket to it.
 
-They go by the bytes on the wire: no client of ours here.
+They look at the bytes on the wire; our client is not involved.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import pytest
 
 from jsonrpcc.testing import Server, ServerTls, netstring, split_netstrings
 
-LIMIT = 5.0  # seconds until a test that waits has failed
+LIMIT = 5.0  # seconds after which a test that waits fails
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="a property of Linux")
 
@@ -33,13 +33,13 @@ METHODS = {"add": add, "echo": echo}
 
 @functools.cache
 def shared_tls():
-    """Certificates for all servers of a run: making them takes a while."""
+    """Return the certificates for all servers of a run, which take a while to make."""
     return ServerTls(client_ca=True)
 
 
 @functools.cache
 def client_context():
-    """How a client of `shared_tls` connects, by Python's ssl."""
+    """Return the context with which Python's ssl connects to `shared_tls`."""
     files = shared_tls().client
     context = ssl.create_default_context(cafile=files["ca"])
     context.load_cert_chain(files["cert"], files["key"])
@@ -61,7 +61,7 @@ def serving(methods=METHODS, **options):
 
 
 class Peer:
-    """A socket that knows netstrings: a plain one, or Python's TLS."""
+    """A socket that speaks netstrings, in plain TCP or by Python's TLS."""
 
     def __init__(self, server, *, receive_buffer=0):
         family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
@@ -100,7 +100,7 @@ class Peer:
         return self.response()
 
     def payload(self):
-        """The next frame's payload."""
+        """Return the next frame's payload."""
         while True:
             payloads, self.rest = split_netstrings(self.rest)
             if payloads:
@@ -112,7 +112,7 @@ class Peer:
         return json.loads(self.payload())
 
     def exactly(self, count):
-        """As many bytes."""
+        """Return exactly so many bytes."""
         while len(self.rest) < count:
             self._receive()
         data, self.rest = self.rest[:count], self.rest[count:]
@@ -125,17 +125,18 @@ class Peer:
         self.rest += data
 
     def until_end(self):
-        """All bytes until FIN ("close") or RST ("reset"), and which it was."""
-        data, self.rest = self.rest, b""
+        """Return all bytes until FIN ("close") or RST ("reset"), and which it was."""
+        data, self.rest = bytearray(self.rest), b""
+        how = "close"
         try:
             while piece := self.sock.recv(65536):
-                data += piece
+                data += piece  # in place: the server resets a peer that is slow
         except (ConnectionResetError, ssl.SSLEOFError):  # no close_notify
-            return data, "reset"
-        return data, "close"
+            how = "reset"
+        return bytes(data), how
 
     def quiet(self, seconds=0.05):
-        """Whether nothing comes; only ever right by waiting."""
+        """Return whether nothing arrives, as far as waiting can tell."""
         self.sock.settimeout(seconds)
         try:
             self.rest += self.sock.recv(65536)

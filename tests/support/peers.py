@@ -1,4 +1,4 @@
-"""Programs and libraries of others that tests hold the client against."""
+"""Programs and libraries of others that the client is tested with."""
 
 import importlib
 import importlib.util
@@ -13,10 +13,13 @@ PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def missing(name):
-    """Skip the test; fail it where "scripts/setup.sh peers" has been run."""
+    """Skip the test, or fail it with JSONRPCC_PEERS=required."""
     if REQUIRED:
         pytest.fail(f"{name} is missing, and JSONRPCC_PEERS=required", pytrace=False)
-    pytest.skip(f"{name} is missing; scripts/setup.sh peers (or soak) installs it")
+    pytest.skip(
+        f"{name} is missing; scripts/setup.sh peers (or soak) installs it",
+        allow_module_level=True,
+    )
 
 
 def program(name):

@@ -1,5 +1,5 @@
 """
-A fault proxy: bytes between a client and a server, with what networks do to them.
+A fault proxy between client and server, which does what networks do to bytes.
 
 It knows nothing of netstrings or JSON.  Everything runs on one asyncio loop.
 """
@@ -14,7 +14,7 @@ DIRECTIONS = (TO_SERVER, TO_CLIENT)
 
 
 class _Pair:
-    """One connection of a client, and the one to the server that belongs to it."""
+    """A client's connection, and the matching one to the server."""
 
     def __init__(self, client, server):
         self.writers = {TO_CLIENT: client, TO_SERVER: server}
@@ -29,12 +29,12 @@ class _Pair:
             writer.transport.abort()
 
     def end(self):
-        """FIN both ways; what was written before still arrives."""
+        """Send FIN both ways; what was written before still arrives."""
         for writer in self.writers.values():
             writer.close()
 
     def half_close(self):
-        """FIN to the client alone: it may go on sending."""
+        """Send FIN to the client only, which may go on sending."""
         self.half_closed = True
         with contextlib.suppress(OSError, RuntimeError):
             self.writers[TO_CLIENT].write_eof()
@@ -59,7 +59,7 @@ class Proxy:
         self.calm()
 
     def calm(self):
-        """Forward everything as it comes; a refused or cut connection stays so."""
+        """Forward everything unchanged; a refused or cut connection stays as it is."""
         self.delay = 0.0
         self.chunk = 0
         self.rate = 0
@@ -119,7 +119,7 @@ class Proxy:
             writer.close()
             return
         silent = _Pair(writer, writer)
-        self.pairs.add(silent)  # so that what happens to all happens to it
+        self.pairs.add(silent)  # so that it is included in what happens to all
         try:
             while self.welcome == "silence":
                 await self._changed.wait()

@@ -1,4 +1,4 @@
-"""Code that stands in Markdown, run as it stands there."""
+"""Runs code in Markdown exactly as it is written there."""
 
 import contextlib
 import os
@@ -57,7 +57,7 @@ METHODS = {
 
 @contextlib.contextmanager
 def local_servers():
-    """Put real servers in the place of localhost:9999 and its neighbours."""
+    """Replace localhost:9999 and its neighbours with real servers."""
     with Server(METHODS) as one, Server(METHODS) as two, Server(METHODS) as three:
         servers = {9999: one, 9998: two, 9997: three}
 
@@ -67,7 +67,7 @@ def local_servers():
                 lambda match: f"localhost:{servers[int(match[1])].port}",
                 text,
             )
-            # What is right for a reader's servers is tight for a busy machine.
+            # Timeouts that suit a reader's servers are too short for a busy machine.
             return re.sub(
                 r"\btimeout=(0\.\d+)",
                 lambda match: f"timeout={float(match[1]) * 4:g}",
@@ -78,7 +78,7 @@ def local_servers():
 
 
 def check_python(code, local, cwd=None):
-    """It runs without a warning, and prints what its comments say."""
+    """Check that it runs without a warning and prints what its comments say."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", local(code)],
         cwd=cwd,
@@ -95,7 +95,7 @@ def check_python(code, local, cwd=None):
 
 
 def check_console(session, local, tmp_path):
-    """Each command prints what stands below it."""
+    """Check that each command prints what is written below it."""
     command = tmp_path / "jsonrpcc"
     preload = os.environ.get("LD_PRELOAD", "")
     python = f'LD_PRELOAD="{preload}" exec {sys.executable}'
@@ -114,7 +114,7 @@ def check_console(session, local, tmp_path):
             timeout=LIMIT,
             check=False,
         )
-        # Another port may be longer: columns are not what is promised.
+        # A longer port shifts the columns, which are not promised.
         assert done.stdout.split() == local(said).split()
 
 

@@ -1,4 +1,4 @@
-"""Programs of others that speak TLS in front of a plain server, each on a free port."""
+"""Other TLS programs in front of a plain server, each on a free port."""
 
 import contextlib
 import socket
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from helpers import LIMIT, until
 from peers import missing, program
+from time_limits import TOOLS
 
 from jsonrpcc.testing._sockets import bound
 
@@ -79,11 +80,11 @@ def is_listening(port):
 @contextlib.contextmanager
 def running(folder, make_command):
     """Run the program that *make_command(port)* starts; yield its process and port."""
-    # Bound and not listening, it keeps the port from everybody else.
+    # Bound but not listening, it keeps others from taking the port.
     with bound("127.0.0.1", 0) as keeper, (folder / "output.txt").open("wb") as output:
         port = keeper.getsockname()[1]
         process = subprocess.Popen(
-            make_command(port), stdin=subprocess.PIPE, stdout=output,
+            make_command(port), env=TOOLS, stdin=subprocess.PIPE, stdout=output,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
@@ -97,7 +98,7 @@ def running(folder, make_command):
 
 
 def configured(name, template, **values):
-    """A front whose configuration is this, on the port given later."""
+    """Make a front with this configuration, whose port is given later."""
 
     @contextlib.contextmanager
     def front(folder, certificates, backend):

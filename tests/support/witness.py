@@ -1,20 +1,24 @@
 """
-A witness: a server that shares no line with what it watches.
+A witness: a server that shares no code with what it observes.
 
-It reads netstrings with a reader of its own and JSON with json.loads, and notes
+It reads netstrings with its own reader and JSON with json.loads, and records
 every frame that it received whole, with its connection and time, before it
-answers.  What it answers is a function's choice, see misbehaviour.py.
+answers.  A function chooses the answers, see misbehaviour.py.
 """
 
 import asyncio
 import contextlib
 import json
+import logging
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
 from dataclasses import dataclass
+
+import everywhere
 
 LIMIT = 10.0
 MOST_DIGITS = 9
@@ -63,7 +67,7 @@ def _no_constant(name):
 
 
 def loads(payload):
-    """As json.loads, and strict about NaN and, at the top, about names."""
+    """Like json.loads, but refuse NaN and, at the top level, duplicate names."""
     text = payload.decode()
     message = json.loads(text, parse_constant=_no_constant)
     if isinstance(message, dict):
@@ -98,7 +102,7 @@ class Frame:
 
 
 def echo(frame):
-    """Answer with the params; the plain way."""
+    """Answer with the params, without any fault."""
     message = loads(frame.payload)
     if "id" not in message:
         return []
@@ -108,6 +112,12 @@ def echo(frame):
 
 CLOSE = "close"
 RESET = "reset"
+
+
+def _report(loop, context):
+    """Handle errors, except what asyncio reports when TLS was damaged."""
+    if not isinstance(context.get("exception"), ssl.SSLError):
+        loop.default_exception_handler(context)
 
 
 class _Connection(asyncio.Protocol):
@@ -172,8 +182,8 @@ class Witness:
     def __init__(self, answer=echo, *, note=None, port=0):
         self.answer = answer
         self.frames = []
-        self.garbage = []  # what was no netstring
-        self.partial = []  # frames that a connection's end has cut
+        self.garbage = []  # bytes that were not a netstring
+        self.partial = []  # frames cut off by the end of a connection
         self.bytes = 0
         self.connections = 0
         self.open = set()
@@ -187,8 +197,12 @@ class Witness:
 
     async def listen(self):
         self._server = await self.loop.create_server(
-            lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024
-        )
+            lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024,
+            ssl=everywhere.server_context(),
+        )  # fmt: skip
+        if everywhere.is_wished_for():
+            self.loop.set_exception_handler(_report)
+            logging.getLogger("asyncio").setLevel(logging.ERROR)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def __enter__(self):

@@ -1,4 +1,4 @@
-"""Prefork servers that run programs/wsgi.py or the like, and who asks their workers."""
+"""Prefork servers that run programs/wsgi.py and the like, and their workers."""
 
 import concurrent.futures
 import contextlib
@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pytest
-from children import PROGRAMS
+from children import PROGRAMS, SUPPORT
 from history import LIMIT, until
 from time_limits import ASAN, TSAN
 
@@ -39,7 +39,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def listens(path):
-    """The file is there a moment before anybody listens."""
+    """Return whether somebody listens: the file exists a moment earlier."""
     with contextlib.closing(UnixConnection(path)) as connection:
         try:
             connection.connect()
@@ -50,9 +50,10 @@ def listens(path):
 
 @contextlib.contextmanager
 def master_of(command, server, path, log, environment, *, limit=LIMIT):
-    """The master process; it ends with TERM, within the limit and without a word."""
+    """The master process; it ends on TERM, within the limit and without output."""
     environment = {
-        **os.environ, "PYTHONPATH": str(PROGRAMS), "JSONRPC_SERVER": server.address,
+        **os.environ, "PYTHONPATH": f"{PROGRAMS}:{SUPPORT}",
+        "JSONRPC_SERVER": server.address,
         "HOME": str(path.parent), **environment,
     }  # fmt: skip
     with log.open("w") as file:
@@ -69,7 +70,7 @@ def master_of(command, server, path, log, environment, *, limit=LIMIT):
     text = log.read_text()
     assert "Traceback" not in text, text
     assert "WORKER TIMEOUT" not in text, text
-    assert "KILL" not in text, text  # nobody had to be killed
+    assert "KILL" not in text, text  # no process had to be killed
 
 
 def gunicorn(server, path, log, *options, app="wsgi", **environment):

@@ -1,4 +1,4 @@
-"""`jsonrpcc.testing.MockServer`: canned replies, and complaints."""
+"""`jsonrpcc.testing.MockServer`: canned replies, and reports of what was unexpected."""
 
 import asyncio
 import threading
@@ -80,7 +80,7 @@ def test_answers_queue_up(mock, client):
     mock.verify(timeout=0)
 
 
-def test_after_its_times_a_request_is_not_expected(mock, client):
+def test_a_request_is_not_expected_more_often_than_its_times(mock, client):
     mock.on("add").returns(1).once()
     mock.on("add").returns(2).once()
     assert [client.call("add") for _ in range(2)] == [1, 2]
@@ -104,7 +104,7 @@ def test_faults_go_with_their_answer(mock, client):
     assert client.call("add") == 2
 
 
-def test_faults_of_the_server_are_in_force_as_well(mock, client):
+def test_faults_of_the_server_apply_as_well(mock, client):
     mock.on("add").returns(1)
     mock.misbehave(Drop(times=1))
     with pytest.raises(jsonrpcc.RequestTimeout):
@@ -112,7 +112,7 @@ def test_faults_of_the_server_are_in_force_as_well(mock, client):
     assert client.call("add") == 1
 
 
-def test_methods_of_the_server_are_no_affair_of_the_mock(client, mock):
+def test_methods_of_the_server_take_precedence_over_canned_replies(client, mock):
     mock.add_method("add", lambda a, b: a + b)
     mock.on("add").returns("canned").optional()
     assert client.call("add", [1, 2]) == 3
@@ -189,7 +189,7 @@ def test_reset_forgets_all(mock, client):
 
 
 def test_many_threads_share_the_answers(mock, client):
-    """Each canned answer is given once, whoever asks."""
+    """Each canned answer is given once, whichever thread asks."""
     count = 200
     for n in range(count):
         mock.on("take").returns(n).once()

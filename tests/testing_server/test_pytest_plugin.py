@@ -1,4 +1,4 @@
-"""The fixtures that pytest_jsonrpcc gives to test suites."""
+"""The fixtures that pytest_jsonrpcc provides for test suites."""
 
 import sys
 
@@ -103,8 +103,9 @@ def test_options_of_the_client_can_be_overridden(run):
 
         def test_it(jsonrpc_mock, jsonrpc_client):
             jsonrpc_mock.on("get").faults(Drop())
-            with pytest.raises(jsonrpcc.RequestTimeout, match="125 ms"):
+            with pytest.raises(jsonrpcc.RequestTimeout) as caught:
                 jsonrpc_client.call("get")
+            assert 0.12 < caught.value.elapsed < 4  # 5 s by default
         """
     ).assert_outcomes(passed=1)
 
@@ -164,3 +165,33 @@ def test_help_names_the_marker_and_the_fixtures(pytester):
     markers.stdout.fnmatch_lines(["@pytest.mark.jsonrpc_mock(unexpected_ok=False*"])
     fixtures = pytester.run(sys.executable, "-m", "pytest", "--fixtures")
     fixtures.stdout.fnmatch_lines(["jsonrpc_server*", "*jsonrpc_mock*"])
+
+
+def test_servers_in_memory_need_no_port(run):
+    run(
+        """
+        import socket
+
+        import jsonrpcc
+        import pytest
+
+        @pytest.fixture
+        def jsonrpc_in_memory():
+            return True
+
+        def test_mock(jsonrpc_mock, jsonrpc_client, monkeypatch):
+            jsonrpc_mock.on("add", [1, 2]).returns(3).once()
+            assert jsonrpc_client.call("add", [1, 2]) == 3
+            assert jsonrpc_client.servers()[0].address.startswith("fd:")
+
+        def test_server(jsonrpc_server, jsonrpc_client):
+            jsonrpc_server.add_method("add", lambda a, b: a + b)
+            assert jsonrpc_client.call("add", [1, 2]) == 3
+
+        def test_port(jsonrpc_server):
+            with pytest.raises(RuntimeError, match="does not listen"):
+                jsonrpc_server.address
+        """,
+        "-W",
+        "error",
+    ).assert_outcomes(passed=3)

@@ -83,7 +83,7 @@ def test_a_batch_has_the_faults_of_its_first_request():
         )
 
 
-def test_a_fault_of_ones_own():
+def test_a_custom_fault():
     @dataclass(frozen=True)
     class Shout(Fault):
         mark: str = "!"
@@ -103,7 +103,7 @@ def test_what_would_never_end_is_refused(fault):
 
 
 @pytest.mark.parametrize("nonsense", [3, Drop, "Drop", [None]])
-def test_what_is_no_fault_is_refused(nonsense):
+def test_what_is_not_a_fault_is_refused(nonsense):
     with pytest.raises(TypeError):
         Server(fault=nonsense)
 

@@ -180,7 +180,7 @@ def test_payload(payload, seen):
         assert peer.payload() == seen
 
 
-def test_payload_has_no_result_of_an_error():
+def test_payload_has_null_in_place_of_the_result_of_an_error():
     with serving(fault=Payload("$result")) as server, Peer(server) as peer:
         peer.request("nothing")
         assert peer.payload() == b"null"
@@ -296,7 +296,7 @@ def test_banner():
 
 
 def fill(sock):
-    """Send until the peer's window is full; return how much went."""
+    """Send until the peer's window is full; return how much was sent."""
     sock.setblocking(False)
     sent = 0
     with contextlib.suppress(BlockingIOError):

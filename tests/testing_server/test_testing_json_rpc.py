@@ -1,4 +1,4 @@
-"""How the server of jsonrpcc.testing answers what JSON-RPC says of requests."""
+"""How the server of jsonrpcc.testing answers requests, by the rules of JSON-RPC."""
 
 import asyncio
 import collections
@@ -116,7 +116,7 @@ async def fail_later():
     "function",
     [lambda: 1 / 0, object, lambda: "\ud800", fail_later, lambda: int("\ud800")],
 )
-def test_what_a_function_can_not_answer_is_internal(function):
+def test_what_a_function_cannot_answer_is_internal(function):
     with serving({"bad": function}) as server, Peer(server) as peer:
         assert error_code(peer.call("bad")) == -32603
         assert error_code(peer.call("nothing")) == -32601

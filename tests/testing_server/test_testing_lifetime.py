@@ -51,7 +51,7 @@ def test_address(host):
             server.wait_for_connections(1)
 
 
-def test_a_port_in_use_is_told_to_the_caller():
+def test_a_port_in_use_raises_in_the_caller():
     threads = threading.active_count()
     with serving() as server:
         with pytest.raises(OSError, match="in use"):
@@ -96,7 +96,7 @@ def test_start_and_stop_are_idempotent():
 
 @linux
 def test_the_port_stays_ours_while_stopped():
-    """No outgoing connection of this machine may get it meanwhile."""
+    """No outgoing connection of this machine may get the port meanwhile."""
     with serving() as server:
         server.stop()
         with socket.socket() as other, pytest.raises(OSError, match="in use"):

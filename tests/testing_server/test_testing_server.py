@@ -1,4 +1,4 @@
-"""What a test sees of the server of jsonrpcc.testing, and what it does to it."""
+"""What a test can see of the server of jsonrpcc.testing, and what it can make it do."""
 
 import asyncio
 import socket
@@ -72,7 +72,7 @@ def test_waiting_has_a_limit():
 
 
 def test_an_accepted_connection_is_open():
-    """Or who waits for its end might see it before it has begun."""
+    """Otherwise waiting for its end could succeed before it has begun."""
 
     async def main():
         async with Server(METHODS) as server:
@@ -126,6 +126,20 @@ def test_refuse_keeps_connections_and_accept_ends_it():
         server.accept()
         with Peer(server) as other:
             assert other.call("add", [1, 2]) == result(3)
+
+
+def test_refuse_keeps_connections_that_wait_to_be_accepted():
+    """For a client, such a connection is as open as any other."""
+    with serving() as server:
+        server.freeze()
+        with Peer(server) as peer:
+            refusing = threading.Thread(target=server.refuse)
+            refusing.start()
+            server.thaw()
+            refusing.join()
+            assert peer.call("add", [1, 2]) == result(3)
+            with pytest.raises(ConnectionRefusedError):
+                Peer(server)
 
 
 @linux

@@ -20,7 +20,7 @@ def tls(monkeypatch):
 
 
 def connected(server, context, name="localhost"):
-    """A TLS connection whose handshake is over, as far as the client knows."""
+    """Return a TLS connection whose handshake is over, as far as the client knows."""
     sock = socket.create_connection((server.host, server.port), LIMIT)
     try:
         return context.wrap_socket(sock, server_hostname=name)
@@ -33,7 +33,7 @@ def trusting(tls):
     return ssl.create_default_context(cafile=tls.ca)
 
 
-def test_certificates_of_its_own():
+def test_certificates_that_the_server_makes():
     with Server({"add": lambda a, b: a + b}, tls=True) as server:
         assert "cert" not in server.tls.client
         for name in ("localhost", "127.0.0.1", "::1"):
@@ -46,7 +46,7 @@ def test_certificates_of_its_own():
         assert not server.failed_handshakes
 
 
-def test_names_of_its_own_choice():
+def test_names_chosen_by_the_program():
     tls = ServerTls(names=["rpc.example"])
     with Server(tls=tls) as server:
         connected(server, trusting(tls), "rpc.example").close()
@@ -74,7 +74,7 @@ def test_given_files_and_an_authority_of_clients():
     assert not server.failed_handshakes
 
 
-def test_a_context_of_ones_own():
+def test_a_custom_ssl_context():
     made = ServerTls(client_ca=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.client["cert"])
@@ -89,7 +89,7 @@ def test_a_context_of_ones_own():
             server.tls  # noqa: B018
 
 
-def test_a_client_without_a_certificate_is_refused_and_told():
+def test_a_client_without_a_certificate_is_refused_with_the_reason():
     with serving() as server:
         context = ssl.create_default_context(cafile=server.tls.ca)
         with connected(server, context) as sock:  # TLS 1.3: the client is done
@@ -105,7 +105,7 @@ def test_a_client_without_a_certificate_is_refused_and_told():
 
 
 @pytest.mark.parametrize("data", [b'18:{"method":"add"},', b"\x16\x03\x01\x00"])
-def test_what_is_no_tls_is_no_request(data):
+def test_bytes_without_tls_are_not_a_request(data):
     with serving() as server:
         with socket.create_connection((server.host, server.port), LIMIT) as sock:
             sock.sendall(data)
@@ -117,7 +117,7 @@ def test_what_is_no_tls_is_no_request(data):
         assert not server.invalid
 
 
-def test_a_renewed_certificate_is_for_new_connections():
+def test_new_connections_use_a_renewed_certificate():
     tls = ServerTls()
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
 
@@ -148,7 +148,7 @@ def test_close_notify_ends_a_connection_and_so_does_fin():
 
 
 def test_stopping_is_not_polite():
-    """As for a killed process: no close_notify, so the stream is cut."""
+    """As with a killed process: no close_notify, so the stream is truncated."""
     with serving() as server, Peer(server) as peer:
         peer.call("add", [1, 2])
         server.stop()
@@ -167,7 +167,7 @@ def test_stopping_in_the_middle_of_a_handshake():
     assert server.connections == 0
 
 
-def test_frozen_servers_shake_no_hands():
+def test_frozen_servers_complete_no_handshake():
     with serving() as server:
         server.freeze()
         sock = socket.create_connection((server.host, server.port), 0.1)
@@ -209,7 +209,7 @@ def test_what_tls_can_be(wrong):
         Server(tls=wrong)
 
 
-def test_half_a_pair_of_files():
+def test_a_certificate_without_its_key():
     with pytest.raises(ValueError, match="cert and key are needed together"):
         ServerTls("server.pem")
 

@@ -1,4 +1,4 @@
-"""The outcome checker catches what it is there to catch, and programs say their end."""
+"""The outcome checker catches broken promises, and programs report how they end."""
 
 import copy
 import signal
@@ -71,7 +71,7 @@ PRIORITIES = (2, 2, 1)
 
 
 def check(seen, *healthy, error=None):
-    """A call from 10.0 to 10.2 that these servers have seen."""
+    """Make a call from 10.0 to 10.2 that these servers have seen."""
     outcome = Outcome(10.2, result=None if error else [0], error=error)
     entry = Entry(0, 10.0, 15.0, accepted=True, outcomes=[outcome])
     return violations(
@@ -118,7 +118,7 @@ ENDS = "import os; os._exit(0)"
         (ENDS, "said nothing"),
     ],
 )
-def test_a_program_that_comes_to_no_good_end_says_so(tmp_path, program, says):
+def test_a_program_that_ends_badly_says_so(tmp_path, program, says):
     path = tmp_path / "program.py"
     path.write_text(program)
     with pytest.raises(AssertionError, match=f"(?s){says}"):

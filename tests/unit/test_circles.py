@@ -1,4 +1,4 @@
-"""Whom a file needs, in C and in Python: the ways go down, and never in a circle."""
+"""What files include and import, in C and Python: only downwards, never in circles."""
 
 import ast
 import re
@@ -15,30 +15,44 @@ SUPPORT = ROOT / "tests" / "support"
 PACKAGE = Path(jsonrpcc.__file__).parent
 
 # The modules of the client from the ground up: each may import those below it, for
-# types too.  `testing` is another program, and stands on nothing of this.
+# types too.  `testing` is another program, which uses none of them.
 TIERS = [
     {"_jsonrpcc", "_capsule", "_speedups"},
-    {"_errors", "_codec", "_durations", "_host", "_proxy", "_types", "_worker"},
+    {"_errors", "_codec", "_durations", "_host", "_lazy", "_proxy", "_sockets"},
+    {"_pump", "_types", "_waits", "_worker"},
     {"_protocol", "_tls"},
-    {"_records"},
-    {"_hints", "_stats"},
+    {"_records", "_refusals"},
+    {"_hints", "_snapshots", "_stats"},
+    {"_outcomes", "_params"},
+    {"_hello"},
     {"_options"},
-    {"_params"},
-    {"_metrics"},
-    {"_log", "_session"},
+    {"_metrics", "_multiprocess"},
+    {"_log"},
+    {"_slow"},
+    {"_session"},
     {"_base", "_delivery", "_map", "_submit"},
     {"_blocking", "_channel", "_dispatcher"},
-    {"_async_map"},
-    {"_client", "aio", "capi"},
-    {"jsonrpcc", "prometheus"},  # the first is its __init__
-    {"_commands"},
-    {"_serve"},
+    {"_async_map", "_future"},
+    {"_async_base"},
+    {"_client", "aio", "anyio", "capi"},
+    {"jsonrpcc"},  # its __init__
+    {"_otel_map"},
+    {"_otel_clients"},
+    {"otel", "prometheus"},
+    {"_cli", "_cli.colours", "_cli.connecting", "_cli.exits"},
+    {"_cli.output"},
+    {"_cli.arguments", "_cli.bench_plan", "_cli.client_options", "_cli.lines",
+     "_cli.notify", "_cli.probe", "_cli.serve", "_cli.watch"},
+    {"_cli.bench_options", "_cli.bench_worker"},
+    {"_cli.bench_report", "_cli.call", "_cli.checks", "_cli.parser", "_cli.servers",
+     "_cli.top"},
+    {"_cli.bench", "_cli.completion", "_cli.doctor", "_cli.main", "_cli.shell"},
     {"__main__"},
-]
+]  # fmt: skip
 
 
 def nouns_of_c():
-    """A noun is x.h with its x.c: what its parts include together."""
+    """Return what each noun includes: x.h together with its x.c."""
     needs = {}
     for path in CSRC.rglob("*.[ch]"):
         noun = str(path.relative_to(CSRC).with_suffix(""))
@@ -51,7 +65,7 @@ def nouns_of_c():
 
 
 def imported(path):
-    """What a module imports anywhere in it, for types too; by full names."""
+    """Yield the full names of all that a module imports, even for types only."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
@@ -63,7 +77,7 @@ def imported(path):
 
 
 def modules_of_python():
-    """What our modules import of each other, and those that help the tests."""
+    """Return what modules import from each other, including the tests' helpers."""
     needs = {}
     for name, paths in MODULES.items():
         found = {each for path in paths for each in imported(path)}
@@ -93,7 +107,7 @@ def test_nothing_needs_itself_in_a_circle(language):
 
 
 def test_the_graphs_are_drawn():
-    """For one that is empty has no circles either."""
+    """An empty graph would have no circles either."""
     assert "io/loop" in GRAPHS["C"]["client/core"]
     assert "jsonrpcc._session" in GRAPHS["Python"]["jsonrpcc._map"]  # for types alone
     assert "jsonrpcc.testing._faults" in GRAPHS["Python"]["jsonrpcc.testing._owner"]

@@ -1,4 +1,4 @@
-"""The types of jsonrpcc._speedups, misused as only our own code could."""
+"""The types of jsonrpcc._speedups, misused in ways only our own code could."""
 
 import asyncio
 import gc
@@ -126,7 +126,7 @@ def test_a_client_that_was_never_opened():
         Client.__new__(Client).call("echo")
 
 
-def test_a_method_is_as_its_function():
+def test_a_method_looks_like_its_function():
     method = vars(Client)["call"]
     assert object.__getattribute__(method, "__doc__") == Client.call.__doc__
     method.mark = 1
@@ -140,7 +140,7 @@ def test_hush():
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """One that fails on demand."""
+    """An event loop that fails on demand."""
 
     fails = False
     Future = asyncio.Future
@@ -155,7 +155,7 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 class Stubborn(asyncio.Future):
-    """One that raises when it is first cancelled."""
+    """A future that raises when it is first cancelled."""
 
     raised = False
 
@@ -167,7 +167,7 @@ class Stubborn(asyncio.Future):
 
 
 class Deaf(asyncio.Future):
-    """One that takes no callbacks."""
+    """A future that takes no callbacks."""
 
     def add_done_callback(self, function, *, context=None):
         raise KeyError("add_done_callback")
@@ -191,7 +191,8 @@ def test_futures_misused(serve):
             refuse_call(futures.again, 5)
             kwargs = dict.fromkeys(("client", "queue", "completions"), 1)
             others = ("keep", "handle", "codec", "refuse", "rest", "loop")
-            others += ("when_room", "get_running_loop", "pending", "call")
+            others += ("when_room", "get_running_loop", "pending", "call", "slow")
+            others += ("slow_us", "wait")
             with pytest.raises(AttributeError):  # 5 is no event loop
                 Futures(**kwargs, **dict.fromkeys(others, 5))
             pending = client.call("echo", [1])
@@ -224,13 +225,16 @@ def test_an_event_loop_that_fails(serve):
             finally:
                 loop.fails = False
             assert await first == [1]
-            loop.Future = Deaf
-            try:
-                with pytest.raises(KeyError, match="add_done_callback"):
-                    await client.request("echo", [1], print)
-            finally:
-                loop.Future = asyncio.Future
-            return client.call("echo", [1])
+            pending = client.call("echo", [1])
+        loop.Future = Deaf
+        client = AsyncClient(serve().address)
+        try:
+            with pytest.raises(KeyError, match="add_done_callback"):
+                await client.request("echo", [1], print)
+        finally:
+            loop.Future = asyncio.Future
+        await client.close()
+        return pending
 
     pending = run_in_loop(main)
     with pytest.raises(RuntimeError, match="no running event loop"):
@@ -243,8 +247,8 @@ def test_what_a_pending_call_cannot_raise(serve, monkeypatch):
     monkeypatch.setattr("sys.unraisablehook", lambda it: unraisable.append(it.exc_type))
 
     async def main(loop):
+        loop.Future = Stubborn
         async with AsyncClient(serve(Drop()).address) as client:
-            loop.Future = Stubborn
             pending = client.call("echo", [1])
             pending.send(None)
             loop.Future = asyncio.Future

@@ -1,8 +1,9 @@
-"""The layers of the core: who may include whom, and what is exported."""
+"""The layers of the core: which may include which, and what is exported."""
 
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -26,17 +27,23 @@ LAYERS = {
 }
 # The public header carries the types that engine counts in; wire needs none.
 WITHOUT_PUBLIC_HEADER = {"wire"}
-# Ways past the public functions, for what has no function there, and past them
-# to what OpenSSL calls its errors.
+# Includes that bypass the public functions where there is none: for bulk calls,
+# and for what OpenSSL calls its errors.
 EXCEPTIONS = {
     ("client/client.c", "api/bulk.h"),
     ("api/texts.c", "io/tls_reason.h"),
 }
 
-# Where each file has a header of its name; api's is that of the public header.
+# Folders in which each file has a header of its name; api's is the public one.
 OF_ITS_NAME = {"wire", "engine", "io", "client", "python"}
-# As it is for what one of client implements.
-WITHOUT_HEADER = {"client/servers.c", "client/waiter.c"}
+# Files of client that implement public functions.
+WITHOUT_HEADER = {
+    "client/callbacks.c",
+    "client/hello_set.c",
+    "client/servers.c",
+    "client/stats.c",
+    "client/waiter.c",
+}
 
 FREESTANDING = {
     "assert.h", "emmintrin.h", "errno.h", "limits.h", "stdatomic.h", "stdbool.h",
@@ -52,7 +59,7 @@ def name_of(path):
 
 
 def includes(path):
-    """The headers that a file includes: ours, and others."""
+    """Return the headers that a file includes: ours, and others."""
     found = re.findall(
         r'^\s*#\s*include\s+([<"])([^>"]+)', path.read_text(), re.MULTILINE
     )
@@ -63,7 +70,7 @@ def includes(path):
 
 
 def including(pattern):
-    """The files that include such a header of others themselves."""
+    """Return the files that directly include an external header like that."""
     return {
         name_of(path)
         for path in CORE
@@ -126,7 +133,12 @@ def test_libevent_is_in_the_loop_only():
         "io/transport_tls.c",  # for EV_READ and EV_WRITE, what it waits for
     }
     users = {name_of(p) for p in CORE if "io/socket.h" in includes(p)[0]}
-    assert users == {"io/loop.c", "io/socket.c"}
+    assert users == {
+        "io/attempt.h",
+        "io/socket.c",
+        "io/sources.h",
+        "io/traffic.h",
+    }
 
 
 def test_of_libevent_only_the_core_is_used():
@@ -139,14 +151,18 @@ def test_of_libevent_only_the_core_is_used():
 def test_threads_are_where_they_belong():
     assert including(r"pthread\.h|threads\.h") == {
         "api/queue.h", "client/core.h", "client/fork.c", "io/event_base.c",
-        "io/resolver.c", "io/socket.h", "io/thread.c", "io/tls_context.h",
+        "io/file_watch.c", "io/resolver.c", "io/socket.h", "io/thread.c",
+        "io/tls_context.h",
     }  # fmt: skip
 
 
 def test_sockets_are_in_io_only():
     assert including(r"sys/socket\.h|netinet/.*|arpa/.*") == {
+        "io/attempt.c",
         "io/endpoint.h",
+        "io/given.c",
         "io/socket.c",
+        "io/transport_given.c",
         "io/transport_plain.c",
         "io/transport_tcp.c",
         "io/transport_unix.c",
@@ -161,7 +177,7 @@ def test_openssl_is_in_the_files_of_tls_only():
     assert all(re.fullmatch(r"io/(tls_\w+|transport_tls)\.c", name) for name in users)
 
 
-def test_what_an_address_is_knows_one_file():
+def test_only_one_file_knows_addrinfo():
     users = [name_of(p) for p in CORE if "addrinfo" in code_of(p)]
     assert users == ["io/endpoint.c"]
 
@@ -171,10 +187,21 @@ def test_json_c_is_where_trees_are_made_only():
 
 
 def test_python_is_in_one_folder_only():
-    """And there only where it must be: the table of functions does not use it."""
+    """Even there, the table of functions does not use it."""
     assert including(r"Python\.h") == set()
     table = (CSRC / "python/table.c").read_text()
     assert not re.search(r"\bPy[A-Z_]\w*\(", table)
+
+
+def test_an_extension_is_built_anew_when_a_header_changes():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for module in project["tool"]["setuptools"]["ext-modules"][1:]:
+        needed, left = set(), list(module["sources"])
+        while left:
+            new = {f"csrc/{name}" for name in includes(ROOT / left.pop())[0]} - needed
+            needed |= new
+            left += new
+        assert set(module["depends"]) == needed, module["name"]
 
 
 def test_the_public_header_needs_no_other():
@@ -184,11 +211,11 @@ def test_the_public_header_needs_no_other():
 
 
 def test_a_file_is_its_noun_or_the_only_one_of_a_header():
-    """So that who reads a header knows where the code is."""
+    """A reader of a header knows where to find the code."""
     for path in FILES:
         if path.suffix == ".c" and path.parent.name in OF_ITS_NAME:
             if "PyMODINIT_FUNC" in path.read_text():
-                continue  # Python is who calls it
+                continue  # Python calls it
             if name_of(path) in WITHOUT_HEADER:
                 continue
             assert path.with_suffix(".h").exists(), path
@@ -210,7 +237,7 @@ def output_of(tool, *args):
 
 
 def symbols(module):
-    """What a shared object exports; what sanitizers and gcov add is left out."""
+    """Return the exports of a shared object, without those of sanitizers and gcov."""
     lines = output_of("nm", "-D", "--defined-only", "--format=posix", module.__file__)
     names = {line.split()[0] for line in lines.splitlines()}
     gcov = {"mangle_path"}
@@ -218,7 +245,7 @@ def symbols(module):
 
 
 def test_an_extension_exports_its_way_in_and_nothing_else():
-    """Otherwise another copy of the core in the process would be mixed with it."""
+    """Otherwise, another copy of the core in the process might be called instead."""
     assert symbols(_jsonrpcc) - {"_cffi_pypyinit__jsonrpcc"} == {"PyInit__jsonrpcc"}
     assert symbols(_speedups) == {"PyInit__speedups"}
     assert symbols(_capsule) == {"PyInit__capsule"}

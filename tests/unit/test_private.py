@@ -1,4 +1,4 @@
-"""Objects of the package know of each other what is public, and no more."""
+"""Objects of the package use only public members of each other."""
 
 import ast
 from pathlib import Path
@@ -9,14 +9,17 @@ PACKAGE = Path(jsonrpcc.__file__).parent
 
 ITSELF = ("self", "cls", "super()")
 
-# Where a module reaches into an object that is not itself all the same, and why.
+# The exceptions: where a module reaches into another object, and why.
 EXCEPTIONS = {
     ("_base", "client._session"): "the module's own class, in a function beside it",
     ("_client", "_Methods._method"): "the class's own base, before there is a class",
-    ("aio", "_Methods._method"): "the class's own base, before there is a class",
+    (
+        "_async_base",
+        "_Methods._method",
+    ): "the class's own base, before there is a class",
     ("_client", "client._close_soon"): "the module's own class, at exit",
     ("_client", "client._close_at_exit"): "the module's own class, at exit",
-    ("_client", "condition._is_owned"): "Python's: whether this thread has the lock",
+    ("_future", "condition._is_owned"): "Python's: whether this thread has the lock",
     ("prometheus", "publisher._begin"): "the module's own class, in a forked child",
     ("_worker", "threading._active"): "Python's: there is no other way before 3.13",
 }
@@ -27,7 +30,7 @@ def is_private(name):
 
 
 def reaches(module):
-    """The private members of others that a module uses."""
+    """Yield the private members of other objects that a module uses."""
     tree = ast.parse(module.read_text())
     name = ".".join(module.relative_to(PACKAGE).with_suffix("").parts)
     for node in ast.walk(tree):

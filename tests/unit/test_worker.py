@@ -1,4 +1,4 @@
-"""Threads and waiting without a lock that is held while Python code runs."""
+"""Threads and waiting, without holding a lock while Python code runs."""
 
 import sys
 import threading
@@ -12,7 +12,7 @@ from jsonrpcc._worker import NAME, Bell, Worker
 
 
 def test_a_worker_runs_once_however_often_it_is_started():
-    """A signal handler may start it in the midst of being started."""
+    """A signal handler may start it while it is being started."""
     seen, go_on = [], threading.Event()
 
     def run(number):
@@ -42,7 +42,7 @@ class Outside(BaseException):
 
 
 def test_a_worker_goes_on_after_an_exception(monkeypatch):
-    """Whoever keeps its traceback; and, without threads, when it is started again."""
+    """Even if the traceback is kept; and, without threads, when it is started again."""
     kept, seen = [], []
     monkeypatch.setattr(sys, "unraisablehook", kept.append)
     start_new_thread = _worker.start_new_thread
@@ -74,7 +74,7 @@ def test_a_worker_goes_on_after_an_exception(monkeypatch):
     assert [each.exc_type for each in kept] == [Outside] * 2
 
 
-def test_a_worker_is_watched_as_other_threads_are():
+def test_a_worker_is_traced_like_other_threads():
     """Debuggers and coverage set this."""
     seen = []
 
@@ -126,7 +126,7 @@ def test_a_bell_wakes_all_and_later_ones_wait_again():
     bell.ring()
 
 
-def test_who_waits_for_a_bell_may_be_interrupted_by_one_who_waits():
+def test_a_wait_for_a_bell_may_be_interrupted_by_another_wait():
     """As by a signal handler, which finds it at its last look."""
     bell, come = Bell(), []
 

@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import importlib
 import inspect
+import logging
 import sys
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from jsonrpcc._commands import OK, USAGE, complain, tell, write
+from jsonrpcc._cli.exits import OK, USAGE
+from jsonrpcc._cli.output import complain, tell, write
 from jsonrpcc.testing import Error, Server, ServerTls
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -107,8 +109,10 @@ def server_tls(args: argparse.Namespace) -> ServerTls | None:
         raise ValueError(f"--tls: {error.strerror or error}: {files}") from error
 
 
-def serve(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
+    if args.verbose:
+        logging.getLogger("jsonrpcc.testing.requests").setLevel(logging.DEBUG)
     try:
         methods = functions_of(args.methods) if args.methods else METHODS
     except ImportError as error:

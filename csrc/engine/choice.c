@@ -1,0 +1,103 @@
+#include "engine/choice.h"
+
+#include <assert.h>
+
+static size_t unsent(const struct jrc_conn *conn)
+{
+    return jrc_frames_size(&conn->out) - conn->out.written;
+}
+
+static bool is_better(const struct jrc_conn *a, const struct jrc_conn *b)
+{
+    if (a->blocked != b->blocked)
+        return !a->blocked;
+    if (unsent(a) != unsent(b))
+        return unsent(a) < unsent(b);
+    return a->sent.count < b->sent.count;
+}
+
+/* Whether one has to prove itself, and its server has another one. */
+static bool is_tried_alone(const struct jrc_engine *engine, uint32_t server,
+                           const struct jrc_conn *conn)
+{
+    return conn->state == JRC_SERVER_PROVING &&
+           engine->servers->list[server].state != JRC_SERVER_PROVING;
+}
+
+/* A failed trial costs its call: other calls then get cap_us. */
+static void begin_trial(const struct jrc_engine *engine, struct jrc_conn *conn,
+                        uint64_t end_us, uint64_t now_us)
+{
+    uint64_t cap_us = engine->servers->cap_us;
+
+    if (end_us > now_us + cap_us)
+        end_us = now_us + cap_us;
+    conn->deadline_us = JRC_NEVER; /* to stay up proves nothing any more */
+    conn->tried_us = now_us;
+    conn->trial_us = (end_us > now_us ? end_us : now_us) + cap_us;
+}
+
+uint32_t jrc_choice_pick(struct jrc_engine *engine, uint32_t server,
+                         uint64_t end_us, bool may_try, bool *trial,
+                         uint64_t now_us)
+{
+    uint32_t first = jrc_engine_first_conn(engine, server);
+    struct jrc_server *its = &engine->servers->list[server];
+    uint32_t best = JRC_NO_CONN;
+
+    for (uint32_t n = 0; n < engine->width; n++) {
+        uint32_t i = first + (its->turn + n) % engine->width;
+        struct jrc_conn *conn = &engine->conns[i];
+        if (is_tried_alone(engine, server, conn)) {
+            if (!may_try || conn->trial_us > now_us || conn->blocked)
+                continue;
+            if (!*trial) {
+                begin_trial(engine, conn, end_us, now_us);
+                *trial = true;
+                return i;
+            }
+        }
+        if (jrc_conn_gets_calls(conn) &&
+            (best == JRC_NO_CONN ||
+             (*trial ? conn->tried_us < engine->conns[best].tried_us
+                     : is_better(conn, &engine->conns[best]))))
+            best = i;
+    }
+    assert(best != JRC_NO_CONN);
+    if (*trial) {
+        engine->conns[best].trial_us = its->trial_us;
+        engine->conns[best].tried_us = now_us;
+    }
+    its->turn = best - first + 1;
+    return best;
+}
+
+uint32_t jrc_choice_sole(const struct jrc_engine *engine, uint32_t server)
+{
+    uint32_t first = jrc_engine_first_conn(engine, server);
+    uint32_t sole = JRC_NO_CONN;
+
+    if (engine->width == 1)
+        return first;
+    for (uint32_t i = first; i < first + engine->width; i++) {
+        if (!jrc_conn_gets_calls(&engine->conns[i]))
+            continue;
+        if (sole != JRC_NO_CONN)
+            return JRC_NO_CONN;
+        sole = i;
+    }
+    return sole;
+}
+
+bool jrc_choice_is_blocked(const struct jrc_engine *engine, uint32_t server)
+{
+    uint32_t first = jrc_engine_first_conn(engine, server);
+
+    for (uint32_t i = first; i < first + engine->width; i++) {
+        const struct jrc_conn *conn = &engine->conns[i];
+        if (jrc_conn_gets_calls(conn) && !conn->blocked &&
+            !is_tried_alone(engine, server, conn))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,224 @@
+/* What names and files do to the list: when they may be asked, and what their
+ * answers change.  Failures change nothing. */
+#include "engine/files.h"
+#include "engine/names.h"
+#include "sim_check.h"
+
+#include <stdlib.h>
+
+/* The loop may be late when the clock jumps. */
+enum { SLACK_US = 5000000 };
+
+struct name {
+    bool asking, has_list;
+    uint64_t asked_us, told_us;
+    uint64_t longest_us;
+    uint64_t truth, belief;
+    unsigned nones;
+    uint64_t none_us;
+    uint64_t candidate, candidate_us; /* of a file: a version; 0: none */
+};
+
+struct checker {
+    struct name *names;
+    uint32_t next[SIM_SOURCES], current[SIM_SOURCES]; /* their ids; 0: none */
+    bool closing;
+};
+
+/* ---- questions ---- */
+
+static const char *check_asked(struct name *name, const struct sim_record *r)
+{
+    if (name->asking)
+        return "asked twice at a time";
+    if (name->asked_us != 0 && r->time_us < name->asked_us + r->waited_us)
+        return "asked again too soon";
+    name->asking = true;
+    name->asked_us = r->time_us;
+    return NULL;
+}
+
+static const char *check_lateness(const struct checker *c, uint64_t now_us)
+{
+    for (int i = 0; i < SIM_SOURCES && !c->closing; i++) {
+        const struct name *name = &c->names[c->current[i]];
+        if (c->current[i] != 0 && !name->asking &&
+            now_us > name->told_us + name->longest_us + SLACK_US)
+            return "asked again too late";
+    }
+    return NULL;
+}
+
+/* ---- answers ---- */
+
+/* Whether a version of a file counts now. */
+static bool counts(struct name *name, const struct sim_record *r)
+{
+    bool is_same = name->candidate == r->answered_us;
+
+    if ((r->flags & SIM_IS_MOVED) != 0 ||
+        (!name->has_list && (r->flags & SIM_IS_OLD) != 0) ||
+        (is_same && r->time_us >= name->candidate_us + JRC_FILE_SETTLE_US))
+        return true;
+    if (!is_same)
+        name->candidate_us = r->time_us;
+    name->candidate = r->answered_us;
+    return false;
+}
+
+static void note_told_by_file(struct name *name, const struct sim_record *r)
+{
+    bool takes = r->status == JRC_ANSWER_FOUND && counts(name, r);
+
+    if (takes) {
+        name->belief = r->value;
+        name->has_list = true;
+    }
+    if (takes || r->status != JRC_ANSWER_FOUND)
+        name->candidate = 0;
+}
+
+static void note_told(struct name *name, const struct sim_record *r)
+{
+    if (r->status != JRC_ANSWER_NONE)
+        name->nones = 0;
+    else if (name->nones++ == 0)
+        name->none_us = r->time_us;
+    if (r->status == JRC_ANSWER_FOUND)
+        name->belief = r->value;
+    if (r->status == JRC_ANSWER_CLOSED ||
+        (name->nones >= JRC_NONES_IN_A_ROW &&
+         r->time_us - name->none_us >= r->waited_us))
+        name->belief = 0;
+}
+
+static const char *check_told(struct checker *c, const struct sim_record *r)
+{
+    struct name *name = &c->names[r->link];
+
+    name->asking = false;
+    name->told_us = r->time_us;
+    if (c->current[r->server] != r->link)
+        return NULL; /* it has left the list meanwhile */
+    if (r->server == SIM_FILE)
+        note_told_by_file(name, r);
+    else
+        note_told(name, r);
+    return NULL;
+}
+
+/* ---- the list ---- */
+
+static unsigned count(uint64_t bits)
+{
+    unsigned n = 0;
+
+    for (; bits != 0; bits &= bits - 1)
+        n++;
+    return n;
+}
+
+static uint64_t belief_of(const struct checker *c, int source)
+{
+    return c->current[source] != 0 ? c->names[c->current[source]].belief : 0;
+}
+
+/* Those that are written, and the one that a file has. */
+static const char *check_sources(const struct checker *c, uint32_t written)
+{
+    if ((belief_of(c, SIM_FILE) >> (SIM_SOURCE_BIT + SIM_NESTED) & 1) != 0)
+        written |= 1U << SIM_NESTED;
+    for (int i = 0; i < SIM_SOURCES; i++)
+        if ((c->current[i] != 0) != ((written >> i & 1) != 0))
+            return "a name is in the list, and is not looked up, or the other "
+                   "way round";
+    return NULL;
+}
+
+static const char *check_settled(const struct checker *c)
+{
+    for (int i = 0; i < SIM_SOURCES; i++)
+        if (c->current[i] != 0 &&
+            belief_of(c, i) != c->names[c->current[i]].truth)
+            return "what there is was not found out";
+    return NULL;
+}
+
+static const char *check_listed(struct checker *c, const struct sim_record *r)
+{
+    uint64_t wanted = r->waited_us;
+
+    for (int i = 0; i < SIM_SOURCES; i++) {
+        c->current[i] = c->next[i];
+        c->next[i] = 0;
+        wanted |= belief_of(c, i) & (UINT32_MAX);
+    }
+    const char *wrong = check_sources(c, r->sends);
+    if (wrong == NULL && (r->flags & SIM_LIST_SETTLED) != 0)
+        wrong = check_settled(c);
+    if (wrong != NULL || (r->flags & SIM_LIST_WAITS) != 0)
+        return wrong;
+    if ((r->value & ~wanted) != 0)
+        return "a server that has been removed, or never was, is in the list";
+    if ((r->waited_us & ~r->value) != 0)
+        return "a server that is written in the list is not in it";
+    if (count(r->value) > r->answered_us)
+        return "more servers than there may be";
+    return r->value == wanted || count(r->value) == r->answered_us
+               ? NULL
+               : "a server is missing, and no answer has removed it";
+}
+
+/* The names that the next list has. */
+static void note_named(struct checker *c, const struct sim_record *r)
+{
+    struct name *name = &c->names[r->link];
+
+    c->next[r->server] = r->link;
+    name->truth = r->value;
+    name->longest_us = r->waited_us;
+    if (name->told_us == 0)
+        name->told_us = r->time_us;
+}
+
+static const char *check_record(struct checker *c, const struct sim_record *r)
+{
+    switch (r->kind) {
+    case SIM_ASKED:
+        return check_asked(&c->names[r->link], r);
+    case SIM_TOLD:
+        return check_told(c, r);
+    case SIM_NAMED:
+        note_named(c, r);
+        return NULL;
+    case SIM_LISTED:
+        return check_listed(c, r);
+    case SIM_TICK:
+        return check_lateness(c, r->time_us);
+    case SIM_CLOSE:
+        c->closing = true;
+        return NULL;
+    default:
+        return NULL;
+    }
+}
+
+const char *sim_check_names(const struct sim_history *history, size_t *at)
+{
+    struct checker c = {0};
+    uint32_t most = 0;
+    const char *rule = NULL;
+
+    for (size_t i = 0; i < history->count; i++)
+        if (history->list[i].kind >= SIM_ASKED && history->list[i].link > most)
+            most = history->list[i].link;
+    c.names = calloc(most + 1, sizeof *c.names);
+    if (c.names == NULL)
+        abort();
+    for (*at = 0; *at < history->count && rule == NULL; ++*at)
+        rule = check_record(&c, &history->list[*at]);
+    if (rule != NULL)
+        --*at;
+    free(c.names);
+    return rule;
+}

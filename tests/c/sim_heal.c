@@ -1,0 +1,170 @@
+/* The faults are gone: all must end well, and a new call must succeed.
+ *
+ * A connection that is dead for good stays so: nobody tells, and only the calls
+ * that it gets in vain find it out. */
+#include "sim.h"
+
+enum { SECOND = 1000000, HEAL_US = 30 * SECOND, PACE_US = SECOND / 2 };
+
+void sim_heal(struct sim *sim)
+{
+    sim->healing = true;
+    sim->pauses = false;
+    sim_names_heal(sim);
+    sim->world.span_us = 1000;
+    sim->world.chunk = 65536;
+    sim->world.window = 1 << 20;
+    sim->world.remote = 0;
+    for (int i = 0; i < SIM_SLOTS; i++)
+        sim->moods[i] = SIM_ACCEPTS;
+    for (uint32_t i = 0; i < jrc_engine_conn_count(&sim->engine); i++)
+        sim_link_heal(sim, i);
+}
+
+/* ---- what is dead for good -------------------------------------------------
+ */
+
+static bool is_forgotten(const struct sim *sim)
+{
+    for (size_t i = 0; i < jrc_engine_conn_count(&sim->engine); i++)
+        if (sim->links[i].forgotten)
+            return true;
+    return false;
+}
+
+/* Whether a call keeps a dead connection, as it was sent before the server fell
+ * silent, and may be what that is busy with; or as it takes long, and all
+ * others go to connections that have none. */
+static bool keeps(const struct sim *sim, const struct jrc_call *call)
+{
+    return (call->role & JRC_ELDER) != 0 ||
+           (sim->engine.width > 1 && call->timeout_ms > 2000);
+}
+
+static bool is_kept(const struct sim *sim)
+{
+    for (size_t i = 0; i < jrc_engine_conn_count(&sim->engine); i++) {
+        const struct jrc_call_list *sent = &sim->engine.conns[i].sent;
+        if (sim->links[i].forgotten && sent->count > 0 &&
+            keeps(sim, &sim->calls.slots[sent->first]))
+            return true;
+    }
+    return false;
+}
+
+/* ---- how long it takes ----------------------------------------------------
+ */
+
+/* One in how many calls goes to a connection, if its group is the best. */
+static uint64_t one_in(const struct sim *sim, uint32_t i)
+{
+    const struct jrc_server *its = &sim->servers.list[sim_pool_server(sim, i)];
+    uint64_t all = 0;
+
+    for (size_t k = 0; k < sim->servers.count; k++)
+        if (sim->servers.list[k].group == its->group)
+            all += sim->servers.list[k].weight;
+    return sim->engine.wide * (all / its->weight + 1);
+}
+
+/* How long it may be before all dead connections are found out.  Each of those
+ * to which calls go has to have so many that time out, and then a trial; but
+ * the weight of its server may be a hundredth.  0: calls go to none. */
+static uint64_t found_us(const struct sim *sim)
+{
+    uint64_t most = 0;
+
+    for (uint32_t i = 0; i < jrc_engine_conn_count(&sim->engine); i++) {
+        uint32_t group = sim->servers.list[sim_pool_server(sim, i)].group;
+        if (!sim->links[i].forgotten || group != 0 ||
+            !jrc_conn_gets_calls(&sim->engine.conns[i]))
+            continue;
+        uint64_t calls = (JRC_SUSPECT_AFTER + 1) * one_in(sim, i);
+        if (calls > most)
+            most = calls;
+    }
+    return most * PACE_US;
+}
+
+/* Call now and then, until all has been well for a while, and all of these
+ * calls have ended.  False: it was not, since a call has kept a dead connection
+ * all the time. */
+static bool keep_calling(struct sim *sim)
+{
+    uint64_t begun_us = sim->now_us, free_us = begun_us, well_us = begun_us;
+    bool was_kept = false;
+
+    while (!was_kept && !sim->closing && sim->broken == NULL &&
+           sim->now_us < well_us + HEAL_US) {
+        sim_submit(sim, JSONRPCC_WAIT_FOR_READY, 2000, false);
+        sim_work(sim);
+        sim_run_until(sim, sim->now_us + PACE_US);
+        uint64_t left_us = found_us(sim);
+        if (is_kept(sim)) {
+            free_us = well_us = sim->now_us;
+            was_kept = free_us - begun_us >= 2 * HEAL_US;
+        } else if (left_us > 0) {
+            well_us = sim->now_us;
+            if (well_us - free_us >= 2 * HEAL_US + left_us)
+                break;
+        }
+    }
+    uint64_t last_us = begun_us + HEAL_US; /* closing: nobody has called */
+    sim_run_until(sim,
+                  (sim->now_us > last_us ? sim->now_us : last_us) + 5 * SECOND);
+    return !was_kept;
+}
+
+/* ---- what must hold then --------------------------------------------------
+ */
+
+static const struct sim_record *last_outcome(const struct sim *sim)
+{
+    const struct sim_record *last = NULL;
+
+    for (size_t i = 0; i < sim->history.count; i++)
+        if (sim->history.list[i].kind == SIM_OUTCOME &&
+            sim->history.list[i].token == sim->last_token)
+            last = &sim->history.list[i];
+    return last;
+}
+
+static void check_call(struct sim *sim, bool is_well)
+{
+    const struct jrc_servers *servers = &sim->servers;
+    bool hopeful = is_well && !is_kept(sim) && jrc_servers_hopeful(servers) &&
+                   (servers->max_attempts < 0 ||
+                    (!is_forgotten(sim) && !servers->has_names));
+
+    sim_submit(sim, 0, 2000, false);
+    sim_work(sim);
+    sim_run_until(sim, sim->now_us + 3 * SECOND);
+    const struct sim_record *last = last_outcome(sim);
+    if (last == NULL)
+        sim_break(sim, "the last call has no outcome");
+    else if (hopeful && last->status != JSONRPCC_OK)
+        sim_break(sim, "it does not work again");
+    else if (hopeful && servers->max_attempts < 0 &&
+             servers->list[last->server].group != 0)
+        sim_break(sim, "calls do not come back to the best servers");
+}
+
+void sim_heal_check(struct sim *sim)
+{
+    sim_list_await(sim, sim_run_until);
+    bool is_well = keep_calling(sim);
+    sim_list_check_end(sim);
+    sim_names_note(sim, true);
+    sim_pool_check_end(sim);
+    if (is_well && !is_kept(sim) && !is_forgotten(sim))
+        sim_subset_check_end(sim);
+    if (!sim->closing && sim->broken == NULL)
+        check_call(sim, is_well);
+    if (sim->last_deadline_us > sim->now_us && sim->broken == NULL)
+        sim_run_until(sim, sim->last_deadline_us + 1);
+    if (sim->closing && !sim->closed)
+        sim_break(sim, "close does not end");
+    if (sim->calls.live != 0 || sim->calls.kept_bytes != 0 ||
+        sim->engine.held_bytes != 0)
+        sim_break(sim, "something is kept of calls that have ended");
+}

@@ -1,0 +1,128 @@
+"""jsonrpcc.prometheus.Publisher, without other processes."""
+
+import gc
+import itertools
+import weakref
+
+import pytest
+from exposition import Shown
+from helpers import until
+from prometheus_client import REGISTRY
+
+from jsonrpcc import (
+    Client,
+    JsonRpcError,
+)
+from jsonrpcc.prometheus import Publisher
+from jsonrpcc.testing import Delay
+
+_names = itertools.count()
+
+
+@pytest.fixture
+def name():
+    """Use a name that no other test has: all tests share the default registry."""
+    return f"publisher {next(_names)}"
+
+
+def test_each_call_is_published_once(serve, client_for, name):
+    server = serve(faults={"slow": Delay(0.1)})
+    client = client_for(server, name=name)
+    publisher = Publisher(client, every=3600)
+    shown = Shown(name, REGISTRY)
+    total = 0
+    for calls in (3, 0, 5):
+        for _ in range(calls):
+            client.call("echo")
+        publisher.publish()
+        total += calls
+        assert shown("jsonrpcc_calls_total", outcome="ok") == total
+        assert shown("jsonrpcc_call_duration_seconds_count") == total
+    with pytest.raises(JsonRpcError):
+        client.call("slow")
+    publisher.publish()
+    assert shown("jsonrpcc_calls_total", outcome="remote_errors") == 1
+    assert 0.1 <= shown("jsonrpcc_call_duration_seconds_sum") < 5
+    faster = shown("jsonrpcc_call_duration_seconds_bucket", le="0.065536")
+    assert faster <= total
+    asked = shown("jsonrpcc_attempts_total", server=server.address)
+    assert asked == len(server.requests)
+
+
+def test_it_publishes_every_so_often_and_at_its_end(serve, client_for, name):
+    server = serve()
+    client = client_for(server, name=name)
+    publisher = Publisher(client, every=0.01)
+    client.call("echo")
+    shown = Shown(name, REGISTRY)
+    until(lambda: shown("jsonrpcc_calls_total", outcome="ok") == 1)
+    here = {"server": server.address}
+    until(lambda: shown("jsonrpcc_server_up", **here) == 1)
+    client.call("echo")
+    publisher.close()
+    assert shown("jsonrpcc_calls_total", outcome="ok") == 2
+    assert shown("jsonrpcc_server_up", **here) == 0
+    assert shown("jsonrpcc_clients") == 0
+    client.call("echo")
+    publisher.publish()
+    publisher.close()
+    assert shown("jsonrpcc_calls_total", outcome="ok") == 2
+
+
+def test_what_a_forgotten_client_did_is_published(serve, name):
+    """It is closed and forgotten long before the next time; it is not kept."""
+    server = serve()
+    shown = Shown(name, REGISTRY)
+
+    def use():
+        with Client(server.address, name=name) as client:
+            Publisher(client, every=0.2)
+            for _ in range(3):
+                client.call("echo")
+            return weakref.ref(client)
+
+    gone = use()
+    until(lambda: gc.collect() >= 0 and gone() is None)  # it may be being read
+    until(lambda: shown("jsonrpcc_calls_total", outcome="ok") == 3)
+    until(lambda: shown("jsonrpcc_clients") == 0)
+
+
+def test_publishers_of_one_name_add_up(serve, client_for, name):
+    server = serve()
+    clients = [client_for(server, name=name) for _ in range(2)]
+    publishers = [Publisher(client, every=3600) for client in clients]
+    for client, publisher in zip(clients, publishers, strict=True):
+        client.call("echo")
+        publisher.publish()
+    shown = Shown(name, REGISTRY)
+    assert shown("jsonrpcc_calls_total", outcome="ok") == 2
+    assert shown("jsonrpcc_clients") == 2
+    publishers[0].close()
+    assert shown("jsonrpcc_clients") == 1
+
+
+def test_a_failure_to_publish_is_logged_and_made_good(
+    serve, client_for, name, monkeypatch, caplog
+):
+    client = client_for(serve(), name=name)
+    publisher = Publisher(client, every=0.01)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jsonrpcc.prometheus._metrics.child", full)
+        until(lambda: "metrics could not be published" in caplog.text)
+        with pytest.raises(OSError, match="No space"):
+            publisher.publish()
+    client.call("echo")
+    shown = Shown(name, REGISTRY)
+    until(lambda: shown("jsonrpcc_calls_total", outcome="ok") == 1)
+
+
+@pytest.mark.parametrize(
+    ("every", "error"), [(0, ValueError), (-1, ValueError), ("5", TypeError)]
+)
+def test_every_is_a_positive_time(serve, client_for, every, error):
+    with pytest.raises(error, match="every"):
+        Publisher(client_for(serve()), every=every)
