@@ -75,12 +75,10 @@ void jrc_proof_resume(struct jrc_engine *engine, uint32_t server,
         return;
     for (uint32_t i = first; i < first + engine->width; i++) {
         struct jrc_conn *conn = &engine->conns[i];
-        if (conn->unproven && conn->state == JRC_SERVER_UP) {
-            conn->unproven = false;
+        if (conn->unproven && conn->state == JRC_SERVER_UP)
             conn->misses = 0;
-        } else if (conn->state != JRC_SERVER_PROVING) {
+        else if (conn->state != JRC_SERVER_PROVING)
             continue;
-        }
         jrc_proof_begin(engine, i, now_us);
     }
 }

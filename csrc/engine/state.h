@@ -89,7 +89,7 @@ struct jrc_conn {
     uint32_t leaving_next;
     /* See pool.h: */
     bool replaces;     /* or would, if the attempt succeeds, an older one */
-    bool unproven;     /* UP with a suspect, and was PROVING before */
+    bool unproven;     /* PROVING when its server became a suspect */
     uint32_t failures; /* in a row; reset by a response only */
     uint32_t misses;   /* timeouts in a row */
     uint64_t next_us;  /* DOWN: the next attempt while its server is UP */

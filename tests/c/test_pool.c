@@ -3,9 +3,6 @@
 #include "engine/choice.h"
 #include "pool_check.h"
 
-#include "engine/names.h"
-#include "table_of.h"
-
 #include <errno.h>
 
 /* ---- opening ---- */
@@ -318,60 +315,26 @@ static void test_a_connection_that_alone_is_silent_leaves(void)
     rig_stop(&rig);
 }
 
-/* ---- the list ---- */
-
-static void set(const char *text)
+/* A trial that ends early, without a response, makes the next one wait less
+ * than it would have otherwise. */
+static void test_a_trial_that_is_cancelled_is_over(void)
 {
-    struct jrc_server_list list;
-    char why[100];
+    uint64_t cap_us;
 
-    CHECK(jrc_servers_parse(&list, text, why, sizeof why) == 0);
-    jrc_engine_set_servers(&rig.engine, &list, rig.now_us);
-    rig_wait(&rig, 0);
-}
-
-static void test_all_of_them_leave_with_the_server(void)
-{
-    rig_start_wide(&rig, "h:1 h:2", 2, 0);
-    open_all(0, 6);
-    open_all(0, 6);
-    uint64_t ids[4];
-    for (uint64_t token = 0; token < 4; token++) {
-        ids[token] = rig_call(&rig, token + 1, 0, 5000);
-        rig_send(&rig, (uint32_t)conn_of(ids[token]), SIZE_MAX);
-    }
-    set("h:2");
-    CHECK(state(0) == JRC_SERVER_LEAVING);
-    for (uint64_t token = 0; token < 4; token++) {
-        uint32_t at = (uint32_t)conn_of(ids[token]);
-        CHECK(rig_events(&rig, JSONRPCC_GONE, 0) == 0 || at >= 3);
-        reply_to(at, ids[token]);
-        rig_wait(&rig, 0);
-    }
-    CHECK(state(0) == JRC_SERVER_GONE);
-    CHECK(rig_events(&rig, JSONRPCC_GONE, 0) == 1);
-    CHECK(rig_sound(&rig.engine));
-    rig_stop(&rig);
-}
-
-static void test_they_return_with_the_server(void)
-{
     start(2, 0);
-    uint64_t ids[2];
-    for (uint64_t token = 0; token < 2; token++) {
-        ids[token] = rig_call(&rig, token + 1, 0, 5000);
-        rig_send(&rig, (uint32_t)conn_of(ids[token]), SIZE_MAX);
-    }
-    set("h:2");
-    CHECK(conn(0) == JRC_SERVER_LEAVING && conn(1) == JRC_SERVER_LEAVING);
-    reply_to(0, ids[conn_of(ids[0]) == 0 ? 0 : 1]);
-    rig_wait(&rig, 0);
-    CHECK(conn(0) == JRC_SERVER_DOWN && state(0) == JRC_SERVER_LEAVING);
-    set("h:1 h:2");
-    CHECK(state(0) == JRC_SERVER_UP && conn(1) == JRC_SERVER_UP);
-    CHECK(conn(0) == JRC_SERVER_CONNECTING);
-    rig_wait(&rig, 60 * SECOND); /* the time limit for leaving is gone */
-    CHECK(conn(1) == JRC_SERVER_UP);
+    cap_us = rig.servers.cap_us;
+    jrc_engine_lost(&rig.engine, 1, ECONNRESET, rig.now_us);
+    rig_wait(&rig, 2 * cap_us);
+    CHECK(conn(1) == JRC_SERVER_CONNECTING);
+    jrc_engine_opened(&rig.engine, 1, rig.now_us);
+    uint64_t tried = rig_call(&rig, 1, 0, 60000);
+    CHECK(conn_of(tried) == 1);
+    rig_send(&rig, 1, SIZE_MAX);
+    jrc_engine_cancel(&rig.engine, tried, rig.now_us);
+    rig_wait(&rig, cap_us - 1);
+    CHECK(conn_of(rig_call(&rig, 2, 0, 60000)) == 0);
+    rig_wait(&rig, 1);
+    CHECK(conn_of(rig_call(&rig, 3, 0, 60000)) == 1);
     rig_stop(&rig);
 }
 
@@ -394,7 +357,6 @@ int main(void)
     test_a_suspect_loses_only_connections_that_it_has();
     test_trials_take_turns();
     test_a_connection_that_alone_is_silent_leaves();
-    test_all_of_them_leave_with_the_server();
-    test_they_return_with_the_server();
+    test_a_trial_that_is_cancelled_is_over();
     return check_done();
 }
