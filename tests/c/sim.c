@@ -17,7 +17,7 @@ const char *const sim_fault_names[SIM_FAULTS] = {
 /* ---- dice -----------------------------------------------------------------
  */
 
-static uint32_t next_random(struct sim *sim)
+static uint32_t roll_word(struct sim *sim)
 {
     sim->state ^= sim->state >> 12;
     sim->state ^= sim->state << 25;
@@ -32,7 +32,7 @@ uint32_t sim_roll(struct sim *sim, uint32_t sides)
     if (sides <= 1)
         return 0;
     if (sim->script_at >= sim->script_len)
-        return (uint32_t)((uint64_t)next_random(sim) * sides >> 32);
+        return (uint32_t)((uint64_t)roll_word(sim) * sides >> 32);
     for (uint32_t left = sides - 1;
          left > 0 && sim->script_at < sim->script_len; left >>= 8)
         value = value << 8 | sim->script[sim->script_at++];
@@ -51,7 +51,7 @@ bool sim_strikes(struct sim *sim, enum sim_fault fault)
 /* Swarm: each run has some kinds of trouble, and some it has not. */
 void sim_draw_world(struct sim *sim)
 {
-    static const uint32_t most[SIM_FAULTS] = {
+    static const uint32_t max_odds[SIM_FAULTS] = {
         [SIM_REFUSED] = 200,   [SIM_SILENT] = 100,      [SIM_RESET] = 30,
         [SIM_FIN] = 30,        [SIM_STALL] = 30,        [SIM_SHORT] = 500,
         [SIM_NO_REPLY] = 300,  [SIM_TWICE] = 200,       [SIM_LATE] = 200,
@@ -67,7 +67,7 @@ void sim_draw_world(struct sim *sim)
 
     for (int i = 0; i < SIM_FAULTS; i++)
         if (sim_roll(sim, 2) == 0)
-            world->odds[i] = sim_roll(sim, most[i] + 1);
+            world->odds[i] = sim_roll(sim, max_odds[i] + 1);
     world->span_us = spans[sim_roll(sim, 5)];
     world->chunk = chunks[sim_roll(sim, 5)];
     world->window = 1 + sim_roll(sim, sim_roll(sim, 2) == 0 ? 500 : 65536);
@@ -91,7 +91,7 @@ void sim_note(struct sim *sim, struct sim_record record)
     sim_record(&sim->history, &record);
 }
 
-void sim_break(struct sim *sim, const char *rule)
+void sim_fail(struct sim *sim, const char *rule)
 {
     if (sim->broken == NULL)
         sim->broken = rule;
@@ -124,16 +124,16 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
         if (outcome->json != NULL &&
             number_after(outcome->json, outcome->json_len, "{\"t\":") !=
                 call->token)
-            sim_break(sim, "the result of another request");
+            sim_fail(sim, "the result of another request");
     } else if (outcome->status == JSONRPCC_EFAILURE) {
         value = sim->servers.ready_count > 0 || sim->servers.unproven > 0;
         if (!sim->all_down && !sim->engine.closing)
-            sim_break(sim, "a call found no server, before that was reported");
+            sim_fail(sim, "a call found no server, before that was reported");
         if (sim_subset_has_spares(sim) && !sim->engine.closing)
-            sim_break(sim, "a call failed, and there are spares");
+            sim_fail(sim, "a call failed, and there are spares");
     }
     if (outcome->room_us + outcome->server_us > outcome->waited_us)
-        sim_break(sim, "waited for a server longer than at all");
+        sim_fail(sim, "waited for a server longer than at all");
     sim_list_check_outcome(sim, outcome);
     sim->outcomes[outcome->status]++;
     sim_note(sim, (struct sim_record){
@@ -159,25 +159,25 @@ void sim_on_event(void *arg, const jsonrpcc_event *event)
     if (event->kind == JSONRPCC_ALL_DOWN || event->kind == JSONRPCC_AVAILABLE) {
         bool down = event->kind == JSONRPCC_ALL_DOWN;
         if (sim->all_down == down)
-            sim_break(sim, "down or available twice");
+            sim_fail(sim, "down or available twice");
         sim->all_down = down;
         for (size_t i = 0; i < sim->servers.count; i++)
             if (down && jrc_server_is_connected(&sim->servers.list[i]) &&
                 jrc_server_is_listed(&sim->servers.list[i]))
-                sim_break(sim, "all are down, and one is connected");
+                sim_fail(sim, "all are down, and one is connected");
         if (!down && sim->servers.list[event->server].state != JRC_SERVER_UP)
-            sim_break(sim, "available, and it is not up");
+            sim_fail(sim, "available, and it is not up");
     }
     if (event->kind == JSONRPCC_SUSPECT &&
         sim->states[event->server] == JRC_SERVER_SUSPECT)
-        sim_break(sim, "a suspect becomes one again");
+        sim_fail(sim, "a suspect becomes one again");
     if (event->kind == JSONRPCC_TRUSTED) /* it may be lost at once */
         sim->service[event->server].was_down = false;
     sim->renewals += event->kind == JSONRPCC_RENEWED;
     /* Who does not listen cannot call others silent. */
     if (sim->paused && (event->reason == JSONRPCC_UNRESPONSIVE ||
                         event->reason == JSONRPCC_PING_TIMEOUT))
-        sim_break(sim, "a server is blamed for our own silence");
+        sim_fail(sim, "a server is blamed for our own silence");
 }
 
 /* ---- around the engine ------------------------------------------------------
@@ -195,7 +195,7 @@ void sim_enter(struct sim *sim)
 /* Whether a server of a better group is up and in rotation, and was when the
  * engine was entered: one step may have it come up after it has sent a call
  * elsewhere. */
-static bool better_is_up(const struct sim *sim, uint32_t group)
+static bool is_better_up(const struct sim *sim, uint32_t group)
 {
     for (size_t i = 0; i < sim->servers.count; i++)
         if (sim->states[i] == JRC_SERVER_UP &&
@@ -208,7 +208,7 @@ static bool better_is_up(const struct sim *sim, uint32_t group)
 /* How long a connection that has to prove itself gets no call after one; 0: it
  * may get them all, since no server is up, which may be its own by another
  * one. */
-static uint32_t alone_us(const struct sim *sim, uint32_t conn)
+static uint32_t trial_gap_us(const struct sim *sim, uint32_t conn)
 {
     const struct jrc_server *list = sim->servers.list;
     const struct sim_link *link = &sim->links[conn];
@@ -228,26 +228,26 @@ static uint32_t alone_us(const struct sim *sim, uint32_t conn)
 }
 
 /* A call went to a connection. */
-static void note_place(struct sim *sim, const struct jrc_call *call)
+static void note_route(struct sim *sim, const struct jrc_call *call)
 {
     uint32_t conn = (uint32_t)call->conn;
     uint32_t server = sim_pool_server(sim, conn);
 
     if (!jrc_server_is_listed(&sim->servers.list[server]))
-        sim_break(sim, "went to a server that has left");
+        sim_fail(sim, "went to a server that has left");
     if (sim->servers.list[server].spare)
-        sim_break(sim, "went to a spare");
+        sim_fail(sim, "went to a spare");
     if (sim->conn_states[conn] == JRC_SERVER_LEAVING &&
         sim->engine.conns[conn].state == JRC_SERVER_LEAVING)
-        sim_break(sim, "went to a connection that leaves");
+        sim_fail(sim, "went to a connection that leaves");
     sim_note(sim,
              (struct sim_record){
                  .kind = SIM_ROUTED,
                  .server = (int16_t)server,
                  .link = sim->links[conn].serial,
                  .token = call->token,
-                 .value = better_is_up(sim, sim->servers.list[server].group),
-                 .waited_us = alone_us(sim, conn),
+                 .value = is_better_up(sim, sim->servers.list[server].group),
+                 .waited_us = trial_gap_us(sim, conn),
              });
 }
 
@@ -262,9 +262,9 @@ void sim_leave(struct sim *sim)
         uint64_t place = call->active == 0 || call->state != JRC_CALL_QUEUED
                              ? 0
                              : call->id * 64 + (uint64_t)(call->conn + 1);
-        if (place != 0 && place != sim->places[i])
-            note_place(sim, call);
-        sim->places[i] = place;
+        if (place != 0 && place != sim->routes[i])
+            note_route(sim, call);
+        sim->routes[i] = place;
     }
     sim_hello_check(sim);
 }
@@ -272,13 +272,13 @@ void sim_leave(struct sim *sim)
 /* ---- events: a heap ---------------------------------------------------------
  */
 
-static bool sooner(const struct sim_event *a, const struct sim_event *b)
+static bool is_sooner(const struct sim_event *a, const struct sim_event *b)
 {
     return a->time_us != b->time_us ? a->time_us < b->time_us
                                     : a->order < b->order;
 }
 
-void sim_at(struct sim *sim, uint64_t delay_us, struct sim_event event)
+void sim_schedule(struct sim *sim, uint64_t delay_us, struct sim_event event)
 {
     size_t i = sim->event_count++;
 
@@ -291,7 +291,8 @@ void sim_at(struct sim *sim, uint64_t delay_us, struct sim_event event)
     }
     event.time_us = sim->now_us + delay_us;
     event.order = sim->event_order++;
-    for (; i > 0 && sooner(&event, &sim->events[(i - 1) / 2]); i = (i - 1) / 2)
+    for (; i > 0 && is_sooner(&event, &sim->events[(i - 1) / 2]);
+         i = (i - 1) / 2)
         sim->events[i] = sim->events[(i - 1) / 2];
     sim->events[i] = event;
 }
@@ -307,9 +308,9 @@ struct sim_event sim_take_event(struct sim *sim)
         if (child >= sim->event_count)
             break;
         if (child + 1 < sim->event_count &&
-            sooner(&sim->events[child + 1], &sim->events[child]))
+            is_sooner(&sim->events[child + 1], &sim->events[child]))
             child++;
-        if (!sooner(&sim->events[child], &last))
+        if (!is_sooner(&sim->events[child], &last))
             break;
         sim->events[i] = sim->events[child];
         i = child;

@@ -12,7 +12,7 @@
 #include "sim_check.h"
 
 /* Slots for servers, and names that they may have. */
-enum { SIM_SERVERS = 8, SIM_NAMES = 12, SIM_CAPACITY = 64 };
+enum { SIM_SERVERS = 8, SIM_PORTS = 12, SIM_CAPACITY = 64 };
 
 /* Slots in a world of names, where more servers come and go. */
 enum { SIM_SLOTS = 40 };
@@ -101,8 +101,8 @@ struct sim_names {
     uint32_t truth[SIM_SOURCES]; /* which of its targets there are */
     uint32_t flavour;            /* priorities and weights of records */
     uint64_t version;            /* of the file */
-    bool is_old, nests;          /* the file; it has a name in it */
-    bool moved, asked_moved;     /* it was, since the last look; before that */
+    bool is_old, has_name;       /* the file; it has a name in it */
+    bool moved, lookup_moved;    /* it was, since the last look; before that */
     uint32_t written;            /* sources in the list */
     uint64_t plain, noted;       /* servers in the list, and as last noted */
     bool waited;
@@ -147,7 +147,6 @@ struct sim_link {
     unsigned addresses; /* left to try */
     char *up;           /* given to the kernel and not a whole frame yet */
     size_t up_len, up_room;
-    bool begun;
     uint64_t given, read; /* offsets in the stream */
     uint64_t noted;       /* up to there it was noted what has begun */
     size_t record;        /* bytes in the record that is leaving */
@@ -160,9 +159,10 @@ struct sim_link {
     uint64_t early_id;     /* answered before it was whole */
     bool spoke;            /* it has sent something that was received */
     uint64_t notified_us;  /* when it first got a notification; 0: never */
-    uint32_t hello_total, hello_good; /* requests of its hello: all of them, and
-                                         those answered as they have to be */
-    bool hello_bad;                   /* one has been refused */
+    uint32_t hello_total,
+        hello_answered;  /* requests of its hello: all of them, and
+                        those answered as they have to be */
+    bool hello_refused;  /* one has been refused */
     uint64_t greet_us;   /* since when it says its hello, or we listen again */
     unsigned late_turns; /* in which its time was up */
     uint64_t heard_us;   /* when bytes last came, or it was opened */
@@ -210,7 +210,7 @@ struct sim {
     size_t event_count, event_room;
     uint64_t event_order;
     uint64_t now_us, close_us;
-    uint64_t places[SIM_CAPACITY];  /* what was last seen of each slot */
+    uint64_t routes[SIM_CAPACITY];  /* what was last seen of each slot */
     uint64_t ids[SIM_CAPACITY * 2]; /* of requests seen lately, anywhere */
     uint64_t tokens[SIM_CAPACITY * 2];
     unsigned seen;
@@ -253,9 +253,9 @@ void sim_clear(struct sim *sim);
 
 uint32_t sim_roll(struct sim *sim, uint32_t sides); /* 0 ... sides - 1 */
 bool sim_strikes(struct sim *sim, enum sim_fault fault);
-void sim_at(struct sim *sim, uint64_t delay_us, struct sim_event event);
+void sim_schedule(struct sim *sim, uint64_t delay_us, struct sim_event event);
 void sim_note(struct sim *sim, struct sim_record record);
-void sim_break(struct sim *sim, const char *rule);
+void sim_fail(struct sim *sim, const char *rule);
 
 struct sim_event sim_take_event(struct sim *sim); /* the soonest */
 void sim_draw_world(struct sim *sim);
@@ -280,15 +280,16 @@ void sim_submit_some(struct sim *sim);
 /* sim_list.c: the list of servers: the first one, another one, what holds at
  * any time and for every outcome, and the end of changes that still wait. */
 void sim_list_begin(struct sim *sim);
-void sim_list_go_on(struct sim *sim); /* once there is an engine */
+void sim_list_expand(struct sim *sim); /* once there is an engine */
 void sim_list_change(struct sim *sim);
 void sim_list_check(struct sim *sim);
 void sim_list_check_outcome(struct sim *sim, const jsonrpcc_outcome *outcome);
 void sim_list_check_end(struct sim *sim);
-void sim_list_await(struct sim *sim, void (*run)(struct sim *sim, uint64_t us));
+void sim_list_settle(struct sim *sim,
+                     void (*run)(struct sim *sim, uint64_t us));
 /* Have something change the list inside the engine. */
-void sim_list_around(struct sim *sim,
-                     void (*change)(struct sim *sim, void *arg), void *arg);
+void sim_list_apply(struct sim *sim, void (*change)(struct sim *sim, void *arg),
+                    void *arg);
 
 /* sim_names.c: the world; the names that a list shall have, which are written
  * to text; the servers of the list as bits; lookups that are due, and their

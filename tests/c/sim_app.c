@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Calls of many minutes, at most: the others need slots. */
-enum { MOST_LONG = 10 };
+enum { MAX_LONG_CALLS = 10 };
 
 /* As core.c does it: all or nothing. */
 static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
@@ -85,14 +85,15 @@ void sim_submit(struct sim *sim, uint8_t flags, int32_t timeout_ms, bool nested)
                       .value = deadline_us,
                   });
     if (status == JSONRPCC_OK && sim_strikes(sim, SIM_CANCELLED))
-        sim_at(sim, sim_roll(sim, sim->world.span_us * 3),
-               (struct sim_event){
-                   .kind = SIM_ON_CANCEL, .token = token, .id = sim->last_id});
+        sim_schedule(sim, sim_roll(sim, sim->world.span_us * 3),
+                     (struct sim_event){.kind = SIM_ON_CANCEL,
+                                        .token = token,
+                                        .id = sim->last_id});
 }
 
 void sim_submit_some(struct sim *sim)
 {
-    static const int32_t most_ms[] = {3, 50, 500, 3000};
+    static const int32_t max_ms[] = {3, 50, 500, 3000};
 
     for (uint32_t n = 1 + sim_roll(sim, 4); n > 0; n--) {
         uint8_t flags = 0;
@@ -102,14 +103,14 @@ void sim_submit_some(struct sim *sim)
             flags |= JSONRPCC_IDEMPOTENT;
         if (sim_roll(sim, 4) == 0)
             flags |= JSONRPCC_WAIT_FOR_READY;
-        uint32_t most = (uint32_t)most_ms[sim_roll(sim, 4)];
-        if (sim->long_calls < MOST_LONG && sim_strikes(sim, SIM_LONG)) {
+        uint32_t max = (uint32_t)max_ms[sim_roll(sim, 4)];
+        if (sim->long_calls < MAX_LONG_CALLS && sim_strikes(sim, SIM_LONG)) {
             sim->long_calls++;
-            most = 3600000;
+            max = 3600000;
         }
-        sim_submit(sim, flags, 1 + (int32_t)sim_roll(sim, most), false);
+        sim_submit(sim, flags, 1 + (int32_t)sim_roll(sim, max), false);
     }
     if (sim->last_token < sim->world.calls && !sim->closing)
-        sim_at(sim, sim_roll(sim, sim->world.pace_us * 2),
-               (struct sim_event){.kind = SIM_ON_SUBMIT});
+        sim_schedule(sim, sim_roll(sim, sim->world.pace_us * 2),
+                     (struct sim_event){.kind = SIM_ON_SUBMIT});
 }

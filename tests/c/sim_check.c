@@ -69,8 +69,8 @@ struct call {
 
 struct checker {
     struct call *calls;
-    uint64_t most;  /* tokens are below */
-    uint64_t *live; /* tokens of calls without an outcome */
+    uint64_t token_room; /* tokens are below */
+    uint64_t *live;      /* tokens of calls without an outcome */
     size_t live_count;
     bool *lost;         /* by link */
     uint64_t *tried_us; /* by link: when it got a call to prove itself */
@@ -79,7 +79,7 @@ struct checker {
     uint64_t time_us;
 };
 
-static bool got(const struct call *call, uint32_t link)
+static bool reached(const struct call *call, uint32_t link)
 {
     for (unsigned i = 0; i < call->link_count && i < LINKS; i++)
         if (call->links[i] == link)
@@ -89,7 +89,7 @@ static bool got(const struct call *call, uint32_t link)
 
 static void note_link(struct call *call, uint32_t link)
 {
-    if (!got(call, link)) {
+    if (!reached(call, link)) {
         if (call->link_count < LINKS)
             call->links[call->link_count] = link;
         call->link_count++;
@@ -118,7 +118,7 @@ static const char *check_answer(const struct checker *c,
             (r->status != JSONRPCC_EINVALID &&
              call->replies[i].value != r->value))
             continue;
-        if (!got(call, call->replies[i].link))
+        if (!reached(call, call->replies[i].link))
             continue;
         if (!c->lost[call->replies[i].link])
             return NULL;
@@ -212,7 +212,7 @@ static const char *check_given(struct call *call, const struct sim_record *r)
 
     if (!call->accepted)
         return "a frame of a call that was not accepted";
-    if (!got(call, r->link))
+    if (!reached(call, r->link))
         return "the end of a frame without its beginning";
     if (++call->given > most)
         return "sent whole too often";
@@ -340,7 +340,7 @@ static const char *check_all(struct checker *c,
         if (rule != NULL)
             return rule;
     }
-    for (uint64_t token = 0; token < c->most; token++)
+    for (uint64_t token = 0; token < c->token_room; token++)
         if (c->calls[token].accepted && !c->calls[token].ended)
             return "no outcome";
     return NULL;
@@ -348,16 +348,16 @@ static const char *check_all(struct checker *c,
 
 const char *sim_check(const struct sim_history *history, size_t *at)
 {
-    struct checker c = {.most = 1, .link_room = 1};
+    struct checker c = {.token_room = 1, .link_room = 1};
 
     for (size_t i = 0; i < history->count; i++) {
-        if (history->list[i].token >= c.most)
-            c.most = history->list[i].token + 1;
+        if (history->list[i].token >= c.token_room)
+            c.token_room = history->list[i].token + 1;
         if (history->list[i].link >= c.link_room)
             c.link_room = history->list[i].link + 1;
     }
-    c.calls = calloc(c.most, sizeof *c.calls);
-    c.live = calloc(c.most + history->count, sizeof *c.live);
+    c.calls = calloc(c.token_room, sizeof *c.calls);
+    c.live = calloc(c.token_room + history->count, sizeof *c.live);
     c.lost = calloc(c.link_room, sizeof *c.lost);
     c.tried_us = calloc(c.link_room, sizeof *c.tried_us);
     if (c.calls == NULL || c.live == NULL || c.lost == NULL ||

@@ -33,16 +33,16 @@ enum sim_kind {
     SIM_CLOSED,  /* close has ended */
     /* Of names and files, which have an id as their link, and their source as
      * server: */
-    SIM_ASKED, /* looked up; waited_us: the least time since the last one began
-                */
-    SIM_TOLD,  /* the answer, as status; value: the servers; flags: of a file;
-                  waited_us: how long nothing has to be found; answered_us: the
-                  file's version */
-    SIM_NAMED, /* in the next list; value: the servers that there are;
-                  waited_us: the most time between an answer and a question */
-    SIM_LISTED /* value: the servers in the list; waited_us: those written in
-                  it; sends: the sources written in it; answered_us: how many
-                  servers there may be; flags */
+    SIM_LOOKUP, /* looked up; waited_us: the least time since the last one began
+                 */
+    SIM_ANSWER, /* the answer, as status; value: the servers; flags: of a file;
+                 waited_us: how long nothing has to be found; answered_us: the
+                 file's version */
+    SIM_NAMED,  /* in the next list; value: the servers that there are;
+                   waited_us: the most time between an answer and a question */
+    SIM_LISTED  /* value: the servers in the list; waited_us: those written in
+                   it; sends: the sources written in it; answered_us: how many
+                   servers there may be; flags */
 };
 
 /* Where servers come from: two names, records, and a file, which may have the

@@ -10,13 +10,13 @@
 enum { SLACK_US = 5000000 };
 
 struct name {
-    bool asking, has_list;
-    uint64_t asked_us, told_us;
+    bool is_pending, has_list;
+    uint64_t lookup_us, answer_us;
     uint64_t longest_us;
     uint64_t truth, belief;
-    unsigned nones;
-    uint64_t none_us;
-    uint64_t candidate, candidate_us; /* of a file: a version; 0: none */
+    unsigned denials;
+    uint64_t denied_us;
+    uint64_t pending_version, pending_us; /* of a file: a version; 0: none */
 };
 
 struct checker {
@@ -27,14 +27,14 @@ struct checker {
 
 /* ---- questions ---- */
 
-static const char *check_asked(struct name *name, const struct sim_record *r)
+static const char *check_lookup(struct name *name, const struct sim_record *r)
 {
-    if (name->asking)
+    if (name->is_pending)
         return "asked twice at a time";
-    if (name->asked_us != 0 && r->time_us < name->asked_us + r->waited_us)
+    if (name->lookup_us != 0 && r->time_us < name->lookup_us + r->waited_us)
         return "asked again too soon";
-    name->asking = true;
-    name->asked_us = r->time_us;
+    name->is_pending = true;
+    name->lookup_us = r->time_us;
     return NULL;
 }
 
@@ -42,8 +42,8 @@ static const char *check_lateness(const struct checker *c, uint64_t now_us)
 {
     for (int i = 0; i < SIM_SOURCES && !c->closing; i++) {
         const struct name *name = &c->names[c->current[i]];
-        if (c->current[i] != 0 && !name->asking &&
-            now_us > name->told_us + name->longest_us + SLACK_US)
+        if (c->current[i] != 0 && !name->is_pending &&
+            now_us > name->answer_us + name->longest_us + SLACK_US)
             return "asked again too late";
     }
     return NULL;
@@ -52,58 +52,58 @@ static const char *check_lateness(const struct checker *c, uint64_t now_us)
 /* ---- answers ---- */
 
 /* Whether a version of a file counts now. */
-static bool counts(struct name *name, const struct sim_record *r)
+static bool is_accepted(struct name *name, const struct sim_record *r)
 {
-    bool is_same = name->candidate == r->answered_us;
+    bool is_same = name->pending_version == r->answered_us;
 
     if ((r->flags & SIM_IS_MOVED) != 0 ||
         (!name->has_list && (r->flags & SIM_IS_OLD) != 0) ||
-        (is_same && r->time_us >= name->candidate_us + JRC_FILE_SETTLE_US))
+        (is_same && r->time_us >= name->pending_us + JRC_FILE_SETTLE_US))
         return true;
     if (!is_same)
-        name->candidate_us = r->time_us;
-    name->candidate = r->answered_us;
+        name->pending_us = r->time_us;
+    name->pending_version = r->answered_us;
     return false;
 }
 
-static void note_told_by_file(struct name *name, const struct sim_record *r)
+static void note_file_answer(struct name *name, const struct sim_record *r)
 {
-    bool takes = r->status == JRC_ANSWER_FOUND && counts(name, r);
+    bool takes = r->status == JRC_ANSWER_FOUND && is_accepted(name, r);
 
     if (takes) {
         name->belief = r->value;
         name->has_list = true;
     }
     if (takes || r->status != JRC_ANSWER_FOUND)
-        name->candidate = 0;
+        name->pending_version = 0;
 }
 
-static void note_told(struct name *name, const struct sim_record *r)
+static void note_name_answer(struct name *name, const struct sim_record *r)
 {
     if (r->status != JRC_ANSWER_NONE)
-        name->nones = 0;
-    else if (name->nones++ == 0)
-        name->none_us = r->time_us;
+        name->denials = 0;
+    else if (name->denials++ == 0)
+        name->denied_us = r->time_us;
     if (r->status == JRC_ANSWER_FOUND)
         name->belief = r->value;
     if (r->status == JRC_ANSWER_CLOSED ||
-        (name->nones >= JRC_NONES_IN_A_ROW &&
-         r->time_us - name->none_us >= r->waited_us))
+        (name->denials >= JRC_NONES_IN_A_ROW &&
+         r->time_us - name->denied_us >= r->waited_us))
         name->belief = 0;
 }
 
-static const char *check_told(struct checker *c, const struct sim_record *r)
+static const char *note_answer(struct checker *c, const struct sim_record *r)
 {
     struct name *name = &c->names[r->link];
 
-    name->asking = false;
-    name->told_us = r->time_us;
+    name->is_pending = false;
+    name->answer_us = r->time_us;
     if (c->current[r->server] != r->link)
         return NULL; /* it has left the list meanwhile */
     if (r->server == SIM_FILE)
-        note_told_by_file(name, r);
+        note_file_answer(name, r);
     else
-        note_told(name, r);
+        note_name_answer(name, r);
     return NULL;
 }
 
@@ -177,17 +177,17 @@ static void note_named(struct checker *c, const struct sim_record *r)
     c->next[r->server] = r->link;
     name->truth = r->value;
     name->longest_us = r->waited_us;
-    if (name->told_us == 0)
-        name->told_us = r->time_us;
+    if (name->answer_us == 0)
+        name->answer_us = r->time_us;
 }
 
 static const char *check_record(struct checker *c, const struct sim_record *r)
 {
     switch (r->kind) {
-    case SIM_ASKED:
-        return check_asked(&c->names[r->link], r);
-    case SIM_TOLD:
-        return check_told(c, r);
+    case SIM_LOOKUP:
+        return check_lookup(&c->names[r->link], r);
+    case SIM_ANSWER:
+        return note_answer(c, r);
     case SIM_NAMED:
         note_named(c, r);
         return NULL;
@@ -210,7 +210,7 @@ const char *sim_check_names(const struct sim_history *history, size_t *at)
     const char *rule = NULL;
 
     for (size_t i = 0; i < history->count; i++)
-        if (history->list[i].kind >= SIM_ASKED && history->list[i].link > most)
+        if (history->list[i].kind >= SIM_LOOKUP && history->list[i].link > most)
             most = history->list[i].link;
     c.names = calloc(most + 1, sizeof *c.names);
     if (c.names == NULL)

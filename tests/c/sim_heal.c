@@ -24,7 +24,7 @@ void sim_heal(struct sim *sim)
 /* ---- what is dead for good -------------------------------------------------
  */
 
-static bool is_forgotten(const struct sim *sim)
+static bool is_any_dead(const struct sim *sim)
 {
     for (size_t i = 0; i < jrc_engine_conn_count(&sim->engine); i++)
         if (sim->links[i].forgotten)
@@ -35,18 +35,18 @@ static bool is_forgotten(const struct sim *sim)
 /* Whether a call keeps a dead connection, as it was sent before the server fell
  * silent, and may be what that is busy with; or as it takes long, and all
  * others go to connections that have none. */
-static bool keeps(const struct sim *sim, const struct jrc_call *call)
+static bool holds_connection(const struct sim *sim, const struct jrc_call *call)
 {
     return (call->role & JRC_ELDER) != 0 ||
            (sim->engine.width > 1 && call->timeout_ms > 2000);
 }
 
-static bool is_kept(const struct sim *sim)
+static bool is_any_held(const struct sim *sim)
 {
     for (size_t i = 0; i < jrc_engine_conn_count(&sim->engine); i++) {
         const struct jrc_call_list *sent = &sim->engine.conns[i].sent;
         if (sim->links[i].forgotten && sent->count > 0 &&
-            keeps(sim, &sim->calls.slots[sent->first]))
+            holds_connection(sim, &sim->calls.slots[sent->first]))
             return true;
     }
     return false;
@@ -56,7 +56,7 @@ static bool is_kept(const struct sim *sim)
  */
 
 /* One in how many calls goes to a connection, if its group is the best. */
-static uint64_t one_in(const struct sim *sim, uint32_t i)
+static uint64_t calls_until_turn(const struct sim *sim, uint32_t i)
 {
     const struct jrc_server *its = &sim->servers.list[sim_pool_server(sim, i)];
     uint64_t all = 0;
@@ -70,7 +70,7 @@ static uint64_t one_in(const struct sim *sim, uint32_t i)
 /* How long it may be before all dead connections are found out.  Each of those
  * to which calls go has to have so many that time out, and then a trial; but
  * the weight of its server may be a hundredth.  0: calls go to none. */
-static uint64_t found_us(const struct sim *sim)
+static uint64_t detection_us(const struct sim *sim)
 {
     uint64_t most = 0;
 
@@ -79,7 +79,7 @@ static uint64_t found_us(const struct sim *sim)
         if (!sim->links[i].forgotten || group != 0 ||
             !jrc_conn_gets_calls(&sim->engine.conns[i]))
             continue;
-        uint64_t calls = (JRC_SUSPECT_AFTER + 1) * one_in(sim, i);
+        uint64_t calls = (JRC_SUSPECT_AFTER + 1) * calls_until_turn(sim, i);
         if (calls > most)
             most = calls;
     }
@@ -92,17 +92,17 @@ static uint64_t found_us(const struct sim *sim)
 static bool keep_calling(struct sim *sim)
 {
     uint64_t begun_us = sim->now_us, free_us = begun_us, well_us = begun_us;
-    bool was_kept = false;
+    bool was_held = false;
 
-    while (!was_kept && !sim->closing && sim->broken == NULL &&
+    while (!was_held && !sim->closing && sim->broken == NULL &&
            sim->now_us < well_us + HEAL_US) {
         sim_submit(sim, JSONRPCC_WAIT_FOR_READY, 2000, false);
         sim_work(sim);
         sim_run_until(sim, sim->now_us + PACE_US);
-        uint64_t left_us = found_us(sim);
-        if (is_kept(sim)) {
+        uint64_t left_us = detection_us(sim);
+        if (is_any_held(sim)) {
             free_us = well_us = sim->now_us;
-            was_kept = free_us - begun_us >= 2 * HEAL_US;
+            was_held = free_us - begun_us >= 2 * HEAL_US;
         } else if (left_us > 0) {
             well_us = sim->now_us;
             if (well_us - free_us >= 2 * HEAL_US + left_us)
@@ -112,7 +112,7 @@ static bool keep_calling(struct sim *sim)
     uint64_t last_us = begun_us + HEAL_US; /* closing: nobody has called */
     sim_run_until(sim,
                   (sim->now_us > last_us ? sim->now_us : last_us) + 5 * SECOND);
-    return !was_kept;
+    return !was_held;
 }
 
 /* ---- what must hold then --------------------------------------------------
@@ -132,39 +132,40 @@ static const struct sim_record *last_outcome(const struct sim *sim)
 static void check_call(struct sim *sim, bool is_well)
 {
     const struct jrc_servers *servers = &sim->servers;
-    bool hopeful = is_well && !is_kept(sim) && jrc_servers_hopeful(servers) &&
-                   (servers->max_attempts < 0 ||
-                    (!is_forgotten(sim) && !servers->has_names));
+    bool must_succeed = is_well && !is_any_held(sim) &&
+                        jrc_servers_hopeful(servers) &&
+                        (servers->max_attempts < 0 ||
+                         (!is_any_dead(sim) && !servers->has_names));
 
     sim_submit(sim, 0, 2000, false);
     sim_work(sim);
     sim_run_until(sim, sim->now_us + 3 * SECOND);
     const struct sim_record *last = last_outcome(sim);
     if (last == NULL)
-        sim_break(sim, "the last call has no outcome");
-    else if (hopeful && last->status != JSONRPCC_OK)
-        sim_break(sim, "it does not work again");
-    else if (hopeful && servers->max_attempts < 0 &&
+        sim_fail(sim, "the last call has no outcome");
+    else if (must_succeed && last->status != JSONRPCC_OK)
+        sim_fail(sim, "it does not work again");
+    else if (must_succeed && servers->max_attempts < 0 &&
              servers->list[last->server].group != 0)
-        sim_break(sim, "calls do not come back to the best servers");
+        sim_fail(sim, "calls do not come back to the best servers");
 }
 
 void sim_heal_check(struct sim *sim)
 {
-    sim_list_await(sim, sim_run_until);
+    sim_list_settle(sim, sim_run_until);
     bool is_well = keep_calling(sim);
     sim_list_check_end(sim);
     sim_names_note(sim, true);
     sim_pool_check_end(sim);
-    if (is_well && !is_kept(sim) && !is_forgotten(sim))
+    if (is_well && !is_any_held(sim) && !is_any_dead(sim))
         sim_subset_check_end(sim);
     if (!sim->closing && sim->broken == NULL)
         check_call(sim, is_well);
     if (sim->last_deadline_us > sim->now_us && sim->broken == NULL)
         sim_run_until(sim, sim->last_deadline_us + 1);
     if (sim->closing && !sim->closed)
-        sim_break(sim, "close does not end");
+        sim_fail(sim, "close does not end");
     if (sim->calls.live != 0 || sim->calls.kept_bytes != 0 ||
         sim->engine.held_bytes != 0)
-        sim_break(sim, "something is kept of calls that have ended");
+        sim_fail(sim, "something is kept of calls that have ended");
 }

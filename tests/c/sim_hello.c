@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECOND = 1000000, PATIENCE_US = SECOND };
+enum { SECOND = 1000000, TIME_LIMIT_US = SECOND };
 
 /* Turns of the loop after its time is up in which a hello may not have ended:
  * one looks once more. */
@@ -33,14 +33,14 @@ static bool strikes(struct sim *sim, enum sim_hello_fault fault)
 
 void sim_hello_draw(struct sim *sim, uint64_t seed)
 {
-    static const uint32_t most[SIM_HELLO_FAULTS] = {300, 300, 200, 200,
-                                                    100, 100, 200, 20};
+    static const uint32_t max_odds[SIM_HELLO_FAULTS] = {300, 300, 200, 200,
+                                                        100, 100, 200, 20};
     uint64_t dice = (seed + 7) * 0xd1342543de82ef95ULL >> 17;
 
     sim->hello.is_on = dice % 3 == 0;
     for (int i = 0; sim->hello.is_on && i < SIM_HELLO_FAULTS; i++)
         if (sim_roll(sim, 2) == 0)
-            sim->hello.odds[i] = sim_roll(sim, most[i] + 1);
+            sim->hello.odds[i] = sim_roll(sim, max_odds[i] + 1);
 }
 
 /* Have the next connections say something else. */
@@ -108,7 +108,7 @@ size_t sim_hello_read(struct sim *sim, uint32_t i, const char *payload,
     if (strncmp(payload, want, (size_t)len) != 0)
         return 0;
     if (total != link->hello_total)
-        sim_break(sim, "a hello of another connection");
+        sim_fail(sim, "a hello of another connection");
     *id = number;
     return (size_t)len - 1;
 }
@@ -116,12 +116,12 @@ size_t sim_hello_read(struct sim *sim, uint32_t i, const char *payload,
 void sim_hello_begun(struct sim *sim, uint32_t i, uint32_t n)
 {
     const struct sim_link *link = &sim->links[i];
-    bool pings = link->hello_good == link->hello_total;
+    bool pings = link->hello_answered == link->hello_total;
 
-    if (link->hello_bad)
-        sim_break(sim, "a hello goes on after it was refused");
-    if (n != (pings ? 0 : link->hello_good))
-        sim_break(sim, "a request of a hello out of turn");
+    if (link->hello_refused)
+        sim_fail(sim, "a hello goes on after it was refused");
+    if (n != (pings ? 0 : link->hello_answered))
+        sim_fail(sim, "a request of a hello out of turn");
 }
 
 void sim_hello_request(struct sim *sim, uint32_t i, uint64_t id, uint32_t n,
@@ -129,14 +129,15 @@ void sim_hello_request(struct sim *sim, uint32_t i, uint64_t id, uint32_t n,
 {
     if (strikes(sim, SIM_HELLO_SILENT))
         return;
-    sim_at(sim,
-           sim_roll(sim, sim->world.span_us + 1) +
-               (strikes(sim, SIM_HELLO_LATE) ? sim_roll(sim, 3 * SECOND) : 0),
-           (struct sim_event){.kind = SIM_ON_HELLO,
-                              .server = i,
-                              .serial = sim->links[i].serial,
-                              .token = n * 2 + accepts,
-                              .id = id});
+    sim_schedule(
+        sim,
+        sim_roll(sim, sim->world.span_us + 1) +
+            (strikes(sim, SIM_HELLO_LATE) ? sim_roll(sim, 3 * SECOND) : 0),
+        (struct sim_event){.kind = SIM_ON_HELLO,
+                           .server = i,
+                           .serial = sim->links[i].serial,
+                           .token = n * 2 + accepts,
+                           .id = id});
 }
 
 static void say(struct sim_link *link, const char *before,
@@ -171,9 +172,10 @@ void sim_hello_reply(struct sim *sim, uint32_t i, uint64_t which, uint64_t id)
         say(link, "{\"id\":", id, ",\"error\":{\"code\":-7,\"message\":\"\"}}");
     else
         say(link, "{\"id\":", id, ",\"result\":{\"t\":0,\"k\":0}}");
-    if (which / 2 == link->hello_good && link->hello_good < link->hello_total) {
-        link->hello_bad |= is_bad && !accepts;
-        link->hello_good += !link->hello_bad;
+    if (which / 2 == link->hello_answered &&
+        link->hello_answered < link->hello_total) {
+        link->hello_refused |= is_bad && !accepts;
+        link->hello_answered += !link->hello_refused;
     }
     if (strikes(sim, SIM_HELLO_TWICE))
         say(link, "{\"id\":", id, ",\"error\":{\"code\":1,\"message\":\"\"}}");
@@ -204,11 +206,11 @@ static void check_ping(struct sim *sim, uint32_t i)
     uint64_t least_us = sim->hello.ping_ms * 900;
 
     if (sim->hello.ping_ms == 0)
-        sim_break(sim, "a ping that nobody wants");
+        sim_fail(sim, "a ping that nobody wants");
     if (sim->now_us - link->heard_us < least_us || has_calls(sim, i))
-        sim_break(sim, "a ping while traffic flows");
+        sim_fail(sim, "a ping while traffic flows");
     if (sim->paused)
-        sim_break(sim, "a ping while we do not listen");
+        sim_fail(sim, "a ping while we do not listen");
     sim->hello.pings++;
 }
 
@@ -221,8 +223,8 @@ void sim_hello_check(struct sim *sim)
         bool is_up =
             jrc_state_is_connected(state) && state != JRC_SERVER_GREETING;
         if (is_up && link->open &&
-            (link->hello_good < link->hello_total || link->hello_bad))
-            sim_break(sim, "up without an answer to its hello");
+            (link->hello_answered < link->hello_total || link->hello_refused))
+            sim_fail(sim, "up without an answer to its hello");
         if (is_up && greeting->id != 0 && greeting->id != link->ping_id)
             check_ping(sim, i);
         link->ping_id = is_up ? greeting->id : 0;
@@ -235,9 +237,9 @@ void sim_hello_check_end(struct sim *sim)
         struct sim_link *link = &sim->links[i];
         bool is_late = sim->engine.conns[i].state == JRC_SERVER_GREETING &&
                        !sim->paused &&
-                       sim->now_us > link->greet_us + PATIENCE_US;
+                       sim->now_us > link->greet_us + TIME_LIMIT_US;
         link->late_turns = is_late ? link->late_turns + 1 : 0;
         if (link->late_turns > LATE_TURNS)
-            sim_break(sim, "a hello that does not end");
+            sim_fail(sim, "a hello that does not end");
     }
 }

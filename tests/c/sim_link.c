@@ -25,12 +25,12 @@ static struct sim_event event_of(const struct sim *sim,
 }
 
 /* That of the server. */
-static enum sim_mood mood(const struct sim *sim, uint32_t i)
+static enum sim_mood mood_of(const struct sim *sim, uint32_t i)
 {
     return sim->moods[sim_pool_server(sim, i)];
 }
 
-static uint64_t span(struct sim *sim)
+static uint64_t delay(struct sim *sim)
 {
     return sim_roll(sim, sim->world.span_us + 1);
 }
@@ -47,11 +47,12 @@ static void shut(struct sim *sim, uint32_t i)
     sim_link_clear(link);
 }
 
-static bool try_next(struct sim *sim, uint32_t i);
+static bool try_next_address(struct sim *sim, uint32_t i);
 
 static void lose(struct sim *sim, uint32_t i, int32_t reason)
 {
-    if (sim->engine.conns[i].state == JRC_SERVER_GREETING && try_next(sim, i))
+    if (sim->engine.conns[i].state == JRC_SERVER_GREETING &&
+        try_next_address(sim, i))
         return;
     shut(sim, i);
     sim_enter(sim);
@@ -80,7 +81,7 @@ static bool receive(struct sim *sim, uint32_t i)
     if (space == NULL)
         return false;
     if (room == 0)
-        sim_break(sim, "no room to receive in");
+        sim_fail(sim, "no room to receive in");
     if (n > room)
         n = room;
     if (n > link->down_len)
@@ -103,7 +104,7 @@ static void deliver_later(struct sim *sim, uint32_t i)
     if (sim->links[i].delivering)
         return;
     sim->links[i].delivering = true;
-    sim_at(sim, span(sim), event_of(sim, SIM_ON_DELIVER, i));
+    sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_DELIVER, i));
 }
 
 static void deliver(struct sim *sim, uint32_t i)
@@ -206,9 +207,9 @@ static void flush(struct sim *sim, uint32_t i)
     sim_leave(sim);
     link->writing = n < len;
     if (n > 0)
-        sim_at(sim, span(sim), event_of(sim, SIM_ON_READ, i));
+        sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_READ, i));
     if (is_short || (is_part && n == 0))
-        sim_at(sim, span(sim), event_of(sim, SIM_ON_WRITABLE, i));
+        sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_WRITABLE, i));
 }
 
 static void serve(struct sim *sim, uint32_t i,
@@ -222,7 +223,7 @@ static void serve(struct sim *sim, uint32_t i,
 }
 
 /* The server reads, and deals with the requests that it has whole. */
-static void read_up(struct sim *sim, uint32_t i)
+static void server_reads(struct sim *sim, uint32_t i)
 {
     struct sim_link *link = &sim->links[i];
     size_t left = (size_t)(link->given - link->read);
@@ -236,7 +237,8 @@ static void read_up(struct sim *sim, uint32_t i)
     }
     if (sim_strikes(sim, SIM_STALL)) {
         link->deaf = true;
-        sim_at(sim, sim_roll(sim, 6000000), event_of(sim, SIM_ON_RECOVER, i));
+        sim_schedule(sim, sim_roll(sim, 6000000),
+                     event_of(sim, SIM_ON_RECOVER, i));
         return;
     }
     size_t chunk = 1 + sim_roll(sim, sim->world.chunk * 4);
@@ -248,11 +250,11 @@ static void read_up(struct sim *sim, uint32_t i)
         memmove(link->requests, link->requests + n,
                 link->request_count * sizeof *link->requests);
     if (link->read < link->given)
-        sim_at(sim, span(sim), event_of(sim, SIM_ON_READ, i));
+        sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_READ, i));
     else if (link->up_len > 0 && !link->fin && sim_strikes(sim, SIM_EARLY))
         sim_server_early(sim, i);
     if (link->writing)
-        sim_at(sim, span(sim), event_of(sim, SIM_ON_WRITABLE, i));
+        sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_WRITABLE, i));
     if (link->down_len > 0)
         deliver_later(sim, i);
 }
@@ -269,13 +271,13 @@ static void try_address(struct sim *sim, uint32_t i)
     sim_enter(sim);
     jrc_engine_connecting(&sim->engine, i, sim->now_us);
     sim_leave(sim);
-    if (mood(sim, i) == SIM_MUTE || sim_strikes(sim, SIM_SILENT))
+    if (mood_of(sim, i) == SIM_MUTE || sim_strikes(sim, SIM_SILENT))
         return;
-    sim_at(sim, span(sim), event_of(sim, SIM_ON_CONNECT, i));
+    sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_CONNECT, i));
 }
 
 /* False: there is none. */
-static bool try_next(struct sim *sim, uint32_t i)
+static bool try_next_address(struct sim *sim, uint32_t i)
 {
     unsigned left = sim->links[i].addresses;
 
@@ -287,9 +289,9 @@ static bool try_next(struct sim *sim, uint32_t i)
     return true;
 }
 
-static void next_address(struct sim *sim, uint32_t i, int32_t reason)
+static void lose_address(struct sim *sim, uint32_t i, int32_t reason)
 {
-    if (!try_next(sim, i))
+    if (!try_next_address(sim, i))
         lose(sim, i, reason);
 }
 
@@ -297,14 +299,14 @@ static void on_connect(struct sim *sim, uint32_t i)
 {
     struct sim_link *link = &sim->links[i];
 
-    if (mood(sim, i) == SIM_REFUSES || mood(sim, i) == SIM_MUTE ||
+    if (mood_of(sim, i) == SIM_REFUSES || mood_of(sim, i) == SIM_MUTE ||
         sim_strikes(sim, SIM_REFUSED)) {
-        next_address(sim, i, ECONNREFUSED);
+        lose_address(sim, i, ECONNREFUSED);
         return;
     }
     link->connecting = false;
     link->open = true;
-    link->deaf = mood(sim, i) == SIM_CLOSES;
+    link->deaf = mood_of(sim, i) == SIM_CLOSES;
     link->hello_total = sim->hello.total;
     link->greet_us = link->heard_us = sim->now_us;
     sim_enter(sim);
@@ -312,10 +314,10 @@ static void on_connect(struct sim *sim, uint32_t i)
     sim_leave(sim);
     if (link->deaf) {
         sim->faults[SIM_CLOSING]++;
-        sim_at(sim, span(sim), event_of(sim, SIM_ON_BREAK, i));
+        sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_BREAK, i));
     } else if (!sim->healing && sim_roll(sim, 3) == 0)
-        sim_at(sim, sim_roll(sim, sim->world.change_us),
-               event_of(sim, SIM_ON_BREAK, i));
+        sim_schedule(sim, sim_roll(sim, sim->world.change_us),
+                     event_of(sim, SIM_ON_BREAK, i));
 }
 
 static void break_link(struct sim *sim, uint32_t i)
@@ -347,7 +349,7 @@ void sim_link_act(struct sim *sim, const struct jrc_action *action)
             try_address(sim, i);
         break;
     case JRC_NEXT_ADDRESS:
-        next_address(sim, i, jrc_greeting_reason(&sim->engine, i));
+        lose_address(sim, i, jrc_greeting_reason(&sim->engine, i));
         break;
     case JRC_SHUT:
         shut(sim, i);
@@ -371,7 +373,7 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
             on_connect(sim, i); /* or it is about to be shut */
         break;
     case SIM_ON_READ:
-        read_up(sim, i);
+        server_reads(sim, i);
         break;
     case SIM_ON_DELIVER:
         deliver(sim, i);
@@ -397,7 +399,7 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
         break;
     case SIM_ON_RECOVER:
         link->deaf = false;
-        sim_at(sim, 0, event_of(sim, SIM_ON_READ, i));
+        sim_schedule(sim, 0, event_of(sim, SIM_ON_READ, i));
         break;
     default:
         break;
@@ -416,7 +418,7 @@ void sim_link_heal(struct sim *sim, uint32_t i)
 {
     sim->links[i].deaf = sim->links[i].forgotten;
     if (sim->links[i].open) {
-        sim_at(sim, 0, event_of(sim, SIM_ON_READ, i));
-        sim_at(sim, 0, event_of(sim, SIM_ON_WRITABLE, i));
+        sim_schedule(sim, 0, event_of(sim, SIM_ON_READ, i));
+        sim_schedule(sim, 0, event_of(sim, SIM_ON_WRITABLE, i));
     }
 }

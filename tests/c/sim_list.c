@@ -15,14 +15,14 @@ static struct jrc_server_list draw(struct sim *sim)
     struct jrc_server_list list;
     char text[200], why[100];
     int at = 0;
-    bool taken[SIM_NAMES + 1] = {false};
+    bool taken[SIM_PORTS + 1] = {false};
 
     at += (int)sim_names_write(sim, text);
     sim->names.plain = 0;
     for (uint32_t n = (sim->names.written == 0) +
                       sim_roll(sim, SIM_SERVERS / 2 + (at > 0));
          n > 0; n--) {
-        uint32_t name = 1 + sim_roll(sim, SIM_NAMES);
+        uint32_t name = 1 + sim_roll(sim, SIM_PORTS);
         if (taken[name])
             continue;
         taken[name] = true;
@@ -57,7 +57,7 @@ void sim_list_begin(struct sim *sim)
         set_first(sim, &sim->first);
 }
 
-void sim_list_go_on(struct sim *sim)
+void sim_list_expand(struct sim *sim)
 {
     if (!sim->names.is_on)
         return;
@@ -76,7 +76,7 @@ struct seen {
     uint32_t failures;
 };
 
-static void look(const struct sim *sim, struct seen seen[SIM_SLOTS])
+static void snapshot(const struct sim *sim, struct seen seen[SIM_SLOTS])
 {
     memset(seen, 0, SIM_SLOTS * sizeof *seen);
     for (size_t i = 0; i < sim->servers.count; i++)
@@ -118,7 +118,7 @@ static void compare(struct sim *sim, const struct seen before[SIM_SLOTS])
 {
     struct seen after[SIM_SLOTS];
 
-    look(sim, after);
+    snapshot(sim, after);
     for (size_t i = 0; i < SIM_SLOTS; i++) {
         if (before[i].bit != 0 && after[i].bit == 0)
             sim->left_us[i] = sim->now_us;
@@ -127,7 +127,7 @@ static void compare(struct sim *sim, const struct seen before[SIM_SLOTS])
         if (before[i].state != after[i].state ||
             before[i].connects != after[i].connects ||
             before[i].failures != after[i].failures)
-            sim_break(sim, "a server that stayed in the list is another one");
+            sim_fail(sim, "a server that stayed in the list is another one");
     }
 }
 
@@ -143,12 +143,12 @@ static struct jrc_server_list copy_of(const struct jrc_server_list *list)
     return copy;
 }
 
-void sim_list_around(struct sim *sim,
-                     void (*change)(struct sim *sim, void *arg), void *arg)
+void sim_list_apply(struct sim *sim, void (*change)(struct sim *sim, void *arg),
+                    void *arg)
 {
     struct seen before[SIM_SLOTS];
 
-    look(sim, before);
+    snapshot(sim, before);
     sim_enter(sim);
     sim->changing = true;
     change(sim, arg);
@@ -167,11 +167,11 @@ void sim_list_change(struct sim *sim)
     struct jrc_server_list list = draw(sim);
     struct jrc_server_list copy = copy_of(&list);
 
-    sim_list_around(sim, set, &list);
+    sim_list_apply(sim, set, &list);
     sim_names_note(sim, false);
     if (!sim->names.is_on && sim->engine.wanted_us == JRC_NEVER &&
         !is_in_force(sim, &copy))
-        sim_break(sim, "a list was taken in, and is not in force");
+        sim_fail(sim, "a list was taken in, and is not in force");
     free(copy.entries);
 }
 
@@ -185,15 +185,15 @@ void sim_list_check_outcome(struct sim *sim, const jsonrpcc_outcome *outcome)
         outcome->reason != JSONRPCC_LEAVE_TIMEOUT && /* an earlier one's */
         (outcome->status != JSONRPCC_EFAILURE ||
          jrc_servers_peek(&sim->servers, sim->now_us) != JRC_NO_SERVER))
-        sim_break(sim, "a change of the list has ended a call");
+        sim_fail(sim, "a change of the list has ended a call");
     if (outcome->status == JSONRPCC_ECONNLOST &&
         outcome->reason == JSONRPCC_LEAVE_TIMEOUT &&
         jrc_server_is_listed(&sim->servers.list[outcome->server]))
-        sim_break(sim, "a renewal has ended a call");
+        sim_fail(sim, "a renewal has ended a call");
     if (outcome->status == JSONRPCC_ECONNLOST &&
         outcome->reason == JSONRPCC_LEAVE_TIMEOUT &&
         sim->now_us < sim->left_us[outcome->server] + sim->leave_ms * 1000)
-        sim_break(sim, "a server that left had no time for its calls");
+        sim_fail(sim, "a server that left had no time for its calls");
 }
 
 void sim_list_check(struct sim *sim)
@@ -201,22 +201,22 @@ void sim_list_check(struct sim *sim)
     for (uint32_t i = 0; i < jrc_engine_conn_count(&sim->engine); i++)
         if (jrc_engine_server(&sim->engine, i)->state == JRC_SERVER_GONE &&
             (sim->links[i].open || sim->links[i].connecting))
-            sim_break(sim, "a server is gone, and its connection is not");
+            sim_fail(sim, "a server is gone, and its connection is not");
 }
 
-void sim_list_await(struct sim *sim, void (*run)(struct sim *sim, uint64_t us))
+void sim_list_settle(struct sim *sim, void (*run)(struct sim *sim, uint64_t us))
 {
     if (sim->names.is_on)
         run(sim, sim->now_us + 25 * SECOND); /* until all has been found out */
     for (int n = 0; n < 200 && sim->engine.wanted_us != JRC_NEVER; n++)
         run(sim, sim->now_us + SECOND);
     if (sim->engine.wanted_us != JRC_NEVER)
-        sim_break(sim, "a list waits for ever");
+        sim_fail(sim, "a list waits for ever");
     run(sim, sim->now_us + sim->leave_ms * 1000 + 5 * SECOND);
 }
 
 /* A spare has no time by which the calls sent there have to end. */
-static bool keeps_calls(const struct sim *sim, uint32_t i)
+static bool holds_calls(const struct sim *sim, uint32_t i)
 {
     uint32_t first = jrc_engine_first_conn(&sim->engine, i);
     bool has_calls = false;
@@ -230,6 +230,6 @@ void sim_list_check_end(struct sim *sim)
 {
     for (size_t i = 0; i < sim->servers.count; i++)
         if (sim->servers.list[i].state == JRC_SERVER_LEAVING &&
-            !keeps_calls(sim, (uint32_t)i))
-            sim_break(sim, "a server leaves for ever");
+            !holds_calls(sim, (uint32_t)i))
+            sim_fail(sim, "a server leaves for ever");
 }

@@ -94,7 +94,7 @@ static bool invent_result(struct sim_history *h)
     return i < h->count;
 }
 
-static bool error_as_result(struct sim_history *h)
+static bool report_error_as_result(struct sim_history *h)
 {
     size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, JSONRPCC_EREMOTE);
 
@@ -103,7 +103,7 @@ static bool error_as_result(struct sim_history *h)
     return i < h->count;
 }
 
-static bool sent_as_not_sent(struct sim_history *h)
+static bool report_sent_as_not_sent(struct sim_history *h)
 {
     for (size_t i = 0; i < h->count; i++)
         if (h->list[i].kind == SIM_OUTCOME &&
@@ -114,7 +114,7 @@ static bool sent_as_not_sent(struct sim_history *h)
     return false;
 }
 
-static bool not_sent_as_unknown(struct sim_history *h)
+static bool report_not_sent_as_unknown(struct sim_history *h)
 {
     for (size_t i = 0; i < h->count; i++)
         if (h->list[i].kind == SIM_OUTCOME &&
@@ -170,7 +170,7 @@ static bool wait_too_long(struct sim_history *h)
     return i < h->count;
 }
 
-static bool wait_too_short(struct sim_history *h)
+static bool wait_too_little(struct sim_history *h)
 {
     for (size_t i = 0; i < h->count; i++)
         if (h->list[i].kind == SIM_OUTCOME && h->list[i].sends == 0 &&
@@ -226,7 +226,7 @@ static bool time_out_late(struct sim_history *h)
     return true;
 }
 
-static bool refused_and_told(struct sim_history *h)
+static bool outcome_after_refusal(struct sim_history *h)
 {
     size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, -1);
 
@@ -236,7 +236,7 @@ static bool refused_and_told(struct sim_history *h)
     return true;
 }
 
-static bool told_after_close(struct sim_history *h)
+static bool outcome_after_close(struct sim_history *h)
 {
     size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, -1);
 
@@ -248,7 +248,7 @@ static bool told_after_close(struct sim_history *h)
     return true;
 }
 
-static bool accepted_after_close(struct sim_history *h)
+static bool accept_after_close(struct sim_history *h)
 {
     size_t i = sim_mutant_find(h, 0, SIM_SUBMIT, -1);
 
@@ -261,7 +261,7 @@ static bool accepted_after_close(struct sim_history *h)
     return true;
 }
 
-static bool pass_over(struct sim_history *h)
+static bool pass_over_better_server(struct sim_history *h)
 {
     size_t i = sim_mutant_find(h, 0, SIM_ROUTED, -1);
 
@@ -289,7 +289,7 @@ static bool fail_with_a_server_up(struct sim_history *h)
     return i < h->count;
 }
 
-static bool cancel_unasked(struct sim_history *h)
+static bool cancel_unrequested(struct sim_history *h)
 {
     size_t i = sim_mutant_find(h, 0, SIM_OUTCOME, JSONRPCC_ECANCELLED);
 
@@ -299,7 +299,7 @@ static bool cancel_unasked(struct sim_history *h)
     return true;
 }
 
-static bool answer_from_the_dead(struct sim_history *h)
+static bool answer_from_lost_connection(struct sim_history *h)
 {
     size_t i = find_result(h, 0);
 
@@ -330,7 +330,7 @@ static bool answer_from_elsewhere(struct sim_history *h)
     return true;
 }
 
-static bool fate_of_another(struct sim_history *h)
+static bool answer_with_unknown_fate(struct sim_history *h)
 {
     size_t i = find_result(h, 0);
 
@@ -344,28 +344,28 @@ const struct sim_mutant sim_mutants[] = {
     {"an outcome twice", double_outcome},
     {"two results swapped", swap_results},
     {"a result that nobody gave", invent_result},
-    {"an error told as a result", error_as_result},
-    {"not_sent, though sent", sent_as_not_sent},
-    {"unknown, though not sent", not_sent_as_unknown},
+    {"an error told as a result", report_error_as_result},
+    {"not_sent, though sent", report_sent_as_not_sent},
+    {"unknown, though not sent", report_not_sent_as_unknown},
     {"not_sent, and sent later", send_later},
     {"sent twice", send_twice},
     {"sends wrong", miscount_sends},
     {"waited too long", wait_too_long},
-    {"waited too short", wait_too_short},
+    {"waited too short", wait_too_little},
     {"answered, and not sent", answer_unsent},
     {"answered too soon", answer_too_soon},
     {"timed out early", time_out_early},
     {"timed out late", time_out_late},
-    {"refused, and told", refused_and_told},
-    {"told after close", told_after_close},
-    {"accepted after close", accepted_after_close},
-    {"a better server passed over", pass_over},
+    {"refused, and told", outcome_after_refusal},
+    {"told after close", outcome_after_close},
+    {"accepted after close", accept_after_close},
+    {"a better server passed over", pass_over_better_server},
     {"two calls to an unproven server", try_twice},
     {"failure with a server up", fail_with_a_server_up},
-    {"cancelled by nobody", cancel_unasked},
-    {"an answer from a dead connection", answer_from_the_dead},
+    {"cancelled by nobody", cancel_unrequested},
+    {"an answer from a dead connection", answer_from_lost_connection},
     {"an answer from another connection", answer_from_elsewhere},
-    {"an answer whose fate is unknown", fate_of_another},
+    {"an answer whose fate is unknown", answer_with_unknown_fate},
 };
 
 const size_t sim_mutant_count = sizeof sim_mutants / sizeof sim_mutants[0];

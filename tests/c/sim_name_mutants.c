@@ -12,14 +12,14 @@ static uint64_t lowest(uint64_t bits)
  * server of names in it, if wanted. */
 static size_t find_list_after(const struct sim_history *h, int status)
 {
-    size_t i = sim_mutant_find(h, 0, SIM_TOLD, status);
+    size_t i = sim_mutant_find(h, 0, SIM_ANSWER, status);
 
     while (i < h->count) {
         size_t k = sim_mutant_find(h, i, SIM_LISTED, -1);
         if (k < h->count && h->list[k].flags == 0 &&
             (h->list[k].value & ~h->list[k].waited_us) != 0)
             return k;
-        i = sim_mutant_find(h, i + 1, SIM_TOLD, status);
+        i = sim_mutant_find(h, i + 1, SIM_ANSWER, status);
     }
     return h->count;
 }
@@ -51,12 +51,12 @@ static bool torn_removes(struct sim_history *h)
     return remove_after(h, JRC_ANSWER_TORN);
 }
 
-static bool answer_adds_nobody(struct sim_history *h)
+static bool answer_adds_no_server(struct sim_history *h)
 {
     return remove_after(h, JRC_ANSWER_FOUND);
 }
 
-static bool keep_the_removed(struct sim_history *h)
+static bool list_unknown_server(struct sim_history *h)
 {
     size_t i = find_list_after(h, -1);
 
@@ -66,7 +66,7 @@ static bool keep_the_removed(struct sim_history *h)
     return true;
 }
 
-static bool leave_out_the_written(struct sim_history *h)
+static bool drop_written_server(struct sim_history *h)
 {
     for (size_t i = 0; i < h->count; i++)
         if (h->list[i].kind == SIM_LISTED && h->list[i].waited_us != 0 &&
@@ -77,7 +77,7 @@ static bool leave_out_the_written(struct sim_history *h)
     return false;
 }
 
-static bool take_too_many(struct sim_history *h)
+static bool exceed_max_servers(struct sim_history *h)
 {
     for (size_t i = 0; i < h->count; i++)
         if (h->list[i].kind == SIM_LISTED && h->list[i].value != 0 &&
@@ -88,7 +88,7 @@ static bool take_too_many(struct sim_history *h)
     return false;
 }
 
-static bool believe_the_second_none(struct sim_history *h)
+static bool believe_too_few_denials(struct sim_history *h)
 {
     size_t i = sim_mutant_find(h, 0, SIM_LISTED, -1);
 
@@ -97,7 +97,7 @@ static bool believe_the_second_none(struct sim_history *h)
         size_t k = i;
         while (k > 0 && h->list[k - 1].kind == SIM_NAMED)
             k--;
-        if (k == 0 || h->list[k - 1].kind != SIM_TOLD ||
+        if (k == 0 || h->list[k - 1].kind != SIM_ANSWER ||
             h->list[k - 1].status != JRC_ANSWER_NONE || h->list[i].flags != 0)
             continue;
         uint64_t rest = h->list[i].value & ~h->list[i].waited_us;
@@ -110,13 +110,13 @@ static bool believe_the_second_none(struct sim_history *h)
     return false;
 }
 
-static size_t find_again(const struct sim_history *h, size_t *before)
+static size_t find_second_lookup(const struct sim_history *h, size_t *before)
 {
     for (size_t i = 0; i < h->count; i++) {
-        if (h->list[i].kind != SIM_ASKED)
+        if (h->list[i].kind != SIM_LOOKUP)
             continue;
         for (size_t k = i + 1; k < h->count; k++)
-            if (h->list[k].kind == SIM_ASKED &&
+            if (h->list[k].kind == SIM_LOOKUP &&
                 h->list[k].link == h->list[i].link) {
                 *before = i;
                 return k;
@@ -125,23 +125,23 @@ static size_t find_again(const struct sim_history *h, size_t *before)
     return h->count;
 }
 
-static bool ask_too_soon(struct sim_history *h)
+static bool look_up_too_soon(struct sim_history *h)
 {
-    size_t before, i = find_again(h, &before);
+    size_t before, i = find_second_lookup(h, &before);
 
     if (i < h->count)
         h->list[i].waited_us = h->list[i].time_us - h->list[before].time_us + 1;
     return i < h->count;
 }
 
-static bool ask_twice(struct sim_history *h)
+static bool look_up_twice_at_once(struct sim_history *h)
 {
-    size_t before, i = find_again(h, &before);
+    size_t before, i = find_second_lookup(h, &before);
 
     if (i == h->count)
         return false;
     for (size_t k = before; k < i; k++) /* the answer is another one's */
-        if (h->list[k].kind == SIM_TOLD && h->list[k].link == h->list[i].link)
+        if (h->list[k].kind == SIM_ANSWER && h->list[k].link == h->list[i].link)
             h->list[k].kind = SIM_TICK;
     return true;
 }
@@ -157,10 +157,10 @@ static size_t find_settled(const struct sim_history *h)
     return h->count;
 }
 
-static bool never_ask_again(struct sim_history *h)
+static bool never_look_up_again(struct sim_history *h)
 {
     size_t last = find_settled(h);
-    unsigned asked = 0;
+    unsigned lookups = 0;
 
     if (last == h->count)
         return false;
@@ -170,11 +170,11 @@ static bool never_ask_again(struct sim_history *h)
             continue;
         if (r->kind == SIM_NAMED)
             r->waited_us = 0;
-        asked += r->kind == SIM_ASKED;
-        if (asked > 1 && (r->kind == SIM_ASKED || r->kind == SIM_TOLD))
+        lookups += r->kind == SIM_LOOKUP;
+        if (lookups > 1 && (r->kind == SIM_LOOKUP || r->kind == SIM_ANSWER))
             r->kind = SIM_TICK;
     }
-    return asked > 1;
+    return lookups > 1;
 }
 
 static bool forget_a_name(struct sim_history *h)
@@ -200,14 +200,14 @@ const struct sim_mutant sim_name_mutants[] = {
     {"a failed lookup removes a server", failure_removes},
     {"a denial removes a server", none_removes},
     {"a file that is being written removes a server", torn_removes},
-    {"an answer that does not count", answer_adds_nobody},
-    {"a denial too few is believed", believe_the_second_none},
-    {"a server that nobody named", keep_the_removed},
-    {"a server of the list left out for those of names", leave_out_the_written},
-    {"more servers than there may be", take_too_many},
-    {"asked too soon", ask_too_soon},
-    {"asked twice at a time", ask_twice},
-    {"never asked again", never_ask_again},
+    {"an answer that does not count", answer_adds_no_server},
+    {"a denial too few is believed", believe_too_few_denials},
+    {"a server that nobody named", list_unknown_server},
+    {"a server of the list left out for those of names", drop_written_server},
+    {"more servers than there may be", exceed_max_servers},
+    {"looked up too soon", look_up_too_soon},
+    {"looked up twice at a time", look_up_twice_at_once},
+    {"never looked up again", never_look_up_again},
     {"a name that is not looked up", forget_a_name},
     {"a change that is never found out", miss_a_change},
 };

@@ -37,8 +37,8 @@ static bool strikes(struct sim *sim, enum sim_name_fault fault)
 
 void sim_names_draw(struct sim *sim, uint64_t seed)
 {
-    static const uint32_t most[SIM_NAME_FAULTS] = {900, 900, 200, 300,
-                                                   100, 200, 500};
+    static const uint32_t max_odds[SIM_NAME_FAULTS] = {900, 900, 200, 300,
+                                                       100, 200, 500};
     uint64_t dice = (seed + 19) * 0xa24baed4963ee407ULL >> 21;
     struct sim_names *names = &sim->names;
 
@@ -47,7 +47,7 @@ void sim_names_draw(struct sim *sim, uint64_t seed)
         return;
     for (int i = 0; i < SIM_NAME_FAULTS; i++)
         if (sim_roll(sim, 2) == 0)
-            names->odds[i] = sim_roll(sim, most[i] + 1);
+            names->odds[i] = sim_roll(sim, max_odds[i] + 1);
     names->refresh_ms = 300 + sim_roll(sim, 3000);
     names->min_ms = 100 + sim_roll(sim, 900);
     names->srv_ms = 200 + sim_roll(sim, 3000);
@@ -78,7 +78,7 @@ size_t sim_names_write(struct sim *sim, char *text)
  * records, too; then addresses. */
 static uint64_t bits_of(unsigned source, uint32_t truth)
 {
-    return source < SIM_SRV ? (uint64_t)truth << SIM_NAMES : truth;
+    return source < SIM_SRV ? (uint64_t)truth << SIM_PORTS : truth;
 }
 
 uint64_t sim_names_bit(const char *host, uint16_t port)
@@ -86,10 +86,10 @@ uint64_t sim_names_bit(const char *host, uint16_t port)
     const char *slash = strrchr(host, '/');
 
     return slash == NULL ? UINT64_C(1) << (port - 1)
-                         : UINT64_C(1) << (SIM_NAMES + slash[6] - '0');
+                         : UINT64_C(1) << (SIM_PORTS + slash[6] - '0');
 }
 
-static uint64_t listed(const struct sim *sim)
+static uint64_t listed_bits(const struct sim *sim)
 {
     uint64_t bits = 0;
 
@@ -113,13 +113,13 @@ static unsigned source_of(const struct jrc_entry *entry)
 static uint64_t truth_of(const struct sim *sim, unsigned source)
 {
     return bits_of(source, sim->names.truth[source]) |
-           (source == SIM_FILE && sim->names.nests
+           (source == SIM_FILE && sim->names.has_name
                 ? UINT64_C(1) << (SIM_SOURCE_BIT + SIM_NESTED)
                 : 0);
 }
 
 /* It is another version; and somebody may notice. */
-static void touch(struct sim *sim)
+static void change_file(struct sim *sim)
 {
     struct sim_names *names = &sim->names;
     bool moved = sim_roll(sim, 2) == 0;
@@ -151,11 +151,11 @@ void sim_names_change(struct sim *sim)
         names->truth[i] = 0;
     names->flavour = sim_roll(sim, 256);
     if (i == SIM_FILE) {
-        names->nests = sim_roll(sim, 4) == 0;
-        touch(sim);
+        names->has_name = sim_roll(sim, 4) == 0;
+        change_file(sim);
     }
-    sim_at(sim, sim_roll(sim, names->change_us * 2),
-           (struct sim_event){.kind = SIM_ON_ZONE});
+    sim_schedule(sim, sim_roll(sim, names->change_us * 2),
+                 (struct sim_event){.kind = SIM_ON_ZONE});
 }
 
 /* ---- answers ---------------------------------------------------------------
@@ -177,7 +177,7 @@ static struct jrc_answer answer_file(struct sim *sim, uint64_t known)
     for (unsigned i = 0; i < SIM_TARGETS; i++)
         if ((sim->names.truth[SIM_FILE] >> i & 1) != 0)
             at += sprintf(text + at, "h:%u,%u\n", i + 1, 1 + i % 3);
-    if (sim->names.nests)
+    if (sim->names.has_name)
         at += sprintf(text + at, "%s\n", texts[SIM_NESTED]);
     text[at] = '\0';
     answer.file = calloc(1, sizeof *answer.file);
@@ -223,46 +223,46 @@ static struct jrc_answer answer_name(struct sim *sim, unsigned source)
     return answer;
 }
 
-struct told {
+struct lookup {
     uint32_t id;
     struct jrc_answer answer;
 };
 
-static void tell(struct sim *sim, void *arg)
+static void take_answer(struct sim *sim, void *arg)
 {
-    struct told *told = arg;
+    struct lookup *lookup = arg;
 
-    jrc_names_answer(&sim->engine, told->id, &told->answer, sim->now_us);
+    jrc_names_answer(&sim->engine, lookup->id, &lookup->answer, sim->now_us);
 }
 
-static void give(struct sim *sim, unsigned source, struct told *told)
+static void deliver(struct sim *sim, unsigned source, struct lookup *lookup)
 {
     const struct sim_names *names = &sim->names;
-    bool is_found = told->answer.kind == JRC_ANSWER_FOUND;
+    bool is_found = lookup->answer.kind == JRC_ANSWER_FOUND;
 
     sim_note(sim,
              (struct sim_record){
-                 .kind = SIM_TOLD,
+                 .kind = SIM_ANSWER,
                  .server = (int16_t)source,
-                 .link = told->id,
-                 .status = (uint8_t)told->answer.kind,
-                 .flags = (uint8_t)((names->asked_moved ? SIM_IS_MOVED : 0) |
+                 .link = lookup->id,
+                 .status = (uint8_t)lookup->answer.kind,
+                 .flags = (uint8_t)((names->lookup_moved ? SIM_IS_MOVED : 0) |
                                     (names->is_old ? SIM_IS_OLD : 0)),
                  .value = is_found ? truth_of(sim, source) : 0,
                  .waited_us = names->refresh_ms * UINT64_C(1000),
                  .answered_us = names->version,
              });
-    sim_list_around(sim, tell, told);
+    sim_list_apply(sim, take_answer, lookup);
     sim_names_note(sim, false);
 }
 
 void sim_names_answer(struct sim *sim, const struct sim_event *event)
 {
-    struct told told = {.id = event->serial};
+    struct lookup lookup = {.id = event->serial};
 
-    told.answer = event->server == SIM_FILE ? answer_file(sim, event->token)
-                                            : answer_name(sim, event->server);
-    give(sim, event->server, &told);
+    lookup.answer = event->server == SIM_FILE ? answer_file(sim, event->token)
+                                              : answer_name(sim, event->server);
+    deliver(sim, event->server, &lookup);
 }
 
 /* ---- questions -------------------------------------------------------------
@@ -282,7 +282,7 @@ static uint64_t shortest_us(const struct sim *sim, unsigned source)
     return ms * UINT64_C(1000);
 }
 
-static void ask(struct sim *sim, const struct jrc_name *name)
+static void look_up(struct sim *sim, const struct jrc_name *name)
 {
     struct sim_names *names = &sim->names;
     unsigned source = source_of(name->entry);
@@ -292,25 +292,25 @@ static void ask(struct sim *sim, const struct jrc_name *name)
                             : sim_roll(sim, sim->world.span_us + 1);
 
     if (source == SIM_FILE) {
-        names->asked_moved = names->moved && name->file != NULL;
+        names->lookup_moved = names->moved && name->file != NULL;
         names->moved = false;
     }
     sim_note(sim, (struct sim_record){
-                      .kind = SIM_ASKED,
+                      .kind = SIM_LOOKUP,
                       .server = (int16_t)source,
                       .link = name->id,
                       .waited_us = shortest_us(sim, source),
                   });
     if (strikes(sim, SIM_NAME_REFUSED)) { /* no thread for it */
-        struct told told = {name->id, {.reason = EAGAIN}};
-        give(sim, source, &told);
+        struct lookup lookup = {name->id, {.reason = EAGAIN}};
+        deliver(sim, source, &lookup);
         return;
     }
-    sim_at(sim, delay_us,
-           (struct sim_event){.kind = SIM_ON_LOOKUP,
-                              .server = source,
-                              .serial = name->id,
-                              .token = known == NULL ? 0 : known->inode});
+    sim_schedule(sim, delay_us,
+                 (struct sim_event){.kind = SIM_ON_LOOKUP,
+                                    .server = source,
+                                    .serial = name->id,
+                                    .token = known == NULL ? 0 : known->inode});
 }
 
 /* As jrc_sources_look_up() does it. */
@@ -320,7 +320,7 @@ void sim_names_look_up(struct sim *sim)
 
     while (sim->names.is_on &&
            (name = jrc_names_lookup(&sim->engine, sim->now_us)) != NULL)
-        ask(sim, name);
+        look_up(sim, name);
 }
 
 /* ---- notes -----------------------------------------------------------------
@@ -355,7 +355,7 @@ void sim_names_note(struct sim *sim, bool is_settled)
                           .waited_us = longest_us(sim, source),
                       });
     }
-    sim->names.noted = listed(sim);
+    sim->names.noted = listed_bits(sim);
     sim->names.waited = waits;
     sim_note(sim, (struct sim_record){
                       .kind = SIM_LISTED,
@@ -371,7 +371,7 @@ void sim_names_note(struct sim *sim, bool is_settled)
 /* A list that waited has been taken in. */
 void sim_names_check(struct sim *sim)
 {
-    if (sim->names.noted != listed(sim) ||
+    if (sim->names.noted != listed_bits(sim) ||
         sim->names.waited != (sim->engine.wanted_us != JRC_NEVER))
         sim_names_note(sim, false);
 }
@@ -382,8 +382,8 @@ void sim_names_begin(struct sim *sim)
         return;
     sim->names.version = 1;
     sim_names_note(sim, false);
-    sim_at(sim, sim_roll(sim, sim->names.change_us),
-           (struct sim_event){.kind = SIM_ON_ZONE});
+    sim_schedule(sim, sim_roll(sim, sim->names.change_us),
+                 (struct sim_event){.kind = SIM_ON_ZONE});
 }
 
 void sim_names_heal(struct sim *sim)

@@ -64,10 +64,10 @@ static void check_server(struct sim *sim, uint32_t server)
                       sim->states[server] != JRC_SERVER_GONE;
 
     if (!agrees(&engine->servers->list[server], &of))
-        sim_break(sim, "a server is not as its connections are");
+        sim_fail(sim, "a server is not as its connections are");
     if (of.in[JRC_SERVER_UP] > engine->wide ||
         of.live + of.tries > engine->wide + 1)
-        sim_break(sim, "more connections than there may be");
+        sim_fail(sim, "more connections than there may be");
     if (!was_listed ||
         engine->servers->list[server].state == JRC_SERVER_LEAVING)
         return;
@@ -75,7 +75,7 @@ static void check_server(struct sim *sim, uint32_t server)
         if (sim->conn_states[i] == JRC_SERVER_UP &&
             engine->conns[i].state == JRC_SERVER_LEAVING &&
             of.in[JRC_SERVER_UP] == 0)
-            sim_break(sim, "a connection left, and no other one is up");
+            sim_fail(sim, "a connection left, and no other one is up");
 }
 
 /* Something came on it, or it took a notification, which nobody answers. */
@@ -103,9 +103,9 @@ static void check_proof(struct sim *sim, uint32_t server)
                 conn->sent.count > 0 && !has_proof(sim, i);
     }
     if (sim->states[server] == JRC_SERVER_PROVING && !is_proved)
-        sim_break(sim, "a server was trusted for its silence");
+        sim_fail(sim, "a server was trusted for its silence");
     if (owes && !sim->world.proves)
-        sim_break(sim, "a connection was trusted for its silence");
+        sim_fail(sim, "a connection was trusted for its silence");
 }
 
 void sim_pool_leave(struct sim *sim)
@@ -126,6 +126,6 @@ void sim_pool_check_end(struct sim *sim)
         if (sim->servers.list[i].state == JRC_SERVER_UP &&
             sim->servers.max_attempts < 0 &&
             of.live + of.tries + of.in[JRC_SERVER_LEAVING] < engine->wide)
-            sim_break(sim, "a server lacks connections for ever");
+            sim_fail(sim, "a server lacks connections for ever");
     }
 }

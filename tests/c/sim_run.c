@@ -12,7 +12,7 @@ enum { SECOND = 1000000, LINGER_US = SECOND };
 
 /* More steps than this, and than one in two microseconds; or so many without
  * the time moving: it hangs. */
-enum { MOST_STEPS = 1000000, MOST_IDLE = 2000 };
+enum { MAX_STEPS = 1000000, MAX_IDLE_STEPS = 2000 };
 
 static void handle(struct sim *sim, const struct sim_event *event)
 {
@@ -43,10 +43,11 @@ static void handle(struct sim *sim, const struct sim_event *event)
         if (sim->healing)
             break;
         sim->moods[event->server] = (enum sim_mood)sim_roll(sim, SIM_MOODS);
-        sim_at(sim, sim_roll(sim, sim->world.change_us * 2),
-               (struct sim_event){
-                   .kind = SIM_ON_MOOD,
-                   .server = sim_roll(sim, (uint32_t)sim->servers.count)});
+        sim_schedule(
+            sim, sim_roll(sim, sim->world.change_us * 2),
+            (struct sim_event){
+                .kind = SIM_ON_MOOD,
+                .server = sim_roll(sim, (uint32_t)sim->servers.count)});
         break;
     default:
         sim_link_event(sim, event);
@@ -117,7 +118,7 @@ void sim_work(struct sim *sim)
     sim_subset_check(sim);
     sim_hello_check_end(sim);
     if (!rig_sound(&sim->engine))
-        sim_break(sim, "the engine's books are wrong");
+        sim_fail(sim, "the engine's books are wrong");
     if (sim->close_us != 0 && !sim->closed &&
         jrc_engine_finished(&sim->engine)) {
         sim->closed = true;
@@ -145,8 +146,8 @@ static bool turn(struct sim *sim, uint64_t until_us)
         sim->now_us += sim_roll(sim, 4 * SECOND);
     if (!sim->pauses && sim_strikes(sim, SIM_PAUSED)) {
         sim->pauses = true;
-        sim_at(sim, sim_roll(sim, 20 * SECOND),
-               (struct sim_event){.kind = SIM_ON_RESUME});
+        sim_schedule(sim, sim_roll(sim, 20 * SECOND),
+                     (struct sim_event){.kind = SIM_ON_RESUME});
     }
     for (int n = 0;
          n < 8 && sim->event_count > 0 && sim->events[0].time_us <= sim->now_us;
@@ -166,8 +167,9 @@ void sim_run_until(struct sim *sim, uint64_t until_us)
     for (unsigned n = 0; sim->broken == NULL && turn(sim, until_us); n++) {
         idle = sim->now_us == was_us ? idle + 1 : 0;
         was_us = sim->now_us;
-        if (n > MOST_STEPS + (sim->now_us - begun_us) / 2 || idle > MOST_IDLE)
-            sim_break(sim, "it does not come to rest");
+        if (n > MAX_STEPS + (sim->now_us - begun_us) / 2 ||
+            idle > MAX_IDLE_STEPS)
+            sim_fail(sim, "it does not come to rest");
     }
 }
 
@@ -201,7 +203,7 @@ static void set_up(struct sim *sim)
                          &jrc_netstrings, &options, &sink,
                          sim_roll(sim, UINT32_MAX)))
         abort();
-    sim_list_go_on(sim);
+    sim_list_expand(sim);
     int32_t attempts = sim_roll(sim, 8) == 0 ? (int32_t)sim_roll(sim, 4) : -1;
     jrc_servers_start(&sim->servers, 1000 + sim_roll(sim, SECOND), 10 * SECOND,
                       attempts, sim->now_us);
@@ -211,14 +213,15 @@ static void set_up(struct sim *sim)
     sim_names_begin(sim);
     sim->servers.prove_us = sim->world.proves ? SIM_PROVE_US : 0;
     sim_hello_begin(sim);
-    sim_at(sim, sim_roll(sim, 100000),
-           (struct sim_event){.kind = SIM_ON_SUBMIT});
+    sim_schedule(sim, sim_roll(sim, 100000),
+                 (struct sim_event){.kind = SIM_ON_SUBMIT});
     if (sim_roll(sim, 2) == 0)
-        sim_at(sim, sim_roll(sim, sim->world.change_us),
-               (struct sim_event){.kind = SIM_ON_MOOD});
+        sim_schedule(sim, sim_roll(sim, sim->world.change_us),
+                     (struct sim_event){.kind = SIM_ON_MOOD});
     if (sim->world.closes)
-        sim_at(sim, sim_roll(sim, sim->world.calls * sim->world.pace_us * 2),
-               (struct sim_event){.kind = SIM_ON_CLOSE});
+        sim_schedule(sim,
+                     sim_roll(sim, sim->world.calls * sim->world.pace_us * 2),
+                     (struct sim_event){.kind = SIM_ON_CLOSE});
 }
 
 static const char *run(struct sim *sim, size_t *at)

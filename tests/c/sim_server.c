@@ -66,7 +66,7 @@ void sim_server_request(struct sim *sim, uint32_t i,
     if (request->id != sim->links[i].early_id || request->id == 0) {
         if (sim_strikes(sim, SIM_UNREADABLE)) {
             event.id = 0;
-            sim_at(sim, sim_roll(sim, sim->world.span_us + 1), event);
+            sim_schedule(sim, sim_roll(sim, sim->world.span_us + 1), event);
             return;
         }
     }
@@ -79,9 +79,10 @@ void sim_server_request(struct sim *sim, uint32_t i,
     uint64_t delay_us = sim_roll(sim, sim->world.span_us + 1);
     if (sim_strikes(sim, SIM_LATE))
         delay_us += sim_roll(sim, 4000000);
-    sim_at(sim, delay_us, event);
+    sim_schedule(sim, delay_us, event);
     if (sim_strikes(sim, SIM_TWICE))
-        sim_at(sim, delay_us + sim_roll(sim, sim->world.span_us + 1), event);
+        sim_schedule(sim, delay_us + sim_roll(sim, sim->world.span_us + 1),
+                     event);
 }
 
 /* Well framed, but no good response: its call hears so, or nobody does. */

@@ -6,7 +6,7 @@
 #include "engine/rendezvous.h"
 #include "sim.h"
 
-enum { SECOND = 1000000, PATIENCE_US = SECOND, SETTLED_US = 10 * SECOND };
+enum { SECOND = 1000000, TIME_LIMIT_US = SECOND, SETTLED_US = 10 * SECOND };
 
 void sim_subset_draw(struct sim *sim, uint64_t seed)
 {
@@ -50,13 +50,13 @@ static void check_spare(struct sim *sim, uint32_t i)
     uint32_t first = jrc_engine_first_conn(engine, i);
 
     if (server->state != JRC_SERVER_DOWN && server->state != JRC_SERVER_LEAVING)
-        sim_break(sim, "a spare is in use");
+        sim_fail(sim, "a spare is in use");
     if (server->state == JRC_SERVER_DOWN && server->next_us != JRC_NEVER)
-        sim_break(sim, "a spare is to be connected to");
+        sim_fail(sim, "a spare is to be connected to");
     for (uint32_t k = first; k < first + engine->width; k++)
         if (engine->conns[k].state != JRC_SERVER_DOWN &&
             engine->conns[k].state != JRC_SERVER_LEAVING)
-            sim_break(sim, "a spare has a connection");
+            sim_fail(sim, "a spare has a connection");
 }
 
 bool sim_subset_has_spares(const struct sim *sim)
@@ -68,7 +68,7 @@ bool sim_subset_has_spares(const struct sim *sim)
 }
 
 /* Since when each server has served, or not served, or been UP. */
-static void note(struct sim *sim, uint32_t i)
+static void note_service(struct sim *sim, uint32_t i)
 {
     const struct jrc_server *server = &sim->servers.list[i];
     struct sim_service *service = &sim->service[i];
@@ -89,7 +89,7 @@ static void note(struct sim *sim, uint32_t i)
 void sim_subset_leave(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->servers.count; i++)
-        note(sim, i);
+        note_service(sim, i);
 }
 
 /* What there is of a group. */
@@ -99,7 +99,7 @@ struct group {
     uint32_t ready; /* those that serve, or have not been down for long */
 };
 
-static struct group look_at(struct sim *sim, uint32_t which)
+static struct group count_group(struct sim *sim, uint32_t which)
 {
     struct group group = {0};
 
@@ -112,14 +112,14 @@ static struct group look_at(struct sim *sim, uint32_t which)
         group.spares += server->spare;
         group.chosen += is_first;
         if (is_first && server->spare)
-            sim_break(sim, "a server of the subset is a spare");
+            sim_fail(sim, "a server of the subset is a spare");
         if (server->spare)
             continue;
         group.settled += is_first && server->state == JRC_SERVER_UP &&
                          sim->now_us - service->up_us >= SETTLED_US;
         group.others += !is_first;
         group.serving += !is_first && serves(server->state);
-        group.ready += sim->now_us - service->down_us < PATIENCE_US;
+        group.ready += sim->now_us - service->down_us < TIME_LIMIT_US;
     }
     return group;
 }
@@ -129,20 +129,20 @@ void sim_subset_check(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->servers.count; i++) {
         if (sim->subset == 0 && sim->servers.list[i].spare)
-            sim_break(sim, "a spare, and all are to be used");
+            sim_fail(sim, "a spare, and all are to be used");
         if (sim->servers.list[i].spare)
             check_spare(sim, i);
     }
     if (sim->subset == 0 || sim->servers.subset.due_us <= sim->now_us)
         return; /* the next turn sees to it */
     for (uint32_t which = 0; which < sim->servers.group_count; which++) {
-        struct group group = look_at(sim, which);
+        struct group group = count_group(sim, which);
         if (group.serving > sim->subset - group.settled)
-            sim_break(sim, "more servers are used than have to be");
+            sim_fail(sim, "more servers are used than have to be");
         if (group.chosen == group.settled && group.others > 0)
-            sim_break(sim, "a replacement that nobody needs");
+            sim_fail(sim, "a replacement that nobody needs");
         if (group.ready < sim->subset && group.spares > 0)
-            sim_break(sim, "nobody takes the place of a server that is down");
+            sim_fail(sim, "nobody takes the place of a server that is down");
     }
 }
 
@@ -159,8 +159,8 @@ void sim_subset_check_end(struct sim *sim)
         if (!jrc_server_is_listed(server) || server->group != 0)
             continue;
         if (is_chosen(sim, i) && !jrc_server_is_connected(server))
-            sim_break(sim, "a server of the subset is not connected");
+            sim_fail(sim, "a server of the subset is not connected");
         if (!is_chosen(sim, i) && !server->spare)
-            sim_break(sim, "a replacement stays for ever");
+            sim_fail(sim, "a replacement stays for ever");
     }
 }

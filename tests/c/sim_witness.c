@@ -58,7 +58,7 @@ static size_t read_frame(struct sim *sim, const char *text, uint64_t *token,
     if (len == 0 || strncmp(payload, want, len) != 0 ||
         strncmp(payload + len + pad, "\"]},", 4) != 0 ||
         size != len + pad + 3) {
-        sim_break(sim, "a frame on the wire that is not ours");
+        sim_fail(sim, "a frame on the wire that is not ours");
         return 0;
     }
     *token = b;
@@ -88,8 +88,8 @@ static void begin(struct sim *sim, uint32_t i,
         sim_hello_begun(sim, i, (uint32_t)request->token);
         return;
     }
-    if (link->hello_good < link->hello_total || link->hello_bad)
-        sim_break(sim, "a call on a connection whose hello is not answered");
+    if (link->hello_answered < link->hello_total || link->hello_refused)
+        sim_fail(sim, "a call on a connection whose hello is not answered");
     sim_note(sim, record);
 }
 
