@@ -194,7 +194,8 @@ static void step(struct script *script)
         }
     }
     act(script);
-    require(rig_sound(&rig->engine), "the books are wrong");
+    require(rig_sound(&rig->engine),
+            "the engine's bookkeeping is inconsistent");
     jrc_calls_reclaim(&rig->calls);
 }
 

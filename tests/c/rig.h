@@ -73,7 +73,7 @@ bool rig_is(const struct rig *rig, uint64_t token, jsonrpcc_status status,
 /* How many events of that kind there were for server i. */
 unsigned rig_events(const struct rig *rig, jsonrpcc_event_kind kind, int32_t i);
 
-/* Whether the engine's books are right: slots, bytes, lists. */
+/* Whether the engine's bookkeeping of slots, bytes and lists is right. */
 bool rig_sound(const struct jrc_engine *engine);
 
 #endif

@@ -32,7 +32,7 @@ static inline void make_suspect(uint32_t i)
     rig_todo(&rig, i);
 }
 
-/* The end of a test: the engine's books are right. */
+/* The end of a test, when the engine's bookkeeping has to be right. */
 static inline void finish(void)
 {
     CHECK(rig_sound(&rig.engine));

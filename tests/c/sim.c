@@ -14,8 +14,7 @@ const char *const sim_fault_names[SIM_FAULTS] = {
     "cancel",  "unreadable",  "paused",    "closing", "reentrant", "long",
     "list",    "memory"};
 
-/* ---- dice -----------------------------------------------------------------
- */
+/* ---- dice ---- */
 
 static uint32_t roll_word(struct sim *sim)
 {
@@ -48,7 +47,8 @@ bool sim_strikes(struct sim *sim, enum sim_fault fault)
     return true;
 }
 
-/* Swarm: each run has some kinds of trouble, and some it has not. */
+/* Swarm testing: each run has only some kinds of faults, so that none can hide
+ * behind the others. */
 void sim_draw_world(struct sim *sim)
 {
     static const uint32_t max_odds[SIM_FAULTS] = {
@@ -82,8 +82,7 @@ void sim_draw_world(struct sim *sim)
     world->proves = sim_roll(sim, 4) == 0;
 }
 
-/* ---- records ---------------------------------------------------------------
- */
+/* ---- records ---- */
 
 void sim_note(struct sim *sim, struct sim_record record)
 {
@@ -124,16 +123,16 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
         if (outcome->json != NULL &&
             number_after(outcome->json, outcome->json_len, "{\"t\":") !=
                 call->token)
-            sim_fail(sim, "the result of another request");
+            sim_fail(sim, "a call got the result of another request");
     } else if (outcome->status == JSONRPCC_EFAILURE) {
         value = sim->servers.ready_count > 0 || sim->servers.unproven > 0;
         if (!sim->all_down && !sim->engine.closing)
-            sim_fail(sim, "a call found no server, before that was reported");
+            sim_fail(sim, "a call failed before ALL_DOWN was reported");
         if (sim_subset_has_spares(sim) && !sim->engine.closing)
-            sim_fail(sim, "a call failed, and there are spares");
+            sim_fail(sim, "a call failed although there are spares");
     }
     if (outcome->room_us + outcome->server_us > outcome->waited_us)
-        sim_fail(sim, "waited for a server longer than at all");
+        sim_fail(sim, "waited longer for room and a server than in total");
     sim_list_check_outcome(sim, outcome);
     sim->outcomes[outcome->status]++;
     sim_note(sim, (struct sim_record){
@@ -159,29 +158,29 @@ void sim_on_event(void *arg, const jsonrpcc_event *event)
     if (event->kind == JSONRPCC_ALL_DOWN || event->kind == JSONRPCC_AVAILABLE) {
         bool down = event->kind == JSONRPCC_ALL_DOWN;
         if (sim->all_down == down)
-            sim_fail(sim, "down or available twice");
+            sim_fail(sim, "ALL_DOWN or AVAILABLE was reported twice in a row");
         sim->all_down = down;
         for (size_t i = 0; i < sim->servers.count; i++)
             if (down && jrc_server_is_connected(&sim->servers.list[i]) &&
                 jrc_server_is_listed(&sim->servers.list[i]))
-                sim_fail(sim, "all are down, and one is connected");
+                sim_fail(sim,
+                         "ALL_DOWN was reported while a server is connected");
         if (!down && sim->servers.list[event->server].state != JRC_SERVER_UP)
-            sim_fail(sim, "available, and it is not up");
+            sim_fail(sim, "AVAILABLE was reported for a server that is not up");
     }
     if (event->kind == JSONRPCC_SUSPECT &&
         sim->states[event->server] == JRC_SERVER_SUSPECT)
-        sim_fail(sim, "a suspect becomes one again");
-    if (event->kind == JSONRPCC_TRUSTED) /* it may be lost at once */
+        sim_fail(sim, "a suspect was reported as SUSPECT again");
+    if (event->kind == JSONRPCC_TRUSTED) /* even if it is lost at once */
         sim->service[event->server].was_down = false;
     sim->renewals += event->kind == JSONRPCC_RENEWED;
-    /* Who does not listen cannot call others silent. */
+    /* While we do not receive, a server's silence means nothing. */
     if (sim->paused && (event->reason == JSONRPCC_UNRESPONSIVE ||
                         event->reason == JSONRPCC_PING_TIMEOUT))
-        sim_fail(sim, "a server is blamed for our own silence");
+        sim_fail(sim, "a server was blamed while we did not receive");
 }
 
-/* ---- around the engine ------------------------------------------------------
- */
+/* ---- around the engine ---- */
 
 void sim_enter(struct sim *sim)
 {
@@ -192,9 +191,9 @@ void sim_enter(struct sim *sim)
         sim->memory(sim->world.memory, sim->state ^ ++sim->steps);
 }
 
-/* Whether a server of a better group is up and in rotation, and was when the
- * engine was entered: one step may have it come up after it has sent a call
- * elsewhere. */
+/* Whether a server of a better group is up now, and was when the engine was
+ * entered: one that came up in this step may have been too late for the call.
+ */
 static bool is_better_up(const struct sim *sim, uint32_t group)
 {
     for (size_t i = 0; i < sim->servers.count; i++)
@@ -205,9 +204,9 @@ static bool is_better_up(const struct sim *sim, uint32_t group)
     return false;
 }
 
-/* How long a connection that has to prove itself gets no call after one; 0: it
- * may get them all, since no server is up, which may be its own by another
- * one. */
+/* The least time between this call on the connection and the one before.  0:
+ * any time, as the connection has proved itself, or no server is up.  (A server
+ * that is up may be its own, through another connection.) */
 static uint32_t trial_gap_us(const struct sim *sim, uint32_t conn)
 {
     const struct jrc_server *list = sim->servers.list;
@@ -220,26 +219,27 @@ static uint32_t trial_gap_us(const struct sim *sim, uint32_t conn)
     if (other && sim->conn_states[conn] == JRC_SERVER_PROVING &&
         sim->engine.conns[conn].state == JRC_SERVER_PROVING)
         return SIM_TRIAL_US;
-    /* Or it has stayed up with nothing to answer: a refusal would be here. */
+    /* Staying up with nothing to answer counts, too: a refusal would have come
+     * by now. */
     bool proved = link->spoke || sim->now_us - link->heard_us >= SIM_TRIAL_US ||
                   (link->notified_us != 0 &&
                    sim->now_us - link->notified_us >= SIM_PROVE_US);
     return sim->world.proves && !proved ? SIM_PROVE_US : 0;
 }
 
-/* A call went to a connection. */
+/* The engine has put a call into a connection's output. */
 static void note_route(struct sim *sim, const struct jrc_call *call)
 {
     uint32_t conn = (uint32_t)call->conn;
     uint32_t server = sim_pool_server(sim, conn);
 
     if (!jrc_server_is_listed(&sim->servers.list[server]))
-        sim_fail(sim, "went to a server that has left");
+        sim_fail(sim, "a call went to a server that has left the list");
     if (sim->servers.list[server].spare)
-        sim_fail(sim, "went to a spare");
+        sim_fail(sim, "a call went to a spare");
     if (sim->conn_states[conn] == JRC_SERVER_LEAVING &&
         sim->engine.conns[conn].state == JRC_SERVER_LEAVING)
-        sim_fail(sim, "went to a connection that leaves");
+        sim_fail(sim, "a call went to a connection that is leaving");
     sim_note(sim,
              (struct sim_record){
                  .kind = SIM_ROUTED,
@@ -269,8 +269,7 @@ void sim_leave(struct sim *sim)
     sim_hello_check(sim);
 }
 
-/* ---- events: a heap ---------------------------------------------------------
- */
+/* ---- events: a heap ---- */
 
 static bool is_sooner(const struct sim_event *a, const struct sim_event *b)
 {

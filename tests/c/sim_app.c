@@ -1,4 +1,4 @@
-/* The application: what it submits, as the client does it. */
+/* The application.  Its calls reach the engine as those of the client do. */
 #include "sim.h"
 #include "wire/netstring.h"
 #include "wire/request.h"
@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Calls of many minutes, at most: the others need slots. */
+/* At most this many calls last an hour: the others need slots. */
 enum { MAX_LONG_CALLS = 10 };
 
-/* As core.c does it: all or nothing. */
+/* As client/submit.c does it: the call is accepted, or leaves nothing behind.
+ */
 static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
                                uint8_t flags, int32_t timeout_ms)
 {

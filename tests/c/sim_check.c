@@ -46,10 +46,9 @@ uint64_t sim_history_hash(const struct sim_history *history)
     return hash;
 }
 
-/* ---- what is known of a call --------------------------------------------- */
+/* ---- what is known of a call ---- */
 
-/* A server that answers early and often gives many replies before one arrives.
- */
+/* Repeated replies can add up before the first of them arrives. */
 enum { LINKS = 4, REPLIES = 64 };
 
 struct call {
@@ -57,23 +56,23 @@ struct call {
     uint8_t flags, fate;
     unsigned given;
     uint64_t start_us, deadline_us, given_us, ended_us;
-    uint32_t links[LINKS]; /* that got at least its first byte */
+    uint32_t links[LINKS]; /* on which its first byte was sent */
     unsigned link_count;
     struct {
         uint32_t link;
         uint8_t status;
         uint64_t value;
-    } replies[REPLIES]; /* the last ones */
+    } replies[REPLIES]; /* the latest */
     unsigned reply_count;
 };
 
 struct checker {
     struct call *calls;
-    uint64_t token_room; /* tokens are below */
-    uint64_t *live;      /* tokens of calls without an outcome */
+    uint64_t token_room; /* all tokens are below this */
+    uint64_t *live;      /* tokens of calls without an outcome so far */
     size_t live_count;
     bool *lost;         /* by link */
-    uint64_t *tried_us; /* by link: when it got a call to prove itself */
+    uint64_t *tried_us; /* by link: when it last got a trial */
     uint32_t link_room;
     bool closing, closed;
     uint64_t time_us;
@@ -102,17 +101,16 @@ static bool is_answer(uint8_t status)
            status == JSONRPCC_EINVALID;
 }
 
-/* ---- the rules ------------------------------------------------------------
- */
+/* ---- the rules ---- */
 
 static const char *check_answer(const struct checker *c,
                                 const struct call *call,
                                 const struct sim_record *r)
 {
-    const char *rule = "an answer that nobody gave to that request";
+    const char *rule = "no server sent this answer to this request";
 
     if (r->fate != JSONRPCC_ANSWERED)
-        return "answered, and its fate is not";
+        return "the call was answered, but its fate is not ANSWERED";
     for (unsigned i = 0; i < call->reply_count && i < REPLIES; i++) {
         if (call->replies[i].status != r->status ||
             (r->status != JSONRPCC_EINVALID &&
@@ -122,7 +120,7 @@ static const char *check_answer(const struct checker *c,
             continue;
         if (!c->lost[call->replies[i].link])
             return NULL;
-        rule = "answered by a connection that is gone";
+        rule = "the answer came from a connection that was closed";
     }
     return rule;
 }
@@ -133,41 +131,49 @@ static const char *check_failure(const struct checker *c,
 {
     switch (r->status) {
     case JSONRPCC_ETIMEDOUT:
-        return r->time_us < call->deadline_us ? "timed out too early" : NULL;
+        return r->time_us < call->deadline_us
+                   ? "the call timed out before its deadline"
+                   : NULL;
     case JSONRPCC_ECANCELLED:
-        return call->cancelled ? NULL : "cancelled by nobody";
+        return call->cancelled
+                   ? NULL
+                   : "the call was cancelled, but nobody cancelled it";
     case JSONRPCC_ECLOSED:
-        return c->closing ? NULL : "closed by nobody";
+        return c->closing ? NULL
+                          : "the call ended with ECLOSED, but nobody closed";
     case JSONRPCC_EFAILURE:
-        return r->value != 0 ? "failed while a server was up" : NULL;
+        return r->value != 0 ? "the call failed while a server was up" : NULL;
     case JSONRPCC_ECONNLOST:
-        return call->given == 0 ? "lost without having been sent" : NULL;
+        return call->given == 0
+                   ? "the call ended with ECONNLOST, but was not sent"
+                   : NULL;
     case JSONRPCC_ENOMEM:
         return NULL;
     default:
-        return "an outcome that cannot be";
+        return "the call ended with a status that no outcome has";
     }
 }
 
-/* Where the time went: until it was sent, then until the answer. */
+/* waited_us is the time until the call was sent, answered_us the time from then
+ * until the answer. */
 static const char *check_times(const struct call *call,
                                const struct sim_record *r)
 {
     uint64_t elapsed_us = r->time_us - call->start_us;
 
     if (r->waited_us + r->answered_us > elapsed_us)
-        return "waited and answered are more than the whole time";
+        return "waited_us + answered_us is more than the whole time";
     if (call->given == 0 && r->waited_us != elapsed_us)
-        return "not sent, and it did not wait all the time";
+        return "the call was not sent, but waited_us is not all its time";
     if (r->answered_us == 0)
         return NULL;
     if (call->given == 0 || !is_answer(r->status))
-        return "a time to the answer, and there is none";
+        return "answered_us is set, but there was no answer";
     if (call->start_us + r->waited_us != call->given_us)
-        return "waited is not until it was sent";
+        return "waited_us is not the time until the call was sent";
     return r->waited_us + r->answered_us == elapsed_us
                ? NULL
-               : "waited and answered are less than the whole time";
+               : "waited_us + answered_us is less than the whole time";
 }
 
 static const char *check_outcome(struct checker *c, struct call *call,
@@ -176,33 +182,33 @@ static const char *check_outcome(struct checker *c, struct call *call,
     bool notification = (call->flags & JSONRPCC_NOTIFICATION) != 0;
 
     if (!call->accepted)
-        return "an outcome of a call that was not accepted";
+        return "a call that was not accepted got an outcome";
     if (call->ended)
-        return "a second outcome";
+        return "a call got a second outcome";
     if (c->closed)
-        return "an outcome after close";
+        return "a call got an outcome after close";
     call->ended = true;
     call->ended_us = r->time_us;
     call->fate = r->fate;
     if (r->sends != call->given)
-        return "sends is wrong";
+        return "attempts is not how often the call was sent";
     const char *wrong = check_times(call, r);
     if (wrong != NULL)
         return wrong;
     if (r->fate == JSONRPCC_NOT_SENT && call->given > 0)
-        return "not_sent, and it was";
+        return "the fate is NOT_SENT, but the call was sent";
     if (r->fate == JSONRPCC_UNKNOWN && !call->begun)
-        return "unknown, though not a byte was sent";
+        return "the fate is UNKNOWN, but no byte was sent";
     if (notification && r->status == JSONRPCC_OK)
         return call->given == 1 && r->fate == JSONRPCC_UNKNOWN
                    ? NULL
-                   : "a notification that was not sent once";
+                   : "a notification ended as OK, but was not sent once";
     if (notification && is_answer(r->status))
-        return "an answer to a notification";
+        return "a notification got an answer";
     if (is_answer(r->status))
         return check_answer(c, call, r);
     if (r->fate == JSONRPCC_ANSWERED)
-        return "not answered, and its fate is";
+        return "the fate is ANSWERED, but there was no answer";
     return check_failure(c, call, r);
 }
 
@@ -211,23 +217,23 @@ static const char *check_given(struct call *call, const struct sim_record *r)
     unsigned most = (call->flags & JSONRPCC_IDEMPOTENT) != 0 ? 3 : 1;
 
     if (!call->accepted)
-        return "a frame of a call that was not accepted";
+        return "a call that was not accepted was sent";
     if (!reached(call, r->link))
-        return "the end of a frame without its beginning";
+        return "a frame ended on a connection where it did not begin";
     if (++call->given > most)
-        return "sent whole too often";
+        return "the call was sent too often";
     call->given_us = r->time_us;
     if (call->ended && call->fate == JSONRPCC_NOT_SENT)
-        return "not_sent, and it was sent later";
+        return "the call was sent after it had ended as NOT_SENT";
     return NULL;
 }
 
 static const char *check_begun(struct call *call, const struct sim_record *r)
 {
     if (!call->accepted)
-        return "a frame of a call that was not accepted";
+        return "a call that was not accepted was sent";
     if (call->ended)
-        return "sent after its outcome";
+        return "the call was sent after its outcome";
     call->begun = true;
     note_link(call, r->link);
     return NULL;
@@ -242,7 +248,7 @@ static const char *check_tick(struct checker *c, const struct sim_record *r)
         if (call->ended)
             continue;
         if (call->deadline_us <= r->time_us)
-            return "late: the deadline has passed";
+            return "the deadline has passed without an outcome";
         c->live[kept++] = c->live[i];
     }
     c->live_count = kept;
@@ -253,9 +259,9 @@ static const char *check_submit(struct checker *c, struct call *call,
                                 const struct sim_record *r)
 {
     if (call->accepted)
-        return "a token twice";
+        return "a token was used twice";
     if (c->closing)
-        return "accepted after close";
+        return "a call was accepted after close";
     call->accepted = true;
     call->flags = r->flags;
     call->start_us = r->time_us;
@@ -273,18 +279,18 @@ static void note_reply(struct call *call, const struct sim_record *r)
     call->replies[at].value = r->value;
 }
 
-/* A connection that has to prove itself gets one call, and another one only
- * when that has been in vain for long. */
+/* A connection that has to prove itself gets one call, and another only if
+ * that has had no response for a long time. */
 static const char *check_routed(struct checker *c, const struct sim_record *r)
 {
     if (r->value != 0)
-        return "went below a better server that is up";
+        return "the call went to a server although a better one is up";
     if (r->waited_us == 0)
         return NULL;
     uint64_t before_us = c->tried_us[r->link];
     c->tried_us[r->link] = r->time_us;
     return before_us != 0 && r->time_us - before_us < r->waited_us
-               ? "more than one call to an unproven server"
+               ? "an unproven connection got another call too soon"
                : NULL;
 }
 
@@ -293,7 +299,7 @@ static const char *check_record(struct checker *c, const struct sim_record *r)
     struct call *call = &c->calls[r->token];
 
     if (r->time_us < c->time_us)
-        return "time goes backwards";
+        return "time went backwards";
     c->time_us = r->time_us;
     switch (r->kind) {
     case SIM_SUBMIT:
@@ -304,8 +310,9 @@ static const char *check_record(struct checker *c, const struct sim_record *r)
     case SIM_ROUTED:
         return check_routed(c, r);
     case SIM_BEGUN:
-        return c->lost[r->link] ? "sent to a connection that is gone"
-                                : check_begun(call, r);
+        return c->lost[r->link]
+                   ? "the call was sent on a connection that was closed"
+                   : check_begun(call, r);
     case SIM_GIVEN:
         return check_given(call, r);
     case SIM_REPLY:
@@ -342,7 +349,7 @@ static const char *check_all(struct checker *c,
     }
     for (uint64_t token = 0; token < c->token_room; token++)
         if (c->calls[token].accepted && !c->calls[token].ended)
-            return "no outcome";
+            return "a call has no outcome";
     return NULL;
 }
 
@@ -376,7 +383,7 @@ void sim_history_print(const struct sim_history *history, uint64_t token)
     static const char *const names[] = {"submit", "refuse", "cancel", "routed",
                                         "begun",  "given",  "reply",  "outcome",
                                         "lost",   "tick",   "close",  "closed",
-                                        "asked",  "told",   "named",  "listed"};
+                                        "lookup", "answer", "named",  "listed"};
 
     for (size_t i = 0; i < history->count; i++) {
         const struct sim_record *r = &history->list[i];

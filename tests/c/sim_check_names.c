@@ -1,38 +1,43 @@
-/* What names and files do to the list: when they may be asked, and what their
- * answers change.  Failures change nothing. */
+/* The rules for names and files: when they are looked up, and what an answer
+ * changes in the list.  A failed lookup changes nothing. */
 #include "engine/files.h"
 #include "engine/names.h"
 #include "sim_check.h"
 
 #include <stdlib.h>
 
-/* The loop may be late when the clock jumps. */
+/* A clock that jumps may make a lookup late. */
 enum { SLACK_US = 5000000 };
 
 struct name {
-    bool is_pending, has_list;
+    bool is_pending; /* a lookup has begun and has not ended */
+    bool has_list;   /* a version of the file has been accepted */
     uint64_t lookup_us, answer_us;
     uint64_t longest_us;
-    uint64_t truth, belief;
-    unsigned denials;
-    uint64_t denied_us;
-    uint64_t pending_version, pending_us; /* of a file: a version; 0: none */
+    uint64_t truth;     /* the servers that it has */
+    uint64_t belief;    /* those that it has by the answers so far */
+    unsigned denials;   /* answers in a row that the name does not exist */
+    uint64_t denied_us; /* when the first of them came */
+    uint64_t
+        pending_version; /* of a file: read once, not yet accepted; 0: none */
+    uint64_t pending_us; /* when it was first read */
 };
 
 struct checker {
     struct name *names;
-    uint32_t next[SIM_SOURCES], current[SIM_SOURCES]; /* their ids; 0: none */
+    uint32_t current[SIM_SOURCES],
+        next[SIM_SOURCES]; /* ids; 0: not in the list */
     bool closing;
 };
 
-/* ---- questions ---- */
+/* ---- lookups ---- */
 
 static const char *check_lookup(struct name *name, const struct sim_record *r)
 {
     if (name->is_pending)
-        return "asked twice at a time";
+        return "a name was looked up twice at the same time";
     if (name->lookup_us != 0 && r->time_us < name->lookup_us + r->waited_us)
-        return "asked again too soon";
+        return "a name was looked up again too soon";
     name->is_pending = true;
     name->lookup_us = r->time_us;
     return NULL;
@@ -44,14 +49,15 @@ static const char *check_lateness(const struct checker *c, uint64_t now_us)
         const struct name *name = &c->names[c->current[i]];
         if (c->current[i] != 0 && !name->is_pending &&
             now_us > name->answer_us + name->longest_us + SLACK_US)
-            return "asked again too late";
+            return "a name was looked up again too late";
     }
     return NULL;
 }
 
 /* ---- answers ---- */
 
-/* Whether a version of a file counts now. */
+/* Whether the version that was read is accepted: at once if the file was moved
+ * into place, or is old and the first; otherwise if it is still there later. */
 static bool is_accepted(struct name *name, const struct sim_record *r)
 {
     bool is_same = name->pending_version == r->answered_us;
@@ -99,7 +105,7 @@ static const char *note_answer(struct checker *c, const struct sim_record *r)
     name->is_pending = false;
     name->answer_us = r->time_us;
     if (c->current[r->server] != r->link)
-        return NULL; /* it has left the list meanwhile */
+        return NULL; /* it has left the list in the meantime */
     if (r->server == SIM_FILE)
         note_file_answer(name, r);
     else
@@ -123,15 +129,15 @@ static uint64_t belief_of(const struct checker *c, int source)
     return c->current[source] != 0 ? c->names[c->current[source]].belief : 0;
 }
 
-/* Those that are written, and the one that a file has. */
+/* The sources looked up are those written in the list, and the name in a file.
+ */
 static const char *check_sources(const struct checker *c, uint32_t written)
 {
     if ((belief_of(c, SIM_FILE) >> (SIM_SOURCE_BIT + SIM_NESTED) & 1) != 0)
         written |= 1U << SIM_NESTED;
     for (int i = 0; i < SIM_SOURCES; i++)
         if ((c->current[i] != 0) != ((written >> i & 1) != 0))
-            return "a name is in the list, and is not looked up, or the other "
-                   "way round";
+            return "a name in the list is not looked up, or vice versa";
     return NULL;
 }
 
@@ -140,7 +146,7 @@ static const char *check_settled(const struct checker *c)
     for (int i = 0; i < SIM_SOURCES; i++)
         if (c->current[i] != 0 &&
             belief_of(c, i) != c->names[c->current[i]].truth)
-            return "what there is was not found out";
+            return "a change of a source was not noticed";
     return NULL;
 }
 
@@ -159,17 +165,17 @@ static const char *check_listed(struct checker *c, const struct sim_record *r)
     if (wrong != NULL || (r->flags & SIM_LIST_WAITS) != 0)
         return wrong;
     if ((r->value & ~wanted) != 0)
-        return "a server that has been removed, or never was, is in the list";
+        return "a server is in the list that no source has";
     if ((r->waited_us & ~r->value) != 0)
-        return "a server that is written in the list is not in it";
+        return "a server that was set in the list is not in use";
     if (count(r->value) > r->answered_us)
-        return "more servers than there may be";
+        return "there are more servers than max_servers";
     return r->value == wanted || count(r->value) == r->answered_us
                ? NULL
-               : "a server is missing, and no answer has removed it";
+               : "a server is missing although no answer removed it";
 }
 
-/* The names that the next list has. */
+/* The next SIM_LISTED has this name. */
 static void note_named(struct checker *c, const struct sim_record *r)
 {
     struct name *name = &c->names[r->link];

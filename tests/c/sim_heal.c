@@ -1,7 +1,7 @@
-/* The faults are gone: all must end well, and a new call must succeed.
+/* The faults are over: everything must recover, and a new call must succeed.
  *
- * A connection that is dead for good stays so: nobody tells, and only the calls
- * that it gets in vain find it out. */
+ * A connection that is dead for good stays dead, and nothing reports it: only
+ * calls that time out on it can show that. */
 #include "sim.h"
 
 enum { SECOND = 1000000, HEAL_US = 30 * SECOND, PACE_US = SECOND / 2 };
@@ -21,8 +21,7 @@ void sim_heal(struct sim *sim)
         sim_link_heal(sim, i);
 }
 
-/* ---- what is dead for good -------------------------------------------------
- */
+/* ---- dead connections ---- */
 
 static bool is_any_dead(const struct sim *sim)
 {
@@ -32,9 +31,9 @@ static bool is_any_dead(const struct sim *sim)
     return false;
 }
 
-/* Whether a call keeps a dead connection, as it was sent before the server fell
- * silent, and may be what that is busy with; or as it takes long, and all
- * others go to connections that have none. */
+/* Whether the engine has to keep a dead connection because of this call: the
+ * server may be busy with it, as it was sent before the server became a
+ * suspect; or it takes long, and shorter calls all go to idle connections. */
 static bool holds_connection(const struct sim *sim, const struct jrc_call *call)
 {
     return (call->role & JRC_ELDER) != 0 ||
@@ -52,10 +51,10 @@ static bool is_any_held(const struct sim *sim)
     return false;
 }
 
-/* ---- how long it takes ----------------------------------------------------
- */
+/* ---- how long recovery takes ---- */
 
-/* One in how many calls goes to a connection, if its group is the best. */
+/* About how many calls are made until one goes to connection i, if its group is
+ * the best. */
 static uint64_t calls_until_turn(const struct sim *sim, uint32_t i)
 {
     const struct jrc_server *its = &sim->servers.list[sim_pool_server(sim, i)];
@@ -67,9 +66,9 @@ static uint64_t calls_until_turn(const struct sim *sim, uint32_t i)
     return sim->engine.wide * (all / its->weight + 1);
 }
 
-/* How long it may be before all dead connections are found out.  Each of those
- * to which calls go has to have so many that time out, and then a trial; but
- * the weight of its server may be a hundredth.  0: calls go to none. */
+/* The longest time until all dead connections are detected.  On each, several
+ * calls have to time out, and then a trial; but a server of low weight gets few
+ * calls.  0: no dead connection gets any. */
 static uint64_t detection_us(const struct sim *sim)
 {
     uint64_t most = 0;
@@ -86,8 +85,8 @@ static uint64_t detection_us(const struct sim *sim)
     return most * PACE_US;
 }
 
-/* Call now and then, until all has been well for a while, and all of these
- * calls have ended.  False: it was not, since a call has kept a dead connection
+/* Make calls now and then, until there have been no dead connections for a
+ * while, and wait for these calls to end.  False: an earlier call has kept one
  * all the time. */
 static bool keep_calling(struct sim *sim)
 {
@@ -109,14 +108,13 @@ static bool keep_calling(struct sim *sim)
                 break;
         }
     }
-    uint64_t last_us = begun_us + HEAL_US; /* closing: nobody has called */
+    uint64_t last_us = begun_us + HEAL_US; /* if it closes, no call was made */
     sim_run_until(sim,
                   (sim->now_us > last_us ? sim->now_us : last_us) + 5 * SECOND);
     return !was_held;
 }
 
-/* ---- what must hold then --------------------------------------------------
- */
+/* ---- what must hold then ---- */
 
 static const struct sim_record *last_outcome(const struct sim *sim)
 {
@@ -144,10 +142,10 @@ static void check_call(struct sim *sim, bool is_well)
     if (last == NULL)
         sim_fail(sim, "the last call has no outcome");
     else if (must_succeed && last->status != JSONRPCC_OK)
-        sim_fail(sim, "it does not work again");
+        sim_fail(sim, "a call failed long after the faults were over");
     else if (must_succeed && servers->max_attempts < 0 &&
              servers->list[last->server].group != 0)
-        sim_fail(sim, "calls do not come back to the best servers");
+        sim_fail(sim, "calls do not return to the best servers");
 }
 
 void sim_heal_check(struct sim *sim)
@@ -164,8 +162,8 @@ void sim_heal_check(struct sim *sim)
     if (sim->last_deadline_us > sim->now_us && sim->broken == NULL)
         sim_run_until(sim, sim->last_deadline_us + 1);
     if (sim->closing && !sim->closed)
-        sim_fail(sim, "close does not end");
+        sim_fail(sim, "close never finished");
     if (sim->calls.live != 0 || sim->calls.kept_bytes != 0 ||
         sim->engine.held_bytes != 0)
-        sim_fail(sim, "something is kept of calls that have ended");
+        sim_fail(sim, "calls that have ended left something behind");
 }

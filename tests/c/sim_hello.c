@@ -1,7 +1,7 @@
-/* Hellos and pings: what the fake servers say to them, and what must hold.
+/* Hellos and pings: how the fake servers respond to them, and what must hold.
  *
- * Their dice come from the seed, too, but are others: a world without a hello
- * is the same as before there were any. */
+ * Whether a world has them is derived from the seed without rolling the dice.
+ * So seeds without a hello give the same runs as before hellos existed. */
 #include "engine/greeting.h"
 #include "sim.h"
 #include "wire/netstring.h"
@@ -12,16 +12,15 @@
 
 enum { SECOND = 1000000, TIME_LIMIT_US = SECOND };
 
-/* Turns of the loop after its time is up in which a hello may not have ended:
- * one looks once more. */
+/* How many turns a hello may outlast its time limit: the engine looks once
+ * more. */
 enum { LATE_TURNS = 4 };
 
 const char *const sim_hello_fault_names[SIM_HELLO_FAULTS] = {
     "silent",  "refused", "late",   "foreign",
     "garbage", "twice",   "broken", "changed"};
 
-/* ---- the world ------------------------------------------------------------
- */
+/* ---- the world ---- */
 
 static bool strikes(struct sim *sim, enum sim_hello_fault fault)
 {
@@ -43,7 +42,7 @@ void sim_hello_draw(struct sim *sim, uint64_t seed)
             sim->hello.odds[i] = sim_roll(sim, max_odds[i] + 1);
 }
 
-/* Have the next connections say something else. */
+/* Set another hello for new connections. */
 static void set_hello(struct sim *sim)
 {
     char methods[JRC_HELLO_MOST][32], why[100];
@@ -82,8 +81,7 @@ void sim_hello_turn(struct sim *sim)
         set_hello(sim);
 }
 
-/* ---- the servers ---------------------------------------------------------
- */
+/* ---- the servers ---- */
 
 size_t sim_hello_read(struct sim *sim, uint32_t i, const char *payload,
                       uint64_t *id, uint32_t *n)
@@ -108,7 +106,7 @@ size_t sim_hello_read(struct sim *sim, uint32_t i, const char *payload,
     if (strncmp(payload, want, (size_t)len) != 0)
         return 0;
     if (total != link->hello_total)
-        sim_fail(sim, "a hello of another connection");
+        sim_fail(sim, "a connection sent an outdated hello");
     *id = number;
     return (size_t)len - 1;
 }
@@ -119,9 +117,9 @@ void sim_hello_begun(struct sim *sim, uint32_t i, uint32_t n)
     bool pings = link->hello_answered == link->hello_total;
 
     if (link->hello_refused)
-        sim_fail(sim, "a hello goes on after it was refused");
+        sim_fail(sim, "a hello went on after it was refused");
     if (n != (pings ? 0 : link->hello_answered))
-        sim_fail(sim, "a request of a hello out of turn");
+        sim_fail(sim, "a hello's requests were sent in the wrong order");
 }
 
 void sim_hello_request(struct sim *sim, uint32_t i, uint64_t id, uint32_t n,
@@ -181,11 +179,10 @@ void sim_hello_reply(struct sim *sim, uint32_t i, uint64_t which, uint64_t id)
         say(link, "{\"id\":", id, ",\"error\":{\"code\":1,\"message\":\"\"}}");
 }
 
-/* ---- what holds ----------------------------------------------------------
- */
+/* ---- what must hold ---- */
 
-/* Whether a call was in flight on the connection when it was last to be pinged:
- * one may come in the same step, from a connection that is lost. */
+/* Whether a call was in flight on the connection when its ping was sent.  One
+ * that came in the same step, from a lost connection, does not count. */
 static bool has_calls(const struct sim *sim, uint32_t i)
 {
     uint64_t said_us = sim->engine.conns[i].greeting.said_us;
@@ -206,11 +203,11 @@ static void check_ping(struct sim *sim, uint32_t i)
     uint64_t least_us = sim->hello.ping_ms * 900;
 
     if (sim->hello.ping_ms == 0)
-        sim_fail(sim, "a ping that nobody wants");
+        sim_fail(sim, "a ping was sent although pings are off");
     if (sim->now_us - link->heard_us < least_us || has_calls(sim, i))
-        sim_fail(sim, "a ping while traffic flows");
+        sim_fail(sim, "a ping was sent on a connection that is not idle");
     if (sim->paused)
-        sim_fail(sim, "a ping while we do not listen");
+        sim_fail(sim, "a ping was sent while we did not receive");
     sim->hello.pings++;
 }
 
@@ -224,7 +221,7 @@ void sim_hello_check(struct sim *sim)
             jrc_state_is_connected(state) && state != JRC_SERVER_GREETING;
         if (is_up && link->open &&
             (link->hello_answered < link->hello_total || link->hello_refused))
-            sim_fail(sim, "up without an answer to its hello");
+            sim_fail(sim, "a connection is up before its hello has succeeded");
         if (is_up && greeting->id != 0 && greeting->id != link->ping_id)
             check_ping(sim, i);
         link->ping_id = is_up ? greeting->id : 0;
@@ -240,6 +237,6 @@ void sim_hello_check_end(struct sim *sim)
                        sim->now_us > link->greet_us + TIME_LIMIT_US;
         link->late_turns = is_late ? link->late_turns + 1 : 0;
         if (link->late_turns > LATE_TURNS)
-            sim_fail(sim, "a hello that does not end");
+            sim_fail(sim, "a hello outlasted its time limit");
     }
 }

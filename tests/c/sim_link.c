@@ -1,4 +1,4 @@
-/* The fake sockets: what io/traffic.c and the kernel do. */
+/* The fake sockets, in place of io/traffic.c and the kernel. */
 #include "engine/greeting.h"
 #include "sim.h"
 
@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { LAST_READS = 64 };  /* as in traffic.c */
-enum { RECORD_MORE = 22 }; /* bytes that encryption adds to a record */
+enum { RECORD_MORE = 22 }; /* the bytes that TLS adds to a record */
 
 void sim_link_clear(struct sim_link *link)
 {
@@ -24,7 +24,7 @@ static struct sim_event event_of(const struct sim *sim,
         .kind = kind, .server = i, .serial = sim->links[i].serial};
 }
 
-/* That of the server. */
+/* Of the server behind connection i. */
 static enum sim_mood mood_of(const struct sim *sim, uint32_t i)
 {
     return sim->moods[sim_pool_server(sim, i)];
@@ -35,7 +35,7 @@ static uint64_t delay(struct sim *sim)
     return sim_roll(sim, sim->world.span_us + 1);
 }
 
-/* The socket is closed on our side. */
+/* Close the socket on our side. */
 static void shut(struct sim *sim, uint32_t i)
 {
     struct sim_link *link = &sim->links[i];
@@ -65,10 +65,9 @@ static bool is_dropped(const struct sim *sim, uint32_t i)
     return (sim->engine.conns[i].todo & JRC_SHUT) != 0;
 }
 
-/* ---- from the server --------------------------------------------------------
- */
+/* ---- from the server ---- */
 
-/* Receive once; false: out of memory. */
+/* Receive once.  False: out of memory. */
 static bool receive(struct sim *sim, uint32_t i)
 {
     struct sim_link *link = &sim->links[i];
@@ -81,7 +80,7 @@ static bool receive(struct sim *sim, uint32_t i)
     if (space == NULL)
         return false;
     if (room == 0)
-        sim_fail(sim, "no room to receive in");
+        sim_fail(sim, "the engine gave no room to receive in");
     if (n > room)
         n = room;
     if (n > link->down_len)
@@ -133,10 +132,9 @@ static void deliver(struct sim *sim, uint32_t i)
         lose(sim, i, JSONRPCC_PEER_CLOSED);
 }
 
-/* ---- to the server
- * ----------------------------------------------------------- */
+/* ---- to the server ---- */
 
-/* The send failed: responses that came before are read first. */
+/* A send failed.  Responses that came before are received first. */
 static void lose_after_reading(struct sim *sim, uint32_t i)
 {
     for (int n = 0; n < LAST_READS && !is_dropped(sim, i); n++)
@@ -146,9 +144,9 @@ static void lose_after_reading(struct sim *sim, uint32_t i)
         lose(sim, i, EPIPE);
 }
 
-/* As a transport that encrypts: the kernel takes n bytes of records made of
- * these len bytes.  The server can read nothing of a record before its last
- * byte is there.  Returns how many of the bytes it can read now. */
+/* Act as TLS: the len bytes become records, and the kernel takes n bytes of
+ * these.  The server cannot read a record before its last byte.  Returns how
+ * many of the len bytes it can read now. */
 static size_t send_records(struct sim *sim, struct sim_link *link, size_t len,
                            size_t n)
 {
@@ -196,7 +194,8 @@ static void flush(struct sim *sim, uint32_t i)
     bool is_short = sim_strikes(sim, SIM_SHORT);
     if (is_short)
         n = sim_roll(sim, (uint32_t)n + 1);
-    /* The server may have nothing to read, and so no reason to make room. */
+    /* With half a record, the server has nothing to read, and will not make
+     * room. */
     bool is_part = n > 0 && sim->world.record > 0;
     if (sim->world.record > 0)
         n = send_records(sim, link, len, n);
@@ -222,7 +221,7 @@ static void serve(struct sim *sim, uint32_t i,
         sim_server_request(sim, i, request);
 }
 
-/* The server reads, and deals with the requests that it has whole. */
+/* The server reads, and serves the requests that it has read whole. */
 static void server_reads(struct sim *sim, uint32_t i)
 {
     struct sim_link *link = &sim->links[i];
@@ -259,8 +258,7 @@ static void server_reads(struct sim *sim, uint32_t i)
         deliver_later(sim, i);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void try_address(struct sim *sim, uint32_t i)
 {
@@ -276,7 +274,7 @@ static void try_address(struct sim *sim, uint32_t i)
     sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_CONNECT, i));
 }
 
-/* False: there is none. */
+/* False: there is no other address. */
 static bool try_next_address(struct sim *sim, uint32_t i)
 {
     unsigned left = sim->links[i].addresses;
@@ -366,11 +364,11 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
     struct sim_link *link = &sim->links[i];
 
     if (event->serial != link->serial)
-        return; /* of a connection that is gone */
+        return; /* for a connection that was closed */
     switch (event->kind) {
     case SIM_ON_CONNECT:
         if (sim->engine.conns[i].state == JRC_SERVER_CONNECTING)
-            on_connect(sim, i); /* or it is about to be shut */
+            on_connect(sim, i); /* otherwise it is about to be shut */
         break;
     case SIM_ON_READ:
         server_reads(sim, i);

@@ -1,4 +1,4 @@
-/* The list of servers, and how it changes: not one call may end by that. */
+/* The list of servers and its changes, which must not end a single call. */
 #include "engine/names.h"
 #include "engine/servers_set.h"
 #include "sim.h"
@@ -9,7 +9,7 @@
 
 enum { SECOND = 1000000 };
 
-/* Some of the names, in any order, with any priority. */
+/* Some of the sources and ports, in any order, with any priority. */
 static struct jrc_server_list draw(struct sim *sim)
 {
     struct jrc_server_list list;
@@ -66,11 +66,11 @@ void sim_list_expand(struct sim *sim)
     set_first(sim, &sim->first);
 }
 
-/* ---- a change ------------------------------------------------------------ */
+/* ---- a change ---- */
 
-/* What is known of a server, before and after. */
+/* What a change must not alter in a server that stays. */
 struct seen {
-    uint64_t bit; /* 0: it is not in the list */
+    uint64_t bit; /* 0: it is not in the list, or a spare */
     enum jrc_server_state state;
     uint64_t connects;
     uint32_t failures;
@@ -94,7 +94,7 @@ static void snapshot(const struct sim *sim, struct seen seen[SIM_SLOTS])
             };
 }
 
-/* Whether the table says what the list says. */
+/* Whether the engine's servers are those of the list. */
 static bool is_in_force(const struct sim *sim,
                         const struct jrc_server_list *list)
 {
@@ -127,11 +127,13 @@ static void compare(struct sim *sim, const struct seen before[SIM_SLOTS])
         if (before[i].state != after[i].state ||
             before[i].connects != after[i].connects ||
             before[i].failures != after[i].failures)
-            sim_fail(sim, "a server that stayed in the list is another one");
+            sim_fail(sim,
+                     "a change of the list altered a server that stayed in it");
     }
 }
 
-/* The entries, as set() takes the texts of those that join. */
+/* A copy of the entries but not of their texts, which the engine takes from
+ * those that it adds. */
 static struct jrc_server_list copy_of(const struct jrc_server_list *list)
 {
     struct jrc_server_list copy = *list;
@@ -171,29 +173,30 @@ void sim_list_change(struct sim *sim)
     sim_names_note(sim, false);
     if (!sim->names.is_on && sim->engine.wanted_us == JRC_NEVER &&
         !is_in_force(sim, &copy))
-        sim_fail(sim, "a list was taken in, and is not in force");
+        sim_fail(sim, "the engine took a list, but uses other servers");
     free(copy.entries);
 }
 
-/* ---- what holds ---------------------------------------------------------- */
+/* ---- what must hold ---- */
 
-/* An outcome in a change is a failure of a call that was waiting for a server
- * which has left, when all others are known to be down; or of no memory. */
+/* A change may end a call only if there is no memory; or if the call waited for
+ * a server that left, and all others are known to be down.  Calls whose time
+ * ran out after an earlier change may end with it, too. */
 void sim_list_check_outcome(struct sim *sim, const jsonrpcc_outcome *outcome)
 {
     if (sim->changing && outcome->status != JSONRPCC_ENOMEM &&
-        outcome->reason != JSONRPCC_LEAVE_TIMEOUT && /* an earlier one's */
+        outcome->reason != JSONRPCC_LEAVE_TIMEOUT &&
         (outcome->status != JSONRPCC_EFAILURE ||
          jrc_servers_peek(&sim->servers, sim->now_us) != JRC_NO_SERVER))
-        sim_fail(sim, "a change of the list has ended a call");
+        sim_fail(sim, "a change of the list ended a call");
     if (outcome->status == JSONRPCC_ECONNLOST &&
         outcome->reason == JSONRPCC_LEAVE_TIMEOUT &&
         jrc_server_is_listed(&sim->servers.list[outcome->server]))
-        sim_fail(sim, "a renewal has ended a call");
+        sim_fail(sim, "the renewal of a connection ended a call");
     if (outcome->status == JSONRPCC_ECONNLOST &&
         outcome->reason == JSONRPCC_LEAVE_TIMEOUT &&
         sim->now_us < sim->left_us[outcome->server] + sim->leave_ms * 1000)
-        sim_fail(sim, "a server that left had no time for its calls");
+        sim_fail(sim, "a server that left the list got no time for its calls");
 }
 
 void sim_list_check(struct sim *sim)
@@ -201,21 +204,22 @@ void sim_list_check(struct sim *sim)
     for (uint32_t i = 0; i < jrc_engine_conn_count(&sim->engine); i++)
         if (jrc_engine_server(&sim->engine, i)->state == JRC_SERVER_GONE &&
             (sim->links[i].open || sim->links[i].connecting))
-            sim_fail(sim, "a server is gone, and its connection is not");
+            sim_fail(sim, "a server is gone, but still has a connection");
 }
 
 void sim_list_settle(struct sim *sim, void (*run)(struct sim *sim, uint64_t us))
 {
     if (sim->names.is_on)
-        run(sim, sim->now_us + 25 * SECOND); /* until all has been found out */
+        run(sim, sim->now_us + 25 * SECOND); /* the sources are looked up */
     for (int n = 0; n < 200 && sim->engine.wanted_us != JRC_NEVER; n++)
         run(sim, sim->now_us + SECOND);
     if (sim->engine.wanted_us != JRC_NEVER)
-        sim_fail(sim, "a list waits for ever");
+        sim_fail(sim, "a list waits for room for ever");
     run(sim, sim->now_us + sim->leave_ms * 1000 + 5 * SECOND);
 }
 
-/* A spare has no time by which the calls sent there have to end. */
+/* A server that has become a spare may keep a connection for as long as the
+ * calls that were sent on it take. */
 static bool holds_calls(const struct sim *sim, uint32_t i)
 {
     uint32_t first = jrc_engine_first_conn(&sim->engine, i);
@@ -231,5 +235,5 @@ void sim_list_check_end(struct sim *sim)
     for (size_t i = 0; i < sim->servers.count; i++)
         if (sim->servers.list[i].state == JRC_SERVER_LEAVING &&
             !holds_calls(sim, (uint32_t)i))
-            sim_fail(sim, "a server leaves for ever");
+            sim_fail(sim, "a server is leaving for ever");
 }

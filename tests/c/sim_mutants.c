@@ -28,7 +28,7 @@ static size_t find_token(const struct sim_history *h, int kind, uint64_t token)
     return h->count;
 }
 
-/* The first good result of a request. */
+/* The first outcome from start on with a result. */
 static size_t find_result(const struct sim_history *h, size_t start)
 {
     size_t i = sim_mutant_find(h, start, SIM_OUTCOME, JSONRPCC_OK);
@@ -340,32 +340,32 @@ static bool answer_with_unknown_fate(struct sim_history *h)
 }
 
 const struct sim_mutant sim_mutants[] = {
-    {"an outcome lost", lose_outcome},
-    {"an outcome twice", double_outcome},
-    {"two results swapped", swap_results},
-    {"a result that nobody gave", invent_result},
-    {"an error told as a result", report_error_as_result},
-    {"not_sent, though sent", report_sent_as_not_sent},
-    {"unknown, though not sent", report_not_sent_as_unknown},
-    {"not_sent, and sent later", send_later},
+    {"an outcome is lost", lose_outcome},
+    {"a call gets two outcomes", double_outcome},
+    {"two results are swapped", swap_results},
+    {"a result that no server sent", invent_result},
+    {"an error reported as a result", report_error_as_result},
+    {"NOT_SENT, although it was sent", report_sent_as_not_sent},
+    {"UNKNOWN, although it was not sent", report_not_sent_as_unknown},
+    {"NOT_SENT, but sent later", send_later},
     {"sent twice", send_twice},
-    {"sends wrong", miscount_sends},
+    {"a wrong number of attempts", miscount_sends},
     {"waited too long", wait_too_long},
-    {"waited too short", wait_too_little},
-    {"answered, and not sent", answer_unsent},
+    {"waited too little", wait_too_little},
+    {"answered, but never sent", answer_unsent},
     {"answered too soon", answer_too_soon},
-    {"timed out early", time_out_early},
-    {"timed out late", time_out_late},
-    {"refused, and told", outcome_after_refusal},
-    {"told after close", outcome_after_close},
+    {"timed out too early", time_out_early},
+    {"timed out too late", time_out_late},
+    {"refused, but got an outcome", outcome_after_refusal},
+    {"an outcome after close", outcome_after_close},
     {"accepted after close", accept_after_close},
-    {"a better server passed over", pass_over_better_server},
-    {"two calls to an unproven server", try_twice},
-    {"failure with a server up", fail_with_a_server_up},
-    {"cancelled by nobody", cancel_unrequested},
-    {"an answer from a dead connection", answer_from_lost_connection},
+    {"a better server is passed over", pass_over_better_server},
+    {"two calls on an unproven connection", try_twice},
+    {"a failure while a server is up", fail_with_a_server_up},
+    {"cancelled, but nobody cancelled it", cancel_unrequested},
+    {"an answer from a closed connection", answer_from_lost_connection},
     {"an answer from another connection", answer_from_elsewhere},
-    {"an answer whose fate is unknown", answer_with_unknown_fate},
+    {"an answer with the fate UNKNOWN", answer_with_unknown_fate},
 };
 
 const size_t sim_mutant_count = sizeof sim_mutants / sizeof sim_mutants[0];

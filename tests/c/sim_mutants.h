@@ -1,4 +1,4 @@
-/* Ways to break a good history, each of which the checker must catch. */
+/* Ways to break a good history.  The checker must catch each of them. */
 
 #ifndef SIM_MUTANTS_H
 #define SIM_MUTANTS_H
@@ -7,11 +7,12 @@
 
 struct sim_mutant {
     const char *name;
-    bool (*mutate)(struct sim_history *history); /* false: there is no place */
+    bool (*mutate)(
+        struct sim_history *history); /* false: it has no place for this */
 };
 
-/* The first record from start on of that kind and status (-1: any); the count:
- * there is none. */
+/* Returns the first record from start on with that kind and status (-1: any);
+ * h->count if there is none. */
 size_t sim_mutant_find(const struct sim_history *h, size_t start, int kind,
                        int status);
 

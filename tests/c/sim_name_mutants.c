@@ -8,8 +8,8 @@ static uint64_t lowest(uint64_t bits)
     return bits & (~bits + 1);
 }
 
-/* The list after an answer of that status, if it says all that is known; with a
- * server of names in it, if wanted. */
+/* The first list after an answer of that status that has a server from a
+ * source.  No other list waits, and the faults are not over. */
 static size_t find_list_after(const struct sim_history *h, int status)
 {
     size_t i = sim_mutant_find(h, 0, SIM_ANSWER, status);
@@ -30,7 +30,7 @@ static bool remove_after(struct sim_history *h, int status)
 
     if (i == h->count)
         return false;
-    /* A list that is full may lack any of them. */
+    /* A full list may lack any server; so raise the limit. */
     h->list[i].answered_us = 64;
     h->list[i].value ^= lowest(h->list[i].value & ~h->list[i].waited_us);
     return true;
@@ -92,7 +92,7 @@ static bool believe_too_few_denials(struct sim_history *h)
 {
     size_t i = sim_mutant_find(h, 0, SIM_LISTED, -1);
 
-    /* As if each denial had been the third. */
+    /* As if a single denial counted. */
     for (; i < h->count; i = sim_mutant_find(h, i + 1, SIM_LISTED, -1)) {
         size_t k = i;
         while (k > 0 && h->list[k - 1].kind == SIM_NAMED)
@@ -140,13 +140,13 @@ static bool look_up_twice_at_once(struct sim_history *h)
 
     if (i == h->count)
         return false;
-    for (size_t k = before; k < i; k++) /* the answer is another one's */
+    for (size_t k = before; k < i; k++) /* remove the answer in between */
         if (h->list[k].kind == SIM_ANSWER && h->list[k].link == h->list[i].link)
             h->list[k].kind = SIM_TICK;
     return true;
 }
 
-/* The last name of the list in which all is well since long. */
+/* The last name of the list that came long after the faults were over. */
 static size_t find_settled(const struct sim_history *h)
 {
     for (size_t i = h->count; i-- > 1;)
@@ -199,17 +199,17 @@ static bool miss_a_change(struct sim_history *h)
 const struct sim_mutant sim_name_mutants[] = {
     {"a failed lookup removes a server", failure_removes},
     {"a denial removes a server", none_removes},
-    {"a file that is being written removes a server", torn_removes},
-    {"an answer that does not count", answer_adds_no_server},
-    {"a denial too few is believed", believe_too_few_denials},
-    {"a server that nobody named", list_unknown_server},
-    {"a server of the list left out for those of names", drop_written_server},
-    {"more servers than there may be", exceed_max_servers},
+    {"a half-written file removes a server", torn_removes},
+    {"an answer that is ignored", answer_adds_no_server},
+    {"too few denials are believed", believe_too_few_denials},
+    {"a server that no source has", list_unknown_server},
+    {"a server set in the list is left out", drop_written_server},
+    {"more servers than max_servers", exceed_max_servers},
     {"looked up too soon", look_up_too_soon},
-    {"looked up twice at a time", look_up_twice_at_once},
+    {"looked up twice at the same time", look_up_twice_at_once},
     {"never looked up again", never_look_up_again},
     {"a name that is not looked up", forget_a_name},
-    {"a change that is never found out", miss_a_change},
+    {"a change that is never noticed", miss_a_change},
 };
 
 const size_t sim_name_mutant_count =

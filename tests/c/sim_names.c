@@ -1,8 +1,8 @@
-/* Names and files that stand for servers: what a name server and a file system
- * say, and what is noted for the checker.
+/* Names and files that stand for servers: what the name server and the file
+ * system answer, and what the checker is told.
  *
- * Their dice come from the seed, too, but are others: a world without names is
- * the same as before there were any. */
+ * Whether a world has them is derived from the seed without rolling the dice.
+ * So seeds without names give the same runs as before names existed. */
 #include "engine/files.h"
 #include "engine/names.h"
 #include "engine/servers_parse.h"
@@ -16,7 +16,7 @@
 
 enum { SECOND = 1000000 };
 
-/* Both names are asked for addresses at port 9, which are the same ones. */
+/* Both names stand for addresses at port 9, taken from the same five. */
 static const char *const texts[SIM_SOURCES] = {"dns:n:9", "dns4:o:9",
                                                "srv:_s._tcp.d", "file:/f"};
 static const char *const hosts[SIM_SOURCES] = {"n", "o", "_s._tcp.d", "/f"};
@@ -24,8 +24,7 @@ static const char *const hosts[SIM_SOURCES] = {"n", "o", "_s._tcp.d", "/f"};
 const char *const sim_name_fault_names[SIM_NAME_FAULTS] = {
     "failed", "none", "closed", "slow", "refused", "torn", "unnoticed"};
 
-/* ---- the world ------------------------------------------------------------
- */
+/* ---- the world ---- */
 
 static bool strikes(struct sim *sim, enum sim_name_fault fault)
 {
@@ -57,7 +56,7 @@ void sim_names_draw(struct sim *sim, uint64_t seed)
         names->truth[i] = sim_roll(sim, 1U << SIM_TARGETS);
 }
 
-/* Those of the names that a list has, as text. */
+/* Returns the length of the text. */
 size_t sim_names_write(struct sim *sim, char *text)
 {
     int at = 0;
@@ -71,11 +70,10 @@ size_t sim_names_write(struct sim *sim, char *text)
     return (size_t)at;
 }
 
-/* ---- what there is ---------------------------------------------------------
- */
+/* ---- what the sources have ---- */
 
-/* Servers are bits: first those of host "h", by port, which are the targets of
- * records, too; then addresses. */
+/* Servers are bits: first the ports of host "h", which SRV records and the file
+ * use, too; then the addresses. */
 static uint64_t bits_of(unsigned source, uint32_t truth)
 {
     return source < SIM_SRV ? (uint64_t)truth << SIM_PORTS : truth;
@@ -100,7 +98,7 @@ static uint64_t listed_bits(const struct sim *sim)
     return bits;
 }
 
-/* The source that the entry is. */
+/* Which source the entry is. */
 static unsigned source_of(const struct jrc_entry *entry)
 {
     for (unsigned i = 0; i < SIM_SOURCES; i++)
@@ -109,7 +107,7 @@ static unsigned source_of(const struct jrc_entry *entry)
     abort();
 }
 
-/* The file may have the second name in it. */
+/* Including the name in the file, if it has one. */
 static uint64_t truth_of(const struct sim *sim, unsigned source)
 {
     return bits_of(source, sim->names.truth[source]) |
@@ -118,7 +116,7 @@ static uint64_t truth_of(const struct sim *sim, unsigned source)
                 : 0);
 }
 
-/* It is another version; and somebody may notice. */
+/* Make it another version.  The engine may be told. */
 static void change_file(struct sim *sim)
 {
     struct sim_names *names = &sim->names;
@@ -158,8 +156,7 @@ void sim_names_change(struct sim *sim)
                  (struct sim_event){.kind = SIM_ON_ZONE});
 }
 
-/* ---- answers ---------------------------------------------------------------
- */
+/* ---- answers ---- */
 
 static struct jrc_answer answer_file(struct sim *sim, uint64_t known)
 {
@@ -265,10 +262,10 @@ void sim_names_answer(struct sim *sim, const struct sim_event *event)
     deliver(sim, event->server, &lookup);
 }
 
-/* ---- questions -------------------------------------------------------------
- */
+/* ---- lookups ---- */
 
-/* Between two lookups of a name; one that is due may be early by a tenth. */
+/* The shortest time between two lookups of a name.  Refreshing one may come a
+ * tenth early. */
 static uint64_t shortest_us(const struct sim *sim, unsigned source)
 {
     uint32_t ms = sim->names.min_ms;
@@ -277,7 +274,8 @@ static uint64_t shortest_us(const struct sim *sim, unsigned source)
         return JRC_FILE_GAP_US;
     if (sim->names.refresh_ms * 9 / 10 < ms)
         ms = sim->names.refresh_ms * 9 / 10;
-    if (source == SIM_SRV && sim->names.srv_ms < ms) /* its TTL may be 0 */
+    /* The TTL of records may be 0. */
+    if (source == SIM_SRV && sim->names.srv_ms < ms)
         ms = sim->names.srv_ms;
     return ms * UINT64_C(1000);
 }
@@ -301,7 +299,7 @@ static void look_up(struct sim *sim, const struct jrc_name *name)
                       .link = name->id,
                       .waited_us = shortest_us(sim, source),
                   });
-    if (strikes(sim, SIM_NAME_REFUSED)) { /* no thread for it */
+    if (strikes(sim, SIM_NAME_REFUSED)) { /* no thread could be started */
         struct lookup lookup = {name->id, {.reason = EAGAIN}};
         deliver(sim, source, &lookup);
         return;
@@ -313,7 +311,7 @@ static void look_up(struct sim *sim, const struct jrc_name *name)
                                     .token = known == NULL ? 0 : known->inode});
 }
 
-/* As jrc_sources_look_up() does it. */
+/* As jrc_sources_look_up() does it: begin all lookups that are due. */
 void sim_names_look_up(struct sim *sim)
 {
     const struct jrc_name *name;
@@ -323,10 +321,9 @@ void sim_names_look_up(struct sim *sim)
         look_up(sim, name);
 }
 
-/* ---- notes -----------------------------------------------------------------
- */
+/* ---- notes for the checker ---- */
 
-/* When a name is looked up again at the latest, while all is well. */
+/* The longest time until a name is looked up again, if no lookup fails. */
 static uint64_t longest_us(const struct sim *sim, unsigned source)
 {
     const struct sim_names *names = &sim->names;
@@ -368,7 +365,7 @@ void sim_names_note(struct sim *sim, bool is_settled)
                   });
 }
 
-/* A list that waited has been taken in. */
+/* The servers in use change without a note when a list no longer waits. */
 void sim_names_check(struct sim *sim)
 {
     if (sim->names.noted != listed_bits(sim) ||

@@ -1,5 +1,5 @@
-/* The connections of a server: its state is that of the best of them, and one
- * takes the place of another without harm. */
+/* The connections of a server.  Its state follows from theirs, and a connection
+ * can replace another without harm to any call. */
 #include "sim.h"
 
 uint32_t sim_pool_server(const struct sim *sim, uint32_t conn)
@@ -17,7 +17,7 @@ void sim_pool_enter(struct sim *sim)
 struct counted {
     uint32_t in[JRC_SERVER_GREETING + 1];
     uint32_t live;
-    uint32_t tries; /* what belongs to an attempt */
+    uint32_t tries; /* being opened */
 };
 
 static struct counted count(const struct sim *sim, uint32_t server)
@@ -33,7 +33,7 @@ static struct counted count(const struct sim *sim, uint32_t server)
     return counted;
 }
 
-/* Whether the server is what its connections make it. */
+/* Whether the state of the server follows from those of its connections. */
 static bool agrees(const struct jrc_server *server, const struct counted *of)
 {
     switch ((enum jrc_server_state)server->state) { /* it is atomic */
@@ -64,10 +64,10 @@ static void check_server(struct sim *sim, uint32_t server)
                       sim->states[server] != JRC_SERVER_GONE;
 
     if (!agrees(&engine->servers->list[server], &of))
-        sim_fail(sim, "a server is not as its connections are");
+        sim_fail(sim, "the states of a server and its connections contradict");
     if (of.in[JRC_SERVER_UP] > engine->wide ||
         of.live + of.tries > engine->wide + 1)
-        sim_fail(sim, "more connections than there may be");
+        sim_fail(sim, "a server has too many connections");
     if (!was_listed ||
         engine->servers->list[server].state == JRC_SERVER_LEAVING)
         return;
@@ -75,17 +75,18 @@ static void check_server(struct sim *sim, uint32_t server)
         if (sim->conn_states[i] == JRC_SERVER_UP &&
             engine->conns[i].state == JRC_SERVER_LEAVING &&
             of.in[JRC_SERVER_UP] == 0)
-            sim_fail(sim, "a connection left, and no other one is up");
+            sim_fail(sim, "a connection left while no other was up");
 }
 
-/* Something came on it, or it took a notification, which nobody answers. */
+/* A response came on it, or it took a notification, which gets none. */
 static bool has_proof(const struct sim *sim, uint32_t i)
 {
     return sim->links[i].spoke || sim->links[i].notified_us != 0;
 }
 
-/* A server that has failed responds before it is trusted, on any connection.
- * One of several may have nothing to answer, but owes no response. */
+/* A server that has failed must respond on some connection before it is
+ * trusted.  A connection beside others may become UP without a response, unless
+ * it owes one. */
 static void check_proof(struct sim *sim, uint32_t server)
 {
     const struct jrc_engine *engine = &sim->engine;
@@ -103,9 +104,9 @@ static void check_proof(struct sim *sim, uint32_t server)
                 conn->sent.count > 0 && !has_proof(sim, i);
     }
     if (sim->states[server] == JRC_SERVER_PROVING && !is_proved)
-        sim_fail(sim, "a server was trusted for its silence");
+        sim_fail(sim, "a server was trusted before it had responded");
     if (owes && !sim->world.proves)
-        sim_fail(sim, "a connection was trusted for its silence");
+        sim_fail(sim, "a connection was trusted while it owed a response");
 }
 
 void sim_pool_leave(struct sim *sim)
@@ -116,7 +117,7 @@ void sim_pool_leave(struct sim *sim)
     }
 }
 
-/* Those that leave keep their place for as long as a call needs them. */
+/* A connection that is leaving keeps its place while a call needs it. */
 void sim_pool_check_end(struct sim *sim)
 {
     const struct jrc_engine *engine = &sim->engine;
@@ -126,6 +127,6 @@ void sim_pool_check_end(struct sim *sim)
         if (sim->servers.list[i].state == JRC_SERVER_UP &&
             sim->servers.max_attempts < 0 &&
             of.live + of.tries + of.in[JRC_SERVER_LEAVING] < engine->wide)
-            sim_fail(sim, "a server lacks connections for ever");
+            sim_fail(sim, "a server still lacks connections");
     }
 }

@@ -1,4 +1,4 @@
-/* One run: the loop around the engine. */
+/* One run, and the loop that drives the engine. */
 #include "engine/servers_set.h"
 #include "rig.h"
 #include "sim.h"
@@ -10,8 +10,8 @@
 
 enum { SECOND = 1000000, LINGER_US = SECOND };
 
-/* More steps than this, and than one in two microseconds; or so many without
- * the time moving: it hangs. */
+/* A run hangs if it takes more turns than this (and one more per 2 us), or so
+ * many while the clock stands still. */
 enum { MAX_STEPS = 1000000, MAX_IDLE_STEPS = 2000 };
 
 static void handle(struct sim *sim, const struct sim_event *event)
@@ -54,8 +54,7 @@ static void handle(struct sim *sim, const struct sim_event *event)
     }
 }
 
-/* ---- the loop
- * ------------------------------------------------------------------ */
+/* ---- the loop ---- */
 
 static void begin_close(struct sim *sim)
 {
@@ -80,7 +79,7 @@ static void set_paused(struct sim *sim, bool paused)
         sim_link_resume(sim, i);
 }
 
-/* As iteration.c does it. */
+/* As client/iteration.c does it. */
 void sim_work(struct sim *sim)
 {
     struct jrc_action action;
@@ -118,7 +117,7 @@ void sim_work(struct sim *sim)
     sim_subset_check(sim);
     sim_hello_check_end(sim);
     if (!rig_sound(&sim->engine))
-        sim_fail(sim, "the engine's books are wrong");
+        sim_fail(sim, "the engine's bookkeeping is inconsistent");
     if (sim->close_us != 0 && !sim->closed &&
         jrc_engine_finished(&sim->engine)) {
         sim->closed = true;
@@ -126,7 +125,8 @@ void sim_work(struct sim *sim)
     }
 }
 
-/* One turn, at the next time that anything is due.  False: nothing is. */
+/* One turn, at the next time when something is due.  False: nothing is due
+ * until then. */
 static bool turn(struct sim *sim, uint64_t until_us)
 {
     uint64_t next_us = jrc_engine_next_us(&sim->engine);
@@ -169,12 +169,11 @@ void sim_run_until(struct sim *sim, uint64_t until_us)
         was_us = sim->now_us;
         if (n > MAX_STEPS + (sim->now_us - begun_us) / 2 ||
             idle > MAX_IDLE_STEPS)
-            sim_fail(sim, "it does not come to rest");
+            sim_fail(sim, "the loop never comes to rest");
     }
 }
 
-/* ---- one run
- * ----------------------------------------------------------------------- */
+/* ---- one run ---- */
 
 static void set_up(struct sim *sim)
 {
@@ -209,7 +208,7 @@ static void set_up(struct sim *sim)
                       attempts, sim->now_us);
     sim_draw_world(sim);
     if (sim->names.is_on)
-        sim->world.memory = 0; /* the checker would not know what was lost */
+        sim->world.memory = 0; /* the checker could not tell what was lost */
     sim_names_begin(sim);
     sim->servers.prove_us = sim->world.proves ? SIM_PROVE_US : 0;
     sim_hello_begin(sim);

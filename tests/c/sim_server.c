@@ -1,4 +1,4 @@
-/* The fake servers: what they say, true and false. */
+/* The fake servers: their replies, good and bad. */
 #include "sim.h"
 
 #include <stdarg.h>
@@ -52,7 +52,7 @@ static void note(struct sim *sim, uint32_t i, uint64_t token,
                                       .value = sim->last_nonce});
 }
 
-/* A request has come whole: what will be its reply, and when? */
+/* A request has been read whole: decide what its reply will be, and when. */
 void sim_server_request(struct sim *sim, uint32_t i,
                         const struct sim_request *request)
 {
@@ -85,7 +85,8 @@ void sim_server_request(struct sim *sim, uint32_t i,
                      event);
 }
 
-/* Well framed, but no good response: its call hears so, or nobody does. */
+/* The frame is right, but the payload is no valid response.  Either the call
+ * ends as EINVALID, or the payload is ignored. */
 static void say_bad_payload(struct sim *sim, uint32_t i, uint64_t token,
                             unsigned long long id)
 {
@@ -162,7 +163,7 @@ static void say_chatter(struct sim *sim, struct sim_link *link)
     }
 }
 
-/* An honest reply, mostly small. */
+/* A good reply, mostly small. */
 static void say_reply(struct sim *sim, uint32_t i, unsigned long long token,
                       unsigned long long id)
 {
@@ -193,7 +194,7 @@ void sim_server_reply(struct sim *sim, uint32_t i, uint64_t token, uint64_t id)
     size_t before = link->down_len;
 
     sim->last_nonce++;
-    if (id == 0) { /* it could not read the request */
+    if (id == 0) { /* the request was unreadable */
         note(sim, i, token, JSONRPCC_EREMOTE);
         say(link, "{\"id\":null,\"error\":{\"t\":%llu,\"k\":%llu}}",
             (unsigned long long)token, (unsigned long long)sim->last_nonce);
@@ -202,8 +203,8 @@ void sim_server_reply(struct sim *sim, uint32_t i, uint64_t token, uint64_t id)
     if (sim_strikes(sim, SIM_CHATTER))
         say_chatter(sim, link);
     if (sim_strikes(sim, SIM_FOREIGN)) {
-        /* Another's id, or one that will be or has been: with what would be
-         * the reply, had the request come here. */
+        /* With an id of any request that a server has read lately (then this is
+         * the reply that was due there), or one not in use. */
         uint32_t known =
             sim->seen < SIM_CAPACITY * 2 ? sim->seen : SIM_CAPACITY * 2;
         uint32_t at = sim_roll(sim, known);
@@ -227,7 +228,7 @@ void sim_server_reply(struct sim *sim, uint32_t i, uint64_t token, uint64_t id)
     }
 }
 
-/* The end of a request that is on its way is not waited for. */
+/* Reply to a request before its end has come. */
 void sim_server_early(struct sim *sim, uint32_t i)
 {
     struct sim_link *link = &sim->links[i];

@@ -1,8 +1,8 @@
-/* The servers that are used, of those in the list: which ones these are, worked
- * out here in another way, and that there are enough of them, and no more.
+/* Which servers of the list are used.  Ranks them in another way
+ * than the engine, and checks that as many are used as needed, and no more.
  *
- * Their dice come from the seed, but are others: a world without a subset is as
- * it was. */
+ * Whether a world has a subset is derived from the seed without rolling the
+ * dice.  So seeds without one give the same runs as before subsets existed. */
 #include "engine/rendezvous.h"
 #include "sim.h"
 
@@ -22,7 +22,7 @@ static uint64_t rank(const struct sim *sim, const struct jrc_server *server)
     return jrc_rendezvous(sim->engine.discovery.seed, &entry);
 }
 
-/* Whether a server is one of the first of its group. */
+/* Whether a server ranks among the first of its group: the subset. */
 static bool is_chosen(const struct sim *sim, size_t i)
 {
     const struct jrc_server *list = sim->servers.list;
@@ -40,8 +40,7 @@ static bool serves(enum jrc_server_state state)
     return state == JRC_SERVER_UP || state == JRC_SERVER_PROVING;
 }
 
-/* ---- at any time ----------------------------------------------------------
- */
+/* ---- at any time ---- */
 
 static void check_spare(struct sim *sim, uint32_t i)
 {
@@ -52,7 +51,7 @@ static void check_spare(struct sim *sim, uint32_t i)
     if (server->state != JRC_SERVER_DOWN && server->state != JRC_SERVER_LEAVING)
         sim_fail(sim, "a spare is in use");
     if (server->state == JRC_SERVER_DOWN && server->next_us != JRC_NEVER)
-        sim_fail(sim, "a spare is to be connected to");
+        sim_fail(sim, "a connection to a spare is planned");
     for (uint32_t k = first; k < first + engine->width; k++)
         if (engine->conns[k].state != JRC_SERVER_DOWN &&
             engine->conns[k].state != JRC_SERVER_LEAVING)
@@ -67,7 +66,7 @@ bool sim_subset_has_spares(const struct sim *sim)
     return false;
 }
 
-/* Since when each server has served, or not served, or been UP. */
+/* Since when has server i been out of service, and since when UP? */
 static void note_service(struct sim *sim, uint32_t i)
 {
     const struct jrc_server *server = &sim->servers.list[i];
@@ -92,11 +91,12 @@ void sim_subset_leave(struct sim *sim)
         note_service(sim, i);
 }
 
-/* What there is of a group. */
+/* The listed servers of a group. */
 struct group {
-    uint32_t spares, others; /* others: used, and not of the first */
-    uint32_t chosen, settled, serving;
-    uint32_t ready; /* those that serve, or have not been down for long */
+    uint32_t chosen, settled; /* in the subset; and UP for some time */
+    uint32_t others, serving; /* replacements; and in service */
+    uint32_t spares;
+    uint32_t ready; /* in use, and in service or down for only a short time */
 };
 
 static struct group count_group(struct sim *sim, uint32_t which)
@@ -112,7 +112,7 @@ static struct group count_group(struct sim *sim, uint32_t which)
         group.spares += server->spare;
         group.chosen += is_first;
         if (is_first && server->spare)
-            sim_fail(sim, "a server of the subset is a spare");
+            sim_fail(sim, "a spare ranks among the subset");
         if (server->spare)
             continue;
         group.settled += is_first && server->state == JRC_SERVER_UP &&
@@ -124,32 +124,32 @@ static struct group count_group(struct sim *sim, uint32_t which)
     return group;
 }
 
-/* After a tick. */
+/* After a turn of the loop. */
 void sim_subset_check(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->servers.count; i++) {
         if (sim->subset == 0 && sim->servers.list[i].spare)
-            sim_fail(sim, "a spare, and all are to be used");
+            sim_fail(sim,
+                     "there is a spare although all servers are to be used");
         if (sim->servers.list[i].spare)
             check_spare(sim, i);
     }
     if (sim->subset == 0 || sim->servers.subset.due_us <= sim->now_us)
-        return; /* the next turn sees to it */
+        return; /* the engine updates the subset in its next turn */
     for (uint32_t which = 0; which < sim->servers.group_count; which++) {
         struct group group = count_group(sim, which);
         if (group.serving > sim->subset - group.settled)
-            sim_fail(sim, "more servers are used than have to be");
+            sim_fail(sim, "more replacements are in service than needed");
         if (group.chosen == group.settled && group.others > 0)
-            sim_fail(sim, "a replacement that nobody needs");
+            sim_fail(sim, "a replacement is in use although none is needed");
         if (group.ready < sim->subset && group.spares > 0)
-            sim_fail(sim, "nobody takes the place of a server that is down");
+            sim_fail(sim, "a server that is down was not replaced");
     }
 }
 
-/* ---- at the end ------------------------------------------------------------
- */
+/* ---- at the end ---- */
 
-/* In the best group, to which calls go, so that all can prove themselves. */
+/* Only in the best group: it gets calls, so each server can prove itself. */
 void sim_subset_check_end(struct sim *sim)
 {
     if (sim->subset == 0 || sim->closing || sim->servers.max_attempts >= 0)
@@ -161,6 +161,6 @@ void sim_subset_check_end(struct sim *sim)
         if (is_chosen(sim, i) && !jrc_server_is_connected(server))
             sim_fail(sim, "a server of the subset is not connected");
         if (!is_chosen(sim, i) && !server->spare)
-            sim_fail(sim, "a replacement stays for ever");
+            sim_fail(sim, "a replacement was never released");
     }
 }

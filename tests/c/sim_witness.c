@@ -1,12 +1,12 @@
-/* The witness between the engine and the fake servers: reads every byte that
- * the kernel takes, and knows only what our frames must look like. */
+/* The witness sits between the engine and the fake servers.  It reads every
+ * byte that the kernel takes, and knows only what our frames must look like. */
 #include "sim.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A frame of a hello, or of a ping.  Its size, or 0. */
+/* Parse a frame of a hello or a ping.  Returns its size, or 0 if it is none. */
 static size_t read_hello(struct sim *sim, uint32_t i, const char *text,
                          struct sim_request *request)
 {
@@ -25,8 +25,8 @@ static size_t read_hello(struct sim *sim, uint32_t i, const char *text,
     return (size_t)(payload - text) + size + 1;
 }
 
-/* The frame at the start of text must be one that we wrote, byte for byte.
- * Returns its size. */
+/* Check that text starts with a frame of a call, byte for byte as the client
+ * has to write it.  Returns its size. */
 static size_t read_frame(struct sim *sim, const char *text, uint64_t *token,
                          uint64_t *id)
 {
@@ -58,7 +58,8 @@ static size_t read_frame(struct sim *sim, const char *text, uint64_t *token,
     if (len == 0 || strncmp(payload, want, len) != 0 ||
         strncmp(payload + len + pad, "\"]},", 4) != 0 ||
         size != len + pad + 3) {
-        sim_fail(sim, "a frame on the wire that is not ours");
+        sim_fail(sim,
+                 "a frame on the wire is not what the client has to write");
         return 0;
     }
     *token = b;
@@ -78,7 +79,7 @@ static void add_request(struct sim_link *link, struct sim_request request)
     link->requests[link->request_count++] = request;
 }
 
-/* Its first byte leaves. */
+/* The first byte of its frame leaves. */
 static void begin(struct sim *sim, uint32_t i,
                   const struct sim_request *request, struct sim_record record)
 {
@@ -89,7 +90,7 @@ static void begin(struct sim *sim, uint32_t i,
         return;
     }
     if (link->hello_answered < link->hello_total || link->hello_refused)
-        sim_fail(sim, "a call on a connection whose hello is not answered");
+        sim_fail(sim, "a call was sent before the hello had succeeded");
     sim_note(sim, record);
 }
 
@@ -98,7 +99,7 @@ void sim_witness_take(struct sim *sim, uint32_t i, const char *bytes,
 {
     struct sim_link *link = &sim->links[i];
     size_t before = link->up_len, all = before + len, taken = before + n;
-    uint64_t start = link->given - before; /* of up, in the stream */
+    uint64_t start = link->given - before; /* the offset of link->up */
 
     if (all + 1 > link->up_room) {
         link->up_room = (all + 1) * 2;

@@ -1,7 +1,8 @@
-/* Years of trouble in seconds: seed after seed through the simulator, the
- * checker behind it, and the checker itself put to the test.
+/* Hours of faults in seconds: runs the simulator with one seed after another,
+ * checks each history, and checks that the checkers catch broken ones.
  *
- * Arguments: how many seeds (5000), and the first (1). */
+ * Arguments: how many seeds (5000), and the first (1).  Without arguments, the
+ * checkers and the seeds that failed once are tested, too. */
 #include "fault_here.h"
 
 #include "check.h"
@@ -74,7 +75,7 @@ static uint64_t run(uint64_t seed)
     return hash;
 }
 
-/* Each kind of broken history must be caught, in histories of many seeds. */
+/* Break the histories of many seeds in each way; the checker must notice. */
 static void test_a_checker(const struct sim_mutant *mutants, size_t count,
                            const char *(*check)(const struct sim_history *,
                                                 size_t *))
@@ -107,20 +108,19 @@ static void test_the_checkers(void)
            check_failures == 0 ? "yes" : "no");
 }
 
-/* Seeds that failed once. */
+/* Seeds that failed once, through a fault of the engine or of a checker. */
 static const uint64_t kept[] = {
-    1141101, /* a server went on to speak after a reply that was cut */
+    1141101, /* a server sent more after a reply that was cut */
     166350, /* a better server came up in the step that sent a call elsewhere */
-    2124680, /* a connection stayed up after its trial, and was taken for proved
-              */
+    2124680, /* a connection that stayed up after its trial counted as proved */
     3006899, /* a call on one connection kept another one, which was dead */
-    2109432, /* a suspect was tried on a dead connection only, and had another
-              */
-    260112,  /* what kept a dead connection ended when the run did */
-    400074791, /* a dead connection got one call in 27, by its weight */
-    500020935, /* a suspect was trusted, and lost in the same step */
-    500023418, /* what kept a dead connection ended after the last call */
-    400001862, /* a connection had nothing to prove at a server on trial */
+    2109432, /* all trials of a suspect went to its dead connection */
+    260112, /* the call that kept a dead connection lasted as long as the run */
+    400074791, /* a dead connection got only one call in 27 */
+    500020935, /* a suspect was trusted and lost in the same step */
+    500023418, /* the call that kept a dead connection outlasted all others */
+    400001862, /* a connection to a server on trial did not have to prove itself
+                */
 };
 
 int main(int argc, char **argv)
@@ -140,7 +140,7 @@ int main(int argc, char **argv)
             continue;
         repeated++;
         if (!CHECK(run(seed) == hash))
-            printf("seed %" PRIu64 " is not the same twice\n", seed);
+            printf("seed %" PRIu64 ": two runs differ\n", seed);
     }
     printf("%" PRIu64 " seeds, %" PRIu64 " calls, %" PRIu64
            " simulated hours, %u seeds repeated\noutcomes:",
