@@ -38,6 +38,11 @@ uint32_t sim_roll(struct sim *sim, uint32_t sides)
     return value % sides;
 }
 
+uint64_t sim_delay(struct sim *sim)
+{
+    return sim_roll(sim, sim->world.span_us + 1);
+}
+
 bool sim_strikes(struct sim *sim, enum sim_fault fault)
 {
     if (sim->healing || sim->world.odds[fault] == 0 ||
@@ -294,6 +299,15 @@ void sim_schedule(struct sim *sim, uint64_t delay_us, struct sim_event event)
          i = (i - 1) / 2)
         sim->events[i] = sim->events[(i - 1) / 2];
     sim->events[i] = event;
+}
+
+void sim_schedule_conn(struct sim *sim, uint64_t delay_us,
+                       enum sim_event_kind kind, uint32_t i)
+{
+    sim_schedule(sim, delay_us,
+                 (struct sim_event){.kind = kind,
+                                    .server = i,
+                                    .serial = sim->links[i].serial});
 }
 
 struct sim_event sim_take_event(struct sim *sim)

@@ -258,6 +258,7 @@ void sim_clear(struct sim *sim);
 /* ---- between the parts of the simulator ---- */
 
 uint32_t sim_roll(struct sim *sim, uint32_t sides); /* 0 ... sides - 1 */
+uint64_t sim_delay(struct sim *sim);                /* up to world.span_us */
 void sim_draw_world(struct sim *sim);
 
 /* Whether this fault happens now. */
@@ -270,6 +271,9 @@ void sim_note(struct sim *sim, struct sim_record record);
 void sim_fail(struct sim *sim, const char *rule);
 
 void sim_schedule(struct sim *sim, uint64_t delay_us, struct sim_event event);
+/* For connection i, as long as it lasts. */
+void sim_schedule_conn(struct sim *sim, uint64_t delay_us,
+                       enum sim_event_kind kind, uint32_t i);
 struct sim_event sim_take_event(struct sim *sim); /* the soonest */
 
 /* The engine's sink. */
@@ -358,6 +362,15 @@ void sim_heal_check(struct sim *sim);
 /* Before and after every call of the engine. */
 void sim_enter(struct sim *sim);
 void sim_leave(struct sim *sim);
+
+/* sim_connect.c, how connections begin and end: open connection i; try its next
+ * address, as this one failed; the attempt ends; the connection is lost (before
+ * its hello has succeeded, the next address is tried); we close our socket. */
+void sim_connect_open(struct sim *sim, uint32_t i);
+void sim_connect_next(struct sim *sim, uint32_t i, int32_t reason);
+void sim_connect_finish(struct sim *sim, uint32_t i);
+void sim_connect_lose(struct sim *sim, uint32_t i, int32_t reason);
+void sim_connect_shut(struct sim *sim, uint32_t i);
 
 /* sim_link.c: the sockets. */
 void sim_link_clear(struct sim_link *link);

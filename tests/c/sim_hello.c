@@ -127,15 +127,15 @@ void sim_hello_request(struct sim *sim, uint32_t i, uint64_t id, uint32_t n,
 {
     if (strikes(sim, SIM_HELLO_SILENT))
         return;
-    sim_schedule(
-        sim,
-        sim_roll(sim, sim->world.span_us + 1) +
-            (strikes(sim, SIM_HELLO_LATE) ? sim_roll(sim, 3 * SECOND) : 0),
-        (struct sim_event){.kind = SIM_ON_HELLO,
-                           .server = i,
-                           .serial = sim->links[i].serial,
-                           .token = n * 2 + accepts,
-                           .id = id});
+    sim_schedule(sim,
+                 sim_delay(sim) + (strikes(sim, SIM_HELLO_LATE)
+                                       ? sim_roll(sim, 3 * SECOND)
+                                       : 0),
+                 (struct sim_event){.kind = SIM_ON_HELLO,
+                                    .server = i,
+                                    .serial = sim->links[i].serial,
+                                    .token = n * 2 + accepts,
+                                    .id = id});
 }
 
 static void say(struct sim_link *link, const char *before,

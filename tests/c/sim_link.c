@@ -17,49 +17,6 @@ void sim_link_clear(struct sim_link *link)
     memset(link, 0, sizeof *link);
 }
 
-static struct sim_event event_of(const struct sim *sim,
-                                 enum sim_event_kind kind, uint32_t i)
-{
-    return (struct sim_event){
-        .kind = kind, .server = i, .serial = sim->links[i].serial};
-}
-
-/* Of the server behind connection i. */
-static enum sim_mood mood_of(const struct sim *sim, uint32_t i)
-{
-    return sim->moods[sim_pool_server(sim, i)];
-}
-
-static uint64_t delay(struct sim *sim)
-{
-    return sim_roll(sim, sim->world.span_us + 1);
-}
-
-/* Close the socket on our side. */
-static void shut(struct sim *sim, uint32_t i)
-{
-    struct sim_link *link = &sim->links[i];
-
-    if (link->serial != 0)
-        sim_note(sim, (struct sim_record){.kind = SIM_LOST,
-                                          .server = (int16_t)i,
-                                          .link = link->serial});
-    sim_link_clear(link);
-}
-
-static bool try_next_address(struct sim *sim, uint32_t i);
-
-static void lose(struct sim *sim, uint32_t i, int32_t reason)
-{
-    if (sim->engine.conns[i].state == JRC_SERVER_GREETING &&
-        try_next_address(sim, i))
-        return;
-    shut(sim, i);
-    sim_enter(sim);
-    jrc_engine_lost(&sim->engine, i, reason, sim->now_us);
-    sim_leave(sim);
-}
-
 static bool is_dropped(const struct sim *sim, uint32_t i)
 {
     return (sim->engine.conns[i].todo & JRC_SHUT) != 0;
@@ -103,7 +60,7 @@ static void deliver_later(struct sim *sim, uint32_t i)
     if (sim->links[i].delivering)
         return;
     sim->links[i].delivering = true;
-    sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_DELIVER, i));
+    sim_schedule_conn(sim, sim_delay(sim), SIM_ON_DELIVER, i);
 }
 
 static void deliver(struct sim *sim, uint32_t i)
@@ -117,11 +74,11 @@ static void deliver(struct sim *sim, uint32_t i)
     if (link->held)
         return;
     if (link->reset) {
-        lose(sim, i, ECONNRESET);
+        sim_connect_lose(sim, i, ECONNRESET);
         return;
     }
     if (link->down_len > 0 && !receive(sim, i)) {
-        lose(sim, i, ENOMEM);
+        sim_connect_lose(sim, i, ENOMEM);
         return;
     }
     if (is_dropped(sim, i))
@@ -129,7 +86,7 @@ static void deliver(struct sim *sim, uint32_t i)
     if (link->down_len > 0)
         deliver_later(sim, i);
     else if (link->fin)
-        lose(sim, i, JSONRPCC_PEER_CLOSED);
+        sim_connect_lose(sim, i, JSONRPCC_PEER_CLOSED);
 }
 
 /* ---- to the server ---- */
@@ -141,7 +98,7 @@ static void lose_after_reading(struct sim *sim, uint32_t i)
         if (sim->links[i].down_len == 0 || !receive(sim, i))
             break;
     if (!is_dropped(sim, i))
-        lose(sim, i, EPIPE);
+        sim_connect_lose(sim, i, EPIPE);
 }
 
 /* Act as TLS: the len bytes become records, and the kernel takes n bytes of
@@ -206,9 +163,9 @@ static void flush(struct sim *sim, uint32_t i)
     sim_leave(sim);
     link->writing = n < len;
     if (n > 0)
-        sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_READ, i));
+        sim_schedule_conn(sim, sim_delay(sim), SIM_ON_READ, i);
     if (is_short || (is_part && n == 0))
-        sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_WRITABLE, i));
+        sim_schedule_conn(sim, sim_delay(sim), SIM_ON_WRITABLE, i);
 }
 
 static void serve(struct sim *sim, uint32_t i,
@@ -236,8 +193,7 @@ static void server_reads(struct sim *sim, uint32_t i)
     }
     if (sim_strikes(sim, SIM_STALL)) {
         link->deaf = true;
-        sim_schedule(sim, sim_roll(sim, 6000000),
-                     event_of(sim, SIM_ON_RECOVER, i));
+        sim_schedule_conn(sim, sim_roll(sim, 6000000), SIM_ON_RECOVER, i);
         return;
     }
     size_t chunk = 1 + sim_roll(sim, sim->world.chunk * 4);
@@ -249,74 +205,16 @@ static void server_reads(struct sim *sim, uint32_t i)
         memmove(link->requests, link->requests + n,
                 link->request_count * sizeof *link->requests);
     if (link->read < link->given)
-        sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_READ, i));
+        sim_schedule_conn(sim, sim_delay(sim), SIM_ON_READ, i);
     else if (link->up_len > 0 && !link->fin && sim_strikes(sim, SIM_EARLY))
         sim_server_early(sim, i);
     if (link->writing)
-        sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_WRITABLE, i));
+        sim_schedule_conn(sim, sim_delay(sim), SIM_ON_WRITABLE, i);
     if (link->down_len > 0)
         deliver_later(sim, i);
 }
 
-/* ---- life ---- */
-
-static void try_address(struct sim *sim, uint32_t i)
-{
-    struct sim_link *link = &sim->links[i];
-
-    link->serial = ++sim->last_serial;
-    link->connecting = true;
-    sim_enter(sim);
-    jrc_engine_connecting(&sim->engine, i, sim->now_us);
-    sim_leave(sim);
-    if (mood_of(sim, i) == SIM_MUTE || sim_strikes(sim, SIM_SILENT))
-        return;
-    sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_CONNECT, i));
-}
-
-/* False: there is no other address. */
-static bool try_next_address(struct sim *sim, uint32_t i)
-{
-    unsigned left = sim->links[i].addresses;
-
-    if (left == 0)
-        return false;
-    shut(sim, i);
-    sim->links[i].addresses = left - 1;
-    try_address(sim, i);
-    return true;
-}
-
-static void lose_address(struct sim *sim, uint32_t i, int32_t reason)
-{
-    if (!try_next_address(sim, i))
-        lose(sim, i, reason);
-}
-
-static void on_connect(struct sim *sim, uint32_t i)
-{
-    struct sim_link *link = &sim->links[i];
-
-    if (mood_of(sim, i) == SIM_REFUSES || mood_of(sim, i) == SIM_MUTE ||
-        sim_strikes(sim, SIM_REFUSED)) {
-        lose_address(sim, i, ECONNREFUSED);
-        return;
-    }
-    link->connecting = false;
-    link->open = true;
-    link->deaf = mood_of(sim, i) == SIM_CLOSES;
-    link->hello_total = sim->hello.total;
-    link->greet_us = link->heard_us = sim->now_us;
-    sim_enter(sim);
-    jrc_engine_opened(&sim->engine, i, sim->now_us);
-    sim_leave(sim);
-    if (link->deaf) {
-        sim->faults[SIM_CLOSING]++;
-        sim_schedule(sim, delay(sim), event_of(sim, SIM_ON_BREAK, i));
-    } else if (!sim->healing && sim_roll(sim, 3) == 0)
-        sim_schedule(sim, sim_roll(sim, sim->world.change_us),
-                     event_of(sim, SIM_ON_BREAK, i));
-}
+/* ---- actions and events ---- */
 
 static void break_link(struct sim *sim, uint32_t i)
 {
@@ -338,19 +236,13 @@ void sim_link_act(struct sim *sim, const struct jrc_action *action)
 
     switch (action->todo) {
     case JRC_OPEN:
-        shut(sim, i);
-        link->connecting = true;
-        link->addresses = sim_roll(sim, 3);
-        if (sim_strikes(sim, SIM_REFUSED))
-            lose(sim, i, EMFILE); /* not even a socket */
-        else
-            try_address(sim, i);
+        sim_connect_open(sim, i);
         break;
     case JRC_NEXT_ADDRESS:
-        lose_address(sim, i, jrc_greeting_reason(&sim->engine, i));
+        sim_connect_next(sim, i, jrc_greeting_reason(&sim->engine, i));
         break;
     case JRC_SHUT:
-        shut(sim, i);
+        sim_connect_shut(sim, i);
         break;
     default:
         if (link->open && !link->writing)
@@ -368,7 +260,7 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
     switch (event->kind) {
     case SIM_ON_CONNECT:
         if (sim->engine.conns[i].state == JRC_SERVER_CONNECTING)
-            on_connect(sim, i); /* otherwise it is about to be shut */
+            sim_connect_finish(sim, i); /* otherwise it is about to be shut */
         break;
     case SIM_ON_READ:
         server_reads(sim, i);
@@ -397,7 +289,7 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
         break;
     case SIM_ON_RECOVER:
         link->deaf = false;
-        sim_schedule(sim, 0, event_of(sim, SIM_ON_READ, i));
+        sim_schedule_conn(sim, 0, SIM_ON_READ, i);
         break;
     default:
         break;
@@ -416,7 +308,7 @@ void sim_link_heal(struct sim *sim, uint32_t i)
 {
     sim->links[i].deaf = sim->links[i].forgotten;
     if (sim->links[i].open) {
-        sim_schedule(sim, 0, event_of(sim, SIM_ON_READ, i));
-        sim_schedule(sim, 0, event_of(sim, SIM_ON_WRITABLE, i));
+        sim_schedule_conn(sim, 0, SIM_ON_READ, i);
+        sim_schedule_conn(sim, 0, SIM_ON_WRITABLE, i);
     }
 }

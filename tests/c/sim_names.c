@@ -285,9 +285,8 @@ static void look_up(struct sim *sim, const struct jrc_name *name)
     struct sim_names *names = &sim->names;
     unsigned source = source_of(name->entry);
     const struct jrc_stamp *known = jrc_files_stamp(name);
-    uint64_t delay_us = strikes(sim, SIM_NAME_SLOW)
-                            ? sim_roll(sim, 10 * SECOND)
-                            : sim_roll(sim, sim->world.span_us + 1);
+    uint64_t delay_us = strikes(sim, SIM_NAME_SLOW) ? sim_roll(sim, 10 * SECOND)
+                                                    : sim_delay(sim);
 
     if (source == SIM_FILE) {
         names->lookup_moved = names->moved && name->file != NULL;

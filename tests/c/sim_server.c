@@ -66,7 +66,7 @@ void sim_server_request(struct sim *sim, uint32_t i,
     if (request->id != sim->links[i].early_id || request->id == 0) {
         if (sim_strikes(sim, SIM_UNREADABLE)) {
             event.id = 0;
-            sim_schedule(sim, sim_roll(sim, sim->world.span_us + 1), event);
+            sim_schedule(sim, sim_delay(sim), event);
             return;
         }
     }
@@ -76,13 +76,12 @@ void sim_server_request(struct sim *sim, uint32_t i,
     sim->tokens[at] = request->token;
     if (sim_strikes(sim, SIM_NO_REPLY))
         return;
-    uint64_t delay_us = sim_roll(sim, sim->world.span_us + 1);
+    uint64_t delay_us = sim_delay(sim);
     if (sim_strikes(sim, SIM_LATE))
         delay_us += sim_roll(sim, 4000000);
     sim_schedule(sim, delay_us, event);
     if (sim_strikes(sim, SIM_TWICE))
-        sim_schedule(sim, delay_us + sim_roll(sim, sim->world.span_us + 1),
-                     event);
+        sim_schedule(sim, delay_us + sim_delay(sim), event);
 }
 
 /* The frame is right, but the payload is no valid response.  Either the call
