@@ -110,6 +110,7 @@ TESTS = {
     "test_engine_servers": [],
     "test_suspect": [],
     "test_trials": [],
+    "test_newcomer": [],
     "test_rejected": [],
     "test_changes": [],
     "test_proof": [],
@@ -133,6 +134,7 @@ ENGINE = [
     "test_engine_servers",
     "test_suspect",
     "test_trials",
+    "test_newcomer",
     "test_rejected",
 ]
 SERVERS = ["test_servers", "test_servers_doubt", "test_server_states", "test_balance"]
@@ -168,7 +170,7 @@ FIRST = {
     "state": ENGINE,
     "tick": ENGINE,
     "subset": ["test_subset", "test_spares"],
-    "trial": ["test_trials", "test_suspect"],
+    "trial": ["test_trials", "test_newcomer", "test_suspect"],
 }
 TIME_LIMIT = 120  # seconds for one program; the slowest takes five
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

@@ -58,11 +58,6 @@ static inline bool says(uint32_t i, const char *text)
     return false;
 }
 
-static inline void answer(uint32_t i, unsigned id)
-{
-    rig_reply(&rig, i, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"result\":0}", id);
-}
-
 static inline uint32_t todo(uint32_t i)
 {
     return rig_todo(&rig, i);

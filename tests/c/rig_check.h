@@ -32,6 +32,19 @@ static inline void make_suspect(uint32_t i)
     rig_todo(&rig, i);
 }
 
+static inline void answer(uint32_t i, uint64_t id)
+{
+    rig_reply(&rig, i, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":0}",
+              (unsigned long long)id);
+}
+
+/* Whether the next call goes to server i. */
+static inline bool goes_to(uint32_t i, uint64_t token, int32_t timeout_ms)
+{
+    rig_call(&rig, token, 0, timeout_ms);
+    return rig_send(&rig, i, ALL) == FRAME;
+}
+
 /* The end of a test, when the engine's bookkeeping has to be right. */
 static inline void finish(void)
 {
