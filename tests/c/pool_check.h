@@ -1,4 +1,4 @@
-/* For tests of several connections to a server, on a rig. */
+/* A rig for tests of several connections to a server. */
 #ifndef POOL_CHECK_H
 #define POOL_CHECK_H
 
@@ -29,7 +29,7 @@ static inline void open_all(uint32_t from, uint32_t to)
     rig_todo(&rig, 0);
 }
 
-/* One server with that many connections, all up. */
+/* Start with one server that has this many connections, all up. */
 static inline void start(int32_t connections, int32_t age_ms)
 {
     rig_start_wide(&rig, "h:1", connections, age_ms);

@@ -1,10 +1,10 @@
 /* How a new connection to a server that failed proves itself: it gets one call,
- * and the others once that has a response. */
+ * and only after a response the others. */
 #include "rig_check.h"
 
 enum { CAP = 10 * S };
 
-/* Its connection ends, and there is a new one. */
+/* Lose the connection of server i and open a new one. */
 static void reconnect(uint32_t i)
 {
     jrc_engine_lost(&rig.engine, i, 104, rig.now_us);
@@ -13,14 +13,15 @@ static void reconnect(uint32_t i)
     CHECK(state(i) == JRC_SERVER_PROVING);
 }
 
-/* A balancer with no server behind it accepts, and closes: one call each. */
+/* A balancer with no server behind it accepts connections and closes them: each
+ * costs one call. */
 static void test_one_call_for_each_connection(void)
 {
     unsigned lost = 0;
 
     rig_start(&rig, "a:1,2 b:1,1");
     for (uint64_t token = 1; token <= 16; token++)
-        rig_call(&rig, token, 0, 60000); /* in flight on its first one */
+        rig_call(&rig, token, 0, 60000); /* on its first connection */
     CHECK(rig_send(&rig, 0, ALL) == 16 * FRAME);
     for (uint64_t round = 1; round <= 7; round++) {
         reconnect(0);
@@ -38,7 +39,7 @@ static void test_one_call_for_each_connection(void)
     finish();
 }
 
-/* The first response proves it, and only then does it get the calls back. */
+/* Only after the first response do its calls come back. */
 static void test_the_first_response_is_the_proof(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
@@ -54,22 +55,22 @@ static void test_the_first_response_is_the_proof(void)
     CHECK(state(0) == JRC_SERVER_UP);
     CHECK(goes_to(0, 5, 1000) && goes_to(0, 6, 1000));
     CHECK(rig_events(&rig, JSONRPCC_BACK, 0) == 1);
-    CHECK(rig_events(&rig, JSONRPCC_TRUSTED, 0) == 0); /* it was no suspect */
+    CHECK(rig_events(&rig, JSONRPCC_TRUSTED, 0) == 0); /* no suspect */
     finish();
 }
 
-/* Any response with an id that may be one of ours, and an error that a request
- * was unreadable; no other text. */
+/* Proof is any response whose id may be one of ours, or an error that says that
+ * a request was unreadable.  No other text is. */
 static void test_signs_of_life(void)
 {
     static const struct {
         const char *text;
         bool alive;
     } cases[] = {
-        {"{\"id\":4711,\"result\":0}", true}, /* late, or never asked for */
+        {"{\"id\":4711,\"result\":0}", true}, /* too late, or never sent */
         {"{\"id\":\"4711\",\"error\":{}}", true},
         {"{\"id\":4711,\"result\":0,\"result\":0}", true},
-        {"{\"id\":4711,\"result\":01}", true}, /* no JSON */
+        {"{\"id\":4711,\"result\":01}", true}, /* not JSON */
         {"{\"id\":null,\"error\":{}}", true},
         {"{\"id\":null,\"result\":0}", false},
         {"{\"id\":\"x\",\"result\":0}", false},
@@ -88,8 +89,7 @@ static void test_signs_of_life(void)
     }
 }
 
-/* With no other server, it is used in full, but no failover back is
- * reported. */
+/* With no other server up, it gets all calls, but BACK is not reported. */
 static void test_a_lone_newcomer_is_used_in_full(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
@@ -108,7 +108,7 @@ static void test_a_lone_newcomer_is_used_in_full(void)
     finish();
 }
 
-/* Of the calls of a turn, one that may run twice is the trial; otherwise the
+/* Of the calls of a turn, the trial is one that may run twice; or else the
  * first request. */
 static void test_the_trial_is_the_call_with_least_to_lose(void)
 {
@@ -133,8 +133,8 @@ static void test_the_trial_is_the_call_with_least_to_lose(void)
     }
 }
 
-/* The trial timed out while others worked: that makes a suspect, and its
- * connection is renewed after one more trial without an answer. */
+/* If the trial times out, the server becomes a suspect; its connection is
+ * replaced after one more trial without an answer. */
 static void test_a_silent_newcomer_is_a_suspect(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
@@ -149,8 +149,8 @@ static void test_a_silent_newcomer_is_a_suspect(void)
     finish();
 }
 
-/* Calls that went there while no other server was up are not trials: fewer
- * timeouts than make a suspect mean nothing, even when others are up again. */
+/* Calls that went there while no other server was up are not trials.  If one
+ * times out, that alone means nothing, even once another server is up. */
 static void test_only_a_trial_condemns_a_newcomer(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
@@ -171,8 +171,8 @@ static void test_only_a_trial_condemns_a_newcomer(void)
     finish();
 }
 
-/* Nothing answers a notification: a server that takes one and stays up has
- * proved itself to a client that sends nothing else. */
+/* A notification gets no response.  To a client that sends nothing else, a
+ * server proves itself by taking one and staying up. */
 static void test_notifications_prove_a_server_as_well(void)
 {
     rig_start(&rig, "a:1,2 b:1,1");
@@ -191,7 +191,7 @@ static void test_notifications_prove_a_server_as_well(void)
     finish();
 }
 
-/* Also with a call behind it that takes longer than that. */
+/* The same, with a call behind it that takes longer. */
 static void test_a_notification_before_a_long_call(void)
 {
     rig_start(&rig, "a:1");

@@ -1,5 +1,5 @@
 /* Several connections to a server: which one gets a call, and what becomes of
- * the server when one of them ends. */
+ * the server when one is lost. */
 #include "engine/choice.h"
 #include "pool_check.h"
 
@@ -27,13 +27,13 @@ static void test_the_others_follow_once_it_is_up(void)
     CHECK(state(0) == JRC_SERVER_UP);
     for (uint32_t i = 1; i < 3; i++)
         CHECK(conn(i) == JRC_SERVER_CONNECTING);
-    CHECK(conn(3) == JRC_SERVER_DOWN); /* this one is to replace another */
+    CHECK(conn(3) == JRC_SERVER_DOWN); /* the place of a replacement */
     jrc_engine_lost(&rig.engine, 1, ECONNREFUSED, rig.now_us);
     jrc_engine_opened(&rig.engine, 2, rig.now_us);
     CHECK(state(0) == JRC_SERVER_UP && conn(1) == JRC_SERVER_DOWN);
     CHECK(rig_events(&rig, JSONRPCC_UNREACHABLE, 0) == 0);
     CHECK(rig_events(&rig, JSONRPCC_CONNECTED, 0) == 2);
-    rig_wait(&rig, 2 * SECOND); /* the limit of its backoff is one second */
+    rig_wait(&rig, 2 * SECOND); /* more than its backoff */
     CHECK(conn(1) == JRC_SERVER_CONNECTING);
     rig_stop(&rig);
 }
@@ -80,7 +80,7 @@ static void test_the_one_with_less_to_send_gets_it(void)
     start(2, 0);
     uint32_t first = (uint32_t)conn_of(rig_call(&rig, 1, 0, 5000));
     uint32_t other = 1 - first;
-    for (uint64_t token = 2; token < 10; token++) { /* and sends it at once */
+    for (uint64_t token = 2; token < 10; token++) { /* sent at once */
         CHECK(conn_of(rig_call(&rig, token, 0, 5000)) == (int32_t)other);
         rig_send(&rig, other, SIZE_MAX);
     }
@@ -91,7 +91,7 @@ static void test_the_one_that_waits_for_less_gets_it(void)
 {
     start(2, 0);
     uint32_t busy = (uint32_t)conn_of(rig_call(&rig, 1, 0, 5000));
-    rig_send(&rig, busy, SIZE_MAX); /* its response is large, and takes long */
+    rig_send(&rig, busy, SIZE_MAX); /* a large response takes long */
     for (uint64_t token = 2; token < 10; token++) {
         uint64_t id = rig_call(&rig, token, 0, 5000);
         CHECK(conn_of(id) == (int32_t)(1 - busy));
@@ -109,7 +109,7 @@ static void test_a_connection_that_takes_nothing_is_passed_over(void)
     for (uint64_t token = 1; token < 9; token++)
         CHECK(conn_of(rig_call(&rig, token, 0, 5000)) == 1);
     rig.engine.conns[1].blocked = true;
-    CHECK(conn_of(rig_call(&rig, 9, 0, 5000)) == 0); /* it has less to send */
+    CHECK(conn_of(rig_call(&rig, 9, 0, 5000)) == 0); /* less to send */
     rig_stop(&rig);
 }
 
@@ -139,7 +139,7 @@ static void test_losing_one_connection_is_not_losing_the_server(void)
     jrc_engine_lost(&rig.engine, lost, ECONNRESET, rig.now_us);
     CHECK(state(0) == JRC_SERVER_UP && conn(lost) == JRC_SERVER_DOWN);
     CHECK(rig_is(&rig, 1, JSONRPCC_ECONNLOST, JSONRPCC_UNKNOWN));
-    CHECK(conn_of(unsent) == (int32_t)(1 - lost)); /* it moved */
+    CHECK(conn_of(unsent) == (int32_t)(1 - lost)); /* the call moved */
     CHECK(rig_events(&rig, JSONRPCC_LOST, 0) == 1);
     CHECK(rig_events(&rig, JSONRPCC_ALL_DOWN, -1) == 0);
     CHECK(rig.servers.list[0].failures == 0);
@@ -154,7 +154,7 @@ static void test_a_connection_that_failed_has_to_prove_itself(void)
     rig_wait(&rig, 2 * SECOND);
     uint32_t anew = conn(1) == JRC_SERVER_CONNECTING ? 1 : 2;
     jrc_engine_opened(&rig.engine, anew, rig.now_us);
-    if (anew == 2) { /* that slot was never used, and has nothing to prove */
+    if (anew == 2) { /* a place that was never used has nothing to prove */
         CHECK(conn(2) == JRC_SERVER_UP);
     } else {
         CHECK(conn(1) == JRC_SERVER_PROVING && state(0) == JRC_SERVER_UP);
@@ -181,8 +181,8 @@ static void test_the_last_one_takes_the_server_with_it(void)
     rig_stop(&rig);
 }
 
-/* A connection that is being opened when the last one is lost becomes the
- * server's attempt. */
+/* A connection that is being opened when the last one is lost is the server's
+ * attempt from then on. */
 static void test_an_attempt_becomes_the_servers(void)
 {
     start(2, 0);
@@ -244,7 +244,7 @@ static void test_the_connections_of_a_suspect_are_replaced_together(void)
     rig_stop(&rig);
 }
 
-/* Connections that were lost before are not lost again. */
+/* A connection that is lost already is not reported as lost again. */
 static void test_a_suspect_loses_only_connections_that_it_has(void)
 {
     start(2, 0);
@@ -262,7 +262,7 @@ static void test_a_suspect_loses_only_connections_that_it_has(void)
     rig_stop(&rig);
 }
 
-/* Of those on trial, the one whose last trial was longest ago. */
+/* The connection whose last trial was longest ago gets the next one. */
 static void test_trials_take_turns(void)
 {
     bool trial = true;
@@ -289,7 +289,7 @@ static void test_a_connection_that_alone_is_silent_leaves(void)
     silent = (uint32_t)conn_of(slow);
     rig_send(&rig, silent, SIZE_MAX);
     for (int n = 0; n < 40 && conn(silent) == JRC_SERVER_UP; n++) {
-        /* The other one has to be no better than this. */
+        /* Several at once, or all would go to the idle connection. */
         uint64_t ids[3];
         for (int k = 0; k < 3; k++)
             ids[k] = rig_call(&rig, ++token, 0, 100);
@@ -304,7 +304,7 @@ static void test_a_connection_that_alone_is_silent_leaves(void)
     CHECK(conn(silent) == JRC_SERVER_LEAVING);
     CHECK(state(0) == JRC_SERVER_UP);
     CHECK(rig_events(&rig, JSONRPCC_SUSPECT, 0) == 0);
-    CHECK(rig_outcome(&rig, 1000) == NULL); /* it may be slow */
+    CHECK(rig_outcome(&rig, 1000) == NULL); /* the call may be slow */
     open_all(0, 3);
     CHECK(conn(2) == JRC_SERVER_UP);
     reply_to(silent, slow);
@@ -315,8 +315,8 @@ static void test_a_connection_that_alone_is_silent_leaves(void)
     rig_stop(&rig);
 }
 
-/* A trial that ends early, without a response, makes the next one wait less
- * than it would have otherwise. */
+/* If a trial is cancelled, the next one need not wait until it would have timed
+ * out. */
 static void test_a_trial_that_is_cancelled_is_over(void)
 {
     uint64_t cap_us;

@@ -1,4 +1,4 @@
-/* Several connections to a server that leaves the list, and comes back. */
+/* What becomes of a server's connections when it leaves the list or returns. */
 #include "pool_check.h"
 
 #include "engine/names.h"
@@ -56,12 +56,12 @@ static void test_they_return_with_the_server(void)
     set("h:1 h:2");
     CHECK(state(0) == JRC_SERVER_UP && conn(1) == JRC_SERVER_UP);
     CHECK(conn(0) == JRC_SERVER_CONNECTING);
-    rig_wait(&rig, 60 * SECOND); /* the time limit for leaving is gone */
+    rig_wait(&rig, 60 * SECOND); /* the time limit for leaving is off */
     CHECK(conn(1) == JRC_SERVER_UP);
     rig_stop(&rig);
 }
 
-/* What failed before says nothing about a server that is new. */
+/* A server that returns starts anew: earlier failures do not count. */
 static void test_what_failed_is_forgotten(void)
 {
     start(2, 0);
@@ -72,13 +72,14 @@ static void test_what_failed_is_forgotten(void)
     set("h:2");
     CHECK(state(0) == JRC_SERVER_LEAVING);
     set("h:1");
-    CHECK(conn(idle) == JRC_SERVER_CONNECTING); /* without a backoff */
+    CHECK(conn(idle) == JRC_SERVER_CONNECTING); /* without backoff */
     jrc_engine_opened(&rig.engine, idle, rig.now_us);
     CHECK(conn(idle) == JRC_SERVER_UP);
     rig_stop(&rig);
 }
 
-/* One had been replaced, and still had a call: it is not needed now, either. */
+/* A connection that had been replaced, and only waits for a call, is not needed
+ * when its server returns, either. */
 static void test_one_that_was_replaced_does_not_return(void)
 {
     start(1, 10000);
@@ -106,8 +107,8 @@ static void test_one_that_was_replaced_does_not_return(void)
     rig_stop(&rig);
 }
 
-/* Connections 1 and 2 are on trial when their server becomes a suspect, and
- * leaves.  One of them responds meanwhile. */
+/* Connections 1 and 2 are on trial when their server becomes a suspect and
+ * leaves the list.  Then a response comes on one of them. */
 static void test_a_response_while_it_leaves_is_a_proof(void)
 {
     uint64_t token = 1, ids[2] = {0};

@@ -1,6 +1,6 @@
-/* Where every connection has to prove itself, as with a client certificate that
- * a server may refuse late: one call at a time until the first response,
- * whatever other servers there are. */
+/* Every connection has to prove itself, as a server may be late to refuse a
+ * client certificate.  Until its first response, it gets one call at a time,
+ * whatever the other servers do. */
 #include "engine/greeting.h"
 #include "rig.h"
 #include "servers_check.h"
@@ -21,7 +21,7 @@ static void open_one(struct rig *r, uint32_t i)
     jrc_engine_opened(&r->engine, i, r->now_us);
 }
 
-/* ---- the policy ---------------------------------------------------------- */
+/* ---- the policy ---- */
 
 static void test_nothing_but_trials_until_a_response(void)
 {
@@ -41,21 +41,20 @@ static void test_nothing_but_trials_until_a_response(void)
               JRC_SERVER_PENDING &&
           !trial);
     CHECK(jrc_servers_pick(&s, 1 + PROVE_US, 5 * SECOND, &trial) == 0 && trial);
-    /* That one ended early, but the first one may still be refused. */
+    /* The second trial ended early, but the first may still be refused. */
     jrc_servers_tried(&s, 0, 2 + PROVE_US);
     CHECK(jrc_servers_peek(&s, 2 + PROVE_US) == JRC_SERVER_PENDING);
     CHECK(jrc_servers_answered(&s, 0, 3 + PROVE_US));
     for (int n = 0; n < 10; n++)
         CHECK(jrc_servers_pick(&s, 3 + PROVE_US, 0, NULL) == 0);
-    /* The next connection starts from the beginning. */
+    /* The next connection has to prove itself again. */
     go_down(&s, 0, 4 * SECOND, 0);
     come_up(&s, 0, 4 * SECOND);
     CHECK(jrc_servers_pick(&s, 4 * SECOND, 0, NULL) == JRC_SERVER_PENDING);
     jrc_servers_clear(&s);
 }
 
-/* With another server up, the rule is the same as for any server that failed
- * before. */
+/* While another server is up, it is treated like a server that has failed. */
 static void test_another_server_that_is_up_gets_the_calls(void)
 {
     struct jrc_servers s;
@@ -71,7 +70,7 @@ static void test_another_server_that_is_up_gets_the_calls(void)
     jrc_servers_answered(&s, 1, 10);
     for (uint64_t t = 10; t < CAP; t += SECOND)
         CHECK(jrc_servers_pick(&s, t, t, &trial) == 1 && !trial);
-    /* Without that server, the next trial is due at once. */
+    /* Once the other server is down, the next trial is due at once. */
     go_down(&s, 1, 2 * SECOND, 0);
     CHECK(jrc_servers_pick(&s, 2 * SECOND, 0, &trial) == 0 && trial);
     jrc_servers_clear(&s);
@@ -93,7 +92,7 @@ static void test_a_proof_is_waited_for_rather_than_a_suspect(void)
     come_up(&s, 1, 1);
     CHECK(jrc_servers_pick(&s, 1, 0, &trial) == 1 && trial);
     CHECK(jrc_servers_peek(&s, 1) == JRC_SERVER_PENDING);
-    /* Both are suspects now, and one of them has answered before. */
+    /* Now both are suspects, and only the first has ever answered. */
     for (int n = 0; n < JRC_SUSPECT_AFTER; n++)
         jrc_servers_timed_out(&s, 1, 1, false, MOST);
     CHECK(jrc_servers_pick(&s, 1, 0, NULL) == 0);
@@ -126,7 +125,7 @@ static void test_unix_sockets_need_no_proof(void)
     jrc_servers_clear(&s);
 }
 
-/* ---- the engine ---------------------------------------------------------- */
+/* ---- the engine ---- */
 
 static void test_a_refusal_costs_one_call(void)
 {
@@ -160,8 +159,7 @@ static void test_a_response_lets_the_others_go(void)
     uint64_t id = rig_call(&r, 1, 0, 5000);
     open_one(&r, 0);
     rig_send(&r, 0, SIZE_MAX);
-    /* They wait, although the first one could be sent: nothing else has
-     * happened. */
+    /* The others wait: that the first call was sent proves nothing. */
     for (uint64_t n = 2; n <= 20; n++)
         rig_call(&r, n, 0, 5000);
     CHECK(rig_output(&r, 0) == 0);
@@ -173,7 +171,7 @@ static void test_a_response_lets_the_others_go(void)
     rig_stop(&r);
 }
 
-/* Slow first calls delay the others, but do not shut them out. */
+/* A slow first call delays the others, but does not block them. */
 static void test_the_next_call_goes_when_the_first_takes_long(void)
 {
     struct rig r;
@@ -192,8 +190,7 @@ static void test_the_next_call_goes_when_the_first_takes_long(void)
     rig_stop(&r);
 }
 
-/* A notification is not answered: it has to suffice that the connection stays
- * up. */
+/* A notification gets no response: that the connection stays up is enough. */
 static void test_notifications_prove_it_by_time(void)
 {
     struct rig r;
@@ -212,7 +209,7 @@ static void test_notifications_prove_it_by_time(void)
     rig_stop(&r);
 }
 
-/* ---- several connections ------------------------------------------------- */
+/* ---- several connections ---- */
 
 static enum jrc_server_state conn(const struct rig *r, uint32_t i)
 {
@@ -224,7 +221,7 @@ static int32_t conn_of(struct rig *r, uint64_t id)
     return jrc_calls_find(&r->calls, id)->conn;
 }
 
-/* Connection 0 has had a response; 1 and 2 are established. */
+/* Open three connections; only connection 0 has proved itself. */
 static void begin_wide(struct rig *r)
 {
     rig_start_wide(r, "a:1", 3, 0);
@@ -240,8 +237,8 @@ static void begin_wide(struct rig *r)
     CHECK(conn(r, 1) == JRC_SERVER_PROVING && conn(r, 2) == JRC_SERVER_PROVING);
 }
 
-/* A response on one connection proves nothing about another, whatever state its
- * server was in meanwhile. */
+/* A response on one connection proves nothing about another, even if the server
+ * was a suspect in between. */
 static void test_a_suspect_that_is_trusted_has_connections_to_prove(void)
 {
     struct rig r;
@@ -269,7 +266,7 @@ static void test_a_suspect_that_is_trusted_has_connections_to_prove(void)
     rig_stop(&r);
 }
 
-/* When one was tried says nothing about another. */
+/* The time between trials is counted for each connection separately. */
 static void test_each_connection_has_its_own_second(void)
 {
     struct rig r;
@@ -293,8 +290,8 @@ static void test_each_connection_has_its_own_second(void)
     rig_stop(&r);
 }
 
-/* Server 0 has lost its first connection while it opened others, and the next
- * of them has to prove it. */
+/* Server 0 loses its first connection while it opens two more; the first of
+ * these has to prove the server. */
 static void begin_again(struct rig *r, const char *servers)
 {
     rig_start_wide(r, servers, 3, 0);
@@ -307,7 +304,8 @@ static void begin_again(struct rig *r, const char *servers)
     CHECK(r->servers.list[0].state == JRC_SERVER_PROVING);
 }
 
-/* Its attempt is older than the trouble, but it is established after that. */
+/* A connection has to prove itself even if its attempt began before the server
+ * failed. */
 static void test_what_comes_to_a_server_on_trial_is_on_trial(void)
 {
     struct rig r;
@@ -329,13 +327,13 @@ static void test_what_comes_to_a_server_on_trial_is_on_trial(void)
     rig_stop(&r);
 }
 
-/* A connection that stays up may do, but a server has to respond. */
+/* Staying up may prove a connection, but a server has to respond. */
 static void test_silence_proves_no_server(void)
 {
     struct rig r;
 
     begin_again(&r, "a:1 b:1");
-    jrc_engine_opened(&r.engine, 2, r.now_us); /* one that comes to it */
+    jrc_engine_opened(&r.engine, 2, r.now_us); /* opened while on trial */
     jrc_engine_opened(&r.engine, 4, r.now_us);
     CHECK(conn_of(&r, rig_call(&r, 1, 0, 60000)) == 1);
     rig_send(&r, 1, SIZE_MAX);
@@ -349,13 +347,13 @@ static void test_silence_proves_no_server(void)
     rig_stop(&r);
 
     begin_wide(&r);
-    jrc_engine_lost(&r.engine, 0, 104, r.now_us); /* ones that it had */
+    jrc_engine_lost(&r.engine, 0, 104, r.now_us); /* after 1 and 2 opened */
     rig_wait(&r, 20 * SECOND);
     CHECK(r.servers.list[0].state == JRC_SERVER_PROVING);
     rig_stop(&r);
 }
 
-/* A hello that is answered is a response. */
+/* The response to a hello counts. */
 static void test_a_hello_proves_its_server(void)
 {
     const jsonrpcc_call login = {

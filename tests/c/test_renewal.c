@@ -1,11 +1,11 @@
-/* How one connection takes the place of another that has reached its age. */
+/* How a new connection replaces one that has reached its maximum age. */
 #include "pool_check.h"
 
 #include <errno.h>
 
 static void wait_for_age(void)
 {
-    rig_wait(&rig, 9 * SECOND - 1); /* a tenth less, at the least */
+    rig_wait(&rig, 9 * SECOND - 1); /* up to a tenth earlier */
     CHECK(conn(1) == JRC_SERVER_DOWN);
     rig_wait(&rig, 2 * SECOND + 1);
     CHECK(conn(1) == JRC_SERVER_CONNECTING && conn(0) == JRC_SERVER_UP);
@@ -43,7 +43,8 @@ static void test_a_new_one_takes_over_when_it_has_responded(void)
     rig_stop(&rig);
 }
 
-/* A failed trial may lose its call. */
+/* If its trial fails, the call may be lost: so one is chosen that may be sent
+ * again. */
 static void test_a_trial_is_a_call_that_may_be_sent_again(void)
 {
     struct jrc_frames frames = {0};
@@ -103,8 +104,8 @@ static void test_a_new_one_that_does_not_respond_takes_nothing_over(void)
     rig_stop(&rig);
 }
 
-/* The new one is lost while the old one still has a call: calls go back to the
- * old one. */
+/* If the new one is lost while the old one still has a call, the old one gets
+ * calls again. */
 static void test_the_old_one_stays_if_the_new_one_is_lost(void)
 {
     start(1, 10000);

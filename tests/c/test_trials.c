@@ -4,9 +4,9 @@
 
 enum { CAP = 10 * S };
 
-/* ---- trials without an end ----------------------------------------------- */
+/* ---- trials without an end ---- */
 
-/* Abandoned after one cap: the connection is renewed, and used again. */
+/* It is abandoned after one cap; its connection is replaced and used again. */
 static void test_a_trial_of_an_hour_ends_after_a_cap(void)
 {
     rig_start(&rig, "a:1,1 b:1,2");
@@ -16,7 +16,7 @@ static void test_a_trial_of_an_hour_ends_after_a_cap(void)
     CHECK(state(1) == JRC_SERVER_CONNECTING);
     IS(1, ECONNLOST, UNKNOWN);
     jrc_engine_opened(&rig.engine, 1, rig.now_us);
-    CHECK(goes_to(0, 2, 1000)); /* others have their turn */
+    CHECK(goes_to(0, 2, 1000)); /* the other server has its turn */
     rig_wait(&rig, CAP);
     uint64_t id = rig_call(&rig, 3, 0, 1000);
     CHECK(rig_send(&rig, 1, ALL) == FRAME);
@@ -35,7 +35,7 @@ static void test_a_cancelled_trial_is_followed_by_another(void)
     jrc_engine_cancel(&rig.engine, id, rig.now_us);
     IS(1, ECANCELLED, UNKNOWN);
     rig_wait(&rig, CAP - 1);
-    CHECK(state(1) == JRC_SERVER_CONNECTING); /* it was renewed meanwhile */
+    CHECK(state(1) == JRC_SERVER_CONNECTING); /* it is being replaced */
     jrc_engine_opened(&rig.engine, 1, rig.now_us);
     CHECK(goes_to(0, 2, 1000));
     rig_wait(&rig, 1);
@@ -43,8 +43,8 @@ static void test_a_cancelled_trial_is_followed_by_another(void)
     finish();
 }
 
-/* If a caller makes one call after the other, and cancels each, other servers
- * still get their turn. */
+/* A caller that makes one call after another, and cancels each, still gives
+ * other servers their turn. */
 static void test_cancelled_trials_do_not_follow_one_another(void)
 {
     unsigned tried = 0;
@@ -64,8 +64,8 @@ static void test_cancelled_trials_do_not_follow_one_another(void)
     finish();
 }
 
-/* The call that was sent before may be what the server is busy with, and keeps
- * the connection; trials then end by themselves. */
+/* The server may be busy with a call that was sent earlier.  So the connection
+ * is kept, and trials end at their own deadlines. */
 static void test_trials_beside_a_slow_call(void)
 {
     rig_start(&rig, "a:1,1 b:1,2");
@@ -78,8 +78,8 @@ static void test_trials_beside_a_slow_call(void)
         rig_wait(&rig, 2ULL * CAP - 1);
         CHECK(goes_to(0, token + 1, 1000));
         rig_wait(&rig, 1);
-        CHECK(goes_to(1, token + 2, 1000)); /* another: that one is long */
-        rig_wait(&rig, CAP);                /* and here it ends */
+        CHECK(goes_to(1, token + 2, 1000)); /* a second: the first is long */
+        rig_wait(&rig, CAP);                /* the first one ends */
         IS(token, ETIMEDOUT, UNKNOWN);
         rig_wait(&rig, CAP - 1);
         CHECK(goes_to(0, token + 3, 1000));
@@ -89,9 +89,10 @@ static void test_trials_beside_a_slow_call(void)
     finish();
 }
 
-/* ---- our own silence ----------------------------------------------------- */
+/* ---- our own silence ---- */
 
-/* While we do not read, no server is to blame, nor for calls made meanwhile. */
+/* While we do not read, no server is blamed, not even later for calls made in
+ * that time. */
 static void test_no_blame_while_we_do_not_read(void)
 {
     rig_start(&rig, "a:1");
@@ -128,10 +129,9 @@ static void test_no_renewal_while_we_do_not_read(void)
     finish();
 }
 
-/* ---- the way back -------------------------------------------------------- */
+/* ---- the way back ---- */
 
-/* A call that finds all servers down has them tried soon, and fails or
- * waits. */
+/* A call that finds all servers down fails or waits; they are tried soon. */
 static void test_calls_ask_for_an_attempt(void)
 {
     for (int waits = 0; waits < 2; waits++) {
