@@ -197,8 +197,7 @@ void sim_enter(struct sim *sim)
 }
 
 /* Whether a server of a better group is up now, and was when the engine was
- * entered: one that came up in this step may have been too late for the call.
- */
+ * entered: one that came up in this step may be too late for the call. */
 static bool is_better_up(const struct sim *sim, uint32_t group)
 {
     for (size_t i = 0; i < sim->servers.count; i++)

@@ -10,8 +10,7 @@
 /* At most this many calls last an hour: the others need slots. */
 enum { MAX_LONG_CALLS = 10 };
 
-/* As client/submit.c does it: the call is accepted, or leaves nothing behind.
- */
+/* As client/submit.c: the call is accepted, or leaves nothing behind. */
 static jsonrpcc_status enqueue(struct sim *sim, const char *params, size_t len,
                                uint8_t flags, int32_t timeout_ms)
 {

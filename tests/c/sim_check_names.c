@@ -129,8 +129,7 @@ static uint64_t belief_of(const struct checker *c, int source)
     return c->current[source] != 0 ? c->names[c->current[source]].belief : 0;
 }
 
-/* The sources looked up are those written in the list, and the name in a file.
- */
+/* Looked up are the sources written in the list, and the name in a file. */
 static const char *check_sources(const struct checker *c, uint32_t written)
 {
     if ((belief_of(c, SIM_FILE) >> (SIM_SOURCE_BIT + SIM_NESTED) & 1) != 0)

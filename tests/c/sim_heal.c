@@ -90,7 +90,7 @@ static uint64_t detection_us(const struct sim *sim)
  * all the time. */
 static bool keep_calling(struct sim *sim)
 {
-    uint64_t begun_us = sim->now_us, free_us = begun_us, well_us = begun_us;
+    uint64_t begun_us = sim->now_us, released_us = begun_us, well_us = begun_us;
     bool was_held = false;
 
     while (!was_held && !sim->closing && sim->broken == NULL &&
@@ -100,11 +100,11 @@ static bool keep_calling(struct sim *sim)
         sim_run_until(sim, sim->now_us + PACE_US);
         uint64_t left_us = detection_us(sim);
         if (is_any_held(sim)) {
-            free_us = well_us = sim->now_us;
-            was_held = free_us - begun_us >= 2 * HEAL_US;
+            released_us = well_us = sim->now_us;
+            was_held = released_us - begun_us >= 2 * HEAL_US;
         } else if (left_us > 0) {
             well_us = sim->now_us;
-            if (well_us - free_us >= 2 * HEAL_US + left_us)
+            if (well_us - released_us >= 2 * HEAL_US + left_us)
                 break;
         }
     }

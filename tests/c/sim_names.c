@@ -232,7 +232,7 @@ static void take_answer(struct sim *sim, void *arg)
     jrc_names_answer(&sim->engine, lookup->id, &lookup->answer, sim->now_us);
 }
 
-static void deliver(struct sim *sim, unsigned source, struct lookup *lookup)
+static void end_lookup(struct sim *sim, unsigned source, struct lookup *lookup)
 {
     const struct sim_names *names = &sim->names;
     bool is_found = lookup->answer.kind == JRC_ANSWER_FOUND;
@@ -259,7 +259,7 @@ void sim_names_answer(struct sim *sim, const struct sim_event *event)
 
     lookup.answer = event->server == SIM_FILE ? answer_file(sim, event->token)
                                               : answer_name(sim, event->server);
-    deliver(sim, event->server, &lookup);
+    end_lookup(sim, event->server, &lookup);
 }
 
 /* ---- lookups ---- */
@@ -300,7 +300,7 @@ static void look_up(struct sim *sim, const struct jrc_name *name)
                   });
     if (strikes(sim, SIM_NAME_REFUSED)) { /* no thread could be started */
         struct lookup lookup = {name->id, {.reason = EAGAIN}};
-        deliver(sim, source, &lookup);
+        end_lookup(sim, source, &lookup);
         return;
     }
     sim_schedule(sim, delay_us,
