@@ -11,7 +11,6 @@ from closing_trouble import (
     QUICK,
     closed,
     dice,
-    ended,
     few_descriptors,
     live,
     main,
@@ -20,6 +19,7 @@ from closing_trouble import (
     some_servers,
     time_limit,
 )
+from forked import exit_code
 from history import LIMIT, History
 
 from jsonrpcc import Client, ClientClosed, JsonRpcError, QueueFull
@@ -190,7 +190,7 @@ def while_forking():
     pause(0.005)
     victim.end()
     forking.join(LIMIT)
-    problems.extend(f"a child: {c}" for c in map(ended, children) if c != 0)
+    problems.extend(f"a child: {c}" for c in map(exit_code, children) if c != 0)
 
 
 def in_child(client):

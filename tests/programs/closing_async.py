@@ -11,13 +11,13 @@ from closing_trouble import (
     QUICK,
     closed,
     dice,
-    ended,
     few_descriptors,
     main,
     problems,
     some_servers,
     time_limit,
 )
+from forked import exit_code
 from history import LIMIT, History
 
 from jsonrpcc import AsyncClient, ClientClosed, JsonRpcError
@@ -141,7 +141,7 @@ async def while_forking():
             os._exit(code)
     await asyncio.wait_for(closing, LIMIT)
     await victim.end()
-    if (code := await asyncio.to_thread(ended, pid)) != 0:
+    if (code := await asyncio.to_thread(exit_code, pid)) != 0:
         problems.append(f"a child: {code}")
 
 

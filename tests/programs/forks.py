@@ -16,15 +16,13 @@ import itertools
 import json
 import multiprocessing
 import os
-import signal
 import sys
 import threading
-import time
-import traceback
 import warnings
 from collections import Counter
 
 import everywhere
+from forked import exit_code, in_child
 from history import LIMIT, History, until
 
 from jsonrpcc import AsyncClient, Client, ClientClosed
@@ -176,18 +174,6 @@ def cancel_what_is_not_ours():
         assert "timeout" in str(error), error
 
 
-def in_child(what):
-    """Run it and exit silently, as a child of os.fork() should."""
-    code = 0
-    try:
-        what()
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stderr.flush()
-    os._exit(code)
-
-
 def normal_exit():
     """The interpreter's whole end, atexit included, runs in the child."""
     sys.exit(0)
@@ -220,17 +206,9 @@ ACTIONS = {
 
 
 def wait_for(pid):
-    """Return how the child ended; kill it when it hangs."""
-    end = time.monotonic() + LIMIT
-    tick = threading.Event()
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return f"code {os.waitstatus_to_exitcode(status)}"
-        tick.wait(0.001)
-    os.kill(pid, signal.SIGABRT)
-    os.waitpid(pid, 0)
-    return "hung"
+    """Return how the child ended."""
+    code = exit_code(pid)
+    return "hung" if code is None else f"code {code}"
 
 
 def fork_once():

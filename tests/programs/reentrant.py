@@ -21,9 +21,9 @@ import random
 import signal
 import sys
 import threading
-import time
 import warnings
 
+from forked import exit_code
 from history import LIMIT, until
 
 from jsonrpcc import Client, ClientClosed
@@ -208,19 +208,6 @@ def closing():
     return 0
 
 
-def ended(pid):
-    """Return the exit code of a child; None: it hangs, and is killed."""
-    end = time.monotonic() + 2 * LIMIT
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.001)
-    os.kill(pid, signal.SIGABRT)
-    os.waitpid(pid, 0)
-    return None
-
-
 MORE, OVER, WRONG = 10, 11, 12
 
 
@@ -247,7 +234,7 @@ def children():
                     code = child(client, at)
                 finally:
                     os._exit(code)
-            code = ended(pid)
+            code = exit_code(pid, 2 * LIMIT)
             if code == OVER:
                 return at // number
             if code != MORE:

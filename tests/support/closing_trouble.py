@@ -17,7 +17,6 @@ import logging
 import os
 import random
 import resource
-import signal
 import sys
 import threading
 import time
@@ -58,19 +57,6 @@ def closed(began):
     closes.append(began)
     if time.monotonic() - began > LIMIT:
         problems.append(f"close took {time.monotonic() - began:.1f} s")
-
-
-def ended(pid):
-    """Return the exit code of a child; None: it hangs, and is killed."""
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        pause(0.002)
-    os.kill(pid, signal.SIGABRT)
-    os.waitpid(pid, 0)
-    return None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,36 @@
+"""Children that a program makes with os.fork()."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+
+from history import LIMIT
+
+
+def in_child(what):
+    """Run it and exit silently, as a child of os.fork() should."""
+    code = 0
+    try:
+        what()
+    except BaseException:  # noqa: BLE001
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def exit_code(pid, limit=LIMIT):
+    """Wait for a child and return its exit code; None: it hung, and was killed."""
+    end = time.monotonic() + limit
+    tick = threading.Event()
+    while time.monotonic() < end:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        tick.wait(0.001)
+    os.kill(pid, signal.SIGABRT)
+    os.waitpid(pid, 0)
+    return None
