@@ -14,7 +14,6 @@
 #include "client/server_list.h"
 #include "client/submit.h"
 #include "wire/growth.h"
-#include "wire/request.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -368,24 +367,6 @@ void jsonrpcc_undelivered(jsonrpcc_client *client, int64_t bytes)
 
     if (jrc_core_is_ours(core))
         jrc_consumer_keeps(core, bytes);
-}
-
-bool jsonrpcc_params_check(const char *params, size_t params_len,
-                           uint32_t flags, size_t *at, const char **rule)
-{
-    struct jrc_fault fault = {NULL, 0};
-    char *owned = NULL;
-    size_t owned_len;
-    bool good =
-        jrc_params_check(params, params_len, (flags & JSONRPCC_LENIENT) != 0,
-                         &owned, &owned_len, &fault);
-
-    free(owned);
-    if (good)
-        return true;
-    *at = fault.at;
-    *rule = fault.rule != NULL ? fault.rule : "out of memory";
-    return false;
 }
 
 /* ---- what is going on ---- */
