@@ -215,12 +215,12 @@ static uint32_t trial_gap_us(const struct sim *sim, uint32_t conn)
 {
     const struct jrc_server *list = sim->servers.list;
     const struct sim_link *link = &sim->links[conn];
-    bool other = false;
+    bool is_any_up = false;
 
     for (size_t i = 0; i < sim->servers.count; i++)
-        other |=
+        is_any_up |=
             sim->states[i] == JRC_SERVER_UP && list[i].state == JRC_SERVER_UP;
-    if (other && sim->conn_states[conn] == JRC_SERVER_PROVING &&
+    if (is_any_up && sim->conn_states[conn] == JRC_SERVER_PROVING &&
         sim->engine.conns[conn].state == JRC_SERVER_PROVING)
         return SIM_TRIAL_US;
     /* Staying up with nothing to answer counts, too: a refusal would have come
@@ -263,12 +263,12 @@ void sim_leave(struct sim *sim)
     sim_subset_leave(sim);
     for (uint32_t i = 0; i < sim->calls.used; i++) {
         const struct jrc_call *call = &sim->calls.slots[i];
-        uint64_t place = call->active == 0 || call->state != JRC_CALL_QUEUED
+        uint64_t route = call->active == 0 || call->state != JRC_CALL_QUEUED
                              ? 0
                              : call->id * 64 + (uint64_t)(call->conn + 1);
-        if (place != 0 && place != sim->routes[i])
+        if (route != 0 && route != sim->routes[i])
             note_route(sim, call);
-        sim->routes[i] = place;
+        sim->routes[i] = route;
     }
     sim_hello_check(sim);
 }

@@ -18,15 +18,15 @@ struct name {
     uint64_t belief;    /* those that it has by the answers so far */
     unsigned denials;   /* answers in a row that the name does not exist */
     uint64_t denied_us; /* when the first of them came */
-    uint64_t
-        pending_version; /* of a file: read once, not yet accepted; 0: none */
-    uint64_t pending_us; /* when it was first read */
+    /* Of a file: the version that was read, but not yet accepted (0: none), and
+     * when it was first read. */
+    uint64_t pending_version, pending_us;
 };
 
 struct checker {
     struct name *names;
-    uint32_t current[SIM_SOURCES],
-        next[SIM_SOURCES]; /* ids; 0: not in the list */
+    /* By source, the id of its name in the list; 0: it is not there. */
+    uint32_t current[SIM_SOURCES], next[SIM_SOURCES];
     bool closing;
 };
 

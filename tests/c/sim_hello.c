@@ -114,11 +114,11 @@ size_t sim_hello_read(struct sim *sim, uint32_t i, const char *payload,
 void sim_hello_begun(struct sim *sim, uint32_t i, uint32_t n)
 {
     const struct sim_link *link = &sim->links[i];
-    bool pings = link->hello_answered == link->hello_total;
+    bool is_ping = link->hello_answered == link->hello_total;
 
     if (link->hello_refused)
         sim_fail(sim, "a hello went on after it was refused");
-    if (n != (pings ? 0 : link->hello_answered))
+    if (n != (is_ping ? 0 : link->hello_answered))
         sim_fail(sim, "a hello's requests were sent in the wrong order");
 }
 

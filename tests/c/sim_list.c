@@ -22,15 +22,15 @@ static struct jrc_server_list draw(struct sim *sim)
     for (uint32_t n = (sim->names.written == 0) +
                       sim_roll(sim, SIM_SERVERS / 2 + (at > 0));
          n > 0; n--) {
-        uint32_t name = 1 + sim_roll(sim, SIM_PORTS);
-        if (taken[name])
+        uint32_t port = 1 + sim_roll(sim, SIM_PORTS);
+        if (taken[port])
             continue;
-        taken[name] = true;
-        sim->names.plain |= sim_names_bit("h", (uint16_t)name);
+        taken[port] = true;
+        sim->names.plain |= sim_names_bit("h", (uint16_t)port);
         uint32_t priority = sim_roll(sim, 3);
         if (sim->subset > 0 && priority > 0)
             priority = 1;
-        at += sprintf(text + at, "h:%u,%u,%u ", name, 1 + priority,
+        at += sprintf(text + at, "h:%u,%u,%u ", port, 1 + priority,
                       1 + sim_roll(sim, 2) * sim_roll(sim, 5));
     }
     if (jrc_servers_parse(&list, text, why, sizeof why) != 0)
