@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -153,6 +154,15 @@ def by_signals():
 
 class Outside(BaseException):
     """What a handler raises."""
+
+
+def report(unraisable):
+    """Say what was ignored, unless it came in a finalizer, where Python drops it."""
+    if not isinstance(unraisable.exc_value, Outside):
+        sys.__unraisablehook__(unraisable)
+
+
+sys.unraisablehook = report
 
 
 def by_raising():
