@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from helpers import LIMIT, until
+from time_limits import PATIENCE
 
 from jsonrpcc import (
     ClientClosed,
@@ -102,7 +103,8 @@ def test_errors_may_stand_among_the_results(serve, client_for):
     client = client_for(serve(lambda request: kinds[request.params[0] % 5]))
     params = ([i] for i in range(500))
     classes = [RemoteError, InvalidResponse, InvalidResponse, RequestTimeout]
-    results = list(client.map("first", params, timeout=0.5, return_exceptions=True))
+    limit = 0.5 * PATIENCE  # all that are answered are answered sooner
+    results = list(client.map("first", params, timeout=limit, return_exceptions=True))
     for i, value in enumerate(results):
         assert value == i if i % 5 == 4 else isinstance(value, classes[i % 5])
 
