@@ -12,6 +12,7 @@ import history
 import pytest
 import uvloop
 from helpers import LIMIT, STYLES, Wire
+from time_limits import PATIENCE
 
 from jsonrpcc import Client
 from jsonrpcc.testing import Error, Server
@@ -109,7 +110,8 @@ def client_for():
 
         def make(*servers, **options):
             text = " ".join(getattr(each, "address", each) for each in servers)
-            return stack.enter_context(Client(text, **options))
+            patient = {"timeout": 5 * PATIENCE, **options}
+            return stack.enter_context(Client(text, **patient))
 
         yield make
 
