@@ -4,7 +4,7 @@ import asyncio
 import os
 
 import pytest
-from children import run_program
+from children import CHILD_LIMIT, run_program
 from time_limits import TSAN
 
 from jsonrpcc.testing import Server
@@ -71,7 +71,10 @@ def server():
 
 
 def fork(server, action, count, *more):
-    program = run_program("c_forks.py", action, count, server.address, *more)
+    limit = CHILD_LIMIT + count  # a child that cancels waits half a second
+    program = run_program(
+        "c_forks.py", action, count, server.address, *more, limit=limit
+    )
     assert program.report() == [0] * count
     assert server.invalid == []
 
