@@ -987,6 +987,60 @@ int jsonrpcc_poll_fd(jsonrpcc_waiter *waiter);
 bool jsonrpcc_queue_poll(jsonrpcc_queue *queue);
 int jsonrpcc_queue_poll_fd(jsonrpcc_queue *queue);
 
+/* A crew: a few threads that take care of many clients, where each client would
+ * otherwise need one that waits for its outcomes.  At least one thread has to
+ * be in jsonrpcc_crew_serve(), and more than one so that a client whose
+ * callbacks block delays no other: see lacks_standby. */
+typedef struct jsonrpcc_crew jsonrpcc_crew;
+
+/* NULL: errno says why. */
+jsonrpcc_crew *jsonrpcc_crew_new(void);
+
+/* When no thread is in it, and no waiter is in its care. */
+void jsonrpcc_crew_free(jsonrpcc_crew *crew);
+
+/* Whether the crew was inherited by fork(): then it cannot be used, and freeing
+ * it does nothing. */
+bool jsonrpcc_crew_is_foreign(const jsonrpcc_crew *crew);
+
+/* Whether any thread is in jsonrpcc_crew_serve(), or will be there again. */
+bool jsonrpcc_crew_is_served(jsonrpcc_crew *crew);
+
+/* A thread's place in a crew.  It begins as zeros.  It never grows. */
+typedef struct {
+    uint64_t token;     /* of the waiter that it holds; 0: of none */
+    int32_t again_ms;   /* set by you: hold it again after this time, even if
+                           it is not signalled; -1: then not */
+    bool is_last;       /* its client is closed: no signal will come */
+    bool lacks_standby; /* another thread should serve as well */
+    bool is_taken;      /* private to the library, like the next one */
+    void *held;
+} jsonrpcc_seat;
+
+/* Have a crew take care of the waiter, which no thread may wait on then; it may
+ * be the only one of its client in a crew.  token is any number but 0.  OK: it
+ * has joined, or had.  EINVAL: another waiter of the client has.  ENOMEM,
+ * JSONRPCC_SYSTEM + an errno: there is no memory or descriptor.  EFOREIGN: one
+ * of them was inherited by fork(). */
+jsonrpcc_status jsonrpcc_waiter_join(jsonrpcc_waiter *waiter,
+                                     jsonrpcc_crew *crew, uint64_t token);
+
+/* Give back the waiter that the seat holds, and drive the loops of all clients
+ * in the crew's care until a waiter is signalled.  OK: the seat holds it, and
+ * no other thread gets it meanwhile.  ECLOSED: no waiter is left.  EFULL: there
+ * are enough threads.  After either, the thread should end; whoever joins next
+ * finds whether there is one left.  EFOREIGN: the crew was inherited by
+ * fork(). */
+jsonrpcc_status jsonrpcc_crew_serve(jsonrpcc_crew *crew, jsonrpcc_seat *seat);
+
+/* The waiter that the seat holds leaves the crew.  It has to before it is
+ * freed. */
+void jsonrpcc_crew_dismiss(jsonrpcc_seat *seat);
+
+/* The same for a queue: fetch while the seat holds it. */
+jsonrpcc_status jsonrpcc_queue_join(jsonrpcc_queue *queue, jsonrpcc_crew *crew,
+                                    uint64_t token);
+
 /* Whether the waiter was inherited by fork(): then it cannot be used, and
  * freeing it does nothing. */
 bool jsonrpcc_waiter_is_foreign(const jsonrpcc_waiter *waiter);

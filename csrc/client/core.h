@@ -104,10 +104,12 @@ struct jrc_leadership {
     bool unwatched;      /* no thread has watched the sockets for a while */
     bool sparse;         /* this was so when what is in flight was sent */
     bool has_dispatcher;
-    pthread_t dispatcher;    /* the last thread to lead with a lazy waiter */
-    unsigned watchdog_turns; /* with no sign of the dispatcher */
-    unsigned short_sleeps;   /* in a row; the leader's own */
-    uint64_t turns;          /* of all leaders */
+    pthread_t dispatcher;      /* the last thread to lead with a lazy waiter */
+    struct jrc_member *member; /* if it is in a crew, which leads then, and
+                                  not the watchdog, until close */
+    unsigned watchdog_turns;   /* with no sign of the dispatcher */
+    unsigned short_sleeps;     /* in a row; the leader's own */
+    uint64_t turns;            /* of all leaders */
 };
 
 /* The receiver of events, and past events. */

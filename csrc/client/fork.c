@@ -75,13 +75,13 @@ unsigned jrc_fork_count(void)
     return atomic_load_explicit(&count, memory_order_relaxed);
 }
 
-bool jrc_fork_any(bool (*is)(void *arg))
+bool jrc_fork_any(const struct jrc_fork_hooks *hooks, bool (*is)(void *arg))
 {
     bool any = false;
 
     pthread_mutex_lock(&list_lock);
     for (struct jrc_fork_watch *w = list; w != NULL && !any; w = w->next)
-        any = is(w->arg);
+        any = w->hooks == hooks && is(w->arg);
     pthread_mutex_unlock(&list_lock);
     return any;
 }

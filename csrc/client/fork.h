@@ -34,9 +34,9 @@ void jrc_fork_unwatch(struct jrc_fork_watch *watch);
 /* How many are watched in this process. */
 unsigned jrc_fork_count(void);
 
-/* Whether is(arg) holds for anything that is watched.  is() may take the locks
- * that the hooks take. */
-bool jrc_fork_any(bool (*is)(void *arg));
+/* Whether is(arg) holds for anything that is watched with these hooks.  is()
+ * may take the locks that they take. */
+bool jrc_fork_any(const struct jrc_fork_hooks *hooks, bool (*is)(void *arg));
 
 /* Call these around opening something that will be watched.  The lock is held
  * across fork(), so that no child has descriptors that it does not know of, or

@@ -22,6 +22,8 @@
 
 #include "client/iteration.h"
 #include "client/leadership.h"
+#include "client/member.h"
+#include "client/work.h"
 #include "io/clock.h"
 
 #include <errno.h>
@@ -53,6 +55,12 @@ static uint64_t leave_us(const struct jrc_core *core)
     return next_us > leadership->left_us ? next_us - leadership->left_us : 0;
 }
 
+/* Whether it was long ago that a thread has watched the sockets. */
+static bool is_stale(const struct jrc_leadership *leadership)
+{
+    return leadership->idle && jrc_now_us() - leadership->left_us > FRESH_US;
+}
+
 /* Under the lock: stop leading, and see which thread will. */
 static void step_down(struct jrc_core *core)
 {
@@ -71,6 +79,13 @@ static void step_down(struct jrc_core *core)
         jrc_promote(core, wanted);
         return;
     }
+    /* The crew need not wait for the watchdog.  Otherwise it gets the loop back
+     * from that, since a caller is likely to come back first. */
+    if (leadership->member != NULL && !core->life.closing &&
+        (has_work || role == JRC_WATCHDOG)) {
+        jrc_member_watch(core, true);
+        return;
+    }
     /* The alarm was set while a call was in flight.  Waking the watchdog for
      * nothing costs more than setting it again. */
     if (leadership->idle && leadership->sparse)
@@ -85,9 +100,9 @@ bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
 {
     struct jrc_leadership *leadership = &core->leadership;
 
-    leadership->unwatched =
-        leadership->idle && jrc_now_us() - leadership->left_us > FRESH_US;
+    leadership->unwatched = is_stale(leadership);
     leadership->sparse |= leadership->unwatched;
+    jrc_member_unwatch(core);
     jrc_set_leader(leadership, role);
     leadership->wake_requested = false;
     if (role == JRC_DISPATCHER)
@@ -131,6 +146,30 @@ bool jrc_lead_once(struct jrc_core *core)
     if (wake)
         jrc_loop_wake(core->loop);
     return leads;
+}
+
+bool jrc_lead_for_crew(struct jrc_core *core, bool polls)
+{
+    struct jrc_leadership *leadership = &core->leadership;
+
+    polls = polls || is_stale(leadership);
+    jrc_member_unwatch(core);
+    jrc_set_leader(leadership, JRC_DISPATCHER);
+    leadership->wake_requested = false;
+    if (!jrc_take_turn(core, polls))
+        return false;
+    leadership->idle = is_idle(core);
+    enum jrc_leader wanted = jrc_leader_wanted(core);
+    jrc_set_leader(leadership, JRC_NO_LEADER);
+    if (core->life.closing || leadership->member == NULL) {
+        leadership->wake_requested = true;
+        jrc_alarm_set(core, leadership->left_us, 0);
+        return true;
+    }
+    if (wanted != JRC_NO_LEADER)
+        jrc_promote(core, wanted);
+    jrc_member_watch(core, false);
+    return true;
 }
 
 void jrc_lead_closed(struct jrc_core *core)
@@ -179,6 +218,11 @@ static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
     if (wanted != JRC_NO_LEADER) {
         jrc_promote(core, wanted);
         return jrc_unattended_us(jrc_fork_count());
+    }
+    if (core->leadership.member != NULL && !core->life.closing) {
+        if (!core->leadership.member->is_watched)
+            jrc_member_watch(core, true);
+        return JRC_NEVER;
     }
     uint64_t now_us = jrc_now_us();
     uint64_t due_us =

@@ -17,6 +17,11 @@ bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
  * take care of what was submitted, or the client is closing. */
 bool jrc_lead_once(struct jrc_core *core);
 
+/* Under the lock, which is released meanwhile, of a client in a crew that is
+ * open and that nobody leads: lead for one turn that does not wait, as
+ * jrc_take_turn(), and have the crew watch the loop.  False: as jrc_lead(). */
+bool jrc_lead_for_crew(struct jrc_core *core, bool polls);
+
 /* When a listener was set: if the client is closed, and nobody leads any more,
  * lead to report the past events to it. */
 void jrc_lead_closed(struct jrc_core *core);

@@ -1,5 +1,6 @@
 #include "client/leadership.h"
 
+#include "client/member.h"
 #include "io/clock.h"
 
 #include <assert.h>
@@ -78,6 +79,8 @@ bool jrc_wake_leader(struct jrc_core *core)
 {
     if (core->leadership.leader != JRC_NO_LEADER)
         return true;
+    if (core->leadership.member != NULL && !core->life.closing)
+        return jrc_member_wake(core);
     find_leader(core);
     return false;
 }
@@ -89,6 +92,8 @@ void jrc_pass_on(struct jrc_core *core)
     enum jrc_leader wanted = jrc_leader_wanted(core);
     if (wanted != JRC_NO_LEADER)
         jrc_promote(core, wanted);
+    else if (core->leadership.member != NULL)
+        jrc_member_watch(core, true);
     else
         jrc_alarm_set(core, jrc_now_us(),
                       core->leadership.wake_requested

@@ -9,6 +9,7 @@
 #include "client/leadership.h"
 #include "client/line.h"
 #include "client/listener.h"
+#include "client/member.h"
 #include "client/options.h"
 #include "client/server_list.h"
 #include "engine/names.h"
@@ -127,6 +128,8 @@ static void finish_close(struct jrc_core *core)
     pthread_cond_broadcast(&core->life.ended);
     pthread_cond_broadcast(&core->submission.line.moved);
     jrc_signal_followers(core);
+    if (core->leadership.member != NULL)
+        jrc_member_tell(core->leadership.member);
 }
 
 static void *event_thread(void *arg)
@@ -135,6 +138,10 @@ static void *event_thread(void *arg)
 
     if (!jrc_watchdog_run(core))
         return NULL; /* like any function of a thread in a forked child */
+    pthread_mutex_lock(&core->lock);
+    if (core->leadership.member != NULL) /* while it has the descriptor */
+        jrc_member_unpoll(core->leadership.member);
+    pthread_mutex_unlock(&core->lock);
     jrc_loop_close(core->loop);
     pthread_mutex_lock(&core->lock);
     bool is_last = false;
@@ -297,8 +304,8 @@ static bool is_in_callback(void *arg)
 bool jrc_core_close(struct jrc_core *core, int32_t timeout_ms)
 {
     /* Callbacks of two clients may close each other's client. */
-    bool inside =
-        (timeout_ms != 0 || core->host != NULL) && jrc_fork_any(is_in_callback);
+    bool inside = (timeout_ms != 0 || core->host != NULL) &&
+                  jrc_fork_any(&fork_hooks, is_in_callback);
     uint64_t until_us = inside ? 0
                         : timeout_ms < 0
                             ? JRC_NEVER
