@@ -163,7 +163,10 @@ typedef struct {
     int32_t timeout_ms;           /* of a call that sets none; default 5000 */
     int32_t connect_timeout_ms;   /* per address; default 1000 */
     int32_t reconnect_ms;         /* bound of the first backoff; 1000 */
-    int32_t reconnect_max_ms;     /* bound of every backoff; 10000 */
+    int32_t reconnect_max_ms;     /* bound of every backoff, and the pause
+                                     between trials, each of which has that time
+                                     too, or connect_timeout_ms if that is
+                                     longer; 10000 */
     int32_t reconnect_attempts;   /* 0 forever, -1 none */
     uint32_t max_depth;           /* of a response; default 512, <= 4096 */
     uint32_t max_in_flight;       /* default 65536, <= 2^24 */

@@ -63,7 +63,8 @@ class Options:
     Attributes:
         timeout: Seconds that a call may take if it has no timeout of its own, from
             the call to the outcome, all waiting included.
-        connect_timeout: Seconds for each address of a server.
+        connect_timeout: Seconds for each address of a server; a server in doubt has
+            as long at least to answer a trial call.
         max_conn_attempts: Attempts to reconnect in a row before a server is
             abandoned; -1: no limit, 0: never reconnect.  A response resets it.
         reconnect_delay: Bound in seconds of the random wait before the first

@@ -224,6 +224,7 @@ static int set_up(struct jrc_core *core, const char *servers, bool is_first,
     jrc_loop_give(core->loop, &core->given);
     jrc_servers_start(&core->servers, (uint64_t)options->reconnect_ms * 1000,
                       (uint64_t)options->reconnect_max_ms * 1000,
+                      (uint64_t)options->connect_timeout_ms * 1000,
                       jrc_options_attempts(options), jrc_now_us());
     return 0;
 }

@@ -2,17 +2,22 @@
 
 #include "engine/trial.h"
 
-bool jrc_dispatch_has_begun(const struct jrc_engine *engine,
-                            const struct jrc_call *call)
+static bool is_begun(const struct jrc_engine *engine,
+                     const struct jrc_call *call)
 {
-    if (call->state != JRC_CALL_QUEUED)
-        return false;
     const struct jrc_frames *out = &engine->conns[call->conn].out;
     size_t begun = jrc_frames_begun(out);
+
     for (size_t n = 0; n < begun; n++)
         if (out->list[out->first + n].id == call->id)
             return true;
     return false;
+}
+
+bool jrc_dispatch_has_begun(const struct jrc_engine *engine,
+                            const struct jrc_call *call)
+{
+    return call->state == JRC_CALL_QUEUED && is_begun(engine, call);
 }
 
 static bool is_dead(const void *arg, uint64_t id)
@@ -89,7 +94,9 @@ void jrc_dispatch_finish(struct jrc_engine *engine, struct jrc_call *call,
     else if (state == JRC_CALL_WAITING)
         count_dead(engine, &engine->waiting, call->frame_len);
     if ((call->role & JRC_TRIAL) != 0 && outcome->fate != JSONRPCC_ANSWERED)
-        jrc_trial_end(engine, (uint32_t)i, call, now_us);
+        jrc_trial_end(engine, (uint32_t)i, call,
+                      state != JRC_CALL_QUEUED || is_begun(engine, call),
+                      now_us);
     struct jrc_tally *tally = &engine->tallies[call->method];
     jrc_add(&tally->outcomes[outcome->status], 1);
     if (outcome->fate == JSONRPCC_ANSWERED) {

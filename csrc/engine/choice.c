@@ -24,17 +24,39 @@ static bool is_tried_alone(const struct jrc_engine *engine, uint32_t server,
            engine->servers->list[server].state != JRC_SERVER_PROVING;
 }
 
+/* When a connection that is tried alone is due, as jrc_servers_pick() has it of
+ * a server. */
+static uint64_t next_trial_us(const struct jrc_engine *engine,
+                              const struct jrc_conn *conn)
+{
+    uint64_t proof_us =
+        conn->tried_us == 0 ? 0 : conn->tried_us + engine->servers->prove_us;
+
+    return conn->trial_us > proof_us ? conn->trial_us : proof_us;
+}
+
+/* Its trial timed out, and the response may yet come: another one would only
+ * cost another call. */
+static bool has_failed(const struct jrc_engine *engine, uint32_t server,
+                       const struct jrc_conn *conn)
+{
+    return engine->servers->list[server].state == JRC_SERVER_UP &&
+           conn->misses > 0 && conn->deadline_us != JRC_NEVER;
+}
+
 /* A failed trial costs its call: other calls then get cap_us. */
-static void begin_trial(const struct jrc_engine *engine, struct jrc_conn *conn,
+static void begin_trial(const struct jrc_engine *engine,
+                        enum jrc_server_state state, struct jrc_conn *conn,
                         uint64_t end_us, uint64_t now_us)
 {
-    uint64_t cap_us = engine->servers->cap_us;
+    const struct jrc_servers *servers = engine->servers;
 
-    if (end_us > now_us + cap_us)
-        end_us = now_us + cap_us;
-    conn->deadline_us = JRC_NEVER; /* to stay up proves nothing any more */
+    if (end_us > now_us + servers->trial_time_us)
+        end_us = now_us + servers->trial_time_us;
+    if (state == JRC_SERVER_UP)
+        conn->deadline_us = JRC_NEVER; /* to stay up proves nothing any more */
     conn->tried_us = now_us;
-    conn->trial_us = (end_us > now_us ? end_us : now_us) + cap_us;
+    conn->trial_us = (end_us > now_us ? end_us : now_us) + servers->cap_us;
 }
 
 uint32_t jrc_choice_pick(struct jrc_engine *engine, uint32_t server,
@@ -49,10 +71,11 @@ uint32_t jrc_choice_pick(struct jrc_engine *engine, uint32_t server,
         uint32_t i = first + (its->turn + n) % engine->width;
         struct jrc_conn *conn = &engine->conns[i];
         if (is_tried_alone(engine, server, conn)) {
-            if (!may_try || conn->trial_us > now_us || conn->blocked)
+            if (!may_try || next_trial_us(engine, conn) > now_us ||
+                conn->blocked || has_failed(engine, server, conn))
                 continue;
             if (!*trial) {
-                begin_trial(engine, conn, end_us, now_us);
+                begin_trial(engine, its->state, conn, end_us, now_us);
                 *trial = true;
                 return i;
             }

@@ -4,6 +4,7 @@
 #include "engine/greeting.h"
 #include "engine/pool.h"
 #include "engine/rejected.h"
+#include "engine/trial.h"
 
 #include <errno.h>
 
@@ -327,6 +328,8 @@ static void commit(struct jrc_engine *engine, uint32_t i, uint64_t id,
     if (call == NULL && jrc_greeting_commit(engine, i, id))
         return;
     jrc_add(&conn->sends, 1);
+    if (id == conn->trial_id)
+        jrc_trial_sent(engine, i, now_us);
     if (call == NULL) {
         conn->orphans.more = true;
         return;

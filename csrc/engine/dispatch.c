@@ -2,6 +2,7 @@
 
 #include "engine/choice.h"
 #include "engine/pool.h"
+#include "engine/trial.h"
 
 #include <string.h>
 
@@ -77,12 +78,11 @@ static int32_t pick_server(struct jrc_engine *engine,
         jrc_servers_pick(servers, now_us, end_us, may_try ? trial : NULL);
 
     while (*trial) {
-        /* From its first trial on, its connections are on trial, too. */
-        if (servers->list[picked].state == JRC_SERVER_SUSPECT)
-            jrc_pool_suspect(engine, (uint32_t)picked,
-                             now_us + servers->cap_us);
         if (!is_blocked(engine, (uint32_t)picked))
             return picked;
+        if (servers->list[picked].state == JRC_SERVER_SUSPECT)
+            jrc_pool_suspect(engine, (uint32_t)picked,
+                             now_us + servers->trial_time_us);
         picked = jrc_servers_pick(servers, now_us, end_us, trial);
     }
     if (picked >= 0 && servers->is_weighted &&
@@ -198,6 +198,8 @@ void jrc_dispatch_call(struct jrc_engine *engine, struct jrc_call *call,
         call->conn = picked;
         call->given_us = now_us;
         call->role = trial ? JRC_TRIAL : 0;
+        if (trial)
+            jrc_trial_start(engine, call, now_us);
         engine->held_bytes += len;
         jrc_engine_want(engine, i, JRC_WRITE);
         return;

@@ -143,7 +143,7 @@ void jrc_engine_set_reading(struct jrc_engine *engine, bool reading,
             continue;
         conn->deadline_us = state == JRC_SERVER_LEAVING
                                 ? jrc_changes_end_us(engine, now_us)
-                                : now_us + engine->servers->cap_us;
+                                : now_us + engine->servers->trial_time_us;
         jrc_engine_attend(engine, conn->deadline_us);
     }
 }

@@ -12,7 +12,7 @@ void jrc_proof_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
         jrc_proof_inherit(engine, jrc_engine_server_of(engine, i));
         return;
     }
-    conn->deadline_us = now_us + engine->servers->cap_us;
+    conn->deadline_us = now_us + engine->servers->trial_time_us;
     jrc_engine_attend(engine, conn->deadline_us);
 }
 
@@ -46,6 +46,7 @@ void jrc_pool_suspect(struct jrc_engine *engine, uint32_t server,
             (deadline_us != JRC_NEVER && conn->deadline_us != JRC_NEVER))
             continue;
         conn->deadline_us = deadline_us;
+        conn->trial_id = 0;
         jrc_engine_attend(engine, deadline_us);
     }
 }
@@ -75,10 +76,10 @@ void jrc_proof_resume(struct jrc_engine *engine, uint32_t server,
         return;
     for (uint32_t i = first; i < first + engine->width; i++) {
         struct jrc_conn *conn = &engine->conns[i];
-        if (conn->unproven && conn->state == JRC_SERVER_UP)
-            conn->misses = 0;
-        else if (conn->state != JRC_SERVER_PROVING)
+        if (conn->state != JRC_SERVER_PROVING &&
+            (!conn->unproven || conn->state != JRC_SERVER_UP))
             continue;
+        conn->misses = 0;
         jrc_proof_begin(engine, i, now_us);
     }
 }
@@ -116,8 +117,9 @@ static void doubt(struct jrc_engine *engine, uint32_t i, uint64_t now_us,
     if (engine->servers->list[server].state != JRC_SERVER_UP)
         return;
     if (trial && conn->state == JRC_SERVER_PROVING) {
-        conn->deadline_us = now_us; /* its trial has failed */
-        jrc_engine_attend(engine, now_us);
+        /* Its trial has failed, unless the response comes in time. */
+        conn->deadline_us = conn->tried_us + engine->servers->trial_time_us;
+        jrc_engine_attend(engine, conn->deadline_us);
     } else if (conn->misses >= JRC_SUSPECT_AFTER &&
                conn->state == JRC_SERVER_UP &&
                jrc_conns_in(engine, server, JRC_SERVER_UP) > 1) {

@@ -25,8 +25,8 @@ static inline bool jrc_pool_answered(struct jrc_engine *engine, uint32_t i,
 bool jrc_pool_timed_out(struct jrc_engine *engine, uint32_t i, uint64_t now_us,
                         bool trial);
 
-/* A suspect has its first trial: when to replace its connections if there is no
- * response.  JRC_NEVER: it has just become one. */
+/* A suspect takes no trial: when to replace its connections if that does not
+ * change.  JRC_NEVER: it has just become one. */
 void jrc_pool_suspect(struct jrc_engine *engine, uint32_t server,
                       uint64_t deadline_us);
 

@@ -126,10 +126,10 @@ static int32_t pick_trial(struct jrc_servers *servers, uint64_t now_us,
             next_trial_us(servers, server) > now_us)
             continue;
         /* A failed trial costs its call.  Other calls then get cap_us, or else
-         * a thread that makes one call at a time would make only trials.  The
-         * trial of a call without a deadline counts as over after cap_us. */
-        if (end_us > now_us + servers->cap_us)
-            end_us = now_us + servers->cap_us;
+         * a thread that makes one call at a time would make only trials.  A
+         * trial counts as over after trial_time_us, whatever its deadline. */
+        if (end_us > now_us + servers->trial_time_us)
+            end_us = now_us + servers->trial_time_us;
         server->trial_us =
             (end_us > now_us ? end_us : now_us) + servers->cap_us;
         server->tried_us = now_us;

@@ -160,8 +160,12 @@ struct jrc_servers {
     uint64_t choice_us;       /* how long to wait for a better first choice */
     bool has_names;           /* servers may yet come from names ... */
     bool awaits_names;        /* ... whose first lookup is waited for */
-    uint64_t base_us, cap_us;
-    int32_t max_attempts; /* to reconnect in a row; -1: no bound */
+    uint64_t base_us, cap_us; /* the pauses between attempts, or trials */
+    uint64_t trial_time_us;   /* what a trial may take: cap_us, but at least as
+                                 long as a server has to accept a connection, or
+                                 one that is slower than cap_us would stay in
+                                 doubt for ever */
+    int32_t max_attempts;     /* to reconnect in a row; -1: no bound */
     struct jrc_subset subset;
     uint64_t prove_us; /* 0; or a connection gets one call in so long until
                           its first response, even if nobody is UP */

@@ -60,10 +60,12 @@ static void change_state(struct jrc_servers *servers, size_t i,
 }
 
 void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
-                       uint64_t cap_us, int32_t max_attempts, uint64_t now_us)
+                       uint64_t cap_us, uint64_t connect_us,
+                       int32_t max_attempts, uint64_t now_us)
 {
     servers->base_us = base_us;
     servers->cap_us = cap_us;
+    servers->trial_time_us = cap_us > connect_us ? cap_us : connect_us;
     servers->max_attempts = max_attempts;
     servers->choice_us = now_us + JRC_FIRST_CHOICE_US;
     for (size_t i = 0; i < servers->count; i++) {

@@ -9,9 +9,11 @@
 
 #include "engine/rotation.h"
 
-/* Set the policy's numbers and allow the first attempts. */
+/* Set the policy's numbers and allow the first attempts, of which each address
+ * has connect_us. */
 void jrc_servers_start(struct jrc_servers *servers, uint64_t base_us,
-                       uint64_t cap_us, int32_t max_attempts, uint64_t now_us);
+                       uint64_t cap_us, uint64_t connect_us,
+                       int32_t max_attempts, uint64_t now_us);
 
 /* A call found every server down: have this one tried again soon, at a random
  * moment, so that many clients do not connect at once.  However many calls ask,

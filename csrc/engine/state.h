@@ -78,6 +78,10 @@ struct jrc_conn {
     struct jrc_orphans orphans;
     uint64_t
         deadline_us; /* of the address being tried, of a trial, or to leave */
+    uint64_t looked_us; /* a trial's deadline that has been put off to this, to
+                           receive once more */
+    uint64_t trial_id;  /* a suspect's: the call from which deadline_us counts;
+                           0: from no call */
     uint64_t rejected_us; /* when an error without an id was last reported */
     uint64_t heard_us;    /* when bytes last came */
     struct jrc_greeting greeting;

@@ -54,6 +54,23 @@ static bool has_elder(const struct jrc_engine *engine, uint32_t i)
            (engine->calls->slots[sent->first].role & JRC_ELDER) != 0;
 }
 
+/* When a suspect's connection has had its time, as all of them get.  It may
+ * have got calls, but no trial.  0: it has got nothing. */
+static uint64_t end_us(struct jrc_engine *engine, uint32_t i)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    if (!jrc_conn_gets_calls(conn))
+        return 0;
+    bool is_timed = conn->deadline_us != JRC_NEVER && conn->trial_id != 0;
+    if (!is_timed && conn->sent.count > 0) {
+        const struct jrc_call *oldest = &engine->calls->slots[conn->sent.first];
+        conn->trial_id = oldest->id;
+        conn->deadline_us = oldest->sent_us + engine->servers->trial_time_us;
+    }
+    return conn->deadline_us == JRC_NEVER ? 0 : conn->deadline_us;
+}
+
 /* A suspect's connections have brought no response since its trial.  The server
  * may be well and they dead without notice, for example because a router has
  * forgotten them: try a new one.  Calls that were sent before the suspicion and
@@ -64,9 +81,10 @@ static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     uint32_t first = jrc_engine_first_conn(engine, server);
     uint32_t had = 0;      /* bits: which of them were established */
     bool is_alone = false; /* as others are left alone */
+    uint64_t last_us = 0;
 
     if (has_elder(engine, i)) {
-        engine->conns[i].deadline_us = now_us + engine->servers->cap_us;
+        engine->conns[i].deadline_us = now_us + engine->servers->trial_time_us;
         return;
     }
     for (uint32_t k = 0; k < engine->width; k++) {
@@ -74,6 +92,16 @@ static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
         is_alone |= has_elder(engine, first + k);
         if (jrc_state_is_connected(state) && state != JRC_SERVER_GREETING)
             had |= UINT32_C(1) << k;
+    }
+    for (uint32_t k = 0; k < engine->width; k++) {
+        uint64_t its_us =
+            is_alone && first + k != i ? 0 : end_us(engine, first + k);
+        if (its_us > last_us)
+            last_us = its_us;
+    }
+    if (last_us > now_us) {
+        engine->conns[i].deadline_us = last_us;
+        return;
     }
     engine->conns[i].deadline_us = JRC_NEVER;
     if (is_alone) {
@@ -92,21 +120,26 @@ static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 static void end_time(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];
+    enum jrc_server_state state = jrc_engine_server(engine, i)->state;
 
-    if (jrc_engine_server(engine, i)->state == JRC_SERVER_SUSPECT) {
+    if (conn->deadline_us < now_us && conn->deadline_us != conn->looked_us) {
+        /* The response may be here, and we late ourselves. */
+        conn->deadline_us = conn->looked_us = now_us;
+        return;
+    }
+    if (state == JRC_SERVER_SUSPECT) {
         renew(engine, i, now_us);
         return;
     }
     conn->deadline_us = JRC_NEVER;
     if (conn->state != JRC_SERVER_PROVING)
         return;
-    if (conn->misses > 0 && engine->width > 1) {
+    if (conn->misses > 0 && state == JRC_SERVER_UP) {
         jrc_engine_drop(engine, i, JSONRPCC_UNRESPONSIVE, now_us);
         return;
     }
     /* It took a notification, or nothing was sent, and it has stayed up. */
-    if (conn->sent.count == 0 ||
-        jrc_engine_server(engine, i)->state == JRC_SERVER_PROVING)
+    if (conn->sent.count == 0 || state == JRC_SERVER_PROVING)
         jrc_pool_answered(engine, i, now_us);
 }
 

@@ -2,6 +2,11 @@
 
 #include "engine/pool.h"
 
+static bool is_suspect(const struct jrc_engine *engine, uint32_t i)
+{
+    return jrc_engine_server(engine, i)->state == JRC_SERVER_SUSPECT;
+}
+
 void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];
@@ -11,15 +16,41 @@ void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     if (conn->deadline_us != JRC_NEVER)
         return;
     conn->deadline_us = now_us + (is_first ? engine->servers->prove_us
-                                           : engine->servers->cap_us);
+                                           : engine->servers->trial_time_us);
     jrc_engine_attend(engine, conn->deadline_us);
 }
 
-void jrc_trial_end(struct jrc_engine *engine, uint32_t i,
-                   const struct jrc_call *call, uint64_t now_us)
+void jrc_trial_start(struct jrc_engine *engine, const struct jrc_call *call,
+                     uint64_t now_us)
 {
+    struct jrc_conn *conn = &engine->conns[call->conn];
+
+    if (!is_suspect(engine, (uint32_t)call->conn) ||
+        (call->flags & JSONRPCC_NOTIFICATION) != 0 ||
+        (conn->deadline_us != JRC_NEVER && conn->trial_id != 0))
+        return;
+    conn->trial_id = call->id;
+    conn->deadline_us = now_us + engine->servers->trial_time_us;
+    jrc_engine_attend(engine, conn->deadline_us);
+}
+
+void jrc_trial_sent(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    if (is_suspect(engine, i) && conn->deadline_us != JRC_NEVER)
+        conn->deadline_us = now_us + engine->servers->trial_time_us;
+}
+
+void jrc_trial_end(struct jrc_engine *engine, uint32_t i,
+                   const struct jrc_call *call, bool is_sent, uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
     jrc_pool_tried(engine, i, now_us);
-    if (engine->conns[i].state == JRC_SERVER_PROVING &&
+    if (!is_sent && call->id == conn->trial_id && is_suspect(engine, i))
+        conn->deadline_us = JRC_NEVER;
+    if (conn->state == JRC_SERVER_PROVING && !is_suspect(engine, i) &&
         (call->flags & JSONRPCC_NOTIFICATION) != 0 && call->sends > 0)
         jrc_trial_begin(engine, i, now_us);
 }

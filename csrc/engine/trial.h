@@ -14,11 +14,20 @@ void jrc_trial_choose(struct jrc_engine *engine,
 /* Start timing the silence on connection i, unless that has begun. */
 void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
 
+/* A call has been given to its connection as a trial.  From the first request
+ * on, the silence of a suspect's connection counts.  A notification has no
+ * response that could be missed. */
+void jrc_trial_start(struct jrc_engine *engine, const struct jrc_call *call,
+                     uint64_t now_us);
+
+/* That first request has left, all of it. */
+void jrc_trial_sent(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
+
 /* A call that was a trial on connection i has ended without a response.  A
  * notification never gets one: a connection that takes it and stays up has
- * proved itself. */
+ * proved itself.  is_sent: at least one byte of it has left. */
 void jrc_trial_end(struct jrc_engine *engine, uint32_t i,
-                   const struct jrc_call *call, uint64_t now_us);
+                   const struct jrc_call *call, bool is_sent, uint64_t now_us);
 
 /* Mark what was sent on connection i before its server became a suspect: it may
  * still be busy with that. */

@@ -81,7 +81,7 @@ static void check_turns(struct jrc_server_list *list)
 
     require(jrc_servers_init(servers, list->count) &&
             jrc_servers_set(servers, list, 0, 0, &never));
-    jrc_servers_start(servers, 1000, 2000, -1, 1);
+    jrc_servers_start(servers, 1000, 2000, 1000, -1, 1);
     for (size_t i = 0; i < servers->count; i++) {
         jrc_servers_attempt(servers, i, 1);
         jrc_servers_up(servers, i, 1);

@@ -54,7 +54,8 @@ static void start(struct rig *rig, const char *servers, int32_t attempts,
         !jrc_engine_init(&rig->engine, &rig->servers, &rig->calls,
                          &jrc_netstrings, &options, &sink, 1))
         abort();
-    jrc_servers_start(&rig->servers, 1000000, 10000000, attempts, rig->now_us);
+    jrc_servers_start(&rig->servers, 1000000, 10000000, 1000000, attempts,
+                      rig->now_us);
     rig_wait(rig, 0);
 }
 

@@ -14,7 +14,7 @@ static inline void start(struct jrc_servers *s, const char *text,
                          int32_t attempts)
 {
     CHECK(table_of(s, text, 64));
-    jrc_servers_start(s, BASE, CAP, attempts, 0);
+    jrc_servers_start(s, BASE, CAP, BASE, attempts, 0);
 }
 
 /* By an attempt, if none is under way. */

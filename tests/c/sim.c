@@ -1,6 +1,6 @@
 #define _GNU_SOURCE /* memmem() */
 
-#include "sim.h"
+#include "sim_trial.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -139,6 +139,7 @@ void sim_on_outcome(void *arg, const struct jrc_call *call,
     if (outcome->room_us + outcome->server_us > outcome->waited_us)
         sim_fail(sim, "waited longer for room and a server than in total");
     sim_list_check_outcome(sim, outcome);
+    sim_trial_outcome(sim, call, outcome);
     sim->outcomes[outcome->status]++;
     sim_note(sim, (struct sim_record){
                       .kind = SIM_OUTCOME,
@@ -176,6 +177,8 @@ void sim_on_event(void *arg, const jsonrpcc_event *event)
     if (event->kind == JSONRPCC_SUSPECT &&
         sim->states[event->server] == JRC_SERVER_SUSPECT)
         sim_fail(sim, "a suspect was reported as SUSPECT again");
+    if (event->kind == JSONRPCC_SUSPECT)
+        sim_trial_suspect(sim, (uint32_t)event->server);
     if (event->kind == JSONRPCC_TRUSTED) /* even if it is lost at once */
         sim->service[event->server].was_down = false;
     sim->renewals += event->kind == JSONRPCC_RENEWED;
@@ -222,10 +225,13 @@ static uint32_t trial_gap_us(const struct sim *sim, uint32_t conn)
             sim->states[i] == JRC_SERVER_UP && list[i].state == JRC_SERVER_UP;
     if (is_any_up && sim->conn_states[conn] == JRC_SERVER_PROVING &&
         sim->engine.conns[conn].state == JRC_SERVER_PROVING)
-        return SIM_TRIAL_US;
+        return sim->world.proves && sim->world.cap_us < SIM_PROVE_US
+                   ? SIM_PROVE_US
+                   : sim->world.cap_us;
     /* Staying up with nothing to answer counts, too: a refusal would have come
      * by now. */
-    bool proved = link->spoke || sim->now_us - link->heard_us >= SIM_TRIAL_US ||
+    bool proved = link->spoke ||
+                  sim->now_us - link->heard_us >= sim_trial_time_us(sim) ||
                   (link->notified_us != 0 &&
                    sim->now_us - link->notified_us >= SIM_PROVE_US);
     return sim->world.proves && !proved ? SIM_PROVE_US : 0;

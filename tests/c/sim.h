@@ -114,6 +114,8 @@ struct sim_names {
 struct sim_world {
     uint32_t odds[SIM_FAULTS];
     uint32_t span_us;   /* most delays are at most this */
+    uint32_t calm_us;   /* ... and this, once the faults are over */
+    uint32_t cap_us;    /* the longest pause between attempts, or trials */
     uint32_t chunk;     /* the most bytes received at once */
     uint32_t window;    /* the most bytes that the kernel holds */
     uint32_t record;    /* the most bytes of a TLS record; 0: no TLS */
@@ -173,6 +175,9 @@ struct sim_link {
     uint64_t greet_us;   /* when it opened, or we last began to receive */
     unsigned late_turns; /* turns that its hello is overdue */
     uint64_t heard_us;   /* when bytes last came; or as greet_us */
+    uint64_t asked_us;   /* when the first request was given, or we began to
+                            receive after that */
+    uint64_t tried_us;   /* the same, since it last became a suspect's */
     uint64_t ping_id;    /* of the ping that waits for a response; 0: none */
 };
 

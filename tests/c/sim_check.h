@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The time between two calls on a connection that has not proved itself: while
- * another server is up, and in worlds where every connection has to. */
-enum { SIM_TRIAL_US = 10000000, SIM_PROVE_US = 1000000 };
+/* The time between two calls on a connection that has not proved itself, in
+ * worlds where every connection has to. */
+enum { SIM_PROVE_US = 1000000 };
 
 enum sim_kind {
     SIM_SUBMIT,  /* a call was accepted: flags; value: its deadline */

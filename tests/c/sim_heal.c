@@ -11,7 +11,7 @@ void sim_heal(struct sim *sim)
     sim->healing = true;
     sim->pauses = false;
     sim_names_heal(sim);
-    sim->world.span_us = 1000;
+    sim->world.span_us = sim->world.calm_us;
     sim->world.chunk = 65536;
     sim->world.window = 1 << 20;
     sim->world.remote = 0;

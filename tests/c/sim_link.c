@@ -1,6 +1,6 @@
 /* The fake sockets, in place of io/traffic.c and the kernel. */
 #include "engine/greeting.h"
-#include "sim.h"
+#include "sim_trial.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -299,6 +299,7 @@ void sim_link_event(struct sim *sim, const struct sim_event *event)
 void sim_link_resume(struct sim *sim, uint32_t i)
 {
     sim->links[i].greet_us = sim->links[i].heard_us = sim->now_us;
+    sim_trial_resume(sim, i);
     if (sim->links[i].held)
         deliver_later(sim, i);
     sim->links[i].held = false;

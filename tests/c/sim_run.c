@@ -1,7 +1,7 @@
 /* One run, and the loop that drives the engine. */
 #include "engine/servers_set.h"
 #include "rig.h"
-#include "sim.h"
+#include "sim_trial.h"
 #include "wire/netstring.h"
 
 #include <stdio.h>
@@ -181,7 +181,7 @@ static void set_up(struct sim *sim)
     const jsonrpcc_options options = {
         .max_depth = 8,
         .max_response = 1 << 17,
-        .connect_timeout_ms = 1000,
+        .connect_timeout_ms = SIM_CONNECT_MS,
         .leave_timeout_ms = (int32_t)sim->leave_ms,
         .connections =
             1 + (sim_roll(sim, 2) == 0 ? (int32_t)sim_roll(sim, 3) : 0),
@@ -204,8 +204,11 @@ static void set_up(struct sim *sim)
         abort();
     sim_list_expand(sim);
     int32_t attempts = sim_roll(sim, 8) == 0 ? (int32_t)sim_roll(sim, 4) : -1;
-    jrc_servers_start(&sim->servers, 1000 + sim_roll(sim, SECOND), 10 * SECOND,
-                      attempts, sim->now_us);
+    uint64_t base_us = 1000 + sim_roll(sim, SECOND);
+    jrc_servers_start(&sim->servers,
+                      base_us < sim->world.cap_us ? base_us : sim->world.cap_us,
+                      sim->world.cap_us, SIM_CONNECT_MS * 1000, attempts,
+                      sim->now_us);
     sim_draw_world(sim);
     if (sim->names.is_on)
         sim->world.memory = 0; /* the checker could not tell what was lost */
@@ -251,6 +254,7 @@ const char *sim_run(struct sim *sim, uint64_t seed, size_t *at)
     sim_hello_draw(sim, seed);
     sim_subset_draw(sim, seed);
     sim_names_draw(sim, seed);
+    sim_trial_draw(sim, seed);
     return run(sim, at);
 }
 
@@ -263,6 +267,7 @@ const char *sim_run_script(struct sim *sim, const uint8_t *script, size_t len,
     sim_hello_draw(sim, len);
     sim_subset_draw(sim, len);
     sim_names_draw(sim, len);
+    sim_trial_draw(sim, len);
     return run(sim, at);
 }
 

@@ -6,7 +6,7 @@
 #include "engine/rendezvous.h"
 #include "sim.h"
 
-enum { SECOND = 1000000, TIME_LIMIT_US = SECOND, SETTLED_US = 10 * SECOND };
+enum { SECOND = 1000000, TIME_LIMIT_US = SECOND };
 
 void sim_subset_draw(struct sim *sim, uint64_t seed)
 {
@@ -116,7 +116,7 @@ static struct group count_group(struct sim *sim, uint32_t which)
         if (server->spare)
             continue;
         group.settled += is_first && server->state == JRC_SERVER_UP &&
-                         sim->now_us - service->up_us >= SETTLED_US;
+                         sim->now_us - service->up_us >= sim->world.cap_us;
         group.others += !is_first;
         group.serving += !is_first && serves(server->state);
         group.ready += sim->now_us - service->down_us < TIME_LIMIT_US;

@@ -1,6 +1,6 @@
 /* The witness sits between the engine and the fake servers.  It reads every
  * byte that the kernel takes, and knows only what our frames must look like. */
-#include "sim.h"
+#include "sim_trial.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +132,8 @@ void sim_witness_take(struct sim *sim, uint32_t i, const char *bytes,
             sim_note(sim, record);
         if (request.id == 0 && link->notified_us == 0)
             link->notified_us = sim->now_us;
+        if (request.id != 0 && !request.is_hello)
+            sim_trial_given(sim, i);
         add_request(link, request);
         kept = at;
     }

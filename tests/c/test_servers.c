@@ -135,7 +135,7 @@ static void test_backoff_of_weeks_keeps_its_bound(void)
     struct jrc_servers s;
 
     CHECK(table_of(&s, "a:1", 1));
-    jrc_servers_start(&s, weeks, weeks, -1, 0);
+    jrc_servers_start(&s, weeks, weeks, weeks, -1, 0);
     go_down(&s, 0, 0, MOST);
     CHECK(s.list[0].next_us == weeks);
     go_down(&s, 0, 0, MOST / 2);
@@ -169,7 +169,7 @@ static void test_what_a_start_says(void)
     struct jrc_servers s;
 
     CHECK(table_of(&s, "a:1 b:2", 2));
-    jrc_servers_start(&s, BASE, CAP, -1, 7);
+    jrc_servers_start(&s, BASE, CAP, BASE, -1, 7);
     for (size_t i = 0; i < s.count; i++)
         CHECK(s.list[i].since_us == 7 && s.list[i].next_us == 7);
     jrc_servers_clear(&s);

@@ -60,7 +60,7 @@ static void test_a_slot_is_given_to_another_after_a_minute(void)
     uint64_t retry_us;
 
     CHECK(table_of(&s, "a:1 b:1", 2));
-    jrc_servers_start(&s, BASE, CAP, -1, 0);
+    jrc_servers_start(&s, BASE, CAP, BASE, -1, 0);
     CHECK(change(&s, "a:1", 5));
     CHECK(!set(&s, "a:1 c:1", 10, &retry_us) && retry_us == 5 + MINUTE);
     CHECK(is_at(&s, 0, "a", JRC_SERVER_DOWN));
@@ -82,7 +82,7 @@ static void test_a_full_table_waits_for_servers_that_leave(void)
     uint64_t retry_us;
 
     CHECK(table_of(&s, "a:1 b:1", 2));
-    jrc_servers_start(&s, BASE, CAP, -1, 0);
+    jrc_servers_start(&s, BASE, CAP, BASE, -1, 0);
     come_up(&s, 0, 0);
     CHECK(!set(&s, "b:1 c:1", 10, &retry_us) && retry_us == 10 + MINUTE);
     CHECK(is_at(&s, 0, "a", JRC_SERVER_UP)); /* nothing has changed */

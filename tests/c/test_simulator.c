@@ -119,6 +119,9 @@ static const uint64_t kept[] = {
     400074791, /* a dead connection got only one call in 27 */
     500020935, /* a suspect was trusted and lost in the same step */
     500023418, /* the call that kept a dead connection outlasted all others */
+    5411,      /* a trial timed out before it had left, and took no time */
+    9004008, /* a call was lost on a connection that had been silent before its
+                server was suspected */
     400001862, /* a connection to a server on trial did not have to prove itself
                 */
 };

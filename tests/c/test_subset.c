@@ -36,7 +36,7 @@ static void begin(struct jrc_servers *s, const char *text, uint32_t most,
     CHECK(jrc_servers_init(s, 512));
     jrc_subset_set_up(s, most, seed, PATIENCE);
     set_list(s, text);
-    jrc_servers_start(s, BASE, CAP, -1, 0);
+    jrc_servers_start(s, BASE, CAP, BASE, -1, 0);
 }
 
 /* Two thousand processes, ten of two hundred servers each: a hundred for each

@@ -34,8 +34,9 @@ static void test_a_cancelled_trial_is_followed_by_another(void)
     rig_wait(&rig, S);
     jrc_engine_cancel(&rig.engine, id, rig.now_us);
     IS(1, ECANCELLED, UNKNOWN);
-    rig_wait(&rig, CAP - 1);
+    rig_wait(&rig, CAP - S);
     CHECK(state(1) == JRC_SERVER_CONNECTING); /* it is being replaced */
+    rig_wait(&rig, S - 1);
     jrc_engine_opened(&rig.engine, 1, rig.now_us);
     CHECK(goes_to(0, 2, 1000));
     rig_wait(&rig, 1);
