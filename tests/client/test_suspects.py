@@ -2,6 +2,7 @@
 
 import contextlib
 
+import pytest
 from checker import Seen, violations
 from children import ServerProcess
 from history import History, servers_string, shares, until, wait_for_state
@@ -141,6 +142,63 @@ def test_after_a_trial_however_long_the_others_have_their_turn(servers):
         until(lambda: history.call(client, timeout=0.7).error)  # that was a trial
         assert history.call(client, timeout=0.7).error is None
     history.check(silent, healthy)
+
+
+# ---- one that takes longer than the pauses ------------------------------------------
+
+
+PAUSE = 0.005
+SLOW = {"reconnect_delay": PAUSE, "reconnect_delay_max": PAUSE, "connect_timeout": 2}
+
+
+def become_suspect(client, server, history):
+    """Be silent until the client suspects the server, then take 30 pauses a call."""
+    server.misbehave(Drop())
+    while client.servers()[0].state == "up":
+        history.request(client, timeout=0.03)
+        history.wait()
+    assert client.servers()[0].state == "suspect"
+    server.misbehave(Delay(30 * PAUSE))
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_a_slow_server_loses_no_call_to_suspicion(servers, connections):
+    """It has connect_timeout to answer, however small reconnect_delay_max is."""
+    (server,) = servers(1)
+    history = History()
+    with Client(server.address, connections=connections, **SLOW) as client:
+        until(lambda: client.servers()[0].connected == connections)
+        for _ in range(3):
+            become_suspect(client, server, history)
+            before = len(history.entries)
+            for i in range(12):
+                history.request(client, timeout=10, idempotent=i % 2 == 0)
+            history.wait()
+            assert [entry.error for entry in history.entries[before:]] == [None] * 12
+            assert client.servers()[0].state == "up"
+        assert client.servers()[0].connects == connections
+        assert client.stats().resent == 0
+    history.check(server)
+
+
+def test_a_slow_server_returns_while_another_one_works(servers):
+    slow, other = servers(2)
+    history = History()
+    with Client(servers_string(slow, other, priorities=(2, 1)), **SLOW) as client:
+        wait_for_state(client, "up", 0, 1)
+        for _ in range(3):
+            become_suspect(client, slow, history)
+            before = len(history.entries)
+            until(
+                lambda: (
+                    history.call(client, timeout=10)
+                    and client.servers()[0].state == "up"
+                )
+            )
+            errors = {entry.error for entry in history.entries[before:]}
+            assert errors == {None}
+        assert client.servers()[0].connects == 1
+    history.check(slow, other)
 
 
 # ---- a connection that is dead without a word ---------------------------------------
