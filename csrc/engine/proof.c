@@ -63,7 +63,7 @@ static void end_proof(struct jrc_engine *engine, uint32_t server)
         if (engine->conns[i].state != JRC_SERVER_PROVING)
             continue;
         jrc_conn_set_state(engine, i, JRC_SERVER_UP);
-        engine->conns[i].unproven = true;
+        engine->conns[i].unproven = engine->width > 1; /* others may respond */
     }
 }
 

@@ -348,8 +348,29 @@ static void test_nothing_changes_after_a_close(void)
     finish();
 }
 
+/* It became a suspect before its first response, and has responded since. */
+static void test_one_that_was_a_suspect_returns_as_it_was(void)
+{
+    rig_start_down(&rig, "a:1 b:1", -1);
+    jrc_engine_lost(&rig.engine, 0, 111, rig.now_us);
+    rig_wait(&rig, S);
+    jrc_engine_opened(&rig.engine, 0, rig.now_us);
+    CHECK(state(0) == JRC_SERVER_PROVING);
+    make_suspect(0);
+    uint64_t id = rig_call(&rig, 1, 0, 1000);
+    rig_call(&rig, 2, 0, 60000); /* until it returns */
+    rig_send(&rig, 0, ALL);
+    answer(0, id);
+    set_servers("b:1");
+    CHECK(state(0) == JRC_SERVER_LEAVING);
+    set_servers("a:1 b:1");
+    CHECK(state(0) == JRC_SERVER_UP);
+    finish();
+}
+
 int main(void)
 {
+    test_one_that_was_a_suspect_returns_as_it_was();
     test_sent_calls_are_still_answered();
     test_unsent_calls_go_elsewhere();
     test_unsent_calls_stay_if_all_others_are_down();

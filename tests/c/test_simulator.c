@@ -120,8 +120,10 @@ static const uint64_t kept[] = {
     500020935, /* a suspect was trusted and lost in the same step */
     500023418, /* the call that kept a dead connection outlasted all others */
     5411,      /* a trial timed out before it had left, and took no time */
-    9004008, /* a call was lost on a connection that had been silent before its
-                server was suspected */
+    9004008,  /* a call was lost on a connection that had been silent before its
+                 server was suspected */
+    20002064, /* a former suspect had to prove itself when it was listed again
+               */
     400001862, /* a connection to a server on trial did not have to prove itself
                 */
 };
