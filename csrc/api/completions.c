@@ -10,7 +10,7 @@
 
 bool jrc_completions_init(struct jrc_completions *completions, size_t capacity)
 {
-    memset(completions, 0, sizeof *completions);
+    memset(completions, 0, offsetof(struct jrc_completions, events));
     completions->capacity = capacity;
     completions->tokens = jrc_pages_new(capacity, sizeof *completions->tokens);
     completions->starts = jrc_pages_new(capacity, sizeof *completions->starts);
@@ -41,7 +41,7 @@ void jrc_completions_clear(struct jrc_completions *completions)
                    sizeof *completions->failures);
     free(completions->text.bytes);
     free(completions->details.bytes);
-    memset(completions, 0, sizeof *completions);
+    memset(completions, 0, offsetof(struct jrc_completions, events));
 }
 
 /* Make room for len more bytes. */

@@ -36,8 +36,9 @@ struct jrc_completions {
                                    one */
     struct jrc_text details;
     size_t event_count;
-    jsonrpcc_event events[JRC_COMPLETIONS_EVENTS];
     uint64_t events_dropped;
+    /* The last member, as most of this memory is never touched. */
+    jsonrpcc_event events[JRC_COMPLETIONS_EVENTS];
 };
 
 bool jrc_completions_init(struct jrc_completions *completions, size_t capacity);
