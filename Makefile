@@ -61,6 +61,11 @@ PURE_TESTS = test_decimal test_netstring test_json_scan test_json_short test_jso
              test_response test_inbox test_outbox test_call_table test_servers test_servers_doubt test_proof \
              test_server_states test_servers_parse test_servers_set test_changes test_balance test_subset test_spares \
              test_engine test_engine_output test_engine_servers test_suspect
+# Those that also run with clients that share one event thread.
+SHARED_TESTS = test_api test_api_queue test_bulk test_callback_time test_close test_close_trouble test_corked test_deadlines \
+               test_descriptors test_events test_fork test_fork_callback test_given test_hello_calls test_host test_host_chaos \
+               test_host_end test_host_events test_list_changes test_one_consumer test_ready test_room test_stack \
+               test_starvation test_stats test_threads test_torture_fork
 PROGRAMS = $(TESTS) $(FUZZERS) $(SUITE)
 HELPERS = $(filter-out $(PROGRAMS) fuzz_driver,$(C_TESTS:tests/c/%.c=%))
 
@@ -76,7 +81,7 @@ demo: venv ## real requests to three servers, with failover before your eyes
 test: $(if $(ARGS),,test-c) venv ## all tests: C under sanitizers, then pytest; with ARGS pytest alone
 	$(RUN) -m pytest $(ARGS)
 
-test-c: $(addprefix run-,$(TESTS) $(FUZZERS)) run-jsontestsuite ## only the C tests; SAN=thread for TSan
+test-c: $(addprefix run-,$(TESTS) $(FUZZERS) $(SHARED_TESTS:%=shared_%)) run-jsontestsuite ## only the C tests; SAN=thread for TSan
 
 test-c32: $(PURE_TESTS:%=run32-%) ## the C tests of bytes and state for 32 bits; needs gcc-multilib
 	$(CC) -m32 $(STD) -O2 $(WARN) -Wno-psabi $(filter-out -DJRC_TLS,$(PKG_CFLAGS)) -fsyntax-only $(CORE:%=csrc/%.c)
@@ -224,6 +229,10 @@ $(addprefix $(OUT)/,$(FUZZERS)): $(OUT)/c/fuzz_driver.o
 $(addprefix $(OUT)/,$(PROGRAMS)): $(OUT)/%: $(OUT)/c/%.o $(OUT)/used.a
 	@echo "  LD  $@"
 	$(Q)$(CC) -pthread $(SAN_FLAGS) $(filter %.o,$^) $(OUT)/used.a $(PKG_LIBS) -o $@
+
+$(addprefix $(OUT)/shared_,$(TESTS)): $(OUT)/shared_%: $(OUT)/c/%.o $(OUT)/used.a
+	@echo "  LD  $@"
+	$(Q)$(CC) -pthread $(SAN_FLAGS) $< $(OUT)/used.a -Wl,--wrap=jsonrpcc_client_new $(PKG_LIBS) -o $@
 
 run-%: $(OUT)/%
 	$<

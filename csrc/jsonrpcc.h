@@ -109,7 +109,10 @@ typedef struct jsonrpcc_client jsonrpcc_client;
 
 /* Flags of a client, combined with |. */
 typedef enum {
-    JSONRPCC_HOST_CALLBACKS = 1 /* they wait for jsonrpcc_host_poll() */
+    JSONRPCC_HOST_CALLBACKS = 1, /* they wait for jsonrpcc_host_poll() */
+    JSONRPCC_SHARED_THREAD = 2   /* all clients of the process that have this
+                                    share one event thread: a callback that
+                                    blocks delays the others */
 } jsonrpcc_client_flags;
 
 /* Flags of jsonrpcc_tls, combined with |. */
@@ -209,7 +212,8 @@ typedef struct {
  *
  * EINVAL: an option is wrong.  ENOMEM, JSONRPCC_SYSTEM + an errno: it got no
  * memory, no thread or not enough descriptors (it needs six, one for each
- * server, and one more with JSONRPCC_HOST_CALLBACKS); nothing is left behind.
+ * server, one more with JSONRPCC_HOST_CALLBACKS, and the first one with
+ * JSONRPCC_SHARED_THREAD needs another); nothing is left behind.
  * A list with a file takes one more where there is one: see docs/discovery.md.
  * why[0..why_size), unless NULL, gets NUL-terminated text: which option is
  * wrong, where and how, or what is missing.  *client is set on OK only.
@@ -934,6 +938,10 @@ int jsonrpcc_queue_fd(jsonrpcc_queue *queue);
 
 /* ---- bindings: what bindings to other languages need in addition ---- */
 
+/* How many clients there are in this process, without those that it inherited
+ * by fork() and has not used: to decide about JSONRPCC_SHARED_THREAD. */
+unsigned jsonrpcc_client_count(void);
+
 /* The max_in_flight of the client's options, or the default; never changes. */
 uint32_t jsonrpcc_max_in_flight(jsonrpcc_client *client);
 
@@ -989,6 +997,61 @@ int jsonrpcc_poll_fd(jsonrpcc_waiter *waiter);
  */
 bool jsonrpcc_queue_poll(jsonrpcc_queue *queue);
 int jsonrpcc_queue_poll_fd(jsonrpcc_queue *queue);
+
+/* A crew: a few threads that fetch the outcomes of many clients, where each
+ * client would otherwise need one that waits for them.  The clients are created
+ * with JSONRPCC_SHARED_THREAD. */
+typedef struct jsonrpcc_crew jsonrpcc_crew;
+
+/* NULL: there is no memory. */
+jsonrpcc_crew *jsonrpcc_crew_new(void);
+
+/* When no thread is in it, and no waiter is a member. */
+void jsonrpcc_crew_free(jsonrpcc_crew *crew);
+
+/* Whether the crew was inherited by fork(): then it cannot be used, and freeing
+ * it does nothing. */
+bool jsonrpcc_crew_is_foreign(const jsonrpcc_crew *crew);
+
+/* Whether any thread is in jsonrpcc_crew_serve(), or will be there again. */
+bool jsonrpcc_crew_is_served(jsonrpcc_crew *crew);
+
+/* A thread's place in a crew.  It begins as zeros.  It never grows. */
+typedef struct {
+    uint64_t token;     /* of the waiter that it holds; 0: of none */
+    int32_t again_ms;   /* set by you: hold it again after this time, even if
+                           it is not signalled; -1: then not */
+    bool is_last;       /* its client is closed: no signal will come */
+    bool lacks_standby; /* another thread should serve as well: if this one
+                           blocks, nobody fetches for the others */
+    bool is_taken;      /* private to the library, like the next one */
+    void *held;
+} jsonrpcc_seat;
+
+/* Have the crew's threads see to the waiter, on which no thread may wait then.
+ * token is any number but 0.  OK: it has joined, or had.  EINVAL: another
+ * waiter of the client has, or the client was created without
+ * JSONRPCC_SHARED_THREAD.  ENOMEM.  EFOREIGN: one of them was inherited by
+ * fork(). */
+jsonrpcc_status jsonrpcc_waiter_join(jsonrpcc_waiter *waiter,
+                                     jsonrpcc_crew *crew, uint64_t token);
+
+/* Give back the waiter that the seat holds, send what was submitted meanwhile,
+ * and wait until a waiter is signalled.  OK: the seat holds it, and no other
+ * thread gets it meanwhile.  One thread at a time gets one; others do when that
+ * one has not come back for some milliseconds.  ECLOSED: no waiter is left.
+ * EFULL: there are enough threads.  After either, the thread should end;
+ * whoever joins next finds whether there is one left.  EFOREIGN: the crew was
+ * inherited by fork(). */
+jsonrpcc_status jsonrpcc_crew_serve(jsonrpcc_crew *crew, jsonrpcc_seat *seat);
+
+/* The waiter that the seat holds leaves the crew.  It has to before it is
+ * freed. */
+void jsonrpcc_crew_dismiss(jsonrpcc_seat *seat);
+
+/* The same for a queue: fetch while the seat holds it. */
+jsonrpcc_status jsonrpcc_queue_join(jsonrpcc_queue *queue, jsonrpcc_crew *crew,
+                                    uint64_t token);
 
 /* Whether the waiter was inherited by fork(): then it cannot be used, and
  * freeing it does nothing. */

@@ -360,6 +360,15 @@ int jsonrpcc_queue_fd(jsonrpcc_queue *queue)
     return queue->fd;
 }
 
+jsonrpcc_status jsonrpcc_queue_join(jsonrpcc_queue *queue, jsonrpcc_crew *crew,
+                                    uint64_t token)
+{
+    if (jsonrpcc_queue_is_foreign(queue))
+        return JSONRPCC_EFOREIGN;
+    expect_signals(queue);
+    return jsonrpcc_waiter_join(queue->waiter, crew, token);
+}
+
 bool jsonrpcc_queue_is_foreign(const jsonrpcc_queue *queue)
 {
     return jsonrpcc_waiter_is_foreign(queue->waiter);

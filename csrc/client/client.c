@@ -46,6 +46,11 @@ static jsonrpcc_status status_of(int error)
 
 /* ---- life ---- */
 
+unsigned jsonrpcc_client_count(void)
+{
+    return jrc_fork_count();
+}
+
 void jrc_client_ref(jsonrpcc_client *client)
 {
     atomic_fetch_add(&client->refs, 1);

@@ -108,6 +108,14 @@ struct jrc_leadership {
     unsigned watchdog_turns; /* with no sign of the dispatcher */
     unsigned short_sleeps;   /* in a row; the leader's own */
     uint64_t turns;          /* of all leaders */
+    uint64_t seen_turns;     /* by the watchdog, when it last looked */
+    bool is_shared;          /* the shared event thread is the watchdog, set
+                                before any thread sees it: */
+    struct jrc_attended *attended; /* until the end */
+    bool is_watched;               /* nobody leads, and it waits for the loop */
+    struct jrc_member *member;     /* of a crew; NULL: of none */
+    bool is_held;                  /* a thread of the crew runs callbacks: */
+    pthread_t holder;
 };
 
 /* The receiver of events, and past events. */

@@ -1,9 +1,9 @@
 /* A child must neither use nor disturb what it inherits.
  *
- * Locks are taken in this order: the one around opening, the list's, those of
- * each hook, then TLS's; the thread that forks takes them all.  So no
- * descriptor is half open, and no lock is held by a thread that the child does
- * not have. */
+ * Locks are taken in this order: the one around opening, the lists', those of
+ * each hook, those of each inner hook, then TLS's; the thread that forks takes
+ * them all.  So no descriptor is half open, and no lock is held by a thread
+ * that the child does not have. */
 
 #include "client/fork.h"
 
@@ -15,7 +15,7 @@
 
 static pthread_mutex_t opening_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct jrc_fork_watch *list;
+static struct jrc_fork_watch *list, *inner;
 static atomic_uint count; /* of the list */
 static unsigned generation;
 
@@ -40,12 +40,16 @@ static void prepare(void)
     pthread_mutex_lock(&list_lock);
     for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
         w->hooks->lock(w->arg);
+    for (struct jrc_fork_watch *w = inner; w != NULL; w = w->next)
+        w->hooks->lock(w->arg);
     jrc_tls_lock_all();
 }
 
 static void resume(void)
 {
     jrc_tls_unlock_all();
+    for (struct jrc_fork_watch *w = inner; w != NULL; w = w->next)
+        w->hooks->unlock(w->arg);
     for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
         w->hooks->unlock(w->arg);
     pthread_mutex_unlock(&list_lock);
@@ -56,6 +60,8 @@ static void start_child(void)
 {
     generation++;
     for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
+        w->hooks->abandon(w->arg);
+    for (struct jrc_fork_watch *w = inner; w != NULL; w = w->next)
         w->hooks->abandon(w->arg);
     resume();
     list = NULL;
@@ -110,5 +116,14 @@ void jrc_fork_unwatch(struct jrc_fork_watch *watch)
     if (watch->next != NULL)
         watch->next->prev = watch->prev;
     watch->next = watch->prev = NULL;
+    pthread_mutex_unlock(&list_lock);
+}
+
+void jrc_fork_watch_inner(struct jrc_fork_watch *watch,
+                          const struct jrc_fork_hooks *hooks)
+{
+    pthread_mutex_lock(&list_lock);
+    *watch = (struct jrc_fork_watch){hooks, NULL, inner, NULL};
+    inner = watch;
     pthread_mutex_unlock(&list_lock);
 }

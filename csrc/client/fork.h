@@ -31,7 +31,12 @@ void jrc_fork_watch(struct jrc_fork_watch *watch,
                     const struct jrc_fork_hooks *hooks, void *arg);
 void jrc_fork_unwatch(struct jrc_fork_watch *watch);
 
-/* How many are watched in this process. */
+/* The same for locks that are taken under those of others, and for good: when
+ * the library is loaded, for what there is once.  A child keeps them. */
+void jrc_fork_watch_inner(struct jrc_fork_watch *watch,
+                          const struct jrc_fork_hooks *hooks);
+
+/* How many are watched in this process, without the inner ones. */
 unsigned jrc_fork_count(void);
 
 /* Whether is(arg) holds for anything that is watched.  is() may take the locks

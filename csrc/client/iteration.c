@@ -214,15 +214,22 @@ static uint64_t sooner(uint64_t one_us, uint64_t other_us)
     return one_us < other_us ? one_us : other_us;
 }
 
+uint64_t jrc_next_turn_us(const struct jrc_core *core)
+{
+    if (!core->turn.reading && jrc_consumer_has_caught_up(core))
+        return 0;
+    uint64_t next_us = jrc_engine_next_us(&core->engine);
+    return core->tls_context == NULL
+               ? next_us
+               : sooner(next_us, jrc_tls_context_next_us(core->tls_context));
+}
+
 /* Sleep until something happens, and measure how soon another thread wakes us.
  * For a caller that does not matter, see is_coalescing(). */
 static void sleep_until(struct jrc_core *core, uint64_t until_us)
 {
     bool counts = core->leadership.leader != JRC_CALLER;
-    bool may_read = !core->turn.reading && jrc_consumer_has_caught_up(core);
-    uint64_t next_us = may_read ? 0 : jrc_engine_next_us(&core->engine);
-    if (core->tls_context != NULL)
-        next_us = sooner(next_us, jrc_tls_context_next_us(core->tls_context));
+    uint64_t next_us = jrc_next_turn_us(core);
     uint64_t slept_us = counts ? jrc_now_us() : 0;
     bool woken = jrc_loop_poll(core->loop, sooner(next_us, until_us));
 
@@ -246,6 +253,17 @@ static void drain(struct jrc_core *core)
     give_back(core);
 }
 
+/* After a poll; leaves the lock locked.  First free, then emit: a program that
+ * sees an outcome finds its slot free. */
+static void tell_arrivals(struct jrc_core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    give_back(core);
+    pthread_mutex_unlock(&core->lock);
+    emit(core, false);
+    pthread_mutex_lock(&core->lock);
+}
+
 /* Under the lock, which is released meanwhile: poll, and wait if there is
  * nothing else to do. */
 static void await_events(struct jrc_core *core, uint64_t until_us)
@@ -263,13 +281,7 @@ static void await_events(struct jrc_core *core, uint64_t until_us)
         jrc_loop_poll(core->loop, 0);
     else
         sleep_until(core, until_us);
-    /* First free, then emit: a program that sees an outcome finds its slot
-     * free. */
-    pthread_mutex_lock(&core->lock);
-    give_back(core);
-    pthread_mutex_unlock(&core->lock);
-    emit(core, false);
-    pthread_mutex_lock(&core->lock);
+    tell_arrivals(core);
 }
 
 /* Under the lock.  False: may_stay returned false. */
@@ -317,6 +329,23 @@ bool jrc_take_turns(struct jrc_core *core,
      * wait. */
     while (turn(core, may_stay, arg, until_us) && core->turn.now_us < until_us)
         continue;
+    return true;
+}
+
+bool jrc_take_turn(struct jrc_core *core, bool polls)
+{
+    jmp_buf way_out;
+
+    if (setjmp(way_out) != 0)
+        return false;
+    core->turn.way_out = &way_out;
+    core->leadership.unwatched = false;
+    if (polls) {
+        pthread_mutex_unlock(&core->lock);
+        jrc_loop_poll(core->loop, 0);
+        tell_arrivals(core);
+    }
+    drain(core);
     return true;
 }
 

@@ -22,14 +22,23 @@ bool jrc_take_turns(struct jrc_core *core,
                                      const void *arg),
                     const void *arg, uint64_t until_us);
 
+/* Under the lock, which is released meanwhile: see what has arrived, if it
+ * polls, and take one turn, without waiting.  Nothing that can be done now is
+ * left for another turn, unless jrc_has_work().  False: as jrc_take_turns(). */
+bool jrc_take_turn(struct jrc_core *core, bool polls);
+
 /* Under the lock, which is released meanwhile, by a leader that takes no turns
  * any more: report the events that no turn has reported.  False: a callback
  * forked, and this is the child. */
 bool jrc_report_rest(struct jrc_core *core);
 
-/* Under the lock, by the leader: whether the next turn has work of which no
- * thread told the leader, because it was not asleep. */
+/* Under the lock, by the leader or when there is none: whether the next turn
+ * has work of which no thread told the leader, because it was not asleep. */
 bool jrc_has_work(const struct jrc_core *core);
+
+/* When the next turn has something to do, even if nothing happens.  By the
+ * leader, or under the lock when there is none. */
+uint64_t jrc_next_turn_us(const struct jrc_core *core);
 
 /* The leader's sink for the engine; arg is the core. */
 void jrc_turn_outcome(void *arg, const struct jrc_call *call,

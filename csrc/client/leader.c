@@ -8,6 +8,9 @@
  * leader stepped down; if there is no leader by then, it leads until a thread
  * with a larger role wants to.
  *
+ * A shared event thread does not wait in a loop.  Where another watchdog would,
+ * it takes one turn and then watches the loop from outside, see attended.h.
+ *
  * So the loop is never unattended for longer than that, however long Python
  * stays in a callback, and the watchdog sleeps both in an idle process and in a
  * busy one.
@@ -20,12 +23,10 @@
 
 #include "client/leader.h"
 
+#include "client/attended.h"
 #include "client/iteration.h"
 #include "client/leadership.h"
 #include "io/clock.h"
-
-#include <errno.h>
-#include <unistd.h>
 
 enum {
     WATCHDOG_TURNS = 20, /* with no sign of the dispatcher: it is gone */
@@ -79,17 +80,23 @@ static void step_down(struct jrc_core *core)
     jrc_alarm_set(core, leadership->left_us, delay_us);
 }
 
-bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
-              bool (*may_stay)(const struct jrc_core *core, const void *arg),
-              const void *arg, uint64_t until_us)
+static void begin_to_lead(struct jrc_core *core, enum jrc_leader role)
 {
     struct jrc_leadership *leadership = &core->leadership;
 
     leadership->unwatched =
         leadership->idle && jrc_now_us() - leadership->left_us > FRESH_US;
     leadership->sparse |= leadership->unwatched;
+    leadership->is_watched = false;
     jrc_set_leader(leadership, role);
     leadership->wake_requested = false;
+}
+
+bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
+              bool (*may_stay)(const struct jrc_core *core, const void *arg),
+              const void *arg, uint64_t until_us)
+{
+    begin_to_lead(core, role);
     if (role == JRC_DISPATCHER)
         jrc_note_dispatcher(core);
     if (!jrc_take_turns(core, may_stay, arg, until_us))
@@ -164,15 +171,49 @@ static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
            !core->leadership.poller_wants && !is_back;
 }
 
+/* Under the lock, which is released meanwhile, when there is no leader: take a
+ * turn, and watch the loop from then on, unless a follower leads.  False: as
+ * jrc_lead(). */
+static bool attend(struct jrc_core *core, enum jrc_leader role)
+{
+    struct jrc_leadership *leadership = &core->leadership;
+
+    begin_to_lead(core, role);
+    if (!jrc_take_turn(core, role == JRC_WATCHDOG || leadership->unwatched))
+        return false;
+    leadership->idle = is_idle(core);
+    enum jrc_leader wanted = jrc_leader_wanted(core);
+    jrc_set_leader(leadership, JRC_NO_LEADER);
+    leadership->wake_requested = jrc_has_work(core);
+    leadership->due_us = leadership->left_us;
+    if (wanted != JRC_NO_LEADER)
+        jrc_promote(core, wanted);
+    else
+        jrc_attended_watch(core);
+    return true;
+}
+
+bool jrc_lead_after_callbacks(struct jrc_core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    core->leadership.is_held = false;
+    bool leads = core->leadership.attended != NULL && !core->life.closing &&
+                 core->leadership.leader == JRC_NO_LEADER && jrc_has_work(core);
+    bool is_parent = !leads || attend(core, JRC_DISPATCHER);
+    pthread_mutex_unlock(&core->lock);
+    return is_parent;
+}
+
 /* Under the lock.  Returns how long until the leader needs another look. */
-static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
+static uint64_t look_at_leader(struct jrc_core *core)
 {
     if (core->leadership.leader != JRC_NO_LEADER) {
         /* A leader that made no turn since the last look sleeps in its poll;
          * when it steps down, it sets the alarm itself. */
-        if (core->leadership.turns == *seen_turns && !core->life.closing)
+        if (core->leadership.turns == core->leadership.seen_turns &&
+            !core->life.closing)
             return JRC_NEVER;
-        *seen_turns = core->leadership.turns;
+        core->leadership.seen_turns = core->leadership.turns;
         return jrc_unattended_us(jrc_fork_count());
     }
     enum jrc_leader wanted = jrc_leader_wanted(core);
@@ -180,6 +221,9 @@ static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
         jrc_promote(core, wanted);
         return jrc_unattended_us(jrc_fork_count());
     }
+    if (core->leadership.is_watched && !core->life.closing &&
+        !jrc_has_work(core))
+        return JRC_NEVER;
     uint64_t now_us = jrc_now_us();
     uint64_t due_us =
         core->submission.calls.live > 0
@@ -199,36 +243,58 @@ static uint64_t look_at_leader(struct jrc_core *core, uint64_t *seen_turns)
     bool brief = core->leadership.has_dispatcher && !core->life.closing &&
                  core->leadership.watchdog_turns < WATCHDOG_TURNS;
     core->leadership.watchdog_turns++;
+    if (core->leadership.attended != NULL && !brief) {
+        attend(core, JRC_WATCHDOG);
+        return JRC_NEVER;
+    }
     jrc_lead(core, JRC_WATCHDOG, event_thread_may_stay, NULL,
              brief ? 0 : JRC_NEVER);
     return brief ? jrc_unattended_us(jrc_fork_count()) : JRC_NEVER;
 }
 
-bool jrc_watchdog_run(struct jrc_core *core)
+/* Under the lock, when the watchdog has done what there was to do. */
+static enum jrc_watchdog found(struct jrc_core *core)
 {
-    uint64_t seen_turns = 0;
-    uint64_t count;
-
-    pthread_mutex_lock(&core->lock);
-    for (;;) {
-        uint64_t delay_us = look_at_leader(core, &seen_turns);
-        if (!jrc_core_is_ours(core)) {
-            pthread_mutex_unlock(&core->lock);
-            return false;
-        }
-        if (core->leadership.leader == JRC_NO_LEADER &&
-            core->turn.close_begun && jrc_engine_finished(&core->engine))
-            break;
-        if (delay_us != JRC_NEVER)
-            jrc_alarm_set(core, jrc_now_us(), delay_us);
-        pthread_mutex_unlock(&core->lock);
-        while (read(core->leadership.alarm_fd, &count, sizeof count) < 0 &&
-               errno == EINTR)
-            continue;
-        pthread_mutex_lock(&core->lock);
-        core->leadership.alarm_us = JRC_NEVER;
-    }
+    if (!jrc_core_is_ours(core))
+        return JRC_WATCHDOG_FORKED;
+    if (core->leadership.leader != JRC_NO_LEADER || !core->turn.close_begun ||
+        !jrc_engine_finished(&core->engine))
+        return JRC_WATCHDOG_GOES_ON;
     jrc_set_leader(&core->leadership, JRC_WATCHDOG); /* the last leader */
+    core->leadership.attended = NULL;
+    core->leadership.is_watched = false;
+    return JRC_WATCHDOG_ENDED;
+}
+
+enum jrc_watchdog jrc_watchdog_look(struct jrc_core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    core->leadership.alarm_us = JRC_NEVER;
+    uint64_t delay_us = look_at_leader(core);
+    enum jrc_watchdog result = found(core);
+    if (result == JRC_WATCHDOG_GOES_ON && delay_us != JRC_NEVER)
+        jrc_alarm_set(core, jrc_now_us(), delay_us);
     pthread_mutex_unlock(&core->lock);
-    return true;
+    return result;
+}
+
+enum jrc_watchdog jrc_watchdog_attend(struct jrc_core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    if (core->leadership.is_watched)
+        attend(core, JRC_WATCHDOG);
+    else
+        jrc_attended_mask(core->leadership.attended);
+    enum jrc_watchdog result = found(core);
+    pthread_mutex_unlock(&core->lock);
+    return result;
+}
+
+bool jrc_lead_watched(struct jrc_core *core, bool *leads)
+{
+    pthread_mutex_lock(&core->lock);
+    *leads = core->leadership.is_watched && !core->life.closing;
+    bool is_parent = !*leads || attend(core, JRC_WATCHDOG);
+    pthread_mutex_unlock(&core->lock);
+    return is_parent;
 }

@@ -17,13 +17,32 @@ bool jrc_lead(struct jrc_core *core, enum jrc_leader role,
  * take care of what was submitted, or the client is closing. */
 bool jrc_lead_once(struct jrc_core *core);
 
+/* By the thread of a crew that has run callbacks of the client: lead for one
+ * turn, if they have submitted something.  False: as jrc_lead(). */
+bool jrc_lead_after_callbacks(struct jrc_core *core);
+
 /* When a listener was set: if the client is closed, and nobody leads any more,
  * lead to report the past events to it. */
 void jrc_lead_closed(struct jrc_core *core);
 
-/* The event thread: lead whenever no other thread does, until the client is
- * closing and every outcome is delivered; then remain the last leader.  False:
- * a callback forked, and this is the child's copy of the thread. */
-bool jrc_watchdog_run(struct jrc_core *core);
+/* What the watchdog found. */
+enum jrc_watchdog {
+    JRC_WATCHDOG_GOES_ON,
+    JRC_WATCHDOG_ENDED, /* the client is closing and every outcome is delivered;
+                           this thread remains the last leader */
+    JRC_WATCHDOG_FORKED /* a callback forked, and this is the child's copy of
+                           the thread */
+};
+
+/* By the event thread, when the alarm has gone off: lead if no other thread
+ * does. */
+enum jrc_watchdog jrc_watchdog_look(struct jrc_core *core);
+
+/* By the shared event thread, when the loop's descriptor is readable. */
+enum jrc_watchdog jrc_watchdog_attend(struct jrc_core *core);
+
+/* The same by another thread, in its place, unless the client is closing.
+ * *leads: there was something to do.  False: as jrc_lead(). */
+bool jrc_lead_watched(struct jrc_core *core, bool *leads);
 
 #endif

@@ -6,7 +6,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { RETURN_US = 100 }; /* a dispatcher is likely back within this */
+enum {
+    RETURN_US = 100, /* a dispatcher is likely back within this, */
+    HELD_US = 5000   /* and a crew's thread, which may run longer, if it sets
+                        few alarms for many clients */
+};
 
 void jrc_set_leader(struct jrc_leadership *leadership, enum jrc_leader to)
 {
@@ -74,17 +78,31 @@ __attribute__((noinline)) static void find_leader(struct jrc_core *core)
                   core->leadership.has_dispatcher ? RETURN_US : 0);
 }
 
+/* Whether this is a callback, after which this thread leads. */
+static bool is_held_here(const struct jrc_core *core)
+{
+    return core->leadership.is_held &&
+           pthread_equal(core->leadership.holder, pthread_self());
+}
+
 bool jrc_wake_leader(struct jrc_core *core)
 {
     if (core->leadership.leader != JRC_NO_LEADER)
         return true;
+    if (core->leadership.is_watched) {
+        if (!is_held_here(core))
+            return true;
+        jrc_alarm_set(core, jrc_now_us(), HELD_US);
+        return false;
+    }
     find_leader(core);
     return false;
 }
 
 void jrc_pass_on(struct jrc_core *core)
 {
-    if (core->leadership.leader != JRC_NO_LEADER || core->life.closing)
+    if (core->leadership.leader != JRC_NO_LEADER || core->life.closing ||
+        core->leadership.is_watched)
         return;
     enum jrc_leader wanted = jrc_leader_wanted(core);
     if (wanted != JRC_NO_LEADER)
@@ -111,8 +129,10 @@ void jrc_signal_followers(struct jrc_core *core)
 
 bool jrc_alarm_open(struct jrc_core *core)
 {
+    int flags = TFD_CLOEXEC | (core->leadership.is_shared ? TFD_NONBLOCK : 0);
+
     core->leadership.alarm_us = JRC_NEVER;
-    core->leadership.alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    core->leadership.alarm_fd = timerfd_create(CLOCK_MONOTONIC, flags);
     return core->leadership.alarm_fd >= 0;
 }
 

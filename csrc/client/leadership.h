@@ -48,7 +48,8 @@ void jrc_note_dispatcher(struct jrc_core *core);
 void jrc_signal_followers(struct jrc_core *core);
 
 /* The watchdog's alarm.  Open it before the lock exists (false: errno says
- * why).  Closing is final; closing it again does nothing. */
+ * why); reading it waits for it, unless the event thread is shared.  Closing is
+ * final; closing it again does nothing. */
 bool jrc_alarm_open(struct jrc_core *core);
 void jrc_alarm_close(struct jrc_core *core);
 

@@ -2,6 +2,7 @@
 
 #include "client/lifecycle.h"
 
+#include "client/crew.h"
 #include "client/host.h"
 #include "client/host_poll.h"
 #include "client/iteration.h"
@@ -11,6 +12,7 @@
 #include "client/listener.h"
 #include "client/options.h"
 #include "client/server_list.h"
+#include "client/shared_thread.h"
 #include "engine/names.h"
 #include "engine/servers_set.h"
 #include "io/clock.h"
@@ -127,18 +129,19 @@ static void finish_close(struct jrc_core *core)
     pthread_cond_broadcast(&core->life.ended);
     pthread_cond_broadcast(&core->submission.line.moved);
     jrc_signal_followers(core);
+    if (core->leadership.member != NULL)
+        jrc_crew_tell(core->leadership.member);
 }
 
-static void *event_thread(void *arg)
+/* By the event thread, as the last leader.  False: a callback forked, and this
+ * is the child. */
+static bool finish(struct jrc_core *core)
 {
-    struct jrc_core *core = arg;
-
-    if (!jrc_watchdog_run(core))
-        return NULL; /* like any function of a thread in a forked child */
     jrc_loop_close(core->loop);
     pthread_mutex_lock(&core->lock);
     bool is_last = false;
-    if (jrc_report_rest(core)) {
+    bool is_parent = jrc_report_rest(core);
+    if (is_parent) {
         finish_close(core);
         /* Under the lock, so before anybody learns of the end: whoever waits
          * for it and then frees the client is the one to destroy the core, and
@@ -148,17 +151,40 @@ static void *event_thread(void *arg)
     pthread_mutex_unlock(&core->lock);
     if (is_last)
         end(core);
-    return NULL;
+    return is_parent;
 }
+
+static void *event_thread(void *arg)
+{
+    struct jrc_core *core = arg;
+    enum jrc_watchdog found;
+    uint64_t count;
+
+    while ((found = jrc_watchdog_look(core)) == JRC_WATCHDOG_GOES_ON)
+        while (read(core->leadership.alarm_fd, &count, sizeof count) < 0 &&
+               errno == EINTR)
+            continue;
+    if (found == JRC_WATCHDOG_ENDED)
+        finish(core);
+    return NULL; /* in a forked child, too, like any function of a thread */
+}
+
+static const struct jrc_shared_hooks shared_hooks = {finish, jrc_core_unref};
 
 /* The event thread owns a reference.  False: errno says why, and there is no
  * thread. */
 static bool start_event_thread(struct jrc_core *core)
 {
+    /* One that cannot wait for the loop from outside waits in it. */
+    core->leadership.is_shared =
+        (core->options.flags & JSONRPCC_SHARED_THREAD) != 0 &&
+        jrc_loop_fd(core->loop) >= 0;
     if (!jrc_alarm_open(core))
         return false;
     jrc_core_ref(core);
-    int error = jrc_thread_start(event_thread, core, EVENT_STACK);
+    int error = core->leadership.is_shared
+                    ? jrc_shared_join(core, &shared_hooks)
+                    : jrc_thread_start(event_thread, core, EVENT_STACK);
     if (error == 0)
         return true;
     atomic_fetch_sub(&core->refs, 1);

@@ -49,7 +49,7 @@ void jrc_options_default(jsonrpcc_options *o)
 
 bool jrc_options_check(const jsonrpcc_options *o, char *why, size_t why_size)
 {
-    const uint32_t flags = JSONRPCC_HOST_CALLBACKS;
+    const uint32_t flags = JSONRPCC_HOST_CALLBACKS | JSONRPCC_SHARED_THREAD;
     const int64_t ms = INT32_MAX;
     const int64_t gib2 = INT32_MAX;
     const int64_t day = 86400000;

@@ -1,12 +1,15 @@
 /* A signal whose waiter leads while it waits. */
 
 #include "client/client.h"
+#include "client/crew.h"
 #include "client/host.h"
 #include "client/leader.h"
 #include "client/leadership.h"
 #include "client/lifecycle.h"
+#include "client/member.h"
 #include "io/clock.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 struct jsonrpcc_waiter {
@@ -14,6 +17,7 @@ struct jsonrpcc_waiter {
     jsonrpcc_client *client; /* a reference */
     bool waited_on;
     struct jrc_follower follower;
+    struct jrc_member *member; /* of a crew, under the core's lock; or NULL */
 };
 
 jsonrpcc_waiter *jsonrpcc_waiter_new(jsonrpcc_client *client, bool lazy)
@@ -39,6 +43,7 @@ void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter)
     struct jrc_core *core = waiter->core;
     if (!jrc_core_is_ours(core))
         return; /* the parent may have threads that wait on the condition */
+    jrc_crew_leave(core, &waiter->member);
     pthread_cond_destroy(&waiter->follower.cond);
     jrc_client_unref(waiter->client);
     free(waiter);
@@ -58,6 +63,8 @@ void jsonrpcc_signal(jsonrpcc_waiter *waiter)
         return;
     pthread_mutex_lock(&core->lock);
     waiter->follower.signalled = true;
+    if (waiter->member != NULL)
+        jrc_crew_tell(waiter->member);
     if (waiter->follower.following)
         pthread_cond_signal(&waiter->follower.cond);
     else if (core->leadership.leader == waiter->follower.role &&
@@ -169,4 +176,15 @@ int jsonrpcc_poll_fd(jsonrpcc_waiter *waiter)
 {
     return jrc_core_is_ours(waiter->core) ? jrc_loop_fd(waiter->core->loop)
                                           : -1;
+}
+
+jsonrpcc_status jsonrpcc_waiter_join(jsonrpcc_waiter *waiter,
+                                     jsonrpcc_crew *crew, uint64_t token)
+{
+    if (!jrc_core_is_ours(waiter->core) || jsonrpcc_crew_is_foreign(crew))
+        return JSONRPCC_EFOREIGN;
+    int error = jrc_crew_join(crew, waiter->core, token, &waiter->member);
+    return error == 0        ? JSONRPCC_OK
+           : error == EINVAL ? JSONRPCC_EINVAL
+                             : JSONRPCC_ENOMEM;
 }

@@ -229,6 +229,11 @@ static bool set_timer(struct jrc_loop *loop, uint64_t until_us)
     return true;
 }
 
+bool jrc_loop_set_timer(struct jrc_loop *loop, uint64_t until_us)
+{
+    return until_us == JRC_NEVER || set_timer(loop, until_us);
+}
+
 bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
 {
     int flags = EVLOOP_ONCE;
@@ -237,7 +242,7 @@ bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us)
     /* One system call instead of two, and a poll is the more expensive one. */
     if (until_us == 0 && jrc_sockets_look(&loop->sockets))
         return false;
-    if (until_us != JRC_NEVER && !set_timer(loop, until_us))
+    if (!jrc_loop_set_timer(loop, until_us))
         flags |= EVLOOP_NONBLOCK; /* EVLOOP_NONBLOCK alone would continue
                                      while there is more */
     event_base_loop(loop->sockets.base, flags);

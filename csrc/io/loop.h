@@ -35,6 +35,10 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us);
  * look), and report it to the engine.  True: jrc_loop_wake() ended the wait. */
 bool jrc_loop_poll(struct jrc_loop *loop, uint64_t until_us);
 
+/* Between polls: have the loop's descriptor become readable at until_us, or
+ * somewhat sooner.  False: that has passed, or the system refused it. */
+bool jrc_loop_set_timer(struct jrc_loop *loop, uint64_t until_us);
+
 /* A descriptor that is readable when a poll would find something; -1 if there
  * is none. */
 int jrc_loop_fd(const struct jrc_loop *loop);

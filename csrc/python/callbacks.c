@@ -212,28 +212,31 @@ static PyObject *adopt(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* deliver(address of a jsonrpcc_completions) -> whether that was all
- *
- * Delivers results that can be decoded, and no more; the counts say what is
- * left.  SystemExit: a callback forked.  The remaining callbacks are the
- * parent's, and so is what this thread, the only one of the child, was started
- * for. */
-static PyObject *deliver(PyObject *object, PyObject *address)
+/* disown(): this thread does not run them any more */
+static PyObject *disown(PyObject *object, PyObject *unused)
 {
-    struct callbacks *self = (struct callbacks *)object;
-    jsonrpcc_completions *completions = PyLong_AsVoidPtr(address);
+    (void)unused;
+    ((struct callbacks *)object)->thread = 0;
+    Py_RETURN_NONE;
+}
+
+/* Deliver results that can be decoded, and no more; the counts say what is
+ * left.  False: SystemExit is set, since a callback forked.  The remaining
+ * callbacks are the parent's, and so is what this thread, the only one of the
+ * child, was started for. */
+static bool deliver_results(struct callbacks *self,
+                            jsonrpcc_completions *completions)
+{
     struct spd_entry entry;
     bool forked = false;
 
-    if (completions == NULL)
-        return NULL;
     if (completions->count == 0)
-        Py_RETURN_FALSE;
+        return true;
     PyObject *results = spd_decode_entries(&self->calls.codec,
                                            &self->calls.entries, completions);
     if (results == NULL) {
         PyErr_Clear();
-        Py_RETURN_FALSE;
+        return true;
     }
     for (size_t i = 0; i < completions->count && !forked; i++) {
         if (!spd_entries_take(&self->calls.entries, completions->tokens[i],
@@ -251,11 +254,43 @@ static PyObject *deliver(PyObject *object, PyObject *address)
     }
     Py_DECREF(results);
     completions->count = 0;
-    if (forked) {
+    if (forked)
         PyErr_SetNone(PyExc_SystemExit);
+    return !forked;
+}
+
+/* deliver(address of a jsonrpcc_completions) -> whether that was all */
+static PyObject *deliver(PyObject *object, PyObject *address)
+{
+    jsonrpcc_completions *completions = PyLong_AsVoidPtr(address);
+
+    if (completions == NULL ||
+        !deliver_results((struct callbacks *)object, completions))
         return NULL;
-    }
     return PyBool_FromLong(spd_is_delivered(completions));
+}
+
+/* take(address of a jsonrpcc_completions) -> whether there may be more, or None
+ *
+ * Fetches and delivers, as often as is fair to other clients whose callbacks
+ * the same thread runs.  None: deliver what is left in the completions. */
+static PyObject *take(PyObject *object, PyObject *address)
+{
+    enum { SOME_FETCHES = 8 };
+    struct callbacks *self = (struct callbacks *)object;
+    jsonrpcc_completions *completions = PyLong_AsVoidPtr(address);
+
+    if (completions == NULL)
+        return NULL;
+    for (int i = 0; i < SOME_FETCHES; i++) {
+        if (!spd_core->queue_fetch(self->calls.queue, completions))
+            Py_RETURN_FALSE;
+        if (!deliver_results(self, completions))
+            return NULL;
+        if (!spd_is_delivered(completions))
+            Py_RETURN_NONE;
+    }
+    Py_RETURN_TRUE;
 }
 
 /* ---- the object ---- */
@@ -323,8 +358,12 @@ static PyMethodDef methods[] = {
      "is_foreign(): whether another process has made it, and forked since."},
     {"adopt", adopt, METH_NOARGS,
      "adopt(): this thread runs the callbacks from now on."},
+    {"disown", disown, METH_NOARGS,
+     "disown(): this thread does not run the callbacks any more."},
     {"deliver", deliver, METH_O,
      "deliver(completions): run the callbacks of its results; whether that was all."},
+    {"take", take, METH_O,
+     "take(completions): fetch, and run callbacks; whether there may be more."},
     {NULL, NULL, 0, NULL},
 };
 

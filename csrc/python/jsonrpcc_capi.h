@@ -18,7 +18,7 @@
  * (wait, sync_call, sync_wait, room, queue_wait, queue_room, client_close).
  * Callbacks run without it, on a thread that Python does not know.  They must
  * not enter Python, because they may run while the interpreter is shutting
- * down. */
+ * down, and they must not block, because clients of Python share threads. */
 
 #ifndef JSONRPCC_CAPI_H
 #define JSONRPCC_CAPI_H
@@ -139,6 +139,15 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_entry_get) *entry_get;
     __typeof__(jsonrpcc_wait_ready) *wait_ready;
     __typeof__(jsonrpcc_hello_set) *hello_set;
+    __typeof__(jsonrpcc_client_count) *client_count;
+    __typeof__(jsonrpcc_crew_new) *crew_new;
+    __typeof__(jsonrpcc_crew_free) *crew_free;
+    __typeof__(jsonrpcc_crew_is_foreign) *crew_is_foreign;
+    __typeof__(jsonrpcc_crew_is_served) *crew_is_served;
+    __typeof__(jsonrpcc_crew_serve) *crew_serve;
+    __typeof__(jsonrpcc_crew_dismiss) *crew_dismiss;
+    __typeof__(jsonrpcc_waiter_join) *waiter_join;
+    __typeof__(jsonrpcc_queue_join) *queue_join;
 } jsonrpcc_capi;
 
 /* The table, for the life of the process.  NULL: an ImportError is set, because

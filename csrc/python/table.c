@@ -100,6 +100,15 @@ static jsonrpcc_capi table = {
     .entry_get = jsonrpcc_entry_get,
     .wait_ready = jsonrpcc_wait_ready,
     .hello_set = jsonrpcc_hello_set,
+    .client_count = jsonrpcc_client_count,
+    .crew_new = jsonrpcc_crew_new,
+    .crew_free = jsonrpcc_crew_free,
+    .crew_is_foreign = jsonrpcc_crew_is_foreign,
+    .crew_is_served = jsonrpcc_crew_is_served,
+    .crew_serve = jsonrpcc_crew_serve,
+    .crew_dismiss = jsonrpcc_crew_dismiss,
+    .waiter_join = jsonrpcc_waiter_join,
+    .queue_join = jsonrpcc_queue_join,
 };
 
 jsonrpcc_capi *jrc_capi(void)

@@ -1,0 +1,319 @@
+#include "client/crew.h"
+
+#include "client/leader.h"
+#include "client/shared_thread.h"
+#include "io/clock.h"
+
+#include <stdlib.h>
+
+enum {
+    LATE_US = 5000,  /* the active thread is away so long: another takes over */
+    MOST_WAITING = 2 /* threads that stand by; more of them end */
+};
+
+pthread_mutex_t jrc_crews_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- around fork() ---- */
+
+static void lock_for_fork(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&jrc_crews_lock);
+}
+
+static void unlock_after_fork(void *arg)
+{
+    (void)arg;
+    pthread_mutex_unlock(&jrc_crews_lock);
+}
+
+/* The child's crews are foreign. */
+static void abandon_in_child(void *arg)
+{
+    (void)arg;
+}
+
+static const struct jrc_fork_hooks fork_hooks = {
+    lock_for_fork,
+    unlock_after_fork,
+    abandon_in_child,
+};
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    static struct jrc_fork_watch watch;
+
+    jrc_fork_watch_inner(&watch, &fork_hooks);
+}
+
+/* ---- the crew ---- */
+
+jsonrpcc_crew *jsonrpcc_crew_new(void)
+{
+    struct jsonrpcc_crew *crew = calloc(1, sizeof *crew);
+
+    if (crew == NULL)
+        return NULL;
+    crew->generation = jrc_fork_generation();
+    crew->last_ready = &crew->first_ready;
+    crew->due_us = JRC_NEVER;
+    jrc_cond_init(&crew->call);
+    return crew;
+}
+
+bool jsonrpcc_crew_is_foreign(const jsonrpcc_crew *crew)
+{
+    return crew->generation != jrc_fork_generation();
+}
+
+void jsonrpcc_crew_free(jsonrpcc_crew *crew)
+{
+    if (crew == NULL || jsonrpcc_crew_is_foreign(crew))
+        return;
+    pthread_cond_destroy(&crew->call);
+    free(crew);
+}
+
+bool jsonrpcc_crew_is_served(jsonrpcc_crew *crew)
+{
+    if (jsonrpcc_crew_is_foreign(crew))
+        return true;
+    pthread_mutex_lock(&jrc_crews_lock);
+    bool is_served = crew->threads > 0;
+    pthread_mutex_unlock(&jrc_crews_lock);
+    return is_served;
+}
+
+/* ---- who is ready ---- */
+
+/* Have one that waits look at what is ready, and until when to wait. */
+static void call_one(struct jsonrpcc_crew *crew)
+{
+    if (crew->waiting > 0 && !crew->is_called)
+        pthread_cond_signal(&crew->call);
+    crew->is_called = crew->waiting > 0;
+}
+
+void jrc_crew_call_for_ready(struct jsonrpcc_crew *crew)
+{
+    if (crew->active == NULL || !crew->is_guarded)
+        call_one(crew);
+}
+
+void jrc_crew_make_ready(struct jrc_member *member)
+{
+    struct jsonrpcc_crew *crew = member->crew;
+
+    if (!member->is_ready && !member->is_taken && !member->has_left) {
+        member->ready = NULL;
+        *crew->last_ready = member;
+        crew->last_ready = &member->ready;
+    }
+    member->is_ready = true;
+}
+
+void jrc_crew_unready(struct jrc_member *member)
+{
+    struct jsonrpcc_crew *crew = member->crew;
+    struct jrc_member **at = &crew->first_ready;
+
+    while (*at != NULL && *at != member)
+        at = &(*at)->ready;
+    if (*at == NULL)
+        return;
+    *at = member->ready;
+    if (crew->last_ready == &member->ready)
+        crew->last_ready = at;
+}
+
+static void gather_due(struct jsonrpcc_crew *crew)
+{
+    uint64_t now_us = crew->due_us == JRC_NEVER ? 0 : jrc_now_us();
+
+    if (crew->due_us > now_us)
+        return;
+    crew->due_us = JRC_NEVER;
+    for (struct jrc_member *m = crew->members; m != NULL; m = m->next) {
+        if (m->due_us <= now_us) {
+            m->due_us = JRC_NEVER;
+            jrc_crew_make_ready(m);
+        } else if (m->due_us < crew->due_us) {
+            crew->due_us = m->due_us;
+        }
+    }
+}
+
+void jrc_crew_tell(struct jrc_member *member)
+{
+    pthread_mutex_lock(&jrc_crews_lock);
+    jrc_crew_make_ready(member);
+    if (!member->is_taken)
+        jrc_crew_call_for_ready(member->crew);
+    pthread_mutex_unlock(&jrc_crews_lock);
+}
+
+void jrc_crew_unref_unlock(struct jrc_member *member)
+{
+    bool is_unused = --member->refs == 0;
+
+    pthread_mutex_unlock(&jrc_crews_lock);
+    if (is_unused)
+        member->destroy(member);
+}
+
+/* ---- its threads ---- */
+
+static bool is_late(const struct jsonrpcc_crew *crew)
+{
+    return jrc_now_us() >= crew->taken_us + LATE_US;
+}
+
+/* Under the lock: take the first one that is ready. */
+static struct jrc_member *take(struct jsonrpcc_crew *crew,
+                               const jsonrpcc_seat *seat)
+{
+    struct jrc_member *member = crew->first_ready;
+
+    jrc_crew_unready(member);
+    member->is_ready = false;
+    member->is_taken = true;
+    member->due_us = JRC_NEVER;
+    member->refs++;
+    crew->active = seat;
+    crew->taken_us = jrc_now_us();
+    jrc_shared_will_poll();
+    if (crew->first_ready != NULL)
+        jrc_crew_call_for_ready(crew);
+    return member;
+}
+
+/* Under the lock, which is released meanwhile. */
+static void give_back(struct jrc_member *member, int32_t again_ms)
+{
+    struct jsonrpcc_crew *crew = member->crew;
+
+    member->is_taken = false;
+    if (member->is_ready || again_ms == 0) {
+        member->is_ready = false;
+        jrc_crew_make_ready(member);
+    } else if (again_ms > 0 && !member->has_left) {
+        member->due_us = jrc_now_us() + (uint64_t)again_ms * 1000;
+    }
+    if (member->due_us < crew->due_us) {
+        crew->due_us = member->due_us;
+        call_one(crew); /* to wait for that time */
+    }
+    jrc_crew_unref_unlock(member);
+    pthread_mutex_lock(&jrc_crews_lock);
+}
+
+/* Under the lock, which is released meanwhile: wait until called, or for the
+ * time when a member is due, or when the active thread is late. */
+static void wait_for_call(struct jsonrpcc_crew *crew)
+{
+    bool guards = crew->first_ready != NULL && !crew->is_guarded;
+    uint64_t until_us = crew->due_us;
+
+    if (guards && crew->taken_us + LATE_US < until_us)
+        until_us = crew->taken_us + LATE_US;
+    crew->is_guarded |= guards;
+    crew->waiting++;
+    if (until_us == JRC_NEVER) {
+        pthread_cond_wait(&crew->call, &jrc_crews_lock);
+    } else {
+        struct timespec until = jrc_timespec(until_us);
+        pthread_cond_timedwait(&crew->call, &jrc_crews_lock, &until);
+    }
+    crew->waiting--;
+    crew->is_called = false;
+    if (guards)
+        crew->is_guarded = false;
+}
+
+/* Under the lock, which is released meanwhile: see whether the loops have
+ * something for this thread, which is the active one. */
+static enum jrc_polled poll_loops(struct jsonrpcc_crew *crew)
+{
+    crew->taken_us = jrc_now_us();
+    pthread_mutex_unlock(&jrc_crews_lock);
+    enum jrc_polled polled = jrc_shared_poll();
+    if (polled != JRC_POLLED_FORKED)
+        pthread_mutex_lock(&jrc_crews_lock);
+    return polled;
+}
+
+/* Under the lock, which is released meanwhile.  OK: *taken is set.  EFOREIGN: a
+ * callback forked, this is the child, and the lock is not taken. */
+static jsonrpcc_status await_member(struct jsonrpcc_crew *crew,
+                                    const jsonrpcc_seat *seat,
+                                    struct jrc_member **taken)
+{
+    bool is_new = true;
+
+    while (crew->count > 0) {
+        gather_due(crew);
+        bool may_take = crew->active == NULL || crew->active == seat;
+        if (crew->first_ready != NULL && (may_take || is_late(crew))) {
+            *taken = take(crew, seat);
+            return JSONRPCC_OK;
+        }
+        if (crew->active == seat) {
+            enum jrc_polled polled = poll_loops(crew);
+            if (polled == JRC_POLLED_FORKED)
+                return JSONRPCC_EFOREIGN;
+            if (polled == JRC_POLLED_NOTHING && crew->active == seat)
+                crew->active = NULL;
+            continue;
+        }
+        if (is_new && crew->waiting >= MOST_WAITING) {
+            if (crew->first_ready != NULL)
+                jrc_crew_call_for_ready(crew);
+            return JSONRPCC_EFULL;
+        }
+        is_new = false;
+        wait_for_call(crew);
+    }
+    if (crew->active == seat)
+        crew->active = NULL;
+    return JSONRPCC_ECLOSED;
+}
+
+static void hold(struct jrc_member *member, jsonrpcc_seat *seat)
+{
+    struct jrc_core *core = member->core;
+
+    pthread_mutex_lock(&core->lock);
+    core->leadership.is_held = true;
+    core->leadership.holder = pthread_self();
+    seat->is_last = core->life.closed;
+    pthread_mutex_unlock(&core->lock);
+    seat->again_ms = -1;
+    seat->token = member->token;
+    seat->held = member;
+}
+
+jsonrpcc_status jsonrpcc_crew_serve(jsonrpcc_crew *crew, jsonrpcc_seat *seat)
+{
+    struct jrc_member *held = seat->held, *taken = NULL;
+
+    if (jsonrpcc_crew_is_foreign(crew) ||
+        (held != NULL && !jrc_lead_after_callbacks(held->core)))
+        return JSONRPCC_EFOREIGN;
+    pthread_mutex_lock(&jrc_crews_lock);
+    if (held != NULL)
+        give_back(held, seat->again_ms);
+    crew->threads += !seat->is_taken;
+    seat->is_taken = true;
+    seat->held = NULL;
+    seat->token = 0;
+    jsonrpcc_status status = await_member(crew, seat, &taken);
+    if (status == JSONRPCC_EFOREIGN)
+        return status;
+    seat->lacks_standby = crew->waiting == 0;
+    seat->is_taken = status == JSONRPCC_OK;
+    crew->threads -= !seat->is_taken;
+    pthread_mutex_unlock(&jrc_crews_lock);
+    if (status == JSONRPCC_OK)
+        hold(taken, seat);
+    return status;
+}

@@ -1,0 +1,402 @@
+/* A crew: a few threads take care of many clients, each outcome is delivered
+ * once and by one thread at a time, and whoever blocks delays only its own. */
+#include "peer_client.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { CLIENTS = 20, DEPTH = 10, ROUNDS = 100, PATIENCE = 10000 };
+
+struct place {
+    jsonrpcc_client *client;
+    jsonrpcc_queue *queue;
+    atomic_flag held;
+    atomic_uint told; /* outcomes */
+    atomic_uint turns;
+    atomic_uint left;     /* calls to make when there are outcomes */
+    atomic_int again_ms;  /* for its seats */
+    sem_t *_Atomic until; /* block when there is an outcome */
+    sem_t *blocked;       /* and post this before */
+    atomic_bool leaves, ended;
+};
+
+static jsonrpcc_crew *crew;
+static struct place places[CLIENTS];
+static atomic_uint threads, started;
+static bool alone; /* no thread stands by */
+
+static void *serve(void *arg);
+
+static void start_thread(void)
+{
+    pthread_t thread;
+
+    atomic_fetch_add(&threads, 1);
+    atomic_fetch_add(&started, 1);
+    CHECK(pthread_create(&thread, NULL, serve, NULL) == 0);
+    pthread_detach(thread);
+}
+
+/* Nothing is accepted any more when a place is about to be closed. */
+static void submit(struct place *place, const char *method, int32_t timeout_ms)
+{
+    int64_t id = jsonrpcc_queue_request(place->queue, 1, method, strlen(method),
+                                        "[1]", 3, timeout_ms, 0);
+
+    CHECK(id > 0 || atomic_load(&place->left) == 0);
+}
+
+static void deliver(struct place *place, size_t count)
+{
+    atomic_fetch_add(&place->told, (unsigned)count);
+    bool outcomes = count > 0;
+    for (; count > 0 && atomic_load(&place->left) > 0; count--) {
+        submit(place, "echo", PATIENCE);
+        if (atomic_load(&place->left) > 0)
+            atomic_fetch_sub(&place->left, 1);
+    }
+    sem_t *until = atomic_load(&place->until);
+    if (until != NULL && outcomes) {
+        sem_post(place->blocked);
+        sem_wait(until);
+    }
+}
+
+static void *serve(void *arg)
+{
+    jsonrpcc_seat seat = {0};
+    jsonrpcc_completions completions;
+
+    (void)arg;
+    while (jsonrpcc_crew_serve(crew, &seat) == JSONRPCC_OK) {
+        struct place *place = &places[seat.token - 1];
+        CHECK(!atomic_flag_test_and_set(&place->held));
+        if (seat.lacks_standby && !alone && atomic_load(&threads) < CLIENTS)
+            start_thread();
+        while (jsonrpcc_queue_fetch(place->queue, &completions))
+            deliver(place, completions.count + completions.failure_count);
+        atomic_fetch_add(&place->turns, 1);
+        seat.again_ms = place->again_ms;
+        bool is_last = seat.is_last || atomic_load(&place->leaves);
+        atomic_flag_clear(&place->held);
+        if (is_last) {
+            jsonrpcc_crew_dismiss(&seat);
+            CHECK(seat.token == 0);
+            atomic_store(&place->ended, true);
+        }
+    }
+    atomic_fetch_sub(&threads, 1);
+    return NULL;
+}
+
+static void join(struct place *place)
+{
+    CHECK(jsonrpcc_queue_join(place->queue, crew,
+                              (uint64_t)(place - places) + 1) == JSONRPCC_OK);
+    if (!jsonrpcc_crew_is_served(crew))
+        start_thread();
+}
+
+static void open_place(struct place *place)
+{
+    memset(place, 0, sizeof *place);
+    atomic_flag_clear(&place->held);
+    place->again_ms = -1;
+    place->client = new_client((jsonrpcc_options){
+        .max_in_flight = 64, .flags = JSONRPCC_SHARED_THREAD});
+    place->queue = jsonrpcc_queue_new(place->client, JSONRPCC_QUEUE_EVENTS);
+}
+
+static void begin(int count)
+{
+    crew = jsonrpcc_crew_new();
+    CHECK(crew != NULL && !jsonrpcc_crew_is_served(crew));
+    for (int i = 0; i < count; i++) {
+        open_place(&places[i]);
+        join(&places[i]);
+    }
+}
+
+static void close_place(struct place *place)
+{
+    CHECK(jsonrpcc_client_close(place->client, PATIENCE));
+    for (int i = 0; i < PATIENCE && !atomic_load(&place->ended); i++)
+        nap();
+    CHECK(atomic_load(&place->ended));
+    jsonrpcc_queue_free(place->queue);
+    jsonrpcc_client_free(place->client);
+}
+
+static void end(int count)
+{
+    for (int i = 0; i < count; i++)
+        close_place(&places[i]);
+    for (int i = 0; i < PATIENCE && atomic_load(&threads) > 0; i++)
+        nap();
+    CHECK(atomic_load(&threads) == 0 && !jsonrpcc_crew_is_served(crew));
+    jsonrpcc_crew_free(crew);
+}
+
+static bool await_told(struct place *place, unsigned count)
+{
+    for (int i = 0; i < PATIENCE && atomic_load(&place->told) < count; i++)
+        nap();
+    return atomic_load(&place->told) == count;
+}
+
+static void test_a_few_threads_deliver_all(void)
+{
+    atomic_store(&started, 0);
+    begin(CLIENTS);
+    for (int i = 0; i < CLIENTS; i++) {
+        places[i].left = DEPTH * ROUNDS;
+        for (int j = 0; j < DEPTH; j++)
+            submit(&places[i], "echo", PATIENCE);
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        CHECK(await_told(&places[i], DEPTH * (ROUNDS + 1)));
+    /* One that runs, and those that stand by. */
+    for (int i = 0; i < PATIENCE && atomic_load(&threads) > 3; i++)
+        nap();
+    CHECK(atomic_load(&threads) <= 3);
+    end(CLIENTS);
+}
+
+static void test_whoever_blocks_delays_only_its_own(void)
+{
+    sem_t until, blocked;
+
+    sem_init(&until, 0, 0);
+    sem_init(&blocked, 0, 0);
+    begin(6);
+    for (int i = 0; i < 4; i++) {
+        places[i].blocked = &blocked;
+        atomic_store(&places[i].until, &until);
+        submit(&places[i], "echo", PATIENCE);
+        sem_wait(&blocked);
+        /* What it has submitted since is sent, and expires in time. */
+        atomic_store(&places[i].until, NULL);
+        submit(&places[i], "echo", PATIENCE);
+    }
+    for (unsigned i = 1; i <= 20; i++) {
+        submit(&places[4], "echo", PATIENCE);
+        CHECK(await_told(&places[4], i));
+        submit(&places[5], "mute", 20);
+        CHECK(await_told(&places[5], i));
+    }
+    for (int i = 0; i < 4; i++)
+        CHECK(atomic_load(&places[i].told) == 1);
+    for (int i = 0; i < 4; i++)
+        sem_post(&until);
+    for (int i = 0; i < 4; i++)
+        CHECK(await_told(&places[i], 2));
+    end(6);
+    sem_destroy(&until);
+    sem_destroy(&blocked);
+}
+
+static void note(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
+{
+    (void)token;
+    CHECK(outcome->status == JSONRPCC_OK ||
+          outcome->status == JSONRPCC_ETIMEDOUT);
+    sem_post(arg);
+}
+
+/* The only thread blocks. */
+static void test_loops_go_on_while_every_thread_blocks(void)
+{
+    sem_t until, blocked, told;
+
+    sem_init(&until, 0, 0);
+    sem_init(&blocked, 0, 0);
+    sem_init(&told, 0, 0);
+    alone = true;
+    begin(3);
+    places[0].blocked = &blocked;
+    atomic_store(&places[0].until, &until);
+    submit(&places[0], "echo", PATIENCE);
+    sem_wait(&blocked);
+    for (int i = 0; i < 20; i++)
+        for (int j = 0; j < 3; j++) {
+            jsonrpcc_call call = {.size = sizeof call,
+                                  .method = i % 2 ? "mute" : "echo",
+                                  .method_len = 4,
+                                  .params = "[1]",
+                                  .params_len = 3,
+                                  .timeout_ms = i % 2 ? 10 : PATIENCE,
+                                  .done = note,
+                                  .arg = &told};
+            CHECK(jsonrpcc_request(places[j].client, &call, NULL) ==
+                  JSONRPCC_OK);
+            sem_wait(&told);
+        }
+    atomic_store(&places[0].until, NULL);
+    submit(&places[1], "echo", PATIENCE);
+    sem_post(&until);
+    CHECK(await_told(&places[1], 1));
+    end(3);
+    alone = false;
+    sem_destroy(&until);
+    sem_destroy(&blocked);
+    sem_destroy(&told);
+}
+
+/* A thread that makes a blocking call leads, and hands over. */
+static void test_calls_that_wait_take_turns_with_the_crew(void)
+{
+    begin(3);
+    for (int i = 0; i < 3; i++) {
+        places[i].left = 2000;
+        submit(&places[i], "echo", PATIENCE);
+    }
+    jsonrpcc_sync *sync = jsonrpcc_sync_new(places[0].client);
+    for (int i = 0; i < 1000; i++)
+        CHECK(jsonrpcc_sync_call(sync, "echo", 4, "[2]", 3, PATIENCE, 0, -1) ==
+              JSONRPCC_OK);
+    jsonrpcc_sync_free(sync);
+    for (int i = 0; i < 3; i++)
+        CHECK(await_told(&places[i], 2001));
+    end(3);
+}
+
+static void test_a_seat_is_held_again_in_time(void)
+{
+    begin(2);
+    places[1].again_ms = 5;
+    submit(&places[1], "echo", PATIENCE);
+    for (int i = 0; i < PATIENCE && atomic_load(&places[1].turns) < 20; i++)
+        nap();
+    CHECK(atomic_load(&places[1].turns) >= 20);
+    CHECK(atomic_load(&places[0].turns) < 10);
+    places[1].again_ms = -1;
+    end(2);
+}
+
+static void test_one_queue_of_a_client_joins_once(void)
+{
+    jsonrpcc_queue *other;
+
+    begin(1);
+    CHECK(jsonrpcc_queue_join(places[0].queue, crew, 2) == JSONRPCC_OK);
+    other = jsonrpcc_queue_new(places[0].client, 0);
+    CHECK(jsonrpcc_queue_join(other, crew, 2) == JSONRPCC_EINVAL);
+    jsonrpcc_queue_free(other);
+    end(1);
+}
+
+static void test_a_client_may_be_closed_when_it_joins(void)
+{
+    begin(1);
+    for (int i = 1; i < CLIENTS; i++) {
+        open_place(&places[i]);
+        CHECK(jsonrpcc_client_close(places[i].client, i % 2 ? 0 : PATIENCE) ||
+              i % 2);
+        join(&places[i]);
+    }
+    end(CLIENTS);
+}
+
+/* One that leaves goes on without the crew. */
+static void test_one_may_leave(void)
+{
+    jsonrpcc_completions completions;
+
+    begin(2);
+    atomic_store(&places[0].leaves, true);
+    submit(&places[0], "echo", PATIENCE);
+    for (int i = 0; i < PATIENCE && !atomic_load(&places[0].ended); i++)
+        nap();
+    submit(&places[0], "mute", 50);
+    unsigned told = 0;
+    while (told == 0)
+        if (jsonrpcc_queue_wait(places[0].queue, &completions, 100) ==
+            JSONRPCC_OK)
+            told += (unsigned)completions.failure_count;
+    CHECK(jsonrpcc_client_close(places[0].client, PATIENCE));
+    jsonrpcc_queue_free(places[0].queue);
+    jsonrpcc_client_free(places[0].client);
+    close_place(&places[1]);
+    for (int i = 0; i < PATIENCE && atomic_load(&threads) > 0; i++)
+        nap();
+    jsonrpcc_crew_free(crew);
+}
+
+static void check_child(void)
+{
+    jsonrpcc_seat seat = {0};
+
+    alarm(20);
+    CHECK(jsonrpcc_crew_is_foreign(crew));
+    CHECK(jsonrpcc_crew_serve(crew, &seat) == JSONRPCC_EFOREIGN);
+    for (int i = 0; i < 4; i++) {
+        CHECK(jsonrpcc_queue_is_foreign(places[i].queue));
+        jsonrpcc_queue_free(places[i].queue);
+        places[i].queue = jsonrpcc_queue_new(places[i].client, 0);
+    }
+    jsonrpcc_crew_free(crew);
+    atomic_store(&threads, 0);
+    crew = jsonrpcc_crew_new();
+    for (int i = 0; i < 4; i++) {
+        atomic_flag_clear(&places[i].held);
+        atomic_store(&places[i].told, 0);
+        places[i].left = 0;
+        join(&places[i]);
+        submit(&places[i], "echo", PATIENCE);
+    }
+    for (int i = 0; i < 4; i++)
+        CHECK(await_told(&places[i], 1));
+    end(4);
+    check_exit(check_failures != 0);
+}
+
+/* Under load: the crew's threads hold locks most of the time. */
+static void test_children_make_a_crew_of_their_own(void)
+{
+    int status;
+
+    if (!check_may_fork())
+        return;
+    begin(4);
+    for (int i = 0; i < 4; i++) {
+        places[i].left = 1000000;
+        for (int j = 0; j < DEPTH; j++)
+            submit(&places[i], "echo", PATIENCE);
+    }
+    for (int i = 0; i < 20; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            check_child();
+        status = 1;
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+    }
+    unsigned before = atomic_load(&places[3].told);
+    for (int i = 0; i < PATIENCE && atomic_load(&places[3].told) == before; i++)
+        nap();
+    CHECK(atomic_load(&places[3].told) > before);
+    for (int i = 0; i < 4; i++) {
+        CHECK(!jsonrpcc_queue_is_foreign(places[i].queue));
+        atomic_store(&places[i].left, 0);
+    }
+    end(4);
+}
+
+int main(void)
+{
+    begin_peer();
+    test_a_few_threads_deliver_all();
+    test_whoever_blocks_delays_only_its_own();
+    test_loops_go_on_while_every_thread_blocks();
+    test_calls_that_wait_take_turns_with_the_crew();
+    test_a_seat_is_held_again_in_time();
+    test_one_queue_of_a_client_joins_once();
+    test_a_client_may_be_closed_when_it_joins();
+    test_one_may_leave();
+    test_children_make_a_crew_of_their_own();
+    peer_stop(&peer);
+    return check_done();
+}
