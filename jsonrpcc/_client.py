@@ -59,8 +59,9 @@ class Client(_Methods, Base):
     ``"orjson"`` or an object with encode and decode; *on_event* is called with
     each `Event`.
 
-    Callbacks run one at a time on the client's own thread; a callback may use
-    every method except `drain`.  All methods may be called from any thread.
+    Callbacks of a client run one at a time, on a thread that is not the caller's; a
+    callback may use every method except `drain`.  All methods may be called from any
+    thread.
 
     Raises:
         TypeError, ValueError: An option or the servers string is wrong.

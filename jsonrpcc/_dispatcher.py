@@ -9,6 +9,7 @@ import time
 from _thread import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
+from jsonrpcc._crew import worker_for
 from jsonrpcc._delivery import PAUSE, Delivery
 from jsonrpcc._errors import Cancelled, refused
 from jsonrpcc._host import check_threads
@@ -17,7 +18,7 @@ from jsonrpcc._log import Log
 from jsonrpcc._slow import methods_in
 from jsonrpcc._speedups import SLICE_MS
 from jsonrpcc._submit import callbacks_for
-from jsonrpcc._worker import Bell, Worker
+from jsonrpcc._worker import Bell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ OK: int = lib.JSONRPCC_OK
 _GOES_ON = (OK, lib.JSONRPCC_EPENDING)
 
 SOON_MS = 1
-"""Seconds until a future whose lock was taken is tried again."""
+"""Milliseconds until a future whose lock was taken is tried again."""
 
 
 class CallbackDelivery(Delivery):
@@ -115,7 +116,7 @@ def settle(future: Future) -> None:
 
 class Dispatcher:
     """
-    The thread that fetches outcomes and runs callbacks.
+    What fetches outcomes and runs callbacks: on a thread of its own, or of a crew.
 
     It must not know the client, which would otherwise never become garbage.
 
@@ -131,14 +132,17 @@ class Dispatcher:
         self.queue = session.new_queue(lib.JSONRPCC_QUEUE_EVENTS)
         self._log = Log(session.name, BaseException)
         self._slow = session.slow
-        self.worker = Worker()
         self.calls = callbacks_for(session, self.queue, self._log.report)
+        self._take = self.calls.take
         self._completions = ffi.new("jsonrpcc_completions *")
+        self._address = int(ffi.cast("uintptr_t", self._completions))
         self._rest = CallbackDelivery(session, self._completions, self.calls, self._log)
         self._idle = Bell()
         self._delivering = False  # calls that have left `calls` may still run
         self._has_all = False  # nothing more will arrive
+        self._done = True  # what was fetched is delivered
         self.unsettled: collections.deque[Future] = collections.deque()
+        self.worker = worker_for(self, shares=session.shares)
 
     def is_foreign(self) -> bool:
         """Whether the process that forked this one created it."""
@@ -178,9 +182,68 @@ class Dispatcher:
         finally:
             _running.pop(ident, None)
 
+    def take_turn(self, is_last: bool) -> int:
+        """Be served by a thread of a crew, as `_crew.Member` says."""
+        ident = get_ident()
+        _running[ident] = self
+        calls = self.calls
+        calls.adopt()
+        try:
+            self._delivering = True
+            more = self._deliver_all()
+            self._delivering = False
+            if self._idle and not calls:
+                self._idle.ring()
+            if more:
+                return 0
+            if is_last or self.unsettled or self._log.wait_ms > 0:
+                return self._look_after(is_last=is_last)
+        finally:
+            calls.disown()
+            _running.pop(ident, None)
+        return -1
+
+    def _deliver_all(self) -> bool:
+        """Fetch and deliver.  True: others should have a turn before the rest."""
+        take = self._take if self._slow is None else self._take_slow
+        while True:
+            while not self._done:  # C code could not, or was interrupted
+                try:
+                    self._done = self._rest.deliver()
+                except MemoryError:
+                    time.sleep(PAUSE)
+            self._done = False
+            left = take(self._address)
+            if left is not None:
+                self._done = True
+                return left
+
+    def _take_slow(self, address: int) -> bool | None:
+        """Like `Callbacks.take`, with a log of slow calls."""
+        if not lib.jsonrpcc_queue_fetch(self.queue, self._completions):
+            return False
+        return True if self._tell_and_deliver(address) else None
+
+    def _look_after(self, *, is_last: bool) -> int:
+        log, unsettled = self._log, self.unsettled
+        if log.wait_ms > 0:
+            log.flush()
+        if unsettled:
+            self._settle()
+        if is_last:
+            self._has_all = True
+            self._idle.ring()
+            if not unsettled:
+                self._finish()
+                return -1
+        return SOON_MS if unsettled else log.wait_ms
+
+    def is_running(self) -> bool:
+        """Whether this thread runs its callbacks."""
+        return _running.get(get_ident()) is self
+
     def _serve(self) -> None:
-        completions = self._completions
-        address = int(ffi.cast("uintptr_t", completions))
+        completions, address = self._completions, self._address
         queue, log, unsettled = self.queue, self._log, self.unsettled
         wait = lib.jsonrpcc_queue_wait
         deliver = self.calls.deliver if self._slow is None else self._tell_and_deliver
@@ -212,7 +275,11 @@ class Dispatcher:
         while unsettled:
             self._settle()
             time.sleep(SOON_MS / 1000)
-        log.flush(everything=True)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Write what the log has kept."""
+        self._log.flush(everything=True)
         if self._slow is not None:
             self._slow.flush()
 

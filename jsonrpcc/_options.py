@@ -328,11 +328,12 @@ def _ping_ms(options: Options, hello: Calls) -> int:
     return ms
 
 
-def open_client(servers: Any, options: Options, hello: Calls) -> Any:
+def open_client(servers: Any, options: Options, hello: Calls, *, shares: bool) -> Any:
     """
     Return a new C client; it is freed with the last reference to it.
 
-    *hello* is that of the options, read.
+    *hello* is that of the options, read.  *shares*: its event thread is one that such
+    clients share.
 
     Raises:
         TypeError, ValueError: An option is wrong; the message says which, and
@@ -380,6 +381,7 @@ def open_client(servers: Any, options: Options, hello: Calls) -> Any:
             "hello_count": hello.count,
             "hello_errors": errors_to_c(options.hello_errors),
             "ping_interval_ms": _ping_ms(options, hello),
+            "flags": lib.JSONRPCC_SHARED_THREAD if shares else 0,
         },
     )
     result = ffi.new("jsonrpcc_client **")

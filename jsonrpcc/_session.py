@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from jsonrpcc._records import Event
 
 
+OWN_THREADS = 4
+"""How many clients have threads of their own, which costs least per call."""
+
+
 class Session:
     """
     The C client, and what each of its calls needs.
@@ -42,13 +46,14 @@ class Session:
         on_event: The listener, if there is one.
         name: What the client is called, if it has a name.
         slow: The log of slow calls; None: there is none.
+        shares: Whether it shares an event thread with others.
 
     Raises:
         TypeError, ValueError, MemoryError, OSError: As `open_client` and `resolve`.
     """
 
     __slots__ = (
-        "codec", "handle", "name", "on_event", "outcomes", "slow", "texts",
+        "codec", "handle", "name", "on_event", "outcomes", "shares", "slow", "texts",
         "timeout_ms",
     )  # fmt: skip
 
@@ -63,7 +68,8 @@ class Session:
         self.codec = resolve(codec)
         self.texts = Texts(self.codec)
         hello = to_c(options.hello, self.texts)
-        self.handle = open_client(servers, options, hello)
+        self.shares = lib.jsonrpcc_client_count() >= OWN_THREADS
+        self.handle = open_client(servers, options, hello, shares=self.shares)
         us = slow_us(options)
         self.slow = SlowLog(us, options.name, self.handle) if us else None
         on_failure = None if self.slow is None else self.slow.failure

@@ -72,7 +72,7 @@ IMPORTS = {
     },
 }  # fmt: skip
 CLIENT = {
-    "_async_base", "_async_map", "_base", "_blocking", "_channel", "_codec",
+    "_async_base", "_async_map", "_base", "_blocking", "_channel", "_codec", "_crew",
     "_delivery", "_dispatcher", "_durations", "_errors", "_future", "_hello",
     "_hints", "_host", "_jsonrpcc", "_lazy", "_log", "_map", "_options", "_outcomes",
     "_params", "_protocol", "_proxy", "_pump", "_records", "_refusals", "_session",
@@ -83,6 +83,7 @@ SERVER = [name for name in IMPORTS if name.startswith("testing.")]
 IMPORTS["_host"] = set()
 IMPORTS["_lazy"] = set()
 IMPORTS["_slow"] = {"_durations", "_errors", "_jsonrpcc", "_log", "_snapshots"}
+IMPORTS["_crew"] = {"_delivery", "_errors", "_jsonrpcc", "_worker"}
 IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
 IMPORTS |= dict.fromkeys(
     [

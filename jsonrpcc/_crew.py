@@ -1,0 +1,233 @@
+"""
+Threads that run the callbacks of many clients.
+
+The first clients of a process have a thread each, which costs least per call.  Those
+that share an event thread share the threads of a crew, too: one is active, another
+stands by for when a callback blocks, and there are more only while several block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import itertools
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jsonrpcc._delivery import PAUSE
+from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._worker import Bell, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OK: int = lib.JSONRPCC_OK
+_START_SECONDS = 0.1  # until a thread that was started, and has not begun, is missed
+
+
+class Member(Protocol):
+    """What a crew takes care of: a `Dispatcher`."""
+
+    queue: Any
+    worker: Worker | Place
+
+    def take_turn(self, is_last: bool) -> int:
+        """
+        Deliver what has arrived.
+
+        Return in how many milliseconds to call this again, even if nothing arrives;
+        -1: only when something does.  With *is_last*, -1 means that all is delivered.
+        """
+
+    def is_running(self) -> bool:
+        """Whether this thread runs its callbacks."""
+
+    def is_foreign(self) -> bool:
+        """Whether the process that forked this one created it."""
+
+
+class Place:
+    """
+    The place of a client in a crew.  It is used like the `Worker` of a client.
+
+    If it cannot join, because the system refuses what the crew needs, it has such a
+    `Worker` after all.
+    """
+
+    def __init__(self, crew: Crew, member: Member) -> None:
+        self.token = next(crew.tokens)
+        self.member: Member | None = member  # until it has ended
+        self._crew = crew
+        # In a context as a thread of its own would have.
+        self.run = contextvars.Context().run
+        self._end = Bell()
+        self._spare = Worker()
+        self._alone: Worker | None = None  # or the spare one
+
+    def start(self, run: Callable[..., None]) -> None:
+        """
+        Join the crew, and see that it has a thread.
+
+        Raises:
+            RuntimeError: There are too many threads, or the interpreter ends.
+        """
+        member = self.member
+        if member is None:
+            return
+        if self._alone is None and not self._crew.admit(self, member):
+            self._alone = self._spare
+        if self._alone is not None:
+            self._alone.start(run)
+
+    def end(self) -> None:
+        """All is delivered."""
+        self.member = None
+        self._end.ring()
+
+    def is_current(self) -> bool:
+        """Whether a callback of this client runs on this thread."""
+        member = self.member
+        return member is not None and member.is_running()
+
+    def has_ended(self) -> bool:
+        """Whether all is delivered."""
+        return self.member is None or self._spare.has_ended()
+
+    def join(self, seconds: float = -1) -> bool:
+        """Wait until all is delivered; False: not in that time."""
+        if self._alone is not None:
+            return self._alone.join(seconds)
+        self._end.wait(self.has_ended, seconds)
+        return self.has_ended()
+
+
+class Crew:
+    """
+    The threads, and whom they take care of.
+
+    Like `Dispatcher`, this has no lock: what the threads agree on, they do in C.  It is
+    never freed, as one of them may be in there when the interpreter ends.
+    """
+
+    def __init__(self) -> None:
+        self.tokens = itertools.count(1)
+        self._places: dict[int, Place] = {}
+        self._workers: list[Worker] = []
+        self._started = 0.0
+        self._crew = lib.jsonrpcc_crew_new()
+        if self._crew == ffi.NULL:
+            raise MemoryError
+
+    def is_foreign(self) -> bool:
+        """Whether the process that forked this one created it."""
+        return bool(lib.jsonrpcc_crew_is_foreign(self._crew))
+
+    def discard(self) -> None:
+        """Free it; nobody has joined."""
+        lib.jsonrpcc_crew_free(self._crew)
+
+    def admit(self, place: Place, member: Member) -> bool:
+        """
+        Take care of a client, unless the crew does already.
+
+        False: the system refused something.  Raises as `Place.start`.
+        """
+        # Before a thread finds it; and each time, as any step may be interrupted.
+        self._places[place.token] = place
+        if lib.jsonrpcc_queue_join(member.queue, self._crew, place.token) != _OK:
+            self._places.pop(place.token, None)
+            return False
+        if not lib.jsonrpcc_crew_is_served(self._crew):
+            self._start_thread()
+        return True
+
+    def _start_thread(self) -> None:
+        """
+        Start another thread, unless one has just been started.
+
+        Raises:
+            RuntimeError: There are too many threads, or the interpreter ends.
+        """
+        now = time.monotonic()
+        if now < self._started + _START_SECONDS and not all(
+            worker.has_begun() for worker in self._workers
+        ):
+            return
+        self._started = now
+        self._workers = [each for each in self._workers if not each.has_ended()]
+        worker = Worker()
+        worker.start(self._serve, ffi.new("jsonrpcc_seat *"))
+        self._workers.append(worker)  # which keeps it alive, and so its thread
+
+    def _serve(self, seat: Any) -> None:
+        """
+        Be a thread of the crew.
+
+        After an exception from outside, this is called again, and *seat* says whom the
+        thread held: *seat* is written to in C, where no exception comes between.
+        """
+        crew, serve, places = self._crew, lib.jsonrpcc_crew_serve, self._places
+        held = bool(seat.token)
+        while True:
+            try:
+                if not held and serve(crew, seat) != _OK:
+                    return
+                held = True
+                if seat.lacks_standby:
+                    with contextlib.suppress(RuntimeError):  # the next turn may succeed
+                        self._start_thread()
+                if seat.token:  # otherwise it has just been dismissed
+                    self._take_turn(places.get(seat.token), seat)
+                held = False
+            except MemoryError:
+                time.sleep(PAUSE)
+            except SystemExit:
+                if not self.is_foreign():
+                    raise
+                return
+
+    def _take_turn(self, place: Place | None, seat: Any) -> None:
+        is_last, ms = seat.is_last, -1
+        if place is None or (member := place.member) is None:
+            is_last = True  # a thread that came too late had it join again
+        else:
+            ms = place.run(member.take_turn, is_last)
+        if ms >= 0:
+            seat.again_ms = ms
+        elif is_last:
+            lib.jsonrpcc_crew_dismiss(seat)
+            if place is not None:
+                place.end()
+                self._places.pop(place.token, None)
+
+
+_crews: list[Crew] = []  # of parents, too
+
+
+def _crew() -> Crew:
+    """
+    Return the crew of this process; create it on first use.
+
+    Raises:
+        MemoryError: There is no memory.
+    """
+    while True:
+        for each in tuple(_crews):
+            if not each.is_foreign():
+                return each
+        crew = Crew()
+        _crews.append(crew)
+        # Another thread, or a signal handler, may have been here meanwhile.
+        if next(each for each in tuple(_crews) if not each.is_foreign()) is not crew:
+            _crews.remove(crew)
+            crew.discard()
+
+
+def worker_for(member: Member, *, shares: bool) -> Worker | Place:
+    """
+    Return what runs the callbacks of a client, which *shares* its event thread or not.
+
+    Raises:
+        MemoryError: There is no memory.
+    """
+    return Place(_crew(), member) if shares else Worker()
