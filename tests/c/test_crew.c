@@ -22,6 +22,7 @@ struct place {
     sem_t *_Atomic until; /* block when there is an outcome */
     sem_t *blocked;       /* and post this before */
     atomic_bool leaves, ended;
+    atomic_bool dawdles; /* now and then a turn takes longer than 5 ms */
 };
 
 static jsonrpcc_crew *crew;
@@ -59,6 +60,9 @@ static void deliver(struct place *place, size_t count)
         if (atomic_load(&place->left) > 0)
             atomic_fetch_sub(&place->left, 1);
     }
+    if (atomic_load(&place->dawdles) && count % 7 == 0)
+        for (int i = 0; i < 8; i++)
+            nap();
     sem_t *until = atomic_load(&place->until);
     if (until != NULL && outcomes) {
         sem_post(place->blocked);
@@ -326,6 +330,44 @@ static void test_one_may_leave(void)
     jsonrpcc_crew_free(crew);
 }
 
+/* Some that come and go, with calls in flight or not, among others that go on;
+ * turns take longer than others wait, so threads take over all the time. */
+static void test_others_go_on_while_members_come_and_go(void)
+{
+    enum { LASTING = 6, OTHERS = 4 };
+    bool is_open[LASTING + OTHERS] = {false};
+
+    srand(2);
+    begin(LASTING);
+    for (int i = 0; i < LASTING; i++) {
+        atomic_store(&places[i].dawdles, i % 2 == 0);
+        places[i].left = DEPTH * ROUNDS;
+        for (int j = 0; j < DEPTH; j++)
+            submit(&places[i], "echo", PATIENCE);
+    }
+    for (int round = 0; round < 150; round++) {
+        int i = LASTING + rand() % OTHERS;
+        struct place *place = &places[i];
+        if (!is_open[i]) {
+            open_place(place);
+            join(place);
+            for (int j = rand() % 4; j > 0; j--)
+                submit(place, j % 2 ? "echo" : "mute", 1 + rand() % 5);
+        } else {
+            close_place(place);
+        }
+        is_open[i] = !is_open[i];
+        if (round % 3 == 0)
+            nap();
+    }
+    for (int i = 0; i < LASTING; i++)
+        CHECK(await_told(&places[i], DEPTH * (ROUNDS + 1)));
+    for (int i = LASTING; i < LASTING + OTHERS; i++)
+        if (is_open[i])
+            close_place(&places[i]);
+    end(LASTING);
+}
+
 static void check_child(void)
 {
     jsonrpcc_seat seat = {0};
@@ -396,6 +438,7 @@ int main(void)
     test_one_queue_of_a_client_joins_once();
     test_a_client_may_be_closed_when_it_joins();
     test_one_may_leave();
+    test_others_go_on_while_members_come_and_go();
     test_children_make_a_crew_of_their_own();
     peer_stop(&peer);
     return check_done();

@@ -1,5 +1,6 @@
 """Many clients in a process share a few threads, and none notices."""
 
+import asyncio
 import contextvars
 import os
 import threading
@@ -11,7 +12,7 @@ from helpers import in_threads
 from history import LIMIT, until
 from time_limits import PATIENCE
 
-from jsonrpcc import Client, _session
+from jsonrpcc import AsyncClient, Client, _session
 from jsonrpcc.testing import Server
 
 CLIENTS = 12
@@ -88,6 +89,26 @@ def test_threads_do_not_grow_with_the_clients(server):
         for client in made:
             client.close()
     until(lambda: python_threads() == 0, what="the end of the threads")
+
+
+def test_nor_with_those_of_an_event_loop(server):
+    def threads():
+        return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+    async def main():
+        made = [AsyncClient(server.address, timeout=LIMIT) for _ in range(40)]
+        try:
+            sums = await asyncio.gather(*(each.call("echo", [1]) for each in made))
+            return sum(sums), threads()
+        finally:
+            for client in made:
+                await client.close()
+
+    before = threads()
+    total, during = asyncio.run(main())
+    assert total == 40
+    assert during <= before + _session.OWN_THREADS + 1
+    until(lambda: threads() <= before, what="the end of the threads")
 
 
 def test_every_outcome_is_delivered_once_and_in_turn(clients):
