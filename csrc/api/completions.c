@@ -8,37 +8,31 @@
 /* When completions are emptied, a larger text buffer is released. */
 #define IDLE_ROOM 262144
 
+enum {
+    OF_EACH = sizeof(uint64_t) + sizeof(struct jrc_result) +
+    sizeof(jsonrpcc_failure)
+};
+
+_Static_assert(sizeof(struct jrc_result) % sizeof(uint64_t) == 0 &&
+                   sizeof(jsonrpcc_failure) % sizeof(uint64_t) == 0,
+               "each table is aligned where the one before it ends");
+
 bool jrc_completions_init(struct jrc_completions *completions, size_t capacity)
 {
     memset(completions, 0, offsetof(struct jrc_completions, events));
     completions->capacity = capacity;
-    completions->tokens = jrc_pages_new(capacity, sizeof *completions->tokens);
-    completions->starts = jrc_pages_new(capacity, sizeof *completions->starts);
-    completions->lens = jrc_pages_new(capacity, sizeof *completions->lens);
-    completions->origins =
-        jrc_pages_new(capacity, sizeof *completions->origins);
-    completions->failures =
-        jrc_pages_new(capacity, sizeof *completions->failures);
-    if (completions->tokens != NULL && completions->starts != NULL &&
-        completions->lens != NULL && completions->origins != NULL &&
-        completions->failures != NULL)
-        return true;
-    jrc_completions_clear(completions);
-    return false;
+    completions->tables = jrc_pages_new(capacity, OF_EACH);
+    if (completions->tables == NULL)
+        return false;
+    completions->tokens = completions->tables;
+    completions->results = (void *)(completions->tokens + capacity);
+    completions->failures = (void *)(completions->results + capacity);
+    return true;
 }
 
 void jrc_completions_clear(struct jrc_completions *completions)
 {
-    jrc_pages_free(completions->tokens, completions->capacity,
-                   sizeof *completions->tokens);
-    jrc_pages_free(completions->starts, completions->capacity,
-                   sizeof *completions->starts);
-    jrc_pages_free(completions->lens, completions->capacity,
-                   sizeof *completions->lens);
-    jrc_pages_free(completions->origins, completions->capacity,
-                   sizeof *completions->origins);
-    jrc_pages_free(completions->failures, completions->capacity,
-                   sizeof *completions->failures);
+    jrc_pages_free(completions->tables, completions->capacity, OF_EACH);
     free(completions->text.bytes);
     free(completions->details.bytes);
     memset(completions, 0, offsetof(struct jrc_completions, events));
@@ -80,9 +74,10 @@ static bool add_result(struct jrc_completions *completions, uint64_t token,
     if (completions->text.len == 0)
         put(&completions->text, "[", 1);
     completions->tokens[completions->count] = token;
-    completions->starts[completions->count] = completions->text.len;
-    completions->lens[completions->count] = len;
-    completions->origins[completions->count] = (jsonrpcc_origin){
+    struct jrc_result *result = &completions->results[completions->count];
+    result->start = completions->text.len;
+    result->len = len;
+    result->origin = (jsonrpcc_origin){
         .server = outcome->server,
         .attempts = outcome->attempts,
         .elapsed_us = outcome->elapsed_us,
@@ -157,15 +152,15 @@ void jrc_completions_append(struct jrc_completions *completions,
     for (size_t i = 0; i < from->count; i++) {
         jsonrpcc_outcome outcome = {
             .fate = JSONRPCC_ANSWERED,
-            .server = from->origins[i].server,
-            .attempts = from->origins[i].attempts,
-            .elapsed_us = from->origins[i].elapsed_us,
-            .waited_us = from->origins[i].waited_us,
-            .answered_us = from->origins[i].answered_us,
-            .json_len = from->lens[i],
+            .server = from->results[i].origin.server,
+            .attempts = from->results[i].origin.attempts,
+            .elapsed_us = from->results[i].origin.elapsed_us,
+            .waited_us = from->results[i].origin.waited_us,
+            .answered_us = from->results[i].origin.answered_us,
+            .json_len = from->results[i].len,
         };
         add(completions, from->tokens[i], &outcome,
-            from->text.bytes + from->starts[i]);
+            from->text.bytes + from->results[i].start);
     }
     for (size_t i = 0; i < from->failure_count; i++)
         add_failure(completions, from->failures[i].token,
@@ -187,7 +182,7 @@ bool jrc_completions_slice(struct jrc_completions *completions,
     if (count > JRC_COMPLETIONS_RESULTS)
         count = JRC_COMPLETIONS_RESULTS;
     for (size_t n = 1, bytes = 0; n < count; n++) {
-        bytes += completions->lens[first + n - 1];
+        bytes += completions->results[first + n - 1].len;
         if (bytes >= JRC_COMPLETIONS_BYTES)
             count = n;
     }
@@ -195,8 +190,9 @@ bool jrc_completions_slice(struct jrc_completions *completions,
         /* The commas before the first result and after the last one make room
          * for the brackets; the next slice turns our ']' into its '['. */
         size_t last = first + count - 1;
-        size_t open = completions->starts[first] - 1;
-        size_t close = completions->starts[last] + completions->lens[last];
+        size_t open = completions->results[first].start - 1;
+        size_t close =
+            completions->results[last].start + completions->results[last].len;
         completions->text.bytes[open] = '[';
         completions->text.bytes[close] = ']';
         slice->count = count;
@@ -243,8 +239,8 @@ const char *jsonrpcc_completions_result(const jsonrpcc_completions *completions,
     *len = 0;
     if (i >= completions->count)
         return NULL;
-    *len = source->lens[source->first + i];
-    return source->text.bytes + source->starts[source->first + i];
+    *len = source->results[source->first + i].len;
+    return source->text.bytes + source->results[source->first + i].start;
 }
 
 const jsonrpcc_origin *jsonrpcc_completions_origin(
@@ -252,7 +248,8 @@ const jsonrpcc_origin *jsonrpcc_completions_origin(
 {
     const struct jrc_completions *source = completions->source;
 
-    return i < completions->count ? &source->origins[source->first + i] : NULL;
+    return i < completions->count ? &source->results[source->first + i].origin
+                                  : NULL;
 }
 
 const jsonrpcc_failure *jsonrpcc_completions_failure(
@@ -277,7 +274,7 @@ size_t jsonrpcc_completions_slow(const jsonrpcc_completions *completions,
     const struct jrc_completions *source = completions->source;
 
     while (i < completions->count &&
-           source->origins[source->first + i].elapsed_us < min_us)
+           source->results[source->first + i].origin.elapsed_us < min_us)
         i++;
     return i < completions->count ? i : completions->count;
 }

@@ -23,17 +23,23 @@ enum {
     JRC_COMPLETIONS_BYTES = 65536
 };
 
+/* A result in the text. */
+struct jrc_result {
+    size_t start, len;
+    jsonrpcc_origin origin;
+};
+
 struct jrc_completions {
     size_t capacity;     /* of results, and of failures */
     size_t count, taken; /* of results; taken: by slices so far */
     size_t first;        /* where the last slice begins */
+    void *tables;        /* one allocation: */
     uint64_t *tokens;
-    size_t *starts, *lens; /* of the results in text */
-    jsonrpcc_origin *origins;
-    struct jrc_text text; /* "[" result "," result "," ... */
-    size_t failure_count;
+    struct jrc_result *results;
     jsonrpcc_failure *failures; /* json holds an offset into details, plus
                                    one */
+    struct jrc_text text;       /* "[" result "," result "," ... */
+    size_t failure_count;
     struct jrc_text details;
     size_t event_count;
     uint64_t events_dropped;
@@ -75,7 +81,7 @@ static inline size_t jrc_completions_left(
 
     if (completions->taken < completions->count)
         left += completions->text.len -
-                (completions->starts[completions->taken] - 1);
+                (completions->results[completions->taken].start - 1);
     return left;
 }
 

@@ -8,6 +8,8 @@
 
 #include "api/queue.h"
 
+#include "wire/pages.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -27,7 +29,7 @@ static void destroy(jsonrpcc_queue *queue)
     jsonrpcc_waiter_free(queue->waiter);
     pthread_cond_destroy(&queue->room);
     pthread_mutex_destroy(&queue->lock);
-    free(queue);
+    jrc_pages_free(queue, 1, sizeof *queue);
 }
 
 /* ---- the driver's side ---- */
@@ -148,7 +150,7 @@ static int fill_in(jsonrpcc_queue *queue)
 
 jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
 {
-    jsonrpcc_queue *queue = calloc(1, sizeof *queue);
+    jsonrpcc_queue *queue = jrc_pages_new(1, sizeof *queue);
     pthread_condattr_t attr;
 
     if (queue == NULL)
@@ -156,7 +158,7 @@ jsonrpcc_queue *jsonrpcc_queue_new(jsonrpcc_client *client, uint32_t flags)
     /* A host gets its events through its listener, when it polls. */
     if ((flags & ~KNOWN_FLAGS) != 0 || ((flags & JSONRPCC_QUEUE_EVENTS) != 0 &&
                                         jsonrpcc_host_fd(client) >= 0)) {
-        free(queue);
+        jrc_pages_free(queue, 1, sizeof *queue);
         errno = EINVAL;
         return NULL;
     }
