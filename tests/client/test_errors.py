@@ -5,6 +5,7 @@ import inspect
 import pickle
 import re
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -92,18 +93,28 @@ def test_a_timeout_that_was_waiting_for_a_connection_at_first(serve, client_for)
     server.stop()
     client = client_for(server, **QUICK)
     until(lambda: client.servers()[0].attempts_failed)
-    later = threading.Timer(0.2, server.start)
+    started = []
+
+    def start():
+        started.append(time.monotonic())
+        server.start()
+
+    later = threading.Timer(0.2, start)
     later.start()
     with pytest.raises(RequestTimeout) as caught:
         client.call("get_user", timeout=1, wait_for_ready=True)
+    ended = time.monotonic()
     later.join()
     error = caught.value
+    # Of the 0.2 s, less than that if one of the threads was late.
+    down = int((started[0] - (ended - error.elapsed)) * 1000)
     ms, waiting = milliseconds(
         error,
         rf"^timeout: get_user at {re.escape(server.address)}, (\d+) ms, "
-        r"(\d+) of them waiting for a connection$",
+        # On a busy machine, it is not sent at once.
+        r"(\d+) of them waiting for a connection(?:, \d+ for room in the socket)?$",
     )
-    assert 200 <= waiting < 1000 <= ms
+    assert down - 1 <= waiting < 1000 <= ms
     assert waiting <= round(error.waited * 1000) <= waiting + 20
     assert (error.answered, error.attempts, error.fate) == (None, 1, "unknown")
 
