@@ -13,8 +13,8 @@ enum {
     sizeof(jsonrpcc_failure)
 };
 
-_Static_assert(sizeof(struct jrc_result) % sizeof(uint64_t) == 0 &&
-                   sizeof(jsonrpcc_failure) % sizeof(uint64_t) == 0,
+_Static_assert(sizeof(uint64_t) % _Alignof(struct jrc_result) == 0 &&
+                   sizeof(struct jrc_result) % _Alignof(jsonrpcc_failure) == 0,
                "each table is aligned where the one before it ends");
 
 bool jrc_completions_init(struct jrc_completions *completions, size_t capacity)
