@@ -19,7 +19,7 @@ import time
 
 from history import LIMIT, until
 
-from jsonrpcc import Client, _worker
+from jsonrpcc import Client, _crew, _worker
 
 address, seconds = sys.argv[1:]
 logging.disable(logging.CRITICAL)
@@ -68,6 +68,13 @@ class Refused:
         return value
 
 
+def threads_of(client):
+    """Those that run its callbacks: of its own, or of the crew, or none yet."""
+    worker = client._dispatcher.worker
+    workers = worker._crew._workers if isinstance(worker, _crew.Place) else [worker]
+    return [each._ident for each in workers if each._ident] or [0]
+
+
 def one_client(codec):
     _worker.start_new_thread = start_and_hit
     results, errors = [], []
@@ -80,9 +87,7 @@ def one_client(codec):
                 method = "fail" if calls % 5 == 4 else "first"
                 client.request(method, [calls], results.append, errors.append)
             time.sleep(dice.uniform(0, 2e-3))
-            thread = client._dispatcher.worker._ident
-            if thread:
-                hit(thread, "any step")
+            hit(dice.choice(threads_of(client)), "any step")
         until(lambda: len(results) + len(errors) >= calls)
         assert client.drain(LIMIT)
     assert client._dispatcher.worker.has_ended()
