@@ -29,7 +29,6 @@ class Member(Protocol):
     """What a crew takes care of: a `Dispatcher`."""
 
     queue: Any
-    worker: Worker | Place
 
     def take_turn(self, is_last: bool) -> int:
         """
@@ -41,9 +40,6 @@ class Member(Protocol):
 
     def is_running(self) -> bool:
         """Whether this thread runs its callbacks."""
-
-    def is_foreign(self) -> bool:
-        """Whether the process that forked this one created it."""
 
 
 class Place:

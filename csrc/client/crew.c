@@ -13,37 +13,12 @@ enum {
 
 pthread_mutex_t jrc_crews_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* ---- around fork() ---- */
-
-static void lock_for_fork(void *arg)
-{
-    (void)arg;
-    pthread_mutex_lock(&jrc_crews_lock);
-}
-
-static void unlock_after_fork(void *arg)
-{
-    (void)arg;
-    pthread_mutex_unlock(&jrc_crews_lock);
-}
-
-/* The child's crews are foreign. */
-static void abandon_in_child(void *arg)
-{
-    (void)arg;
-}
-
-static const struct jrc_fork_hooks fork_hooks = {
-    lock_for_fork,
-    unlock_after_fork,
-    abandon_in_child,
-};
-
+/* The child's crews are foreign, which is all. */
 __attribute__((constructor)) static void watch_forks(void)
 {
-    static struct jrc_fork_watch watch;
+    static struct jrc_fork_inner inner = {.lock = &jrc_crews_lock};
 
-    jrc_fork_watch_inner(&watch, &fork_hooks);
+    jrc_fork_watch_inner(&inner);
 }
 
 /* ---- the crew ---- */
@@ -96,7 +71,8 @@ static void call_one(struct jsonrpcc_crew *crew)
 
 void jrc_crew_call_for_ready(struct jsonrpcc_crew *crew)
 {
-    if (crew->active == NULL || !crew->is_guarded)
+    if (crew->first_ready != NULL &&
+        (crew->active == NULL || !crew->is_guarded))
         call_one(crew);
 }
 
@@ -182,8 +158,7 @@ static struct jrc_member *take(struct jsonrpcc_crew *crew,
     crew->active = seat;
     crew->taken_us = jrc_now_us();
     jrc_shared_will_poll();
-    if (crew->first_ready != NULL)
-        jrc_crew_call_for_ready(crew);
+    jrc_crew_call_for_ready(crew);
     return member;
 }
 
@@ -266,8 +241,7 @@ static jsonrpcc_status await_member(struct jsonrpcc_crew *crew,
             continue;
         }
         if (is_new && crew->waiting >= MOST_WAITING) {
-            if (crew->first_ready != NULL)
-                jrc_crew_call_for_ready(crew);
+            jrc_crew_call_for_ready(crew);
             return JSONRPCC_EFULL;
         }
         is_new = false;

@@ -63,7 +63,7 @@ void jrc_crew_tell(struct jrc_member *member);
  * it is given back. */
 void jrc_crew_make_ready(struct jrc_member *member);
 
-/* A member is ready: have a thread that waits take it, or see to it that the
+/* If a member is ready, have a thread that waits take it, or see to it that the
  * active one does not keep others from it. */
 void jrc_crew_call_for_ready(struct jsonrpcc_crew *crew);
 

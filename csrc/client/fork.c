@@ -1,7 +1,7 @@
 /* A child must neither use nor disturb what it inherits.
  *
  * Locks are taken in this order: the one around opening, the lists', those of
- * each hook, those of each inner hook, then TLS's; the thread that forks takes
+ * each hook, the inner ones, then TLS's; the thread that forks takes
  * them all.  So no descriptor is half open, and no lock is held by a thread
  * that the child does not have. */
 
@@ -15,7 +15,8 @@
 
 static pthread_mutex_t opening_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct jrc_fork_watch *list, *inner;
+static struct jrc_fork_watch *list;
+static struct jrc_fork_inner *inner_list;
 static atomic_uint count; /* of the list */
 static unsigned generation;
 
@@ -40,16 +41,16 @@ static void prepare(void)
     pthread_mutex_lock(&list_lock);
     for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
         w->hooks->lock(w->arg);
-    for (struct jrc_fork_watch *w = inner; w != NULL; w = w->next)
-        w->hooks->lock(w->arg);
+    for (struct jrc_fork_inner *i = inner_list; i != NULL; i = i->next)
+        pthread_mutex_lock(i->lock);
     jrc_tls_lock_all();
 }
 
 static void resume(void)
 {
     jrc_tls_unlock_all();
-    for (struct jrc_fork_watch *w = inner; w != NULL; w = w->next)
-        w->hooks->unlock(w->arg);
+    for (struct jrc_fork_inner *i = inner_list; i != NULL; i = i->next)
+        pthread_mutex_unlock(i->lock);
     for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
         w->hooks->unlock(w->arg);
     pthread_mutex_unlock(&list_lock);
@@ -61,8 +62,9 @@ static void start_child(void)
     generation++;
     for (struct jrc_fork_watch *w = list; w != NULL; w = w->next)
         w->hooks->abandon(w->arg);
-    for (struct jrc_fork_watch *w = inner; w != NULL; w = w->next)
-        w->hooks->abandon(w->arg);
+    for (struct jrc_fork_inner *i = inner_list; i != NULL; i = i->next)
+        if (i->abandon != NULL)
+            i->abandon();
     resume();
     list = NULL;
     atomic_store(&count, 0);
@@ -119,11 +121,10 @@ void jrc_fork_unwatch(struct jrc_fork_watch *watch)
     pthread_mutex_unlock(&list_lock);
 }
 
-void jrc_fork_watch_inner(struct jrc_fork_watch *watch,
-                          const struct jrc_fork_hooks *hooks)
+void jrc_fork_watch_inner(struct jrc_fork_inner *inner)
 {
     pthread_mutex_lock(&list_lock);
-    *watch = (struct jrc_fork_watch){hooks, NULL, inner, NULL};
-    inner = watch;
+    inner->next = inner_list;
+    inner_list = inner;
     pthread_mutex_unlock(&list_lock);
 }

@@ -5,6 +5,7 @@
 #define JRC_FORK_H
 
 #include <stdbool.h>
+#include <sys/types.h> /* pthread_mutex_t, says POSIX */
 
 /* The number of forks between the first process and this one.  Whatever was
  * created under another number belongs to another process. */
@@ -31,10 +32,17 @@ void jrc_fork_watch(struct jrc_fork_watch *watch,
                     const struct jrc_fork_hooks *hooks, void *arg);
 void jrc_fork_unwatch(struct jrc_fork_watch *watch);
 
-/* The same for locks that are taken under those of others, and for good: when
- * the library is loaded, for what there is once.  A child keeps them. */
-void jrc_fork_watch_inner(struct jrc_fork_watch *watch,
-                          const struct jrc_fork_hooks *hooks);
+/* A lock that is taken under those of others, of something that there is once.
+ * The child abandons that with the lock held. */
+struct jrc_fork_inner {
+    pthread_mutex_t *lock;
+    void (*abandon)(void); /* NULL: nothing to do */
+    struct jrc_fork_inner *next;
+};
+
+/* Take it around each fork(), for good: call this when the library is loaded. A
+ * child keeps it. */
+void jrc_fork_watch_inner(struct jrc_fork_inner *inner);
 
 /* How many are watched in this process, without the inner ones. */
 unsigned jrc_fork_count(void);

@@ -24,11 +24,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* jsonrpcc.h promises 1 MiB to callbacks; the rest is for what calls them.
- * Pages that are never touched cost nothing.  A larger stack would: the kernel
- * may back one of 2 MiB with a huge page, all of which counts. */
-enum { EVENT_STACK = 1024 * 1024 + 128 * 1024 };
-
 /* Slots for each server that a list may have: when a new list has nothing but
  * others, those that leave keep theirs for a while. */
 enum { SLOTS = 2 };
@@ -184,7 +179,7 @@ static bool start_event_thread(struct jrc_core *core)
     jrc_core_ref(core);
     int error = core->leadership.is_shared
                     ? jrc_shared_join(core, &shared_hooks)
-                    : jrc_thread_start(event_thread, core, EVENT_STACK);
+                    : jrc_thread_start(event_thread, core, JRC_EVENT_STACK);
     if (error == 0)
         return true;
     atomic_fetch_sub(&core->refs, 1);

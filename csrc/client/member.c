@@ -4,7 +4,6 @@
 #include "client/lifecycle.h"
 #include "io/clock.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 static void destroy(struct jrc_member *member)
@@ -28,14 +27,14 @@ static void enter(struct jrc_member *member)
     pthread_mutex_unlock(&jrc_crews_lock);
 }
 
-int jrc_crew_join(struct jsonrpcc_crew *crew, struct jrc_core *core,
-                  uint64_t token, struct jrc_member **joined)
+jsonrpcc_status jrc_crew_join(struct jsonrpcc_crew *crew, struct jrc_core *core,
+                              uint64_t token, struct jrc_member **joined)
 {
     struct jrc_member *member = calloc(1, sizeof *member);
-    int error = 0;
+    jsonrpcc_status status = JSONRPCC_OK;
 
     if (member == NULL)
-        return ENOMEM;
+        return JSONRPCC_ENOMEM;
     *member = (struct jrc_member){
         .crew = crew,
         .core = core,
@@ -49,8 +48,8 @@ int jrc_crew_join(struct jsonrpcc_crew *crew, struct jrc_core *core,
     bool has_joined = *joined != NULL;
     if (!has_joined &&
         (core->leadership.member != NULL || !core->leadership.is_shared))
-        error = EINVAL;
-    if (!has_joined && error == 0) {
+        status = JSONRPCC_EINVAL;
+    if (!has_joined && status == JSONRPCC_OK) {
         jrc_core_ref(core);
         core->leadership.member = *joined = member;
         enter(member);
@@ -58,7 +57,7 @@ int jrc_crew_join(struct jsonrpcc_crew *crew, struct jrc_core *core,
     }
     pthread_mutex_unlock(&core->lock);
     free(member);
-    return error;
+    return status;
 }
 
 /* Under the core's lock. */

@@ -13,7 +13,6 @@
 
 enum {
     EVENTS = 64,
-    STACK = 1024 * 1024 + 128 * 1024, /* see EVENT_STACK */
     NAP_US = 1000 /* a crew's thread polls at least this often, or is in a
                      callback that takes long */
 };
@@ -44,37 +43,19 @@ static void close_shared(void)
 
 /* ---- around fork() ---- */
 
-static void lock_for_fork(void *arg)
+static void abandon_in_child(void)
 {
-    (void)arg;
-    pthread_mutex_lock(&shared.lock);
-}
-
-static void unlock_after_fork(void *arg)
-{
-    (void)arg;
-    pthread_mutex_unlock(&shared.lock);
-}
-
-static void abandon_in_child(void *arg)
-{
-    (void)arg;
     close_shared();
     jrc_cond_init(&shared.woken); /* the parent's thread may wait for it */
 }
 
-static const struct jrc_fork_hooks fork_hooks = {
-    lock_for_fork,
-    unlock_after_fork,
-    abandon_in_child,
-};
-
 __attribute__((constructor)) static void watch_forks(void)
 {
-    static struct jrc_fork_watch watch;
+    static struct jrc_fork_inner inner = {.lock = &shared.lock,
+                                          .abandon = abandon_in_child};
 
     jrc_cond_init(&shared.woken);
-    jrc_fork_watch_inner(&watch, &fork_hooks);
+    jrc_fork_watch_inner(&inner);
 }
 
 /* Returns whether it was the last one. */
@@ -261,8 +242,8 @@ static int add(struct jrc_attended *attended)
         error = errno;
     /* It finds nothing yet: nobody has set the alarm. */
     if (error == 0 && shared.count == 0)
-        error = jrc_thread_start(shared_thread,
-                                 (void *)(intptr_t)shared.epoll_fd, STACK);
+        error = jrc_thread_start(
+            shared_thread, (void *)(intptr_t)shared.epoll_fd, JRC_EVENT_STACK);
     shared.count += error == 0;
     if (shared.count == 0)
         close_shared();

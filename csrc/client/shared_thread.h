@@ -16,6 +16,12 @@
 
 #include "client/core.h"
 
+/* Of every event thread: jsonrpcc.h promises 1 MiB to callbacks; the rest is
+ * for what calls them. Pages that are never touched cost nothing.  A larger
+ * stack would: the kernel may back one of 2 MiB with a huge page, all of which
+ * counts. */
+enum { JRC_EVENT_STACK = 1024 * 1024 + 128 * 1024 };
+
 enum jrc_polled {
     JRC_POLLED_NOTHING,
     JRC_POLLED_SOME,  /* turns were taken */

@@ -9,7 +9,6 @@
 #include "client/member.h"
 #include "io/clock.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 struct jsonrpcc_waiter {
@@ -183,8 +182,5 @@ jsonrpcc_status jsonrpcc_waiter_join(jsonrpcc_waiter *waiter,
 {
     if (!jrc_core_is_ours(waiter->core) || jsonrpcc_crew_is_foreign(crew))
         return JSONRPCC_EFOREIGN;
-    int error = jrc_crew_join(crew, waiter->core, token, &waiter->member);
-    return error == 0        ? JSONRPCC_OK
-           : error == EINVAL ? JSONRPCC_EINVAL
-                             : JSONRPCC_ENOMEM;
+    return jrc_crew_join(crew, waiter->core, token, &waiter->member);
 }
