@@ -226,7 +226,7 @@ class Bench:
         helpers = [
             str(self.compiled(path))
             for path in sources
-            if not re.match(r"(test|fuzz)_|jsontestsuite|torture", path.stem)
+            if not re.match(r"(test|fuzz|shared)_|jsontestsuite|torture", path.stem)
         ]
         driver = str(self.compiled(ROOT / "tests" / "c" / "fuzz_driver.c"))
         for name in self.tests:
