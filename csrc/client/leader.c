@@ -278,13 +278,13 @@ enum jrc_watchdog jrc_watchdog_look(struct jrc_core *core)
     return result;
 }
 
-enum jrc_watchdog jrc_watchdog_attend(struct jrc_core *core)
+enum jrc_watchdog jrc_watchdog_attend(struct jrc_core *core, bool is_polled)
 {
     pthread_mutex_lock(&core->lock);
-    if (core->leadership.is_watched)
-        attend(core, JRC_WATCHDOG);
-    else
+    if (!core->leadership.is_watched)
         jrc_attended_mask(core->leadership.attended);
+    else if (!is_polled || core->life.closing)
+        attend(core, JRC_WATCHDOG);
     enum jrc_watchdog result = found(core);
     pthread_mutex_unlock(&core->lock);
     return result;

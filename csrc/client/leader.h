@@ -38,8 +38,10 @@ enum jrc_watchdog {
  * does. */
 enum jrc_watchdog jrc_watchdog_look(struct jrc_core *core);
 
-/* By the shared event thread, when the loop's descriptor is readable. */
-enum jrc_watchdog jrc_watchdog_attend(struct jrc_core *core);
+/* By the shared event thread, when the loop's descriptor is readable.
+ * is_polled: another thread is about to call jrc_lead_watched(), so do what
+ * that does not. */
+enum jrc_watchdog jrc_watchdog_attend(struct jrc_core *core, bool is_polled);
 
 /* The same by another thread, in its place, unless the client is closing.
  * *leads: there was something to do.  False: as jrc_lead(). */

@@ -13,8 +13,9 @@
 
 enum {
     EVENTS = 64,
-    NAP_US = 1000 /* a crew's thread polls at least this often, or is in a
-                     callback that takes long */
+    NAP_US = 1000, /* a crew's thread polls at least this often, or is in a
+                      callback that takes long, */
+    MOST_NAPS = 5  /* or it has too much to deliver */
 };
 
 /* The clients of this process.  Those that had the thread before are its own
@@ -24,7 +25,8 @@ static struct {
     pthread_mutex_t lock;
     int epoll_fd; /* -1: there is no thread */
     unsigned count;
-    atomic_uint progress;  /* of crews' threads */
+    atomic_uint progress;  /* of crews' threads, in deliveries */
+    atomic_uint polls;     /* of theirs */
     atomic_bool is_polled; /* one of them will poll */
     bool naps;             /* until this is false, or NAP_US have passed: */
     pthread_cond_t woken;
@@ -73,13 +75,13 @@ static bool leave(struct jrc_attended *attended)
 
 /* ---- the thread ---- */
 
-static enum jrc_watchdog look(const struct jrc_attended_fd *of)
+static enum jrc_watchdog look(const struct jrc_attended_fd *of, bool is_polled)
 {
     struct jrc_core *core = of->attended->core;
     uint64_t count;
 
     if (!of->is_alarm)
-        return jrc_watchdog_attend(core);
+        return jrc_watchdog_attend(core, is_polled);
     /* It may have been set to a later time, since it went off. */
     if (read(core->leadership.alarm_fd, &count, sizeof count) < 0)
         return JRC_WATCHDOG_GOES_ON;
@@ -93,10 +95,10 @@ static void unref(struct jrc_attended *attended)
         free(attended);
 }
 
-/* Handle what the last wait told of.  Those that have ended are freed at the
- * end, as another event may be of the same client.  Returns whether to wait
- * again. */
-static bool handle(const struct epoll_event *events, int count)
+/* Handle what the last wait told of; is_polled: but for what the crew's thread
+ * takes care of.  Those that have ended are freed at the end, as another event
+ * may be of the same client.  Returns whether to wait again. */
+static bool handle(const struct epoll_event *events, int count, bool is_polled)
 {
     struct jrc_attended *ended = NULL, *next;
     bool is_last = false;
@@ -106,7 +108,7 @@ static bool handle(const struct epoll_event *events, int count)
         struct jrc_attended *attended = of->attended;
         if (attended->has_ended)
             continue;
-        enum jrc_watchdog found = look(of);
+        enum jrc_watchdog found = look(of, is_polled);
         if (found == JRC_WATCHDOG_FORKED)
             return false; /* like any function of a thread in a forked child */
         if (found == JRC_WATCHDOG_GOES_ON)
@@ -127,35 +129,57 @@ static bool handle(const struct epoll_event *events, int count)
     return !is_last;
 }
 
-/* There are events.  If a crew's thread will poll, and has come on since this
- * one last looked, leave them to it for a while. */
-static bool leaves_them(unsigned *seen)
+/* What the event thread last saw of crews' threads. */
+struct seen {
+    unsigned progress, polls;
+    unsigned naps; /* since they polled */
+};
+
+/* There are events.  Whether a crew's thread will poll: it has come on since
+ * this one last looked, and has not forgotten it. */
+static bool is_polled(struct seen *seen)
 {
-    unsigned progress = atomic_load(&shared.progress);
+    struct seen now = {
+        .progress = atomic_load(&shared.progress),
+        .polls = atomic_load(&shared.polls),
+    };
+
+    now.naps = now.polls == seen->polls ? seen->naps + 1 : 1;
+    bool will_poll = atomic_load(&shared.is_polled) &&
+                     now.progress != seen->progress && now.naps <= MOST_NAPS;
+    if (!will_poll)
+        now.naps = 0;
+    *seen = now;
+    return will_poll;
+}
+
+/* Leave the loops to it for a while. */
+static void nap(void)
+{
+    struct timespec until = jrc_timespec(jrc_now_us() + NAP_US);
     int error = 0;
 
-    if (!atomic_load(&shared.is_polled) || progress == *seen)
-        return false;
-    *seen = progress;
-    struct timespec until = jrc_timespec(jrc_now_us() + NAP_US);
     pthread_mutex_lock(&shared.lock);
     shared.naps = true;
     while (shared.naps && atomic_load(&shared.is_polled) && error == 0)
         error = pthread_cond_timedwait(&shared.woken, &shared.lock, &until);
     shared.naps = false;
     pthread_mutex_unlock(&shared.lock);
-    return true;
 }
 
 static void *shared_thread(void *arg)
 {
     int epoll_fd = (int)(intptr_t)arg, count;
     struct epoll_event events[EVENTS];
-    unsigned seen = atomic_load(&shared.progress);
+    struct seen seen = {.progress = atomic_load(&shared.progress)};
+    bool leaves = false;
 
-    do
+    do {
+        if (leaves)
+            nap();
         count = epoll_wait(epoll_fd, events, EVENTS, -1);
-    while ((count > 0 && leaves_them(&seen)) || handle(events, count));
+        leaves = count > 0 && is_polled(&seen);
+    } while (handle(events, count, leaves));
     return NULL;
 }
 
@@ -165,6 +189,7 @@ static void *shared_thread(void *arg)
  * when it ends meanwhile. */
 static int look_once(struct epoll_event events[EVENTS])
 {
+    atomic_fetch_add_explicit(&shared.polls, 1, memory_order_relaxed);
     pthread_mutex_lock(&shared.lock);
     int count = shared.epoll_fd < 0
                     ? 0

@@ -1,5 +1,6 @@
 /* A crew: a few threads take care of many clients, each outcome is delivered
  * once and by one thread at a time, and whoever blocks delays only its own. */
+#include "io/clock.h"
 #include "peer_client.h"
 
 #include <pthread.h>
@@ -211,6 +212,22 @@ static void note(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
     sem_post(arg);
 }
 
+/* Posts told with the outcome, outside of the crew. */
+static void call_back(jsonrpcc_client *client, const char *method,
+                      int32_t timeout_ms, sem_t *told)
+{
+    jsonrpcc_call call = {.size = sizeof call,
+                          .method = method,
+                          .method_len = strlen(method),
+                          .params = "[1]",
+                          .params_len = 3,
+                          .timeout_ms = timeout_ms,
+                          .done = note,
+                          .arg = told};
+
+    CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_OK);
+}
+
 /* The only thread blocks. */
 static void test_loops_go_on_while_every_thread_blocks(void)
 {
@@ -227,16 +244,8 @@ static void test_loops_go_on_while_every_thread_blocks(void)
     sem_wait(&blocked);
     for (int i = 0; i < 20; i++)
         for (int j = 0; j < 3; j++) {
-            jsonrpcc_call call = {.size = sizeof call,
-                                  .method = i % 2 ? "mute" : "echo",
-                                  .method_len = 4,
-                                  .params = "[1]",
-                                  .params_len = 3,
-                                  .timeout_ms = i % 2 ? 10 : PATIENCE,
-                                  .done = note,
-                                  .arg = &told};
-            CHECK(jsonrpcc_request(places[j].client, &call, NULL) ==
-                  JSONRPCC_OK);
+            call_back(places[j].client, i % 2 ? "mute" : "echo",
+                      i % 2 ? 10 : PATIENCE, &told);
             sem_wait(&told);
         }
     atomic_store(&places[0].until, NULL);
@@ -247,6 +256,46 @@ static void test_loops_go_on_while_every_thread_blocks(void)
     alone = false;
     sem_destroy(&until);
     sem_destroy(&blocked);
+    sem_destroy(&told);
+}
+
+/* Ever more to deliver, or members that are always ready again: their thread
+ * hardly ever polls, or always finds something. */
+static void test_others_go_on_while_a_crew_never_rests(void)
+{
+    sem_t told;
+
+    sem_init(&told, 0, 0);
+    begin(CLIENTS);
+    for (int i = 0; i < CLIENTS; i++) {
+        atomic_store(&places[i].left, 1000000);
+        for (int j = 0; j < 50; j++)
+            submit(&places[i], "echo", PATIENCE);
+    }
+    uint64_t start_us = jrc_now_us();
+    for (int round = 0; round < 30; round++) {
+        for (int i = 0; i < CLIENTS; i++)
+            places[i].again_ms = round % 3 > 0 ? -1 : 0;
+        jsonrpcc_client *client =
+            new_client((jsonrpcc_options){.flags = JSONRPCC_SHARED_THREAD});
+        call_back(client, "echo", PATIENCE, &told);
+        sem_wait(&told);
+        jsonrpcc_sync *sync = jsonrpcc_sync_new(client);
+        CHECK(jsonrpcc_sync_call(sync, "echo", 4, "[2]", 3, PATIENCE, 0, -1) ==
+              JSONRPCC_OK);
+        call_back(client, "mute", 10, &told);
+        sem_wait(&told);
+        jsonrpcc_sync_free(sync);
+        end_client(client);
+    }
+    uint64_t took_us = jrc_now_us() - start_us;
+    if (!CHECK(took_us < UINT64_C(10000000)))
+        printf("it took %llu ms\n", (unsigned long long)took_us / 1000);
+    for (int i = 0; i < CLIENTS; i++) {
+        places[i].again_ms = -1;
+        atomic_store(&places[i].left, 0);
+    }
+    end(CLIENTS);
     sem_destroy(&told);
 }
 
@@ -433,6 +482,7 @@ int main(void)
     test_a_few_threads_deliver_all();
     test_whoever_blocks_delays_only_its_own();
     test_loops_go_on_while_every_thread_blocks();
+    test_others_go_on_while_a_crew_never_rests();
     test_calls_that_wait_take_turns_with_the_crew();
     test_a_seat_is_held_again_in_time();
     test_one_queue_of_a_client_joins_once();
