@@ -16,6 +16,13 @@ static bool is_better(const struct jrc_conn *a, const struct jrc_conn *b)
     return a->sent.count < b->sent.count;
 }
 
+/* A trial of the server: they take turns, as any of them may be dead.  What
+ * does not take what it already has would keep it until its deadline. */
+static bool is_tried_rather(const struct jrc_conn *a, const struct jrc_conn *b)
+{
+    return a->blocked != b->blocked ? !a->blocked : a->tried_us < b->tried_us;
+}
+
 /* Whether one has to prove itself, and its server has another one. */
 static bool is_tried_alone(const struct jrc_engine *engine, uint32_t server,
                            const struct jrc_conn *conn)
@@ -82,7 +89,7 @@ uint32_t jrc_choice_pick(struct jrc_engine *engine, uint32_t server,
         }
         if (jrc_conn_gets_calls(conn) &&
             (best == JRC_NO_CONN ||
-             (*trial ? conn->tried_us < engine->conns[best].tried_us
+             (*trial ? is_tried_rather(conn, &engine->conns[best])
                      : is_better(conn, &engine->conns[best]))))
             best = i;
     }

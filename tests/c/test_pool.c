@@ -244,6 +244,23 @@ static void test_the_connections_of_a_suspect_are_replaced_together(void)
     rig_stop(&rig);
 }
 
+/* Behind a request that does not leave, it would wait for its deadline. */
+static void test_a_trial_goes_to_a_connection_that_takes_it(void)
+{
+    for (uint32_t blocked = 0; blocked < 2; blocked++) {
+        start(2, 0);
+        for (uint64_t token = 100; state(0) == JRC_SERVER_UP; token++) {
+            rig_send(&rig, (uint32_t)conn_of(rig_call(&rig, token, 0, 1)),
+                     SIZE_MAX);
+            rig_wait(&rig, 10 * MS);
+        }
+        rig_wait(&rig, 20 * SECOND);
+        rig.engine.conns[blocked].blocked = true;
+        CHECK(conn_of(rig_call(&rig, 1, 0, 1000)) == (int32_t)(1 - blocked));
+        rig_stop(&rig);
+    }
+}
+
 /* A connection that is lost already is not reported as lost again. */
 static void test_a_suspect_loses_only_connections_that_it_has(void)
 {
@@ -354,6 +371,7 @@ int main(void)
     test_an_attempt_becomes_the_servers();
     test_a_server_is_suspect_only_once();
     test_the_connections_of_a_suspect_are_replaced_together();
+    test_a_trial_goes_to_a_connection_that_takes_it();
     test_a_suspect_loses_only_connections_that_it_has();
     test_trials_take_turns();
     test_a_connection_that_alone_is_silent_leaves();
