@@ -328,8 +328,8 @@ static void commit(struct jrc_engine *engine, uint32_t i, uint64_t id,
     if (call == NULL && jrc_greeting_commit(engine, i, id))
         return;
     jrc_add(&conn->sends, 1);
-    if (id == conn->trial_id)
-        jrc_trial_sent(engine, i, now_us);
+    if (conn->deadline_us != JRC_NEVER)
+        jrc_trial_sent(engine, i, id, now_us);
     if (call == NULL) {
         conn->orphans.more = true;
         return;
@@ -354,6 +354,8 @@ void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
     struct jrc_frames *out = &conn->out;
 
     jrc_add(&conn->bytes_sent, n);
+    if (n > 0)
+        conn->moved_us = now_us;
     out->ahead = out->ahead > n ? out->ahead - n : 0;
     while (n > 0) {
         struct jrc_frame frame = out->list[out->first];

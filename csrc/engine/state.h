@@ -84,6 +84,7 @@ struct jrc_conn {
                            0: from no call */
     uint64_t rejected_us; /* when an error without an id was last reported */
     uint64_t heard_us;    /* when bytes last came */
+    uint64_t moved_us;    /* when bytes last left */
     struct jrc_greeting greeting;
     bool blocked;       /* the socket did not take all of the output */
     uint32_t todo;      /* actions not fetched yet */

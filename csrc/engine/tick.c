@@ -55,7 +55,8 @@ static bool has_elder(const struct jrc_engine *engine, uint32_t i)
 }
 
 /* When a suspect's connection has had its time, as all of them get.  It may
- * have got calls, but no trial.  0: it has got nothing. */
+ * have got calls, but no trial, or be about to get one.  0: it has got nothing.
+ */
 static uint64_t end_us(struct jrc_engine *engine, uint32_t i)
 {
     struct jrc_conn *conn = &engine->conns[i];
@@ -68,7 +69,10 @@ static uint64_t end_us(struct jrc_engine *engine, uint32_t i)
         conn->trial_id = oldest->id;
         conn->deadline_us = oldest->sent_us + engine->servers->trial_time_us;
     }
-    return conn->deadline_us == JRC_NEVER ? 0 : conn->deadline_us;
+    uint64_t moving_us = jrc_trial_moving_us(engine, i);
+    return conn->deadline_us == JRC_NEVER || conn->deadline_us < moving_us
+               ? moving_us
+               : conn->deadline_us;
 }
 
 /* A suspect's connections have brought no response since its trial.  The server

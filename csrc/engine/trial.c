@@ -34,12 +34,44 @@ void jrc_trial_start(struct jrc_engine *engine, const struct jrc_call *call,
     jrc_engine_attend(engine, conn->deadline_us);
 }
 
-void jrc_trial_sent(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
+/* Whether a suspect's connection has got no request whole since its trial
+ * began. */
+static bool has_none(const struct jrc_engine *engine,
+                     const struct jrc_conn *conn)
+{
+    const struct jrc_call *trial =
+        jrc_calls_find(engine->calls, conn->trial_id);
+
+    return conn->trial_id == 0 ||
+           (trial != NULL && trial->state == JRC_CALL_QUEUED);
+}
+
+void jrc_trial_sent(struct jrc_engine *engine, uint32_t i, uint64_t id,
+                    uint64_t now_us)
 {
     struct jrc_conn *conn = &engine->conns[i];
+    const struct jrc_call *call = jrc_calls_find(engine->calls, id);
 
-    if (is_suspect(engine, i) && conn->deadline_us != JRC_NEVER)
-        conn->deadline_us = now_us + engine->servers->trial_time_us;
+    if (conn->deadline_us == JRC_NEVER || !is_suspect(engine, i))
+        return;
+    if (id != conn->trial_id &&
+        (call == NULL || (call->flags & JSONRPCC_NOTIFICATION) != 0 ||
+         !has_none(engine, conn)))
+        return;
+    conn->trial_id = id;
+    conn->deadline_us = now_us + engine->servers->trial_time_us;
+}
+
+uint64_t jrc_trial_moving_us(const struct jrc_engine *engine, uint32_t i)
+{
+    const struct jrc_conn *conn = &engine->conns[i];
+    const struct jrc_frames *out = &conn->out;
+
+    if (out->written == 0 ||
+        jrc_calls_find(engine->calls, out->list[out->first].id) == NULL ||
+        (conn->deadline_us != JRC_NEVER && !has_none(engine, conn)))
+        return 0;
+    return conn->moved_us + engine->servers->trial_time_us;
 }
 
 void jrc_trial_end(struct jrc_engine *engine, uint32_t i,

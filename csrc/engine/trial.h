@@ -20,8 +20,15 @@ void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
 void jrc_trial_start(struct jrc_engine *engine, const struct jrc_call *call,
                      uint64_t now_us);
 
-/* That first request has left, all of it. */
-void jrc_trial_sent(struct jrc_engine *engine, uint32_t i, uint64_t now_us);
+/* A request has left on connection i, all of it.  If it is the first one, even
+ * if it was queued before the trial, its silence counts from now on. */
+void jrc_trial_sent(struct jrc_engine *engine, uint32_t i, uint64_t id,
+                    uint64_t now_us);
+
+/* While a suspect's connection takes the first request, however slowly, it is
+ * alive: when its time ends if no more of it leaves.  0: it has taken one, or
+ * nobody waits for what it is taking. */
+uint64_t jrc_trial_moving_us(const struct jrc_engine *engine, uint32_t i);
 
 /* A call that was a trial on connection i has ended without a response.  A
  * notification never gets one: a connection that takes it and stays up has

@@ -179,6 +179,8 @@ void sim_on_event(void *arg, const jsonrpcc_event *event)
         sim_fail(sim, "a suspect was reported as SUSPECT again");
     if (event->kind == JSONRPCC_SUSPECT)
         sim_trial_suspect(sim, (uint32_t)event->server);
+    if (event->kind == JSONRPCC_LOST && event->reason == JSONRPCC_UNRESPONSIVE)
+        sim_trial_lost(sim, (uint32_t)event->server);
     if (event->kind == JSONRPCC_TRUSTED) /* even if it is lost at once */
         sim->service[event->server].was_down = false;
     sim->renewals += event->kind == JSONRPCC_RENEWED;

@@ -178,6 +178,7 @@ struct sim_link {
     uint64_t asked_us;   /* when the first request was given, or we began to
                             receive after that */
     uint64_t tried_us;   /* the same, since it last became a suspect's */
+    uint64_t took_us;    /* when the kernel last took bytes */
     uint64_t ping_id;    /* of the ping that waits for a response; 0: none */
 };
 

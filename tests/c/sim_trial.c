@@ -40,6 +40,27 @@ void sim_trial_suspect(struct sim *sim, uint32_t server)
         sim->links[i].tried_us = 0;
 }
 
+/* One whose first request is leaving, while its call waits, is alive. */
+void sim_trial_lost(struct sim *sim, uint32_t server)
+{
+    uint32_t first = jrc_engine_first_conn(&sim->engine, server);
+
+    if (sim->states[server] != JRC_SERVER_SUSPECT)
+        return;
+    for (uint32_t i = first; i < first + sim->engine.width; i++) {
+        const struct sim_link *link = &sim->links[i];
+        const struct jrc_frames *out = &sim->engine.conns[i].out;
+        bool is_lost =
+            link->open && !jrc_state_is_connected(sim->engine.conns[i].state);
+        if (!is_lost || link->tried_us != 0 || link->up_len == 0 ||
+            jrc_frames_empty(out) ||
+            jrc_calls_find(&sim->calls, out->list[out->first].id) == NULL)
+            continue;
+        if (sim->now_us - link->took_us < sim_trial_time_us(sim))
+            sim_fail(sim, "a connection was lost while a request was leaving");
+    }
+}
+
 void sim_trial_resume(struct sim *sim, uint32_t i)
 {
     struct sim_link *link = &sim->links[i];

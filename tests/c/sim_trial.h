@@ -17,9 +17,11 @@ void sim_trial_draw(struct sim *sim, uint64_t seed);
 uint64_t sim_trial_time_us(const struct sim *sim);
 
 /* The kernel has taken a request on connection i; a server has become a
- * suspect; we receive again; a call has ended. */
+ * suspect; it has lost connections for its silence; we receive again; a call
+ * has ended. */
 void sim_trial_given(struct sim *sim, uint32_t i);
 void sim_trial_suspect(struct sim *sim, uint32_t server);
+void sim_trial_lost(struct sim *sim, uint32_t server);
 void sim_trial_resume(struct sim *sim, uint32_t i);
 void sim_trial_outcome(struct sim *sim, const struct jrc_call *call,
                        const jsonrpcc_outcome *outcome);

@@ -138,6 +138,8 @@ void sim_witness_take(struct sim *sim, uint32_t i, const char *bytes,
         kept = at;
     }
     link->given += n;
+    if (n > 0)
+        link->took_us = sim->now_us;
     link->noted = link->given + ahead;
     link->up_len = taken - kept;
     memmove(link->up, link->up + kept, link->up_len);
