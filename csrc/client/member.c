@@ -27,14 +27,15 @@ static void enter(struct jrc_member *member)
     pthread_mutex_unlock(&jrc_crews_lock);
 }
 
-jsonrpcc_status jrc_crew_join(struct jsonrpcc_crew *crew, struct jrc_core *core,
-                              uint64_t token, struct jrc_member **joined)
+/* Under the core's lock. */
+static struct jrc_member *new_member(struct jsonrpcc_crew *crew,
+                                     struct jrc_core *core, uint64_t token,
+                                     struct jrc_member **joined)
 {
     struct jrc_member *member = calloc(1, sizeof *member);
-    jsonrpcc_status status = JSONRPCC_OK;
 
     if (member == NULL)
-        return JSONRPCC_ENOMEM;
+        return NULL;
     *member = (struct jrc_member){
         .crew = crew,
         .core = core,
@@ -44,19 +45,32 @@ jsonrpcc_status jrc_crew_join(struct jsonrpcc_crew *crew, struct jrc_core *core,
         .refs = 1,
         .due_us = JRC_NEVER,
     };
+    jrc_core_ref(core);
+    return member;
+}
+
+/* Under the core's lock. */
+static jsonrpcc_status join(struct jsonrpcc_crew *crew, struct jrc_core *core,
+                            uint64_t token, struct jrc_member **joined)
+{
+    if (*joined != NULL) /* whether or not there is memory */
+        return JSONRPCC_OK;
+    if (core->leadership.member != NULL || !core->leadership.is_shared)
+        return JSONRPCC_EINVAL;
+    *joined = new_member(crew, core, token, joined);
+    if (*joined == NULL)
+        return JSONRPCC_ENOMEM;
+    core->leadership.member = *joined;
+    enter(*joined);
+    return JSONRPCC_OK;
+}
+
+jsonrpcc_status jrc_crew_join(struct jsonrpcc_crew *crew, struct jrc_core *core,
+                              uint64_t token, struct jrc_member **joined)
+{
     pthread_mutex_lock(&core->lock);
-    bool has_joined = *joined != NULL;
-    if (!has_joined &&
-        (core->leadership.member != NULL || !core->leadership.is_shared))
-        status = JSONRPCC_EINVAL;
-    if (!has_joined && status == JSONRPCC_OK) {
-        jrc_core_ref(core);
-        core->leadership.member = *joined = member;
-        enter(member);
-        member = NULL;
-    }
+    jsonrpcc_status status = join(crew, core, token, joined);
     pthread_mutex_unlock(&core->lock);
-    free(member);
     return status;
 }
 

@@ -1,5 +1,7 @@
 /* A crew: a few threads take care of many clients, each outcome is delivered
  * once and by one thread at a time, and whoever blocks delays only its own. */
+#include "fault_here.h"
+
 #include "io/clock.h"
 #include "peer_client.h"
 
@@ -339,7 +341,25 @@ static void test_one_queue_of_a_client_joins_once(void)
     other = jsonrpcc_queue_new(places[0].client, 0);
     CHECK(jsonrpcc_queue_join(other, crew, 2) == JSONRPCC_EINVAL);
     jsonrpcc_queue_free(other);
+    fault_arm(FAULT_MEMORY, 1, false);
+    CHECK(jsonrpcc_queue_join(places[0].queue, crew, 1) == JSONRPCC_OK);
+    fault_disarm();
     end(1);
+}
+
+static void test_no_memory_to_join(void)
+{
+    begin(1);
+    open_place(&places[1]);
+    if (fault_has_memory()) {
+        fault_arm(FAULT_MEMORY, 1, false);
+        CHECK(jsonrpcc_queue_join(places[1].queue, crew, 2) == JSONRPCC_ENOMEM);
+        fault_disarm();
+    }
+    join(&places[1]);
+    submit(&places[1], "echo", PATIENCE);
+    CHECK(await_told(&places[1], 1));
+    end(2);
 }
 
 static void test_a_client_may_be_closed_when_it_joins(void)
@@ -486,6 +506,7 @@ int main(void)
     test_calls_that_wait_take_turns_with_the_crew();
     test_a_seat_is_held_again_in_time();
     test_one_queue_of_a_client_joins_once();
+    test_no_memory_to_join();
     test_a_client_may_be_closed_when_it_joins();
     test_one_may_leave();
     test_others_go_on_while_members_come_and_go();
