@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jsonrpcc._delivery import PAUSE
 from jsonrpcc._jsonrpcc import ffi, lib
+from jsonrpcc._speedups import assign
 from jsonrpcc._worker import Bell, Worker
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Place:
     def __init__(self, crew: Crew, member: Member) -> None:
         self.token = next(crew.tokens)
         self.member: Member | None = member  # until it has ended
+        self.status: int | None = None  # of the last attempt to join
         self._crew = crew
         # In a context as a thread of its own would have.
         self.run = contextvars.Context().run
@@ -128,10 +130,15 @@ class Crew:
 
         False: the system refused something.  Raises as `Place.start`.
         """
-        # Before a thread finds it; and each time, as any step may be interrupted.
-        self._places[place.token] = place
-        if lib.jsonrpcc_queue_join(member.queue, self._crew, place.token) != _OK:
-            self._places.pop(place.token, None)
+        join, args = lib.jsonrpcc_queue_join, (member.queue, self._crew, place.token)
+        try:
+            # Before a thread finds it; and each time, as any step may be interrupted.
+            self._places[place.token] = place
+            assign(place, "status", join, args, {})  # no exception comes between
+        finally:
+            if place.status != _OK:  # nobody would take it out
+                self._places.pop(place.token, None)
+        if place.status != _OK:
             return False
         if not lib.jsonrpcc_crew_is_served(self._crew):
             self._start_thread()

@@ -83,7 +83,7 @@ SERVER = [name for name in IMPORTS if name.startswith("testing.")]
 IMPORTS["_host"] = set()
 IMPORTS["_lazy"] = set()
 IMPORTS["_slow"] = {"_durations", "_errors", "_jsonrpcc", "_log", "_snapshots"}
-IMPORTS["_crew"] = {"_delivery", "_errors", "_jsonrpcc", "_worker"}
+IMPORTS["_crew"] = {"_delivery", "_errors", "_jsonrpcc", "_speedups", "_worker"}
 IMPORTS["capi"] = {"_base", "_capsule", "_jsonrpcc"}
 IMPORTS |= dict.fromkeys(
     [
