@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -386,6 +387,11 @@ def open_client(servers: Any, options: Options, hello: Calls, *, shares: bool) -
     )
     result = ffi.new("jsonrpcc_client **")
     why = ffi.new("char[]", 256)
-    status = lib.jsonrpcc_client_new(struct, result, why, len(why))
+    # Pure C: an exception from a signal handler, which is likely here as it takes
+    # longest, cannot leave a client without an owner.
+    statuses = map(lib.jsonrpcc_client_new, (struct,), (result,), (why,), (len(why),))
+    made = map(operator.getitem, (result,), (0,))
+    clients = map(ffi.gc, made, (lib.jsonrpcc_client_free,))
+    ((status, client),) = zip(statuses, clients, strict=False)
     _check_status(status, servers, why)
-    return ffi.gc(result[0], lib.jsonrpcc_client_free)
+    return client

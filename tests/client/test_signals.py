@@ -1,5 +1,6 @@
 """Signals reach the program as if the client were not there."""
 
+import asyncio
 import sys
 
 import pytest
@@ -7,7 +8,7 @@ from children import CHILD_LIMIT, run_program
 from history import METHODS
 from time_limits import PATIENCE, THREADS_OF_TSAN
 
-from jsonrpcc import Client
+from jsonrpcc import AsyncClient, Client
 from jsonrpcc.testing import Drop, NeverRead, Server
 
 
@@ -53,6 +54,48 @@ def test_no_signal_finds_what_waits_for_a_call_without_an_owner(server):
     assert "jsonrpcc_client_new" not in seen, "only the call is looked at"
     assert "cast" in seen, "the call made what waits for it, by Python code"
     assert "jsonrpcc_sync_new" not in seen
+
+
+@pytest.mark.parametrize("own", [0, 99])
+@pytest.mark.parametrize(("use", "step"), [("create", 41), ("close", 13)])
+def test_what_is_interrupted_leaves_nothing_behind(server, use, step, own):
+    check_interrupted(server, use, own, step)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("own", [0, 99])
+@pytest.mark.parametrize("use", ["create", "close"])
+def test_what_is_interrupted_at_any_moment_leaves_nothing_behind(server, use, own):
+    check_interrupted(server, use, own, 1, limit=300)
+
+
+def check_interrupted(server, use, own, step, **options):
+    arguments = use, own, step, server.address
+    report = run_program("interrupted.py", *arguments, **options).report()
+    assert report["problems"] == []
+    assert report["moments"] > 10
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_no_signal_finds_a_client_without_an_owner(server, kind):
+    seen = set()
+
+    def note(frame, event, function):
+        if event == "c_return":
+            seen.add(function.__name__)
+
+    sys.setprofile(note)
+    try:
+        client = kind(server.address)
+    finally:
+        sys.setprofile(None)
+    if kind is Client:
+        client.close()
+    else:
+        asyncio.run(client.close())
+    assert "new" in seen, "the options were made, by Python code"
+    assert "jsonrpcc_client_new" not in seen
 
 
 def test_ctrl_c_ends_a_blocking_call_within_200_ms(server):
