@@ -96,6 +96,8 @@ static void *serve(void *arg)
             atomic_store(&place->ended, true);
         }
     }
+    /* Or a thread that an exception hits now would go on with what it held. */
+    CHECK(seat.token == 0);
     atomic_fetch_sub(&threads, 1);
     return NULL;
 }
@@ -465,14 +467,26 @@ static void check_child(void)
     check_exit(check_failures != 0);
 }
 
-/* Under load: the crew's threads hold locks most of the time. */
+static void *ask(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop))
+        CHECK(jsonrpcc_crew_is_served(crew));
+    return NULL;
+}
+
+/* Under load: the lock of the crews is taken most of the time. */
 static void test_children_make_a_crew_of_their_own(void)
 {
+    enum { ASKING = 2 };
+    pthread_t asking[ASKING];
+    atomic_bool stop = false;
     int status;
 
     if (!check_may_fork())
         return;
     begin(4);
+    for (int i = 0; i < ASKING; i++)
+        CHECK(pthread_create(&asking[i], NULL, ask, &stop) == 0);
     for (int i = 0; i < 4; i++) {
         places[i].left = 1000000;
         for (int j = 0; j < DEPTH; j++)
@@ -485,6 +499,9 @@ static void test_children_make_a_crew_of_their_own(void)
         status = 1;
         CHECK(waitpid(child, &status, 0) == child && status == 0);
     }
+    atomic_store(&stop, true);
+    for (int i = 0; i < ASKING; i++)
+        pthread_join(asking[i], NULL);
     unsigned before = atomic_load(&places[3].told);
     for (int i = 0; i < PATIENCE && atomic_load(&places[3].told) == before; i++)
         nap();
