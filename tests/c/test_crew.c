@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { CLIENTS = 20, DEPTH = 10, ROUNDS = 100, PATIENCE = 10000 };
@@ -334,6 +335,25 @@ static void test_a_seat_is_held_again_in_time(void)
     end(2);
 }
 
+/* Whatever was delivered before: nobody goes on polling. */
+static void test_an_idle_crew_sleeps(void)
+{
+    enum { MS = 300 };
+
+    begin(3);
+    for (int i = 0; i < 3; i++) {
+        places[i].left = 100;
+        submit(&places[i], "echo", PATIENCE);
+    }
+    for (int i = 0; i < 3; i++)
+        CHECK(await_told(&places[i], 101));
+    clock_t before = clock();
+    for (int i = 0; i < MS; i++)
+        nap();
+    CHECK(clock() - before < CLOCKS_PER_SEC * (MS / 2) / 1000);
+    end(3);
+}
+
 static void test_one_queue_of_a_client_joins_once(void)
 {
     jsonrpcc_queue *other;
@@ -522,6 +542,7 @@ int main(void)
     test_others_go_on_while_a_crew_never_rests();
     test_calls_that_wait_take_turns_with_the_crew();
     test_a_seat_is_held_again_in_time();
+    test_an_idle_crew_sleeps();
     test_one_queue_of_a_client_joins_once();
     test_no_memory_to_join();
     test_a_client_may_be_closed_when_it_joins();
