@@ -38,7 +38,8 @@ __attribute__((noreturn)) static inline void check_exit(int status)
 
 /* Whether a child of a busy program can work at all.  Under ASan, malloc()'s
  * lock stays held if another thread held it at the fork, and TSan does not
- * support threads in such a child. */
+ * support threads in such a child.  So tests/packaging/test_c_forks.py runs
+ * each program that asks this without them, too. */
 static inline bool check_may_fork(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

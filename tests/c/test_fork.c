@@ -195,7 +195,7 @@ int main(int argc, char **argv)
     unsigned forks = argc > 1 ? (unsigned)atoi(argv[1]) : 60;
     pthread_t threads[3];
 
-    if (!check_may_fork()) /* tests/packaging/test_c_forks.py does */
+    if (!check_may_fork())
         return 0;
     begin_peer();
     peers = open_descriptors();

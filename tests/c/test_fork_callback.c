@@ -270,7 +270,7 @@ int main(int argc, char **argv)
 {
     unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 10;
 
-    if (!check_may_fork()) /* tests/packaging/test_c_forks.py does */
+    if (!check_may_fork())
         return 0;
     atexit(at_exit);
     begin_peer();

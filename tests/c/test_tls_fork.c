@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 {
     unsigned forks = argc > 1 ? (unsigned)atoi(argv[1]) : 24;
 
-    if (!check_may_fork()) /* tests/packaging/test_c_forks.py does */
+    if (!check_may_fork())
         return 0;
     atexit(use_it_late);
     struct identity ca = certificate_make(

@@ -1,37 +1,47 @@
 """C programs that fork at any moment; without sanitizers, which cannot take that."""
 
+import re
+
 import pytest
-from compiling import BUILDS_C, CC, link_flags, run
+from compiling import BUILDS_C, ROOT, link_flags, run
 
 pytestmark = BUILDS_C
-NAMES = ["test_fork", "test_fork_callback", "test_tls_fork"]
-MORE = {"test_tls_fork": ["certificates", "tls_end", "tls_front"]}
+FORKS = sorted(
+    path.stem
+    for path in (ROOT / "tests" / "c").glob("test_*.c")
+    if "check_may_fork()" in path.read_text()
+)
+(SHARED,) = re.findall(
+    r"^SHARED_TESTS = ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(), re.MULTILINE
+)
+# Their clients also share one event thread.
+NAMES = [*FORKS, *(f"shared_{name}" for name in FORKS if name in SHARED.split())]
+COUNTED = ["test_fork", "test_fork_callback", "test_tls_fork"]
+"""Those that can be told how often to fork."""
 
 
 @pytest.fixture(scope="module")
-def library():
-    run("make", "build/libjsonrpcc.a")
-    return "build/libjsonrpcc.a"
+def programs():
+    """Build what they have in common."""
+    run("make", "-s", "-j2", "SAN=", "build/plain/used.a", limit=170)
+    return "build/plain"
 
 
-def run_forks(name, library, folder, *arguments):
-    flags = link_flags()
-    if name in MORE and "-DJRC_TLS" not in flags:
+def run_forks(programs, name, *arguments):
+    if "tls" in name and "-DJRC_TLS" not in link_flags():
         pytest.skip("this build has no TLS")
-    files = [f"tests/c/{each}.c" for each in (name, "peer", *MORE.get(name, ()))]
-    run(
-        CC, "-std=gnu11", "-Icsrc", *files, "-o", folder / name, library, *flags,
-        "-pthread",
-    )  # fmt: skip
-    assert "checks, 0 failed" in run(folder / name, *arguments)
+    run("make", "-s", "SAN=", f"{programs}/{name}")
+    printed = run(f"{programs}/{name}", *arguments)
+    assert "checks, 0 failed" in printed
+    assert "skipped" not in printed
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_children_of_a_busy_c_program(name, library, tmp_path):
-    run_forks(name, library, tmp_path)
+def test_children_of_a_busy_c_program(name, programs):
+    run_forks(programs, name)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_many_children_of_a_busy_c_program(name, library, tmp_path):
-    run_forks(name, library, tmp_path, 150)
+@pytest.mark.parametrize("name", COUNTED)
+def test_many_children_of_a_busy_c_program(name, programs):
+    run_forks(programs, name, 150)

@@ -28,7 +28,7 @@ def link_flags():
     return run("make", "-s", "--no-print-directory", *names).split()
 
 
-def run(*command, env=None, cwd=ROOT):
+def run(*command, env=None, cwd=ROOT, limit=LIMIT):
     """Run a command that has to succeed, and return what it prints."""
     done = subprocess.run(
         [str(part) for part in command],
@@ -36,7 +36,7 @@ def run(*command, env=None, cwd=ROOT):
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
-        timeout=LIMIT,
+        timeout=limit,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
