@@ -421,6 +421,25 @@ static void test_one_may_leave(void)
     jsonrpcc_crew_free(crew);
 }
 
+/* One that nobody holds is freed: the crew has no members then. */
+static void test_one_may_be_freed_before_it_is_held(void)
+{
+    jsonrpcc_seat seat = {0};
+
+    crew = jsonrpcc_crew_new();
+    for (int i = 0; i < 3; i++) {
+        open_place(&places[i]);
+        CHECK(jsonrpcc_queue_join(places[i].queue, crew, 1) == JSONRPCC_OK);
+    }
+    for (int i = 1; i < 4; i++)
+        jsonrpcc_queue_free(places[i % 3].queue);
+    CHECK(jsonrpcc_crew_serve(crew, &seat) == JSONRPCC_ECLOSED);
+    CHECK(seat.token == 0);
+    for (int i = 0; i < 3; i++)
+        end_client(places[i].client);
+    jsonrpcc_crew_free(crew);
+}
+
 /* Some that come and go, with calls in flight or not, among others that go on;
  * turns take longer than others wait, so threads take over all the time. */
 static void test_others_go_on_while_members_come_and_go(void)
@@ -547,6 +566,7 @@ int main(void)
     test_no_memory_to_join();
     test_a_client_may_be_closed_when_it_joins();
     test_one_may_leave();
+    test_one_may_be_freed_before_it_is_held();
     test_others_go_on_while_members_come_and_go();
     test_children_make_a_crew_of_their_own();
     peer_stop(&peer);
