@@ -117,6 +117,9 @@ UP = Metric(
     _SERVER,
 )
 OF_SERVER = {  # by the fields of ServerInfo
+    "spare": Metric(
+        "jsonrpcc_server_spare", "Clients whose subset leaves it out.", "gauge", _SERVER
+    ),
     "priority": Metric(
         "jsonrpcc_server_priority", "Larger ones are called first.", "fact", _SERVER
     ),

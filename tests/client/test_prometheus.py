@@ -145,7 +145,7 @@ LEFT_OUT = {
     *("requests", "notifications"),  # what the outcomes and in_flight add up to
     *("turns", "wakeups", "latency", "events", "tls"),  # how it works; and below
     *("host", "port", "state", "since", "last_error"),  # labels, and words
-    *("awaits_hello", "spare"),  # of the state
+    "awaits_hello",  # of the state
 }
 
 
@@ -265,6 +265,22 @@ def test_a_server_that_is_down_is_not_up(serve, client_for, registry):
     assert shown("jsonrpcc_server_up", server=server.address) == 1
     assert shown("jsonrpcc_server_up", server=stopped.address) == 0
     assert shown("jsonrpcc_server_priority", server=server.address) == 2
+
+
+def test_spares_are_told_from_servers_that_are_down(serve, client_for, registry):
+    servers = [serve() for _ in range(3)]
+    addresses = [server.address for server in servers]
+    clients = [client_for(" ".join(addresses), name="a", subset=1) for _ in range(6)]
+    for client in clients:
+        Collector(client, registry=registry)
+        assert client.wait_ready(5)
+    shown = Shown("a", registry)
+    used = [shown("jsonrpcc_server_up", server=each) for each in addresses]
+    spare = [shown("jsonrpcc_server_spare", server=each) for each in addresses]
+    assert sum(used) == 6
+    assert spare == [6 - count for count in used]
+    clients[0].close()
+    assert sum(shown("jsonrpcc_server_spare", server=each) for each in addresses) == 10
 
 
 def test_an_async_client_is_shown(serve, registry, run):
