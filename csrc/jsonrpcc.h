@@ -668,8 +668,13 @@ uint32_t jsonrpcc_server_count(jsonrpcc_client *client);
 bool jsonrpcc_server_get(jsonrpcc_client *client, uint32_t index,
                          jsonrpcc_server_info *info, size_t size);
 
-/* Wait until a call would find a server or, with all, until every server in the
- * list except the spares is used, driving the loop meanwhile.  EPENDING: not
+/* Whether a call made now would find a server or, with all, whether every
+ * server in the list except the spares is used.  The list is the one that
+ * jsonrpcc_servers_set() has set last; with all, each name and file in it has
+ * to have been found once.  It never waits. */
+bool jsonrpcc_is_ready(jsonrpcc_client *client, bool all);
+
+/* Wait until jsonrpcc_is_ready(), driving the loop meanwhile.  EPENDING: not
  * within timeout_ms (-1: no limit; 0: only look).  ECLOSED: the client has
  * stopped.  EDEADLK: as for jsonrpcc_wait().  ENOMEM, JSONRPCC_SYSTEM + an
  * errno: the system refused memory or, after fork(), a descriptor or a thread.

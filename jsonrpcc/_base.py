@@ -160,14 +160,7 @@ class Base:
         """
         if self._closed:
             raise ClientClosed("client closed", fate="not_sent")
-        servers = read_servers(self._session.handle)
-        if all_servers:
-            return all(
-                each.is_used
-                for each in servers
-                if each.state != "leaving" and not each.spare
-            )
-        return any(each.is_used or each.state == "suspect" for each in servers)
+        return self._session.is_ready(all_servers=all_servers)
 
     def set_servers(self, servers: str) -> None:
         """
@@ -215,7 +208,8 @@ class Base:
         """
         Return a snapshot of each server, in the order of the servers string.
 
-        Servers that are leaving come last.
+        Servers that are leaving come last.  What `set_servers` has set is here a
+        moment later; `wait_ready` waits for it.
         """
         servers = read_servers(self._session.handle)
         if self._closed:

@@ -403,7 +403,9 @@ class Client(_Methods, Base):
         Wait until a call would find a server; with *all*, until all servers are in use.
 
         Return False if *timeout* seconds were not enough; None waits as long as it
-        takes.  Spares, which *subset* leaves out, are not waited for.  A server that
+        takes.  The list is the one that was set last; with *all*, each name and file
+        in it has to have been found once.
+        Spares, which *subset* leaves out, are not waited for.  A server that
         accepts a connection, and answers the *hello* if there is one, is enough: only
         calls tell whether it answers them.  Signal handlers run meanwhile.
 

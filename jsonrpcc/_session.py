@@ -112,6 +112,10 @@ class Session:
             raise refused(ffi.errno)
         return queue
 
+    def is_ready(self, *, all_servers: bool) -> bool:
+        """Return whether a call would find a server, or whether all are in use."""
+        return bool(lib.jsonrpcc_is_ready(self.handle, all_servers))
+
     def close(self, ms: int) -> bool:
         """Close the C client; return whether that took at most *ms* milliseconds."""
         return bool(lib.jsonrpcc_client_close(self.handle, ms))

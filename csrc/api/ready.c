@@ -16,27 +16,6 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static bool is_in_use(jsonrpcc_server_state state)
-{
-    return state == JSONRPCC_SERVER_UP || state == JSONRPCC_SERVER_PROVING;
-}
-
-static bool is_ready(jsonrpcc_client *client, bool all)
-{
-    uint32_t count = jsonrpcc_server_count(client);
-    uint32_t listed = 0, used = 0, suspected = 0;
-
-    for (uint32_t i = 0; i < count; i++) {
-        jsonrpcc_server_info info = {.state = JSONRPCC_SERVER_GONE};
-        jsonrpcc_server_get(client, i, &info, sizeof info);
-        listed += info.state != JSONRPCC_SERVER_LEAVING &&
-                  info.state != JSONRPCC_SERVER_GONE && !info.spare;
-        used += is_in_use(info.state);
-        suspected += info.state == JSONRPCC_SERVER_SUSPECT;
-    }
-    return all ? used == listed && listed > 0 : used + suspected > 0;
-}
-
 /* Nobody signals the waiter: it drives the loop, and says what forbids to
  * wait. */
 static jsonrpcc_status wait_with(jsonrpcc_waiter *waiter,
@@ -51,7 +30,7 @@ static jsonrpcc_status wait_with(jsonrpcc_waiter *waiter,
         int64_t left_ms = timeout_ms < 0 ? LATER_MS : end_ms - now_ms();
         if (status != JSONRPCC_EPENDING)
             return status;
-        if (is_ready(client, all))
+        if (jsonrpcc_is_ready(client, all))
             return JSONRPCC_OK;
         if (left_ms <= 0)
             return JSONRPCC_EPENDING;

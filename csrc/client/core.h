@@ -58,6 +58,7 @@ struct jrc_submission {
     struct jrc_calls calls;
     struct jrc_frames pending;       /* for the leader to take */
     struct jrc_server_list *servers; /* likewise: a new list of servers */
+    uint64_t list_changes;           /* how many there have been */
     struct jrc_hello *hello;         /* likewise, if has_hello; NULL: none */
     bool has_hello;
     size_t held_bytes; /* in the engine as of its last turn, plus
@@ -136,6 +137,7 @@ struct jrc_listener {
 struct jrc_turn {
     jmp_buf *way_out;        /* see jrc_stay_in_parent() */
     struct jrc_frames taken; /* from the submission */
+    uint64_t list_changes;   /* that have reached the engine */
     jsonrpcc_deferred *deferred, **deferred_last;
     bool close_begun;
     uint64_t now_us;  /* when the turn began */

@@ -40,3 +40,11 @@ void jrc_entries_copy(struct jrc_entries *entries,
     entries->count = count;
     entries->version = discovery->version;
 }
+
+bool jrc_entries_are_found(const struct jrc_entries *entries)
+{
+    for (size_t i = 0; i < entries->count; i++)
+        if (entries->list[i].found_us == 0)
+            return false;
+    return true;
+}

@@ -12,11 +12,15 @@
 struct jrc_entries {
     jsonrpcc_entry_info *list;
     size_t count;
-    uint64_t version; /* of the discovery that it was copied from */
+    uint64_t version;      /* of the discovery that it was copied from */
+    uint64_t list_changes; /* of the submission's, those in force by then */
 };
 
 /* Without memory, the copy stays as it is. */
 void jrc_entries_copy(struct jrc_entries *entries,
                       const struct jrc_discovery *discovery);
+
+/* Whether each name and file has been found once. */
+bool jrc_entries_are_found(const struct jrc_entries *entries);
 
 #endif

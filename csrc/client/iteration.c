@@ -4,6 +4,7 @@
 #include "client/leadership.h"
 #include "client/line.h"
 #include "client/listener.h"
+#include "engine/changes.h"
 #include "engine/greeting.h"
 #include "engine/names.h"
 #include "io/clock.h"
@@ -103,6 +104,7 @@ static void take_in(struct jrc_core *core, struct intake *intake)
     }
     intake->servers = core->submission.servers;
     core->submission.servers = NULL;
+    core->turn.list_changes = core->submission.list_changes;
     intake->hello = core->submission.hello;
     intake->has_hello = core->submission.has_hello;
     core->submission.hello = NULL;
@@ -172,15 +174,24 @@ static void work(struct jrc_core *core, const struct intake *intake)
 /* Before the events that tell of them. */
 static void publish_entries(struct jrc_core *core)
 {
+    uint64_t version = core->engine.discovery.version;
+    uint64_t changes = core->turn.list_changes;
+
+    if (jrc_changes_await_room(&core->engine))
+        changes--; /* the last one has no room yet */
+    if (core->entries.version == version &&
+        core->entries.list_changes == changes)
+        return;
     pthread_mutex_lock(&core->lock);
     jrc_entries_copy(&core->entries, &core->engine.discovery);
+    if (core->entries.version == version)
+        core->entries.list_changes = changes;
     pthread_mutex_unlock(&core->lock);
 }
 
 static void emit(struct jrc_core *core, bool replay)
 {
-    if (core->entries.version != core->engine.discovery.version)
-        publish_entries(core);
+    publish_entries(core);
     jrc_listener_emit(core, replay);
     run_deferred(core);
 }

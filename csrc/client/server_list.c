@@ -77,6 +77,7 @@ jsonrpcc_status jrc_core_set_servers(struct jrc_core *core,
     if (is_open) {
         struct jrc_server_list *before = core->submission.servers;
         core->submission.servers = list;
+        core->submission.list_changes++;
         list = before; /* not taken in yet: the new one is instead */
         wake = jrc_wake_leader(core);
     }

@@ -179,6 +179,43 @@ bool jsonrpcc_server_tls_get(jsonrpcc_client *client, uint32_t index,
     return true;
 }
 
+/* Whether the list that was set last is in force and, with all, known. */
+static bool is_list_ready(struct jrc_core *core, bool all)
+{
+    const struct jrc_entries *entries = &core->entries;
+
+    pthread_mutex_lock(&core->lock);
+    bool is_ready = entries->list_changes == core->submission.list_changes &&
+                    (!all || jrc_entries_are_found(entries));
+    pthread_mutex_unlock(&core->lock);
+    return is_ready;
+}
+
+static bool is_in_use(const jsonrpcc_server_info *info)
+{
+    return info->state == JSONRPCC_SERVER_UP ||
+           (info->state == JSONRPCC_SERVER_PROVING && !info->awaits_hello);
+}
+
+bool jsonrpcc_is_ready(jsonrpcc_client *client, bool all)
+{
+    struct jrc_core *core = jrc_client_core(client);
+    uint32_t listed = 0, unused = 0, found = 0;
+
+    if (core == NULL || !is_list_ready(core, all))
+        return false;
+    for (uint32_t i = 0; i < core->servers.count; i++) {
+        jsonrpcc_server_info info = {.state = JSONRPCC_SERVER_GONE};
+        jsonrpcc_server_get(client, i, &info, sizeof info);
+        bool is_listed = info.state != JSONRPCC_SERVER_LEAVING &&
+                         info.state != JSONRPCC_SERVER_GONE && !info.spare;
+        listed += is_listed;
+        unused += is_listed && !is_in_use(&info);
+        found += is_in_use(&info) || info.state == JSONRPCC_SERVER_SUSPECT;
+    }
+    return all ? listed > 0 && unused == 0 : found > 0;
+}
+
 bool jsonrpcc_entry_get(jsonrpcc_client *client, uint32_t index,
                         jsonrpcc_entry_info *info, size_t size)
 {

@@ -14,12 +14,18 @@
 void jrc_changes_use(struct jrc_engine *engine, struct jrc_server_list *list,
                      uint64_t now_us);
 
+/* Whether a list waits until a slot is free. */
+static inline bool jrc_changes_await_room(const struct jrc_engine *engine)
+{
+    return engine->wanted_us != JRC_NEVER;
+}
+
 /* The rest is internal to the engine.
  *
  * Whether something is left to do by jrc_changes_tick(). */
 static inline bool jrc_changes_pending(const struct jrc_engine *engine)
 {
-    return engine->leaving != JRC_NO_CONN || engine->wanted_us != JRC_NEVER;
+    return engine->leaving != JRC_NO_CONN || jrc_changes_await_room(engine);
 }
 
 /* When the connection of a server that leaves now is closed at the latest. */

@@ -57,6 +57,30 @@ static void test_one_or_all(void)
     end_client(client);
 }
 
+/* A call goes by the list that was set last, in force or not. */
+static void test_a_list_that_was_just_set(void)
+{
+    jsonrpcc_client *client = new_client((jsonrpcc_options){0});
+
+    CHECK(!jsonrpcc_is_ready(client, true));
+    CHECK(jsonrpcc_wait_ready(client, PATIENCE_MS, true) == JSONRPCC_OK);
+    for (int i = 0; i < 50; i++) {
+        CHECK(jsonrpcc_is_ready(client, true));
+        CHECK(jsonrpcc_servers_set(
+                  client, i % 2 ? "dns:nothing.invalid:9" : "127.0.0.1:1", NULL,
+                  0) == JSONRPCC_OK);
+        CHECK(!jsonrpcc_is_ready(client, i % 3 == 0));
+        CHECK(jsonrpcc_wait_ready(client, i % 5, true) == JSONRPCC_EPENDING);
+        CHECK(jsonrpcc_servers_set(client, servers, NULL, 0) == JSONRPCC_OK);
+        CHECK(jsonrpcc_wait_ready(client, PATIENCE_MS, i % 4 != 0) ==
+              JSONRPCC_OK);
+        if (i % 4 == 0)
+            CHECK(jsonrpcc_wait_ready(client, PATIENCE_MS, true) ==
+                  JSONRPCC_OK);
+    }
+    end_client(client);
+}
+
 /* Two names of one server, of which one is a spare. */
 static void test_a_spare_is_not_waited_for(void)
 {
@@ -148,6 +172,7 @@ int main(void)
 {
     begin_peer();
     test_one_or_all();
+    test_a_list_that_was_just_set();
     test_a_spare_is_not_waited_for();
     test_a_closed_client();
     test_a_callback_must_not_wait();

@@ -1,10 +1,12 @@
 """wait_ready() and closed, on both clients."""
 
 import asyncio
+import inspect
 import os
 import signal
 import threading
 import time
+from random import Random
 
 import pytest
 from helpers import LIMIT, QUICK, Told, in_threads, until
@@ -40,6 +42,60 @@ def test_ready_as_soon_as_a_server_is_connected(serve, ready):
     later.start()
     assert ready(servers, LIMIT, all_servers=True, **QUICK)
     later.join()
+
+
+async def _done(value):
+    """Await what an AsyncClient returns; a Client's is there already."""
+    return await value if inspect.isawaitable(value) else value
+
+
+def _written(address, folder, how):
+    host, _, port = address.rpartition(":")
+    assert host == "127.0.0.1"
+    if how == "name":
+        return f"dns4:localhost:{port}"
+    if how == "file":
+        path = folder / port
+        path.write_text(address)
+        return f"file:{path}"
+    return address
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_ready_means_all_of_the_list_that_was_set_last(serve, tmp_path, kind):
+    """However its servers are written, and however fast lists follow each other."""
+    addresses = [serve().address for _ in range(4)]
+    random = Random(3)
+
+    def draw():
+        listed = random.sample(addresses, random.randint(1, 4))
+        words = [
+            _written(each, tmp_path, random.choice(["address", "name", "file"]))
+            for each in listed
+        ]
+        return {int(each.rpartition(":")[2]) for each in listed}, " ".join(words)
+
+    async def main():
+        ports, text = draw()
+        client = kind(text, dns_refresh=3600, **QUICK)
+        for _ in range(20):
+            assert await _done(client.wait_ready(LIMIT, all=True)), text
+            servers = [each for each in client.servers() if each.state != "leaving"]
+            assert {each.port for each in servers} == ports, text
+            assert all(each.state == "up" for each in servers), servers
+            assert all(each.found for each in client.entries()), text
+            for _ in range(random.choice([1, 1, 3])):
+                ports, text = draw()
+                client.set_servers(text)
+        await _done(client.close())
+
+    asyncio.run(main())
+
+
+@both
+@pytest.mark.parametrize("all_servers", [False, True])
+def test_a_name_that_is_not_found_is_no_server(ready, all_servers):
+    assert not ready("dns:nothing.invalid:9", 0.1, all_servers=all_servers)
 
 
 @both
