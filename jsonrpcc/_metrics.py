@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from jsonrpcc._stats import Latency
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jsonrpcc._records import ServerInfo
     from jsonrpcc._stats import MethodStats, Stats
 
@@ -116,10 +118,13 @@ UP = Metric(
     "gauge",
     _SERVER,
 )
+WANTED = Metric(
+    "jsonrpcc_server_wanted",
+    "Clients that want to be connected to it.",
+    "gauge",
+    _SERVER,
+)
 OF_SERVER = {  # by the fields of ServerInfo
-    "spare": Metric(
-        "jsonrpcc_server_spare", "Clients whose subset leaves it out.", "gauge", _SERVER
-    ),
     "priority": Metric(
         "jsonrpcc_server_priority", "Larger ones are called first.", "fact", _SERVER
     ),
@@ -180,8 +185,8 @@ EXPIRES = Metric(
 )
 
 METRICS = (
-    CALLS, METHOD_CALLS, EVENTS, CLIENTS, *OF_CLIENT.values(), UP, *OF_SERVER.values(),
-    *OF_FILES.values(), EXPIRES,
+    CALLS, METHOD_CALLS, EVENTS, CLIENTS, *OF_CLIENT.values(), UP, WANTED,
+    *OF_SERVER.values(), *OF_FILES.values(), EXPIRES,
 )  # fmt: skip
 """All but DURATIONS, which are histograms."""
 
@@ -228,14 +233,34 @@ class Numbers:
                 self._add((metric, (client,)), value)
         for server in servers:
             labels = client, server.address
-            is_up = server.is_used
-            self._add((UP, labels), is_up, is_open=is_open)
+            self._add((UP, labels), server.is_used, is_open=is_open)
+            self._add((WANTED, labels), server.is_wanted, is_open=is_open)
             for field, metric in OF_SERVER.items():
                 self._add((metric, labels), getattr(server, field), is_open=is_open)
             if server.tls is not None and server.tls.expires is not None:
                 self._add((EXPIRES, labels), server.tls.expires)
         self._add_methods(client, methods)
         self._add_latency((DURATION, (client,)), stats.latency)
+
+    def facts(self) -> Iterator[tuple[Key, float]]:
+        """Yield what does not add up."""
+        return (item for item in self.values.items() if item[0][0].kind == "fact")
+
+    def differences(self, told: dict[Key, float]) -> Iterator[tuple[Key, float]]:
+        """
+        Yield how much to add to what has been *told* of a client, and note it there.
+
+        The gauges of a server that has left the list become 0.  The counters of one
+        that comes back begin at 0 if it has been forgotten meanwhile.
+        """
+        for key in told.keys() | self.values.keys():
+            kind = key[0].kind
+            value = self.values.get(key, 0 if kind == "gauge" else told.get(key, 0))
+            before = told.get(key, 0)
+            if kind != "fact":
+                told[key] = value
+                has_restarted = kind == "counter" and value < before
+                yield key, value if has_restarted else value - before
 
     def _add_methods(self, client: str, methods: dict[str, MethodStats]) -> None:
         for method, ended in methods.items():

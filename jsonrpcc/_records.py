@@ -167,6 +167,11 @@ class ServerInfo:
         return self.state == "up" or (self.state == "proving" and not self.awaits_hello)
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether it is in the list, and not a spare."""
+        return self.state != "leaving" and not self.spare
+
+    @property
     def address(self) -> str:
         """``host:port`` or ``unix:/path``, as in the servers string."""
         return address_of(self.host, self.port)

@@ -341,13 +341,10 @@ class Publisher:
         )
         _metrics.prepare()
         _metrics.child(_BUILD_INFO, (_VERSION,)).set(1)
-        for (metric, labels), value in numbers.values.items():
+        for (metric, labels), value in numbers.facts():
+            _metrics.child(metric, labels).set(value)
+        for (metric, labels), difference in numbers.differences(self._told):
             child = _metrics.child(metric, labels)
-            if metric.kind == "fact":
-                child.set(value)
-                continue
-            difference = value - self._told.get((metric, labels), 0)
-            self._told[metric, labels] = value
             if difference:
                 child.inc(difference)
         nothing = [0] * len(BOUNDS), 0.0

@@ -11,7 +11,7 @@ import weakref
 import peers
 import pytest
 from exposition import Shown
-from helpers import until
+from helpers import LIMIT, until
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
@@ -145,7 +145,7 @@ LEFT_OUT = {
     *("requests", "notifications"),  # what the outcomes and in_flight add up to
     *("turns", "wakeups", "latency", "events", "tls"),  # how it works; and below
     *("host", "port", "state", "since", "last_error"),  # labels, and words
-    "awaits_hello",  # of the state
+    *("awaits_hello", "spare"),  # of the state
 }
 
 
@@ -165,7 +165,7 @@ def test_every_number_is_in_a_metric_of_its_own():
     stats |= {"latency": latency, "events": {"lost": 3, "back": 2}}
     method = MethodStats(60, 10, 9, 8, Latency(tuple(range(128)), 8.5))
     numbers.add("c", Stats(**stats), [server], {"m": method}, is_gone=False)
-    more = [3, 2, 1, 1, 10, 9, 8, 33]  # events, clients, up, of the method
+    more = [3, 2, 1, 0, 1, 10, 9, 8, 33]  # events, clients, up, wanted, of the method
     assert sorted(numbers.values.values()) == sorted([*wanted, *more])
     durations = {
         labels: (sum(counts), seconds)
@@ -267,20 +267,19 @@ def test_a_server_that_is_down_is_not_up(serve, client_for, registry):
     assert shown("jsonrpcc_server_priority", server=server.address) == 2
 
 
-def test_spares_are_told_from_servers_that_are_down(serve, client_for, registry):
-    servers = [serve() for _ in range(3)]
-    addresses = [server.address for server in servers]
+def test_spares_are_not_wanted(serve, client_for, registry):
+    addresses = [serve().address for _ in range(3)]
     clients = [client_for(" ".join(addresses), name="a", subset=1) for _ in range(6)]
     for client in clients:
         Collector(client, registry=registry)
-        assert client.wait_ready(5)
+        assert client.wait_ready(LIMIT)
     shown = Shown("a", registry)
     used = [shown("jsonrpcc_server_up", server=each) for each in addresses]
-    spare = [shown("jsonrpcc_server_spare", server=each) for each in addresses]
     assert sum(used) == 6
-    assert spare == [6 - count for count in used]
+    wanted = [shown("jsonrpcc_server_wanted", server=each) for each in addresses]
+    assert wanted == used
     clients[0].close()
-    assert sum(shown("jsonrpcc_server_spare", server=each) for each in addresses) == 10
+    assert sum(shown("jsonrpcc_server_wanted", server=each) for each in addresses) == 5
 
 
 def test_an_async_client_is_shown(serve, registry, run):

@@ -3,10 +3,12 @@
 import gc
 import itertools
 import weakref
+from dataclasses import replace
+from random import Random
 
 import pytest
 from exposition import Shown
-from helpers import until
+from helpers import LIMIT, QUICK, until
 from prometheus_client import REGISTRY
 
 from jsonrpcc import (
@@ -67,6 +69,49 @@ def test_it_publishes_every_so_often_and_at_its_end(serve, client_for, name):
     publisher.publish()
     publisher.close()
     assert shown("jsonrpcc_calls_total", outcome="ok") == 2
+
+
+def test_servers_that_leave_the_list_and_come_back(serve, client_for, name):
+    """Gauges and counters are those of the servers, whatever the list was meanwhile."""
+    servers = [serve() for _ in range(4)]
+    client = client_for(servers[0].address, name=name, **QUICK)
+    publisher = Publisher(client, every=3600)
+    shown = Shown(name, REGISTRY)
+    random = Random(5)
+    seen = set()
+    for _ in range(15):
+        listed = random.sample(servers, random.randint(1, 4))
+        client.set_servers(" ".join(server.address for server in listed))
+        assert client.wait_ready(LIMIT, all=True)
+        for _ in range(8):
+            client.call("echo")
+        publisher.publish()
+        seen.update(listed)
+        for server in seen:
+            for metric in ("up", "wanted", "connections"):
+                value = shown(f"jsonrpcc_server_{metric}", server=server.address)
+                assert value == (server in listed), metric
+            attempts = shown("jsonrpcc_attempts_total", server=server.address)
+            assert attempts == len(server.requests)
+
+
+def test_a_server_that_was_forgotten_is_counted_anew(
+    serve, client_for, name, monkeypatch
+):
+    """Its counters begin at 0 when it comes back after more than a minute."""
+    server = serve()
+    client = client_for(server, name=name)
+    publisher = Publisher(client, every=3600)
+    shown = Shown(name, REGISTRY)
+    for _ in range(5):
+        client.call("echo")
+    publisher.publish()
+    anew = [replace(each, sent=2, connects=0) for each in client.servers()]
+    monkeypatch.setattr(Client, "servers", lambda _: anew)
+    for _ in range(2):
+        publisher.publish()
+        assert shown("jsonrpcc_attempts_total", server=server.address) == 7
+        assert shown("jsonrpcc_server_connects_total", server=server.address) == 1
 
 
 def test_what_a_forgotten_client_did_is_published(serve, name):
