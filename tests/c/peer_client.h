@@ -45,6 +45,16 @@ static inline void nap(void)
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
+/* When all clients are freed: nothing of them is left, after a moment in which
+ * a thread of theirs may be the last to go. */
+static inline void end_peer(void)
+{
+    for (int ms = 0; ms < 10000 && jsonrpcc_client_count() > 0; ms++)
+        nap();
+    CHECK(jsonrpcc_client_count() == 0);
+    peer_stop(&peer);
+}
+
 /* params with a new number, static. */
 static inline const char *params(void)
 {

@@ -318,6 +318,6 @@ int main(void)
     test_a_late_listener_gets_past_events();
     test_freed_with_calls_in_flight();
     test_in_a_forked_child();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

@@ -256,6 +256,6 @@ int main(void)
     test_waited_on(JSONRPCC_QUEUE_EAGER);
     test_waited_on(JSONRPCC_QUEUE_FD);
     test_waited_on(JSONRPCC_QUEUE_FD | JSONRPCC_QUEUE_EAGER);
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

@@ -79,6 +79,6 @@ int main(void)
     while (sem_wait(&done) != 0)
         continue;
     end_client(client);
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

@@ -236,6 +236,6 @@ int main(int argc, char **argv)
         alarm(HANGS_S);
         test_a_close_in_trouble();
     }
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

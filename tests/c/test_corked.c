@@ -142,6 +142,6 @@ int main(void)
     test_with(client, &(struct leader){.client = client, .lazy = true});
     test_with(client, &(struct leader){.client = client, .lazy = false});
     end_client(client);
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

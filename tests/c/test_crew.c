@@ -569,6 +569,6 @@ int main(void)
     test_one_may_be_freed_before_it_is_held();
     test_others_go_on_while_members_come_and_go();
     test_children_make_a_crew_of_their_own();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

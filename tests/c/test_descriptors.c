@@ -253,6 +253,6 @@ int main(void)
     test_a_child_with_few_descriptors();
 #endif
     test_a_descriptor_that_another_thread_takes();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

@@ -242,6 +242,6 @@ int main(void)
     test_what_a_listener_may_do();
     test_a_listener_beside_one_that_is_running();
     test_a_listener_that_forks();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

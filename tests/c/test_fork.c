@@ -211,6 +211,6 @@ int main(int argc, char **argv)
     CHECK(made > 0);
     CHECK(call(client) == JSONRPCC_OK); /* the parent did not notice */
     end_client(client);
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

@@ -281,6 +281,6 @@ int main(int argc, char **argv)
         test(by_poller, 1 + round % BATCH);
         test(by_caller, 1 + round % BATCH);
     }
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

@@ -394,6 +394,6 @@ int main(void)
     test_no_descriptors_are_left();
     test_no_memory();
     test_a_forked_child();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

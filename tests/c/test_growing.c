@@ -158,6 +158,6 @@ int main(void)
     test_what_is_not_a_call(client);
     test_what_is_filled_in(client);
     end_client(client);
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

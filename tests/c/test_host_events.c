@@ -143,6 +143,6 @@ int main(void)
     test_a_listener_that_runs_is_waited_for();
     test_a_close_elsewhere_without_a_limit();
     test_a_listener_forks();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

@@ -61,6 +61,6 @@ int main(void)
     begin_peer();
     test_a_loop_may_be_unattended_for_longer_among_many();
     test_clients_are_counted();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

@@ -126,6 +126,6 @@ int main(void)
     snprintf(servers, sizeof servers, "127.0.0.1:%u", peer.port);
     test_a_wait_for_room();
     test_a_child();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

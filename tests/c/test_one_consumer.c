@@ -173,6 +173,6 @@ int main(void)
     test_a_sync(client);
     test_a_queue(client);
     end_client(client);
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

@@ -178,6 +178,6 @@ int main(void)
     test_a_callback_must_not_wait();
     test_a_forked_child_makes_its_own_connections();
     test_no_memory();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

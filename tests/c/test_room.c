@@ -360,6 +360,6 @@ int main(void)
     test_the_wait_for_room_is_part_of_the_time();
     test_a_small_call_waits_only_for_its_own_size();
     test_waiting_callers_are_woken_when_a_call_is_refused();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

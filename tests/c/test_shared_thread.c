@@ -75,6 +75,8 @@ static bool await_told(unsigned count)
     return CHECK(told == count);
 }
 
+static unsigned threads_before; /* any client */
+
 static void await_threads(unsigned count)
 {
     for (int i = 0; i < PATIENCE && threads() > count; i++)
@@ -94,7 +96,7 @@ static long wake_ups(void)
 static void test_one_thread_serves_them_all(void)
 {
     jsonrpcc_client *clients[CLIENTS];
-    unsigned before = threads(), fds = entries("/proc/self/fd");
+    unsigned fds = entries("/proc/self/fd");
 
     told = wrong = 0;
     thread = 0;
@@ -104,7 +106,7 @@ static void test_one_thread_serves_them_all(void)
     }
     await_told(CLIENTS);
     CHECK(wrong == 0);
-    CHECK(threads() == before + 1);
+    CHECK(threads() == threads_before + 1);
     /* None of them polls.  A connection that comes up still leaves an alarm. */
     long woken = 1000;
     for (int i = 0; i < 30 && woken > 2; i++) {
@@ -116,7 +118,7 @@ static void test_one_thread_serves_them_all(void)
     CHECK(woken <= 2);
     for (int i = 0; i < CLIENTS; i++)
         end_client(clients[i]);
-    await_threads(before);
+    await_threads(threads_before);
     for (int i = 0; i < PATIENCE && entries("/proc/self/fd") > fds; i++)
         nap(); /* the peer closes its ends */
     CHECK(entries("/proc/self/fd") == fds);
@@ -218,7 +220,7 @@ static void come_and_go(unsigned round)
 
 static void test_others_go_on_while_clients_come_and_go(unsigned rounds)
 {
-    unsigned calls = 0, before = threads();
+    unsigned calls = 0;
     pthread_t caller;
 
     srand(1);
@@ -235,7 +237,7 @@ static void test_others_go_on_while_clients_come_and_go(unsigned rounds)
     CHECK(wrong == 0 && calls > rounds);
     for (int i = 0; i < SLOTS; i++)
         end_client(lasting[i]);
-    await_threads(before);
+    await_threads(threads_before);
 }
 
 /* Children have a thread of their own, and leave the parent's alone. */
@@ -280,12 +282,13 @@ static void test_children_have_a_thread_of_their_own(void)
 int main(int argc, char **argv)
 {
     begin_peer();
+    threads_before = threads();
     test_one_thread_serves_them_all();
     test_a_callback_does_not_wait_for_the_end_of_another();
     test_a_loop_goes_on_when_a_caller_leaves_it();
     test_others_go_on_while_clients_come_and_go(
         argc > 1 ? (unsigned)atoi(argv[1]) : 300);
     test_children_have_a_thread_of_their_own();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

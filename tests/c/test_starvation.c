@@ -331,6 +331,6 @@ int main(int argc, char **argv)
         test_retries_without_a_server(role);
     }
     test_a_poller_that_always_has_something_to_send();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }

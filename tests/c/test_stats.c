@@ -89,6 +89,6 @@ int main(void)
     begin_peer();
     test_the_calls_of_a_method_are_the_sum_of_its_outcomes();
     test_the_outcomes_of_a_client();
-    peer_stop(&peer);
+    end_peer();
     return check_done();
 }
