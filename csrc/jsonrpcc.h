@@ -931,8 +931,8 @@ jsonrpcc_status jsonrpcc_queue_wait(jsonrpcc_queue *queue,
                                     jsonrpcc_completions *completions,
                                     int32_t timeout_ms);
 
-/* After a fetch that returned false, readable once there is something to fetch.
- * -1 without JSONRPCC_QUEUE_FD.  Belongs to the queue.
+/* At first, and after each fetch that returned false, readable once there is
+ * something to fetch.  -1 without JSONRPCC_QUEUE_FD.  Belongs to the queue.
  *
  * This is all that an event loop needs to take many outcomes at a time, without
  * callbacks: submit without JSONRPCC_CORKED, watch this descriptor alone, and

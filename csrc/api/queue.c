@@ -135,6 +135,7 @@ static int fill_in(jsonrpcc_queue *queue)
         queue->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (queue->fd < 0)
             return errno;
+        queue->armed = true;
     }
     queue->waiter = jsonrpcc_waiter_new(
         queue->client, (queue->flags & JSONRPCC_QUEUE_EAGER) == 0);

@@ -55,8 +55,6 @@ static void run(jsonrpcc_queue *queue)
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
-    while (fetch(queue)) /* nothing yet: this makes the descriptor tell */
-        continue;
     for (uint64_t i = 0; i < CALLS; i++)
         submit(queue, i, "add", "[1, 2]", 0);
     submit(queue, CALLS, "sleep", "[10]", 100);
