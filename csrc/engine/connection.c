@@ -375,6 +375,14 @@ void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
                           memory_order_relaxed);
 }
 
+void jrc_engine_held(struct jrc_engine *engine, uint32_t i, size_t n,
+                     uint64_t now_us)
+{
+    uint64_t sent = jrc_read(&engine->conns[i].bytes_sent);
+
+    jrc_trial_measured(engine, i, n < sent ? sent - n : 0, now_us);
+}
+
 void jrc_engine_begun(struct jrc_engine *engine, uint32_t i, size_t n)
 {
     engine->conns[i].out.ahead = n;

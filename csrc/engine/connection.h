@@ -35,6 +35,11 @@ void jrc_engine_sent(struct jrc_engine *engine, uint32_t i, size_t n,
  * the peer cannot read them yet, because they are encrypted.  0 at first. */
 void jrc_engine_begun(struct jrc_engine *engine, uint32_t i, size_t n);
 
+/* Of the bytes sent, so many wait in our own system, or the peer's has not
+ * acknowledged them.  0: that is not known. */
+void jrc_engine_held(struct jrc_engine *engine, uint32_t i, size_t n,
+                     uint64_t now_us);
+
 /* The connection is gone, and its server has changed state: handle the calls on
  * it.  Internal to the engine; part of jrc_engine_lost(). */
 void jrc_engine_on_disconnect(struct jrc_engine *engine, uint32_t i,

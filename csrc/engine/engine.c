@@ -79,7 +79,7 @@ void jrc_engine_clear(struct jrc_engine *engine)
 bool jrc_engine_next(struct jrc_engine *engine, struct jrc_action *action)
 {
     static const uint32_t order[] = {JRC_SHUT, JRC_OPEN, JRC_NEXT_ADDRESS,
-                                     JRC_WRITE};
+                                     JRC_WRITE, JRC_MEASURE};
 
     if (engine->todo_first == JRC_NO_CONN)
         return false;

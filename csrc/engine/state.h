@@ -21,7 +21,8 @@ enum jrc_todo {
     JRC_OPEN = 1,         /* begin an attempt: its first address */
     JRC_NEXT_ADDRESS = 2, /* the address took too long: try the next one */
     JRC_SHUT = 4,         /* close the socket, and do not report it */
-    JRC_WRITE = 8         /* there is output */
+    JRC_WRITE = 8,        /* there is output */
+    JRC_MEASURE = 16      /* call jrc_engine_held() */
 };
 
 /* What calls that find no server can expect. */
@@ -85,6 +86,10 @@ struct jrc_conn {
     uint64_t rejected_us; /* when an error without an id was last reported */
     uint64_t heard_us;    /* when bytes last came */
     uint64_t moved_us;    /* when bytes last left */
+    uint64_t trial_end;   /* bytes_sent when the trial began, or had left */
+    uint64_t taken;       /* of bytes_sent, by the peer's system, when that was
+                             last measured; JRC_NEVER: not since the trial */
+    uint64_t measured_us; /* for a time that ended then */
     struct jrc_greeting greeting;
     bool blocked;       /* the socket did not take all of the output */
     uint32_t todo;      /* actions not fetched yet */

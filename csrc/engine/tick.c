@@ -68,6 +68,7 @@ static uint64_t end_us(struct jrc_engine *engine, uint32_t i)
         const struct jrc_call *oldest = &engine->calls->slots[conn->sent.first];
         conn->trial_id = oldest->id;
         conn->deadline_us = oldest->sent_us + engine->servers->trial_time_us;
+        conn->trial_end = 0;
     }
     uint64_t moving_us = jrc_trial_moving_us(engine, i);
     return conn->deadline_us == JRC_NEVER || conn->deadline_us < moving_us
@@ -85,6 +86,7 @@ static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     uint32_t first = jrc_engine_first_conn(engine, server);
     uint32_t had = 0;      /* bits: which of them were established */
     bool is_alone = false; /* as others are left alone */
+    bool asks = false;
     uint64_t last_us = 0;
 
     if (has_elder(engine, i)) {
@@ -102,7 +104,11 @@ static void renew(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
             is_alone && first + k != i ? 0 : end_us(engine, first + k);
         if (its_us > last_us)
             last_us = its_us;
+        asks |= its_us > 0 && its_us <= now_us &&
+                jrc_trial_asks(engine, first + k, its_us);
     }
+    if (asks)
+        return; /* and look again, with the answer */
     if (last_us > now_us) {
         engine->conns[i].deadline_us = last_us;
         return;

@@ -2,6 +2,9 @@
 
 #include "engine/pool.h"
 
+/* Our system takes more than this at once for a slow link. */
+enum { LARGE = 65536 };
+
 static bool is_suspect(const struct jrc_engine *engine, uint32_t i)
 {
     return jrc_engine_server(engine, i)->state == JRC_SERVER_SUSPECT;
@@ -20,6 +23,20 @@ void jrc_trial_begin(struct jrc_engine *engine, uint32_t i, uint64_t now_us)
     jrc_engine_attend(engine, conn->deadline_us);
 }
 
+/* From now on its silence counts. */
+static void begin(struct jrc_engine *engine, uint32_t i, uint64_t id,
+                  uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    conn->trial_id = id;
+    conn->trial_end = jrc_read(&conn->bytes_sent);
+    conn->taken = JRC_NEVER;
+    conn->deadline_us = now_us + engine->servers->trial_time_us;
+    jrc_engine_attend(engine, conn->deadline_us);
+    jrc_engine_want(engine, i, JRC_MEASURE);
+}
+
 void jrc_trial_start(struct jrc_engine *engine, const struct jrc_call *call,
                      uint64_t now_us)
 {
@@ -29,9 +46,7 @@ void jrc_trial_start(struct jrc_engine *engine, const struct jrc_call *call,
         (call->flags & JSONRPCC_NOTIFICATION) != 0 ||
         (conn->deadline_us != JRC_NEVER && conn->trial_id != 0))
         return;
-    conn->trial_id = call->id;
-    conn->deadline_us = now_us + engine->servers->trial_time_us;
-    jrc_engine_attend(engine, conn->deadline_us);
+    begin(engine, (uint32_t)call->conn, call->id, now_us);
 }
 
 /* Whether a suspect's connection has got no request whole since its trial
@@ -58,20 +73,65 @@ void jrc_trial_sent(struct jrc_engine *engine, uint32_t i, uint64_t id,
         (call == NULL || (call->flags & JSONRPCC_NOTIFICATION) != 0 ||
          !has_none(engine, conn)))
         return;
-    conn->trial_id = id;
-    conn->deadline_us = now_us + engine->servers->trial_time_us;
+    begin(engine, i, id, now_us);
+}
+
+/* Whether the first request has begun to leave, and its call waits. */
+static bool is_leaving(const struct jrc_engine *engine,
+                       const struct jrc_conn *conn)
+{
+    const struct jrc_frames *out = &conn->out;
+
+    return out->written > 0 &&
+           jrc_calls_find(engine->calls, out->list[out->first].id) != NULL &&
+           (conn->deadline_us == JRC_NEVER || has_none(engine, conn));
 }
 
 uint64_t jrc_trial_moving_us(const struct jrc_engine *engine, uint32_t i)
 {
     const struct jrc_conn *conn = &engine->conns[i];
-    const struct jrc_frames *out = &conn->out;
 
-    if (out->written == 0 ||
-        jrc_calls_find(engine->calls, out->list[out->first].id) == NULL ||
-        (conn->deadline_us != JRC_NEVER && !has_none(engine, conn)))
-        return 0;
-    return conn->moved_us + engine->servers->trial_time_us;
+    return is_leaving(engine, conn)
+               ? conn->moved_us + engine->servers->trial_time_us
+               : 0;
+}
+
+/* Whether so much of the first request was on its way, when that was last
+ * measured, that a slow link may take longer than a trial. */
+static bool is_under_way(const struct jrc_engine *engine,
+                         const struct jrc_conn *conn)
+{
+    uint64_t end = is_leaving(engine, conn) ? jrc_read(&conn->bytes_sent)
+                   : jrc_calls_find(engine->calls, conn->trial_id) != NULL
+                       ? conn->trial_end
+                       : 0;
+
+    return conn->taken < end && end - conn->taken >= LARGE;
+}
+
+bool jrc_trial_asks(struct jrc_engine *engine, uint32_t i, uint64_t end_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+
+    if (end_us == conn->measured_us || !is_under_way(engine, conn))
+        return false;
+    conn->measured_us = end_us;
+    jrc_engine_want(engine, i, JRC_MEASURE);
+    return true;
+}
+
+void jrc_trial_measured(struct jrc_engine *engine, uint32_t i, uint64_t taken,
+                        uint64_t now_us)
+{
+    struct jrc_conn *conn = &engine->conns[i];
+    bool is_alive = is_suspect(engine, i) && jrc_conn_gets_calls(conn) &&
+                    is_under_way(engine, conn) && taken > conn->taken;
+
+    if (is_alive && is_leaving(engine, conn))
+        conn->moved_us = now_us;
+    else if (is_alive && conn->deadline_us != JRC_NEVER)
+        conn->deadline_us = now_us + engine->servers->trial_time_us;
+    conn->taken = taken;
 }
 
 void jrc_trial_end(struct jrc_engine *engine, uint32_t i,

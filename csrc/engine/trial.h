@@ -30,6 +30,16 @@ void jrc_trial_sent(struct jrc_engine *engine, uint32_t i, uint64_t id,
  * nobody waits for what it is taking. */
 uint64_t jrc_trial_moving_us(const struct jrc_engine *engine, uint32_t i);
 
+/* The time of connection i ended at end_us.  Whether first to measure how much
+ * of a large trial the peer has got: our own system takes some megabytes long
+ * before a slow link does. */
+bool jrc_trial_asks(struct jrc_engine *engine, uint32_t i, uint64_t end_us);
+
+/* The peer has taken so much of its output.  If that is more than before, and
+ * was a lot to take, the time begins anew. */
+void jrc_trial_measured(struct jrc_engine *engine, uint32_t i, uint64_t taken,
+                        uint64_t now_us);
+
 /* A call that was a trial on connection i has ended without a response.  A
  * notification never gets one: a connection that takes it and stays up has
  * proved itself.  is_sent: at least one byte of it has left. */

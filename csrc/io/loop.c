@@ -196,6 +196,9 @@ void jrc_loop_act(struct jrc_loop *loop, uint64_t now_us)
         case JRC_SHUT:
             jrc_socket_shut(s);
             break;
+        case JRC_MEASURE:
+            jrc_socket_measure(s, now_us);
+            break;
         default: /* JRC_WRITE; an event that is pending will do it */
             if (jrc_socket_is_connected(s) && !s->writing)
                 jrc_socket_flush(s, now_us);

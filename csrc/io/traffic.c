@@ -6,6 +6,8 @@
 #include "io/event_base.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 /* The most reads from a socket that is being abandoned. */
 enum { LAST_READS = 64 };
@@ -104,6 +106,16 @@ void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us)
                                            transport->has_output(&s->stream));
     if (reason != 0)
         lose_after_reading(s, reason);
+}
+
+void jrc_socket_measure(struct jrc_socket *s, uint64_t now_us)
+{
+    int held = 0;
+
+    if (!jrc_socket_is_connected(s) ||
+        ioctl(s->stream.fd, SIOCOUTQ, &held) != 0 || held < 0)
+        held = 0;
+    jrc_engine_held(s->all->engine, s->conn, (size_t)held, now_us);
 }
 
 void jrc_sockets_set_reading(struct jrc_sockets *sockets, bool reading)

@@ -12,6 +12,9 @@ void jrc_socket_ready(evutil_socket_t fd, short what, void *arg);
 /* Send once what the engine has for it. */
 void jrc_socket_flush(struct jrc_socket *s, uint64_t now_us);
 
+/* Tell the engine how much of it the peer has not taken. */
+void jrc_socket_measure(struct jrc_socket *s, uint64_t now_us);
+
 /* Receive where data is likely.  False: there was none, or it is time to poll
  * all sockets. */
 bool jrc_sockets_look(struct jrc_sockets *sockets);

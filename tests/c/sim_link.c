@@ -244,6 +244,12 @@ void sim_link_act(struct sim *sim, const struct jrc_action *action)
     case JRC_SHUT:
         sim_connect_shut(sim, i);
         break;
+    case JRC_MEASURE:
+        sim_enter(sim);
+        jrc_engine_held(&sim->engine, i, (size_t)(link->given - link->read),
+                        sim->now_us);
+        sim_leave(sim);
+        break;
     default:
         if (link->open && !link->writing)
             flush(sim, i);
