@@ -1029,7 +1029,8 @@ typedef struct {
     bool is_last;       /* its client is closed: no signal will come */
     bool lacks_standby; /* another thread should serve as well: if this one
                            blocks, nobody fetches for the others */
-    bool is_taken;      /* private to the library, like the next one */
+    bool is_taken;      /* private to the library, like those that follow */
+    bool has_begun;
     void *held;
 } jsonrpcc_seat;
 
@@ -1049,6 +1050,11 @@ jsonrpcc_status jsonrpcc_waiter_join(jsonrpcc_waiter *waiter,
  * whoever joins next finds whether there is one left.  EFOREIGN: the crew was
  * inherited by fork(). */
 jsonrpcc_status jsonrpcc_crew_serve(jsonrpcc_crew *crew, jsonrpcc_seat *seat);
+
+/* The thread has all that it needs to deliver, such as an interpreter's lock.
+ * Calling this is optional: it tells a callback that blocks from a thread that
+ * waits, so that others need not wait for long when many block at once. */
+void jsonrpcc_crew_begin(jsonrpcc_seat *seat);
 
 /* The waiter that the seat holds leaves the crew.  It has to before it is
  * freed. */

@@ -31,9 +31,9 @@ class Member(Protocol):
 
     queue: Any
 
-    def take_turn(self, is_last: bool) -> int:
+    def take_turn(self, is_last: bool, seat: int) -> int:
         """
-        Deliver what has arrived.
+        Deliver what has arrived; *seat* is the address of the thread's.
 
         Return in how many milliseconds to call this again, even if nothing arrives;
         -1: only when something does.  With *is_last*, -1 means that all is delivered.
@@ -194,7 +194,7 @@ class Crew:
         if place is None or (member := place.member) is None:
             is_last = True  # a thread that came too late had it join again
         else:
-            ms = place.run(member.take_turn, is_last)
+            ms = place.run(member.take_turn, is_last, _address(seat))
         if ms >= 0:
             seat.again_ms = ms
         elif is_last:
@@ -202,6 +202,10 @@ class Crew:
             if place is not None:
                 place.end()
                 self._places.pop(place.token, None)
+
+
+def _address(seat: Any) -> int:
+    return int(ffi.cast("uintptr_t", seat))
 
 
 _crews: list[Crew] = []  # of parents, too

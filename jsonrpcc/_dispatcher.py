@@ -171,10 +171,10 @@ class Dispatcher:
 
         After an exception from outside, it is called again and continues.
         """
-        self.calls.adopt()
         ident = get_ident()
-        _running[ident] = self
         try:
+            self.calls.adopt(0)
+            _running[ident] = self
             self._serve()
         except SystemExit:
             if not self.is_foreign():
@@ -182,13 +182,12 @@ class Dispatcher:
         finally:
             _running.pop(ident, None)
 
-    def take_turn(self, is_last: bool) -> int:
+    def take_turn(self, is_last: bool, seat: int) -> int:
         """Be served by a thread of a crew, as `_crew.Member` says."""
-        ident = get_ident()
-        _running[ident] = self
-        calls = self.calls
-        calls.adopt()
+        ident, calls = get_ident(), self.calls
         try:
+            calls.adopt(seat)
+            _running[ident] = self
             self._delivering = True
             more = self._deliver_all()
             self._delivering = False

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 
 enum {
-    LATE_US = 5000,  /* the active thread is away so long: another takes over */
+    LATE_US = 5000, /* the active thread is away so long: another takes over, */
+    MOST_HASTE =
+        4, /* but sooner, by a power of two up to this, if more block */
     MOST_WAITING = 2 /* threads that stand by; more of them end */
 };
 
@@ -19,6 +21,74 @@ __attribute__((constructor)) static void watch_forks(void)
     static struct jrc_fork_inner inner = {.lock = &jrc_crews_lock};
 
     jrc_fork_watch_inner(&inner);
+}
+
+/* ---- who is late ---- */
+
+static uint64_t clock_us(clockid_t clock)
+{
+    struct timespec now = {0};
+
+    clock_gettime(clock, &now); /* of a thread that is gone, it is 0 */
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* How long others wait for the active thread if it blocks.  If callbacks of
+ * many clients block, most likely by one cause, a thread after the other finds
+ * that out, and the next client waits for all of them. */
+static uint64_t patience_us(const struct jsonrpcc_crew *crew)
+{
+    unsigned others = crew->delivering - crew->has_begun;
+
+    return LATE_US >> (others < MOST_HASTE ? others : MOST_HASTE);
+}
+
+/* What computes is delayed by every other thread, and does not block. */
+static bool is_blocked(const struct jsonrpcc_crew *crew, uint64_t now_us)
+{
+    return crew->has_begun &&
+           2 * (clock_us(crew->clock) - crew->cpu_us) < now_us - crew->taken_us;
+}
+
+static bool is_late(const struct jsonrpcc_crew *crew)
+{
+    uint64_t now_us = jrc_now_us(), patience = patience_us(crew);
+
+    return now_us >= crew->taken_us + LATE_US ||
+           (patience < LATE_US && now_us >= crew->taken_us + patience &&
+            is_blocked(crew, now_us));
+}
+
+/* When to look again whether it is. */
+static uint64_t next_look_us(const struct jsonrpcc_crew *crew)
+{
+    uint64_t late_us = crew->taken_us + LATE_US;
+    uint64_t patience = patience_us(crew), next_us = jrc_now_us() + patience;
+
+    return patience < LATE_US && next_us < late_us ? next_us : late_us;
+}
+
+void jsonrpcc_crew_begin(jsonrpcc_seat *seat)
+{
+    struct jrc_member *member = seat->held;
+
+    if (member == NULL || seat->has_begun ||
+        jsonrpcc_crew_is_foreign(member->crew))
+        return;
+    struct jsonrpcc_crew *crew = member->crew;
+    pthread_mutex_lock(&jrc_crews_lock);
+    seat->has_begun = true;
+    crew->delivering++;
+    if (crew->active == seat) {
+        crew->has_begun = true;
+        crew->taken_us = jrc_now_us();
+        if (crew->delivering > 1) {
+            crew->clock = CLOCK_THREAD_CPUTIME_ID;
+            crew->cpu_us = clock_us(crew->clock);
+            pthread_getcpuclockid(pthread_self(), &crew->clock);
+        }
+    }
+    pthread_mutex_unlock(&jrc_crews_lock);
 }
 
 /* ---- the crew ---- */
@@ -139,11 +209,6 @@ void jrc_crew_unref_unlock(struct jrc_member *member)
 
 /* ---- its threads ---- */
 
-static bool is_late(const struct jsonrpcc_crew *crew)
-{
-    return jrc_now_us() >= crew->taken_us + LATE_US;
-}
-
 /* Under the lock: take the first one that is ready. */
 static struct jrc_member *take(struct jsonrpcc_crew *crew,
                                const jsonrpcc_seat *seat)
@@ -156,6 +221,7 @@ static struct jrc_member *take(struct jsonrpcc_crew *crew,
     member->due_us = JRC_NEVER;
     member->refs++;
     crew->active = seat;
+    crew->has_begun = false;
     crew->taken_us = jrc_now_us();
     jrc_shared_will_poll();
     jrc_crew_call_for_ready(crew);
@@ -189,8 +255,8 @@ static void wait_for_call(struct jsonrpcc_crew *crew)
     bool guards = crew->first_ready != NULL && !crew->is_guarded;
     uint64_t until_us = crew->due_us;
 
-    if (guards && crew->taken_us + LATE_US < until_us)
-        until_us = crew->taken_us + LATE_US;
+    if (guards && next_look_us(crew) < until_us)
+        until_us = next_look_us(crew);
     crew->is_guarded |= guards;
     crew->waiting++;
     if (until_us == JRC_NEVER) {
@@ -266,6 +332,12 @@ static void hold(struct jrc_member *member, jsonrpcc_seat *seat)
     seat->held = member;
 }
 
+/* How many threads should stand by: starting one takes time. */
+static unsigned wanted(const struct jsonrpcc_crew *crew)
+{
+    return crew->delivering > 1 ? MOST_WAITING : 1;
+}
+
 jsonrpcc_status jsonrpcc_crew_serve(jsonrpcc_crew *crew, jsonrpcc_seat *seat)
 {
     struct jrc_member *held = seat->held, *taken = NULL;
@@ -278,12 +350,15 @@ jsonrpcc_status jsonrpcc_crew_serve(jsonrpcc_crew *crew, jsonrpcc_seat *seat)
         give_back(held, seat->again_ms);
     crew->threads += !seat->is_taken;
     seat->is_taken = true;
+    crew->delivering -= seat->has_begun;
+    crew->has_begun &= crew->active != seat;
+    seat->has_begun = false;
     seat->held = NULL;
     seat->token = 0;
     jsonrpcc_status status = await_member(crew, seat, &taken);
     if (status == JSONRPCC_EFOREIGN)
         return status;
-    seat->lacks_standby = crew->waiting == 0;
+    seat->lacks_standby = crew->waiting < wanted(crew);
     seat->is_taken = status == JSONRPCC_OK;
     crew->threads -= !seat->is_taken;
     pthread_mutex_unlock(&jrc_crews_lock);

@@ -6,7 +6,9 @@
  * are delivered by one thread at a time.  One thread is active, as Python runs
  * one at a time anyway; it polls the loops when no client is ready.  The others
  * stand by, and one of them becomes active when that one has not come back for
- * LATE_US although a client is ready: it is in a callback that blocks.
+ * LATE_US although a client is ready: it is in a callback that blocks.  The
+ * more threads are in such callbacks, the sooner that is, unless the active one
+ * computes: a lock or a database may block callbacks of all clients at once.
  *
  * One lock guards all crews.  It is the innermost one: under it, no other is
  * taken. */
@@ -45,8 +47,12 @@ struct jsonrpcc_crew {
     unsigned waiting; /* of those */
     unsigned count;   /* of members */
     struct jrc_member *members, *first_ready, **last_ready;
+    unsigned delivering;         /* of them, that have begun to */
     const jsonrpcc_seat *active; /* of the thread that is away, delivering */
-    uint64_t taken_us;           /* when it took its member */
+    uint64_t taken_us;           /* when it took its member, or has begun */
+    bool has_begun;              /* and if others were delivering already: */
+    clockid_t clock;             /* of its time of a processor, */
+    uint64_t cpu_us;             /* which was this then */
     uint64_t due_us;             /* no member is due by itself before that */
     pthread_cond_t call;         /* to one that waits: */
     bool is_called;

@@ -204,10 +204,16 @@ static PyObject *is_foreign(PyObject *object, PyObject *unused)
         spd_core->queue_is_foreign(((struct callbacks *)object)->calls.queue));
 }
 
-/* adopt(): from now on, this thread runs the callbacks */
-static PyObject *adopt(PyObject *object, PyObject *unused)
+/* adopt(address of its jsonrpcc_seat, or 0): from now on, this thread runs the
+ * callbacks */
+static PyObject *adopt(PyObject *object, PyObject *address)
 {
-    (void)unused;
+    jsonrpcc_seat *seat = PyLong_AsVoidPtr(address);
+
+    if (seat == NULL && PyErr_Occurred())
+        return NULL;
+    if (seat != NULL)
+        spd_core->crew_begin(seat);
     ((struct callbacks *)object)->thread = PyThread_get_thread_ident();
     Py_RETURN_NONE;
 }
@@ -356,8 +362,9 @@ static PyMethodDef methods[] = {
     {"discard", discard_entry, METH_O, "discard(token): forget its entry."},
     {"is_foreign", is_foreign, METH_NOARGS,
      "is_foreign(): whether another process has made it, and forked since."},
-    {"adopt", adopt, METH_NOARGS,
-     "adopt(): this thread runs the callbacks from now on."},
+    {"adopt", adopt, METH_O,
+     "adopt(seat): this thread runs the callbacks from now on, in a crew or, 0, "
+     "alone."},
     {"disown", disown, METH_NOARGS,
      "disown(): this thread does not run the callbacks any more."},
     {"deliver", deliver, METH_O,

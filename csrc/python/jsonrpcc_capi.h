@@ -148,6 +148,7 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_crew_dismiss) *crew_dismiss;
     __typeof__(jsonrpcc_waiter_join) *waiter_join;
     __typeof__(jsonrpcc_queue_join) *queue_join;
+    __typeof__(jsonrpcc_crew_begin) *crew_begin;
 } jsonrpcc_capi;
 
 /* The table, for the life of the process.  NULL: an ImportError is set, because

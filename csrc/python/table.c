@@ -109,6 +109,7 @@ static jsonrpcc_capi table = {
     .crew_dismiss = jsonrpcc_crew_dismiss,
     .waiter_join = jsonrpcc_waiter_join,
     .queue_join = jsonrpcc_queue_join,
+    .crew_begin = jsonrpcc_crew_begin,
 };
 
 jsonrpcc_capi *jrc_capi(void)

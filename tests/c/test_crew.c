@@ -32,7 +32,8 @@ struct place {
 static jsonrpcc_crew *crew;
 static struct place places[CLIENTS];
 static atomic_uint threads, started;
-static bool alone; /* no thread stands by */
+static bool alone;  /* no thread stands by */
+static bool begins; /* threads tell that they deliver */
 
 static void *serve(void *arg);
 
@@ -83,6 +84,8 @@ static void *serve(void *arg)
     while (jsonrpcc_crew_serve(crew, &seat) == JSONRPCC_OK) {
         struct place *place = &places[seat.token - 1];
         CHECK(!atomic_flag_test_and_set(&place->held));
+        if (begins)
+            jsonrpcc_crew_begin(&seat);
         if (seat.lacks_standby && !alone && atomic_load(&threads) < CLIENTS)
             start_thread();
         while (jsonrpcc_queue_fetch(place->queue, &completions))
@@ -207,6 +210,53 @@ static void test_whoever_blocks_delays_only_its_own(void)
     end(6);
     sem_destroy(&until);
     sem_destroy(&blocked);
+}
+
+/* All block at once.  Returns how long the last one is delayed. */
+static uint64_t blocked_us(void)
+{
+    sem_t until, blocked;
+
+    sem_init(&until, 0, 0);
+    sem_init(&blocked, 0, 0);
+    begin(CLIENTS);
+    for (int i = 0; i < CLIENTS; i++) {
+        submit(&places[i], "echo", PATIENCE);
+        CHECK(await_told(&places[i], 1));
+    }
+    uint64_t begun_us = jrc_now_us();
+    for (int i = 0; i < CLIENTS; i++) {
+        places[i].blocked = &blocked;
+        atomic_store(&places[i].until, &until);
+        submit(&places[i], "echo", PATIENCE);
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        sem_wait(&blocked);
+    uint64_t delay_us = jrc_now_us() - begun_us;
+    for (int i = 0; i < CLIENTS; i++)
+        sem_post(&until);
+    for (int i = 0; i < CLIENTS; i++)
+        CHECK(await_told(&places[i], 2));
+    for (int i = 0; i < CLIENTS; i++)
+        atomic_store(&places[i].until, NULL);
+    end(CLIENTS);
+    sem_destroy(&until);
+    sem_destroy(&blocked);
+    return delay_us;
+}
+
+static void test_many_that_block_at_once_delay_others_but_once(void)
+{
+    enum { LATE_US = 5000 };
+    uint64_t least_us = UINT64_MAX;
+
+    begins = true;
+    for (int i = 0; i < 5; i++) {
+        uint64_t delay_us = blocked_us();
+        least_us = delay_us < least_us ? delay_us : least_us;
+    }
+    begins = false;
+    CHECK(least_us < (CLIENTS - 2) * LATE_US / 2);
 }
 
 static void note(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
@@ -557,6 +607,7 @@ int main(void)
     begin_peer();
     test_a_few_threads_deliver_all();
     test_whoever_blocks_delays_only_its_own();
+    test_many_that_block_at_once_delay_others_but_once();
     test_loops_go_on_while_every_thread_blocks();
     test_others_go_on_while_a_crew_never_rests();
     test_calls_that_wait_take_turns_with_the_crew();

@@ -1,6 +1,7 @@
 """Many clients in a process share a few threads, and none notices."""
 
 import asyncio
+import contextlib
 import contextvars
 import os
 import threading
@@ -18,6 +19,8 @@ from jsonrpcc.testing import Server
 CLIENTS = 12
 # A callback that blocks delays others by 5 ms.
 SOON = 0.5 * PATIENCE
+TOGETHER = 80
+LATE = 0.005
 
 
 def python_threads():
@@ -160,6 +163,37 @@ def test_a_callback_that_blocks_delays_only_its_own_client(clients):
         until_then.set()
     assert all(told.wait(LIMIT) for told in later)
     until(lambda: python_threads() <= 3, what="the end of threads that are not needed")
+
+
+def test_callbacks_that_block_together_delay_others_but_once(server, monkeypatch):
+    """By a lock, or a database, that all of them wait for."""
+    monkeypatch.setattr(_session, "OWN_THREADS", 0)
+
+    def all_blocked():
+        """Return after how long all of them were."""
+        until_then, entered = threading.Event(), threading.Semaphore(0)
+        begun = time.monotonic()
+        for client in made:
+            client.request(
+                "echo", [1], lambda _: (entered.release(), until_then.wait(LIMIT))
+            )
+        try:
+            assert all(entered.acquire(timeout=LIMIT) for _ in made)
+            return time.monotonic() - begun
+        finally:
+            until_then.set()
+            assert all(client.drain(LIMIT) for client in made)
+
+    with contextlib.ExitStack() as stack:
+        made = [
+            stack.enter_context(Client(server.address, timeout=LIMIT))
+            for _ in range(TOGETHER)
+        ]
+        for client in made:
+            assert client.call("echo", [1]) == 1
+        # The machine may be busy, and starting so many threads takes it some time.
+        until(lambda: all_blocked() < TOGETHER * LATE / 2)
+    until(lambda: python_threads() == 0, what="the end of the threads")
 
 
 def test_what_a_callback_that_blocks_has_submitted_is_sent(clients):
