@@ -1018,7 +1018,9 @@ void jsonrpcc_crew_free(jsonrpcc_crew *crew);
  * it does nothing. */
 bool jsonrpcc_crew_is_foreign(const jsonrpcc_crew *crew);
 
-/* Whether any thread is in jsonrpcc_crew_serve(), or will be there again. */
+/* Whether any thread is in jsonrpcc_crew_serve(), or will be there again; and
+ * not only one which blocks while others wait, as another thread could not be
+ * started.  If not, start one. */
 bool jsonrpcc_crew_is_served(jsonrpcc_crew *crew);
 
 /* A thread's place in a crew.  It begins as zeros.  It never grows. */

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 _OK: int = lib.JSONRPCC_OK
 _START_SECONDS = 0.1  # until a thread that was started, and has not begun, is missed
+_WARN_SECONDS = 60.0  # between two warnings
+_NO_THREAD = (
+    "another thread for callbacks cannot be started (%s): while some block, those of"
+    " other clients may wait"
+)
 
 
 class Member(Protocol):
@@ -41,6 +46,9 @@ class Member(Protocol):
 
     def is_running(self) -> bool:
         """Whether this thread runs its callbacks."""
+
+    def warn(self, text: str, *args: object) -> None:
+        """Log a warning; this thread runs its callbacks."""
 
 
 class Place:
@@ -110,8 +118,9 @@ class Crew:
     def __init__(self) -> None:
         self.tokens = itertools.count(1)
         self._places: dict[int, Place] = {}
-        self._workers: list[Worker] = []
+        self._workers: list[tuple[Worker, Any]] = []  # and their seats
         self._started = 0.0
+        self._warned = -_WARN_SECONDS
         self._crew = lib.jsonrpcc_crew_new()
         if self._crew == ffi.NULL:
             raise MemoryError
@@ -140,9 +149,21 @@ class Crew:
                 self._places.pop(place.token, None)
         if place.status != _OK:
             return False
+        self._keep_up()
+        return True
+
+    def _keep_up(self) -> None:
+        """
+        Start a thread if there is none, or if all block and another was not to be had.
+
+        And start those again that have gone, and could not be replaced at once.  Raises
+        as `_start_thread`.
+        """
         if not lib.jsonrpcc_crew_is_served(self._crew):
             self._start_thread()
-        return True
+        elif time.monotonic() >= self._started + _START_SECONDS:
+            for worker, seat in tuple(self._workers):
+                worker.start(self._serve, seat)
 
     def _start_thread(self) -> None:
         """
@@ -153,14 +174,28 @@ class Crew:
         """
         now = time.monotonic()
         if now < self._started + _START_SECONDS and not all(
-            worker.has_begun() for worker in self._workers
+            worker.has_begun() for worker, _ in self._workers
         ):
             return
         self._started = now
-        self._workers = [each for each in self._workers if not each.has_ended()]
-        worker = Worker()
-        worker.start(self._serve, ffi.new("jsonrpcc_seat *"))
-        self._workers.append(worker)  # which keeps it alive, and so its thread
+        for each in tuple(self._workers):
+            if each[0].has_ended():
+                with contextlib.suppress(ValueError):  # others may do the same
+                    self._workers.remove(each)
+        worker, seat = Worker(), ffi.new("jsonrpcc_seat *")
+        worker.start(self._serve, seat)
+        self._workers.append((worker, seat))  # which keep it alive, and its thread
+
+    def _start_standby(self, place: Place | None) -> None:
+        try:
+            self._start_thread()
+        except RuntimeError as error:  # the next turn, or _keep_up(), may succeed
+            now = time.monotonic()
+            if now < self._warned + _WARN_SECONDS or "shutdown" in str(error):
+                return
+            if place is not None and (member := place.member) is not None:
+                self._warned = now
+                place.run(member.warn, _NO_THREAD, error)
 
     def _serve(self, seat: Any) -> None:
         """
@@ -177,8 +212,7 @@ class Crew:
                     return
                 held = True
                 if seat.lacks_standby:
-                    with contextlib.suppress(RuntimeError):  # the next turn may succeed
-                        self._start_thread()
+                    self._start_standby(places.get(seat.token))
                 if seat.token:  # otherwise it has just been dismissed
                     self._take_turn(places.get(seat.token), seat)
                 held = False

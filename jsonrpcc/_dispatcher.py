@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import errno
+import logging
 import time
 from _thread import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
@@ -240,6 +241,10 @@ class Dispatcher:
     def is_running(self) -> bool:
         """Whether this thread runs its callbacks."""
         return _running.get(get_ident()) is self
+
+    def warn(self, text: str, *args: object) -> None:
+        """Log a warning; this thread runs the callbacks."""
+        self._log.write(logging.WARNING, text, text, *args)
 
     def _serve(self) -> None:
         completions, address = self._completions, self._address

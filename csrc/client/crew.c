@@ -124,7 +124,9 @@ bool jsonrpcc_crew_is_served(jsonrpcc_crew *crew)
     if (jsonrpcc_crew_is_foreign(crew))
         return true;
     pthread_mutex_lock(&jrc_crews_lock);
-    bool is_served = crew->threads > 0;
+    bool is_stuck = crew->waiting == 0 && crew->first_ready != NULL &&
+                    crew->active != NULL && is_late(crew);
+    bool is_served = crew->threads > 0 && !is_stuck;
     pthread_mutex_unlock(&jrc_crews_lock);
     return is_served;
 }

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import ctypes
 import os
 import threading
 import time
@@ -13,7 +14,7 @@ from helpers import in_threads
 from history import LIMIT, until
 from time_limits import PATIENCE
 
-from jsonrpcc import AsyncClient, Client, _session
+from jsonrpcc import AsyncClient, Client, _session, _worker
 from jsonrpcc.testing import Server
 
 CLIENTS = 12
@@ -194,6 +195,60 @@ def test_callbacks_that_block_together_delay_others_but_once(server, monkeypatch
         # The machine may be busy, and starting so many threads takes it some time.
         until(lambda: all_blocked() < TOGETHER * LATE / 2)
     until(lambda: python_threads() == 0, what="the end of the threads")
+
+
+@contextlib.contextmanager
+def no_more_threads():
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_worker, "start_new_thread", refuse)
+        yield
+
+
+def test_all_go_on_when_threads_can_be_started_again(clients, caplog):
+    """Some were needed while there were none, since callbacks blocked."""
+    until_then, entered = threading.Event(), []
+    try:
+        with no_more_threads():
+            for client in clients[:-1]:
+                client.request(
+                    "echo", [1], lambda _: (entered.append(1), until_then.wait(LIMIT))
+                )
+            until(lambda: len(entered) >= python_threads(), what="that all block")
+            future = clients[-1].submit("echo", [2])
+            with pytest.raises(TimeoutError):
+                future.result(0.1)
+        assert clients[-1].drain(LIMIT)
+        assert future.result(0) == 2
+        warnings = [each for each in caplog.records if each.levelname == "WARNING"]
+        (text,) = [each.getMessage() for each in warnings]
+        assert "can't start new thread" in text
+    finally:
+        until_then.set()
+
+
+def test_threads_that_ended_when_none_could_be_started_are_replaced(clients):
+    place = clients[0]._dispatcher.worker
+    assert answers(clients[0], 1).wait(LIMIT)
+    until(lambda: python_threads() == 2, what="the thread that stands by")
+    futures, unraisable = [], []
+
+    def end_all():
+        for worker, _ in place._crew._workers:
+            if worker._ident:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(worker._ident), ctypes.py_object(KeyError)
+                )
+        futures.extend(each.submit("echo", [3]) for each in clients)
+        return python_threads() == 0
+
+    with pytest.MonkeyPatch.context() as patch, no_more_threads():
+        patch.setattr("sys.unraisablehook", unraisable.append)
+        until(end_all)
+    assert clients[1].drain(LIMIT)
+    assert {each.result(LIMIT) for each in futures} == {3}
 
 
 def test_what_a_callback_that_blocks_has_submitted_is_sent(clients):

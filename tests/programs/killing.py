@@ -71,7 +71,8 @@ class Refused:
 def threads_of(client):
     """Those that run its callbacks: of its own, or of the crew, or none yet."""
     worker = client._dispatcher.worker
-    workers = worker._crew._workers if isinstance(worker, _crew.Place) else [worker]
+    in_crew = isinstance(worker, _crew.Place)
+    workers = [each for each, _ in worker._crew._workers] if in_crew else [worker]
     return [each._ident for each in workers if each._ident] or [0]
 
 
