@@ -41,16 +41,16 @@ static bool is_idle(const struct jrc_core *core)
            core->turn.reading;
 }
 
-/* How long there may be no leader. */
+/* How long there may be no leader: at most until the engine's next timer. */
 static uint64_t leave_us(const struct jrc_core *core)
 {
     const struct jrc_leadership *leadership = &core->leadership;
-
-    if (!leadership->idle)
-        return jrc_unattended_us(jrc_fork_count());
+    uint64_t most_us =
+        leadership->idle ? JRC_IDLE_US : jrc_unattended_us(jrc_fork_count());
     uint64_t next_us = jrc_engine_next_us(&core->engine);
-    if (next_us >= leadership->left_us + JRC_IDLE_US)
-        return JRC_IDLE_US;
+
+    if (next_us >= leadership->left_us + most_us)
+        return most_us;
     return next_us > leadership->left_us ? next_us - leadership->left_us : 0;
 }
 
@@ -225,10 +225,11 @@ static uint64_t look_at_leader(struct jrc_core *core)
         !jrc_has_work(core))
         return JRC_NEVER;
     uint64_t now_us = jrc_now_us();
-    uint64_t due_us =
-        core->submission.calls.live > 0
-            ? core->leadership.left_us + jrc_unattended_us(jrc_fork_count())
-            : core->leadership.due_us;
+    uint64_t due_us = core->leadership.due_us;
+    uint64_t most_us =
+        core->leadership.left_us + jrc_unattended_us(jrc_fork_count());
+    if (core->submission.calls.live > 0 && most_us < due_us)
+        due_us = most_us;
     if (!core->leadership.wake_requested && !core->life.closing &&
         now_us < due_us)
         return due_us - now_us;

@@ -6,7 +6,7 @@
 
 #include <sys/wait.h>
 
-enum { CLIENTS = 12 };
+enum { CLIENTS = 12, OTHERS = 120, TIMEOUT_MS = 5 };
 
 static void test_a_loop_may_be_unattended_for_longer_among_many(void)
 {
@@ -56,11 +56,81 @@ static void test_clients_are_counted(void)
     CHECK(jrc_fork_count() == 0);
 }
 
+static _Atomic uint64_t ended_us; /* how long the call took; 0: it has not */
+
+static void on_done(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
+{
+    (void)arg;
+    (void)token;
+    CHECK(outcome->status == JSONRPCC_ETIMEDOUT);
+    ended_us = outcome->elapsed_us;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The usual time that a call with this timeout takes, if another thread has
+ * just made a blocking call, and left the loop. */
+static uint64_t time_out_us(uint32_t flags)
+{
+    enum { ROUNDS = 21 };
+    uint64_t took_us[ROUNDS];
+    jsonrpcc_client *client = new_client((jsonrpcc_options){.flags = flags});
+    jsonrpcc_sync *sync = jsonrpcc_sync_new(client);
+    jsonrpcc_call call = {
+        .size = sizeof call,
+        .method = "mute",
+        .method_len = 4,
+        .params = "[1]",
+        .params_len = 3,
+        .timeout_ms = TIMEOUT_MS,
+        .done = on_done,
+    };
+
+    for (int i = 0; i < ROUNDS; i++) {
+        ended_us = 0;
+        CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_OK);
+        CHECK(jsonrpcc_sync_call(sync, "echo", 4, "[2]", 3, 20000, 0, -1) ==
+              JSONRPCC_OK);
+        for (int n = 0; n < 20000 && ended_us == 0; n++)
+            nap();
+        took_us[i] = ended_us;
+    }
+    jsonrpcc_sync_free(sync);
+    end_client(client);
+    qsort(took_us, ROUNDS, sizeof took_us[0], compare);
+    return took_us[ROUNDS / 2];
+}
+
+static void test_timeouts_are_in_time_among_many(void)
+{
+    jsonrpcc_client *clients[OTHERS];
+    jsonrpcc_options idle = {.servers = "127.0.0.1:1",
+                             .reconnect_attempts = -1,
+                             .flags = JSONRPCC_SHARED_THREAD};
+
+    for (int i = 0; i < OTHERS; i++)
+        clients[i] = new_client(idle);
+    for (uint32_t flags = 0; flags <= JSONRPCC_SHARED_THREAD;
+         flags += JSONRPCC_SHARED_THREAD) {
+        uint64_t us = time_out_us(flags);
+        if (!CHECK(us < jrc_unattended_us(OTHERS) / 2))
+            printf("  %u us with flags %u\n", (unsigned)us, (unsigned)flags);
+    }
+    for (int i = 0; i < OTHERS; i++)
+        end_client(clients[i]);
+}
+
 int main(void)
 {
     begin_peer();
     test_a_loop_may_be_unattended_for_longer_among_many();
     test_clients_are_counted();
+    test_timeouts_are_in_time_among_many();
     end_peer();
     return check_done();
 }
