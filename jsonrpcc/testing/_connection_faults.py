@@ -100,6 +100,7 @@ class SlowRead(Fault):
     of_connection = lasting = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_rate(self.bytes_per_second)
 
     def open(self, opening: Opening) -> None:

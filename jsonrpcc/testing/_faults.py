@@ -125,7 +125,12 @@ class Opening:
 
 @dataclass(frozen=True)
 class Fault:
-    """A way to misbehave, *times* times; None: until `Server.behave`."""
+    """
+    A way to misbehave, *times* times; None: until `Server.behave`.
+
+    Raises:
+        TypeError, ValueError: *times*, or another number, cannot be one.
+    """
 
     times: int | None = field(default=None, kw_only=True)
 
@@ -133,6 +138,10 @@ class Fault:
     """Whether a server-wide one is about connections instead of requests."""
     lasting: ClassVar[bool] = False
     """Whether it is a state that connections already open can be put into."""
+
+    def __post_init__(self) -> None:
+        if self.times is not None:
+            check_number("times", self.times, 0, int)
 
     def apply(self, reply: Reply) -> None:
         """Change what is sent for a request."""
@@ -155,6 +164,10 @@ class Delay(Fault):
 
     seconds: float
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("seconds", self.seconds, 0)
+
     def apply(self, reply: Reply) -> None:
         reply.delay += self.seconds
 
@@ -173,6 +186,10 @@ class Duplicate(Fault):
 
     copies: int = 2
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("copies", self.copies, 0, int)
+
     def apply(self, reply: Reply) -> None:
         reply.copies *= self.copies
 
@@ -183,6 +200,10 @@ class Merge(Fault):
 
     count: int
     reverse: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("count", self.count, 1, int)
 
     def apply(self, reply: Reply) -> None:
         reply.merge = self
@@ -203,8 +224,14 @@ class Split(Fault):
     pause: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.sizes == 0:
-            raise ValueError("pieces of 0 bytes never end")
+        super().__post_init__()
+        sizes = self.sizes
+        if isinstance(sizes, Sequence):
+            for size in sizes:
+                check_number("sizes", size, 0, int)
+        else:
+            check_number("sizes", sizes, 1, int)  # or it would never end
+        check_number("pause", self.pause, 0)
 
     def apply(self, reply: Reply) -> None:
         sizes = self.sizes
@@ -219,14 +246,26 @@ class Drip(Fault):
     bytes_per_second: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_rate(self.bytes_per_second)
 
     def apply(self, reply: Reply) -> None:
         reply.sizes, reply.pause = piece(self.bytes_per_second)
 
 
+def check_number(name: str, value: Any, least: int, kind: Any = float) -> None:
+    """Raise TypeError or ValueError unless it is a number of that size and kind."""
+    allowed = (int, float) if kind is float else (int,)
+    if isinstance(value, bool) or not isinstance(value, allowed):
+        what = "a number" if kind is float else "an integer"
+        raise TypeError(f"{name} must be {what}, not {value!r}")
+    if not value >= least:
+        raise ValueError(f"{name} must be at least {least}, not {value!r}")
+
+
 def check_rate(rate: float) -> None:
-    """Raise ValueError unless it is a rate."""
+    """Raise TypeError or ValueError unless it is a rate."""
+    check_number("bytes_per_second", rate, 0)
     if not rate > 0:
         raise ValueError("the rate must be more than 0 bytes per second")
 

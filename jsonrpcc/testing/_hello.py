@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from jsonrpcc.testing._methods import Error, logger
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     from jsonrpcc.testing._faults import Request
 
 NOT_GREETED = -32002
+
+
+def _checked(methods: Any) -> tuple[str, ...]:
+    if (
+        isinstance(methods, str)
+        or not isinstance(methods, Iterable)
+        or not all(isinstance(each, str) for each in methods)
+    ):
+        msg = f"hello must be a list of names of methods, not {methods!r}"
+        raise TypeError(msg)
+    return tuple(methods)
 
 
 class Gate:
@@ -26,12 +38,7 @@ class Gate:
     """
 
     def __init__(self, methods: Sequence[str]) -> None:
-        if isinstance(methods, str) or not all(
-            isinstance(each, str) for each in methods
-        ):
-            msg = f"hello must be a list of names of methods, not {methods!r}"
-            raise TypeError(msg)
-        self._methods = tuple(methods)
+        self._methods = _checked(methods)
         self._said: dict[int, int] = {}  # how many of them, by connection
 
     def call(

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 import warnings
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
+
+logger = logging.getLogger("jsonrpcc.testing")
 
 CALL_LIMIT = 10.0  # seconds that a control waits for a function that blocks the loop
 
@@ -92,7 +95,7 @@ class LoopThread(Home):
 
     def _run(self) -> None:
         try:
-            self.loop.run_forever()
+            self._run_until_stopped()
             left = asyncio.all_tasks(self.loop)  # tasks that functions started
             for task in left:
                 task.cancel()
@@ -101,6 +104,16 @@ class LoopThread(Home):
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         finally:
             self.loop.close()
+
+    def _run_until_stopped(self) -> None:
+        """Asyncio lets these two end the loop, and with it all who wait for it."""
+        while True:
+            try:
+                self.loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):  # of a task, or a fault
+                logger.exception("a function of the program raised, and we go on")
+            else:
+                return
 
 
 def freeze(home: Home, thaw: threading.Event) -> None:

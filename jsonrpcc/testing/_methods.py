@@ -6,11 +6,13 @@ An outcome is a response's result or error member as JSON text.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import logging
 import math
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
@@ -160,7 +162,9 @@ class Method:
             if hasattr(result, "__await__"):
                 return cast("Awaitable[Any]", result)
             return result_outcome(result)
-        except Exception as error:  # noqa: BLE001 - a method may raise anything
+        except BaseException as error:
+            if _is_for_the_program(error):
+                raise
             return error_outcome(error)
 
     def _bind(self, /, *args: Any, **kwargs: Any) -> None:
@@ -255,8 +259,21 @@ async def outcome_of(outcome: bytes | Awaitable[Any]) -> bytes:
         return outcome
     try:
         return result_outcome(await outcome)
-    except Exception as error:  # noqa: BLE001 - a method may raise anything
+    except BaseException as error:
+        task = asyncio.current_task()
+        if _is_for_the_program(error) or (task is not None and task.cancelling()):
+            raise
         return error_outcome(error)
+
+
+def _is_for_the_program(error: BaseException) -> bool:
+    """
+    Return whether this is Ctrl-C, and not what a method chose to raise.
+
+    Methods raise what is no `Exception`, too: `pytest.fail` does, and `sys.exit`.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    return isinstance(error, KeyboardInterrupt) and is_main
 
 
 def close_unstarted(outcomes: list[bytes | Awaitable[Any]]) -> None:

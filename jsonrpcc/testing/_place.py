@@ -29,6 +29,12 @@ class Place:
     """
 
     def __init__(self, host: str, port: int, path: str | None) -> None:
+        if isinstance(port, bool) or not isinstance(port, int):
+            msg = f"port must be an integer, not {port!r}"
+            raise TypeError(msg)
+        if not 0 <= port < 1 << 16:
+            msg = f"port must be from 0 to 65535, not {port}"
+            raise ValueError(msg)
         self.host = host
         self.port = port
         if path is not None and not path.startswith("\0"):

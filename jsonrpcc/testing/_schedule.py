@@ -9,8 +9,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
-from jsonrpcc.testing._faults import Fault, FaultChoice, FaultLike, Opening, Request
+from jsonrpcc.testing._faults import (
+    Fault,
+    FaultChoice,
+    FaultLike,
+    Opening,
+    Request,
+    check_number,
+)
+
+
+def _checked(rates: Any) -> Mapping[Fault, float]:
+    if not isinstance(rates, Mapping) or not all(
+        isinstance(fault, Fault) for fault in rates
+    ):
+        raise TypeError(f"rates must be a dict of shares by faults, not {rates!r}")
+    for rate in rates.values():
+        check_number("rates", rate, 0)
+    return rates
 
 
 class Chaos:
@@ -24,7 +42,7 @@ class Chaos:
 
     def __init__(self, seed: int, rates: Mapping[Fault, float]) -> None:
         self._rates: dict[bool, dict[Fault, float]] = {False: {}, True: {}}
-        for fault, rate in rates.items():
+        for fault, rate in _checked(rates).items():
             self._rates[fault.of_connection][fault] = rate
         for shares in self._rates.values():
             if min(shares.values(), default=0) < 0 or sum(shares.values()) > 1 + 1e-9:
@@ -56,11 +74,15 @@ class Chaos:
         return None
 
 
+def _listed(faults: FaultLike) -> list[FaultChoice]:
+    return list(faults) if isinstance(faults, Iterable) else [faults]
+
+
 class Plan:
     """The faults in force for a server or a method, and how often each still is."""
 
     def __init__(self, faults: FaultLike = ()) -> None:
-        chosen = list(faults) if isinstance(faults, Iterable) else [faults]
+        chosen = _listed(faults)
         for choice in chosen:
             if not isinstance(choice, Fault) and (
                 isinstance(choice, type) or not callable(choice)
@@ -72,15 +94,7 @@ class Plan:
     @classmethod
     def of(cls, faults: Iterable[FaultLike]) -> Plan:
         """Return the plan of several faults, or lists of them."""
-        return cls(
-            [
-                each
-                for fault in faults
-                for each in (
-                    [fault] if callable(fault) or isinstance(fault, Fault) else fault
-                )
-            ]
-        )
+        return cls([each for fault in faults for each in _listed(fault)])
 
     def __bool__(self) -> bool:
         return bool(self._choices)

@@ -57,8 +57,9 @@ class Server:
     All methods may be called from any thread.
 
     Raises:
-        TypeError: *methods* is not a dict of functions, a fault is not one, *hello*
-            is no list of names, or *tls* is none of those.
+        TypeError: *methods* is not a dict of functions, *port* is no integer, a fault
+            is not one, *hello* is no list of names, or *tls* is none of those.
+        ValueError: *port* is not one.
         ImportError, ssl.SSLError: As `ServerTls`.
         OSError: When it is started: the port or path is in use, or the host is not
             local.

@@ -1,6 +1,7 @@
 """Which faults of jsonrpcc.testing a request gets: by method, by turn, by chance."""
 
 import json
+import re
 import socket
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from jsonrpcc.testing import (
     Drop,
     Duplicate,
     Fault,
+    Merge,
     Reject,
     Server,
     SlowRead,
@@ -96,16 +98,50 @@ def test_a_custom_fault():
         assert peer.exactly(len(frame_of(3)) + 4) == frame_of(3) + b"add!"
 
 
-@pytest.mark.parametrize("fault", [Drip, SlowRead, Split])
-def test_what_would_never_end_is_refused(fault):
-    with pytest.raises(ValueError, match="0 bytes"):
-        fault(0)
+@pytest.mark.parametrize(
+    ("make", "wrong", "text"),
+    [
+        (lambda: Drip(0), ValueError, "more than 0 bytes per second"),
+        (lambda: SlowRead("9"), TypeError, "bytes_per_second must be a number"),
+        (lambda: Split(0), ValueError, "sizes must be at least 1, not 0"),
+        (lambda: Split([3, -1]), ValueError, "sizes must be at least 0, not -1"),
+        (lambda: Split(1, pause=-1), ValueError, "pause must be at least 0, not -1"),
+        (lambda: Delay(-0.1), ValueError, "seconds must be at least 0, not -0.1"),
+        (lambda: Delay("0.1"), TypeError, "seconds must be a number, not '0.1'"),
+        (lambda: Delay(float("nan")), ValueError, "at least 0, not nan"),
+        (lambda: Drop(times="1"), TypeError, "times must be an integer, not '1'"),
+        (lambda: Delay(1, times=-1), ValueError, "times must be at least 0, not -1"),
+        (lambda: Duplicate(1.5), TypeError, "copies must be an integer, not 1.5"),
+        (lambda: Merge(0), ValueError, "count must be at least 1, not 0"),
+        (lambda: Chaos(1, 0.5), TypeError, "a dict of shares by faults, not 0.5"),
+        (lambda: Chaos(1, {Drop: 0.5}), TypeError, "a dict of shares by faults"),
+    ],
+)
+def test_wrong_numbers_are_refused_when_they_are_given(make, wrong, text):
+    with pytest.raises(wrong, match=re.escape(text)):
+        make()
 
 
 @pytest.mark.parametrize("nonsense", [3, Drop, "Drop", [None]])
 def test_what_is_not_a_fault_is_refused(nonsense):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="is neither a fault nor a function"):
         Server(fault=nonsense)
+    with serving() as server, Peer(server) as peer:
+        with pytest.raises(TypeError, match="is neither a fault nor a function"):
+            server.misbehave(nonsense)
+        assert peer.call("add", [1, 2]) == result(3)
+
+
+@pytest.mark.parametrize("port", ["80", 1.5, None, True, -1, 65536])
+def test_what_is_not_a_port_is_refused(port):
+    with pytest.raises((TypeError, ValueError), match="port must be"):
+        Server(port=port)
+
+
+@pytest.mark.parametrize("hello", [3, "login", [None]])
+def test_what_is_not_a_hello_is_refused(hello):
+    with pytest.raises(TypeError, match="hello must be a list of names"):
+        Server(hello=hello)
 
 
 def test_chaos_is_the_same_for_the_same_seed():
@@ -144,5 +180,5 @@ def test_chaos_chooses_for_connections_apart():
 
 @pytest.mark.parametrize("rates", [{Drop(): 1.1}, {Drop(): -0.1}])
 def test_chaos_rates_are_shares(rates):
-    with pytest.raises(ValueError, match="shares"):
+    with pytest.raises(ValueError, match="rates must be"):
         Chaos(1, rates)

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import functools
 
 import pytest
 from peer import LIMIT, Peer, add, error_code, notification, request, result, serving
@@ -110,6 +111,45 @@ def test_a_type_error_inside_the_function_is_internal():
 
 async def fail_later():
     raise KeyError("later")
+
+
+def fail_with(error):
+    raise error
+
+
+async def fail_later_with(error):
+    await asyncio.sleep(0)
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()],
+)
+@pytest.mark.parametrize("function", [fail_with, fail_later_with])
+def test_a_server_survives_what_is_no_exception(function, error):
+    """As sys.exit() and pytest.fail() raise it."""
+    bad = functools.partial(function, error)
+    with serving({"bad": bad, "ping": lambda: "pong"}) as server, Peer(server) as peer:
+        for _ in range(3):
+            assert error_code(peer.call("bad")) == -32603
+            assert peer.call("ping") == result("pong")
+        peer.send(notification("bad"))
+        assert peer.call("ping") == result("pong")
+
+
+def test_a_server_survives_a_fault_that_leaves(caplog):
+    """Only the connection ends, as after any exception of a fault."""
+    with serving() as server:
+        for error in (SystemExit(3), KeyboardInterrupt(), ValueError("no")):
+            server.misbehave(lambda _, error=error: fail_with(error))
+            with Peer(server) as peer:
+                peer.request("add", [1, 2])
+                server.wait_for_requests(1)
+            server.behave()
+            with Peer(server) as peer:
+                assert peer.call("add", [1, 2]) == result(3)
+    assert [r for r in caplog.records if r.name == "jsonrpcc.testing"]
 
 
 @pytest.mark.parametrize(
