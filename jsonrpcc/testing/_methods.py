@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import json
 import logging
 import math
 import re
@@ -48,7 +49,7 @@ class Error(Exception):
         error = {"code": self.code, "message": self.message}
         if self.data is not msgspec.UNSET:
             error["data"] = self.data
-        return b'"error":%b' % encode(error)
+        return b'"error":%b' % _encoded(error)
 
 
 PARSE_ERROR = Error(-32700, "Parse error")
@@ -68,8 +69,20 @@ def internal_error(error: BaseException) -> Error:
 
 
 def result_outcome(result: Any) -> bytes:
-    """Encode a response's result member."""
-    return b'"result":%b' % encode(result)
+    """
+    Encode a response's result member.
+
+    Raises:
+        TypeError, ValueError, RecursionError: It cannot be written as JSON.
+    """
+    return b'"result":%b' % _encoded(result)
+
+
+def _encoded(value: Any) -> bytes:
+    text = encode(value)
+    if b"null" in text:  # as msgspec writes NaN and infinities, too
+        json.dumps(msgspec.to_builtins(value), allow_nan=False)
+    return text
 
 
 def error_outcome(error: BaseException) -> bytes:

@@ -154,7 +154,16 @@ def test_a_server_survives_a_fault_that_leaves(caplog):
 
 @pytest.mark.parametrize(
     "function",
-    [lambda: 1 / 0, object, lambda: "\ud800", fail_later, lambda: int("\ud800")],
+    [
+        lambda: 1 / 0,
+        object,
+        lambda: "\ud800",
+        fail_later,
+        lambda: int("\ud800"),
+        lambda: float("nan"),
+        lambda: {"a": [None, float("inf")]},
+        lambda: fail_with(Error(1, "bad data", [float("nan")])),
+    ],
 )
 def test_what_a_function_cannot_answer_is_internal(function):
     with serving({"bad": function}) as server, Peer(server) as peer:
