@@ -80,6 +80,7 @@ class Client(_Methods, Base):
         self._dispatchers: list[Dispatcher] = []  # of parents, too
         super().__init__(servers, codec=codec, on_event=on_event, **options)
         try:
+            self._session.close_with(self)
             self._open()
         except BaseException:
             self._closed = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -47,14 +48,15 @@ class Session:
         name: What the client is called, if it has a name.
         slow: The log of slow calls; None: there is none.
         shares: Whether it shares an event thread with others.
+        owner: A weak reference to the client object, see `close_with`.
 
     Raises:
         TypeError, ValueError, MemoryError, OSError: As `open_client` and `resolve`.
     """
 
     __slots__ = (
-        "codec", "handle", "name", "on_event", "outcomes", "shares", "slow", "texts",
-        "timeout_ms",
+        "codec", "handle", "name", "on_event", "outcomes", "owner", "shares", "slow",
+        "texts", "timeout_ms",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +117,16 @@ class Session:
     def is_ready(self, *, all_servers: bool) -> bool:
         """Return whether a call would find a server, or whether all are in use."""
         return bool(lib.jsonrpcc_is_ready(self.handle, all_servers))
+
+    def close_with(self, owner: object) -> None:
+        """
+        Close the C client, without waiting, when the client object is gone.
+
+        Its __del__() does so as well, but an exception from a signal handler may end
+        that before its first step.  This is pure C.
+        """
+        close = map(lib.jsonrpcc_client_close, (self.handle,), (0,))
+        self.owner = weakref.ref(owner, functools.partial(next, close))
 
     def close(self, ms: int) -> bool:
         """Close the C client; return whether that took at most *ms* milliseconds."""

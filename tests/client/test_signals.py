@@ -57,7 +57,7 @@ def test_no_signal_finds_what_waits_for_a_call_without_an_owner(server):
 
 
 @pytest.mark.parametrize("own", [0, 99])
-@pytest.mark.parametrize(("use", "step"), [("create", 41), ("close", 13)])
+@pytest.mark.parametrize(("use", "step"), [("create", 41), ("close", 13), ("drop", 7)])
 def test_what_is_interrupted_leaves_nothing_behind(server, use, step, own):
     check_interrupted(server, use, own, step)
 
@@ -65,7 +65,7 @@ def test_what_is_interrupted_leaves_nothing_behind(server, use, step, own):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("own", [0, 99])
-@pytest.mark.parametrize("use", ["create", "close"])
+@pytest.mark.parametrize("use", ["create", "close", "drop"])
 def test_what_is_interrupted_at_any_moment_leaves_nothing_behind(server, use, own):
     check_interrupted(server, use, own, 1, limit=300)
 

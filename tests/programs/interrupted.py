@@ -3,7 +3,8 @@ An exception from a signal handler at every moment of a use; reports, as JSON.
 
     interrupted.py USE OWN STEP ADDRESS
 
-USE is what is interrupted: "create" or "close".  The first OWN clients have threads of
+USE is what is interrupted: "create", "close", or "drop", the end of a client that was
+not closed.  The first OWN clients have threads of
 their own.  Python runs signal handlers between two bytecodes: the exception comes at
 every STEPth of them, one at a time.  Whatever it leaves behind has to go by itself;
 a client that was not closed works, and can be closed.
@@ -90,7 +91,18 @@ def close(at):
     return moment.left > 0
 
 
+def drop(at):
+    moment, client = Moment(at), Client(address, timeout=LIMIT)
+    sys.settrace(moment)
+    try:
+        del client
+    finally:
+        sys.settrace(None)
+    return moment.left > 0
+
+
 problems = []
+sys.unraisablehook = lambda _: None  # what is raised in a finalizer
 with Client(address, timeout=LIMIT) as other, Client(address) as another:
     assert other.submit("echo", [1]).result(LIMIT) == [1]
     globals()[use](1)  # what is made once
