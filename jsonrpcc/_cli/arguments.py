@@ -64,9 +64,12 @@ class Command(argparse.ArgumentParser):
             return super().parse_known_args(args, namespace)
         self._is_inside = True
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            namespace, unknown = self.parse_known_intermixed_args(args, namespace)
         finally:
             self._is_inside = False
+        if unknown:  # here, where the usage is this command's
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return namespace, []
 
 
 class Commands:

@@ -142,6 +142,8 @@ def test_errors_as_json(server, nowhere):
         (["serve", "--cert", "a.pem"], "--cert, --key and --client-ca need --tls"),
         (["serve", "--tls", "--cert", "a"], "--cert and --key are needed together"),
         (["serve", "--tls", "--cert", "/no", "--key", "/no"], "No such file"),
+        (["call", "SERVER", "add", "1", "2"], "usage: jsonrpcc call"),
+        (["serve", "methods.py"], "serve: error: unrecognized arguments: methods.py"),
         (["nonsense"], "nonsense"),
         ([], "COMMAND"),
     ],
