@@ -183,20 +183,19 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
-/* The handle is last: what was kept needs it. */
 static const size_t owned[] = {
-    offsetof(struct blocking, make),   offsetof(struct blocking, fail),
-    offsetof(struct blocking, refuse), offsetof(struct blocking, slow),
-    offsetof(struct blocking, handle),
+    offsetof(struct blocking, make),
+    offsetof(struct blocking, fail),
+    offsetof(struct blocking, refuse),
+    offsetof(struct blocking, slow),
 };
 
 static int traverse(PyObject *object, visitproc visit, void *arg)
 {
     struct blocking *self = (struct blocking *)object;
 
+    /* Not the handle and what is kept, as in calls.c. */
     Py_VISIT(Py_TYPE(object));
-    for (int i = 0; i < self->count; i++)
-        Py_VISIT(self->kept[i]);
     int stopped = spd_visit_owned(self, owned, SPD_COUNT(owned), visit, arg);
     return stopped != 0 ? stopped : spd_codec_visit(&self->codec, visit, arg);
 }
@@ -210,6 +209,7 @@ static int clear(PyObject *object)
     spd_codec_clear(&self->codec);
     spd_method_ids_clear(&self->method_ids);
     spd_clear_owned(self, owned, SPD_COUNT(owned));
+    Py_CLEAR(self->handle); /* last: what was kept needs it */
     return 0;
 }
 

@@ -2,9 +2,15 @@
 
 #include "python/object.h"
 
-/* The queue is released before its client. */
-static const size_t owned[] = {
-    offsetof(struct spd_calls, refuse),
+static const size_t owned[] = {offsetof(struct spd_calls, refuse)};
+
+/* The queue is released before its client.  The garbage collector is not told
+ * of them.  If it were, it would free both as soon as all of their owners are
+ * garbage, before finalizers that still use them: cffi frees what it owns in a
+ * finalizer, and their order is arbitrary.  As it is, it takes them for used
+ * until their owner is cleared.  They refer to nothing that could refer to us.
+ */
+static const size_t kept[] = {
     offsetof(struct spd_calls, keep),
     offsetof(struct spd_calls, handle),
 };
@@ -40,6 +46,7 @@ void spd_calls_clear(struct spd_calls *calls)
     spd_method_ids_clear(&calls->method_ids);
     spd_codec_clear(&calls->codec);
     spd_clear_owned(calls, owned, SPD_COUNT(owned));
+    spd_clear_owned(calls, kept, SPD_COUNT(kept));
 }
 
 int64_t spd_submit(struct spd_calls *calls, const struct spd_arguments *a,

@@ -152,6 +152,14 @@ def test_a_client_in_a_cycle_is_collected():
         settled(threads, before)
 
 
+def test_calls_that_are_garbage_end_before_their_client():
+    with Server(METHODS | {"silence": lambda: None}, faults={"silence": Drop()}) as s:
+        program = run_program(
+            "collecting.py", 5, s.address, env={"MALLOC_PERTURB_": "165"}
+        )
+    assert program.report() is True
+
+
 def test_callbacks_are_released_with_their_outcome():
     class Ballast:
         pass
