@@ -42,6 +42,7 @@ extern pthread_mutex_t jrc_crews_lock;
 
 struct jsonrpcc_crew {
     unsigned generation;
+    struct jsonrpcc_crew *next; /* of all crews; under the lock */
     /* Under the lock: */
     unsigned threads; /* in jsonrpcc_crew_serve(), or about to return to it */
     unsigned waiting; /* of those */
