@@ -149,6 +149,7 @@ typedef struct jsonrpcc_capi {
     __typeof__(jsonrpcc_waiter_join) *waiter_join;
     __typeof__(jsonrpcc_queue_join) *queue_join;
     __typeof__(jsonrpcc_crew_begin) *crew_begin;
+    __typeof__(jsonrpcc_is_ready) *is_ready;
 } jsonrpcc_capi;
 
 /* The table, for the life of the process.  NULL: an ImportError is set, because

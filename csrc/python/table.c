@@ -110,6 +110,7 @@ static jsonrpcc_capi table = {
     .waiter_join = jsonrpcc_waiter_join,
     .queue_join = jsonrpcc_queue_join,
     .crew_begin = jsonrpcc_crew_begin,
+    .is_ready = jsonrpcc_is_ready,
 };
 
 jsonrpcc_capi *jrc_capi(void)
