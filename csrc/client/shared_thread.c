@@ -75,13 +75,24 @@ static bool leave(struct jrc_attended *attended)
 
 /* ---- the thread ---- */
 
-static enum jrc_watchdog look(const struct jrc_attended_fd *of, bool is_polled)
+/* What the event thread does while a crew's thread polls the loops. */
+enum attention {
+    ALL,    /* everything: none polls */
+    OTHERS, /* what that one does not do, such as closing a client */
+    ALARMS  /* of that, only these: to look at loops takes them out of the
+               other's cache */
+};
+
+static enum jrc_watchdog look(const struct jrc_attended_fd *of,
+                              enum attention attention)
 {
     struct jrc_core *core = of->attended->core;
     uint64_t count;
 
     if (!of->is_alarm)
-        return jrc_watchdog_attend(core, is_polled);
+        return attention == ALARMS
+                   ? JRC_WATCHDOG_GOES_ON
+                   : jrc_watchdog_attend(core, attention == OTHERS);
     /* It may have been set to a later time, since it went off. */
     if (read(core->leadership.alarm_fd, &count, sizeof count) < 0)
         return JRC_WATCHDOG_GOES_ON;
@@ -95,10 +106,11 @@ static void unref(struct jrc_attended *attended)
         free(attended);
 }
 
-/* Handle what the last wait told of; is_polled: but for what the crew's thread
- * takes care of.  Those that have ended are freed at the end, as another event
- * may be of the same client.  Returns whether to wait again. */
-static bool handle(const struct epoll_event *events, int count, bool is_polled)
+/* Handle what the last wait told of.  Those that have ended are freed at the
+ * end, as another event may be of the same client.  Returns whether to wait
+ * again. */
+static bool handle(const struct epoll_event *events, int count,
+                   enum attention attention)
 {
     struct jrc_attended *ended = NULL, *next;
     bool is_last = false;
@@ -108,7 +120,7 @@ static bool handle(const struct epoll_event *events, int count, bool is_polled)
         struct jrc_attended *attended = of->attended;
         if (attended->has_ended)
             continue;
-        enum jrc_watchdog found = look(of, is_polled);
+        enum jrc_watchdog found = look(of, attention);
         if (found == JRC_WATCHDOG_FORKED)
             return false; /* like any function of a thread in a forked child */
         if (found == JRC_WATCHDOG_GOES_ON)
@@ -132,16 +144,18 @@ static bool handle(const struct epoll_event *events, int count, bool is_polled)
 /* What the event thread last saw of crews' threads. */
 struct seen {
     unsigned progress, polls;
-    unsigned naps; /* since they polled */
+    unsigned naps;   /* since they polled */
+    unsigned alarms; /* times in a row that only those were looked at */
 };
 
-/* There are events.  Whether a crew's thread will poll: it has come on since
- * this one last looked, and has not forgotten it. */
-static bool is_polled(struct seen *seen)
+/* There are events.  A crew's thread polls if it has come on since this one
+ * last looked, and has not forgotten to. */
+static enum attention attend(struct seen *seen)
 {
     struct seen now = {
         .progress = atomic_load(&shared.progress),
         .polls = atomic_load(&shared.polls),
+        .alarms = seen->alarms,
     };
 
     now.naps = now.polls == seen->polls ? seen->naps + 1 : 1;
@@ -149,8 +163,9 @@ static bool is_polled(struct seen *seen)
                      now.progress != seen->progress && now.naps <= MOST_NAPS;
     if (!will_poll)
         now.naps = 0;
+    now.alarms = !will_poll || now.alarms == MOST_NAPS ? 0 : now.alarms + 1;
     *seen = now;
-    return will_poll;
+    return !will_poll ? ALL : now.alarms == 0 ? OTHERS : ALARMS;
 }
 
 /* Leave the loops to it for a while. */
@@ -172,14 +187,14 @@ static void *shared_thread(void *arg)
     int epoll_fd = (int)(intptr_t)arg, count;
     struct epoll_event events[EVENTS];
     struct seen seen = {.progress = atomic_load(&shared.progress)};
-    bool leaves = false;
+    enum attention attention = ALL;
 
     do {
-        if (leaves)
+        if (attention != ALL)
             nap();
         count = epoll_wait(epoll_fd, events, EVENTS, -1);
-        leaves = count > 0 && is_polled(&seen);
-    } while (handle(events, count, leaves));
+        attention = count > 0 ? attend(&seen) : ALL;
+    } while (handle(events, count, attention));
     return NULL;
 }
 
