@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import check_in_child
 from helpers import in_threads
 from history import LIMIT, until
 from time_limits import PATIENCE
@@ -26,18 +27,6 @@ LATE = 0.005
 
 def python_threads():
     return sum(each.name == "jsonrpcc" for each in threading.enumerate())
-
-
-def in_child(check):
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            check()
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.fixture
@@ -347,7 +336,7 @@ def test_a_child_has_a_crew_of_its_own(clients):
     thread.start()
     try:
         for _ in range(5):
-            in_child(check)
+            check_in_child(check)
     finally:
         stop.set()
         thread.join()

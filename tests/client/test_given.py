@@ -6,6 +6,7 @@ import socket
 import ssl
 
 import pytest
+from forked import check_in_child
 from helpers import until
 from history import wait_for_state
 
@@ -185,16 +186,12 @@ def test_an_unclosed_client_leaves_nothing_open(server):
 def test_a_forked_child_does_not_have_it(server):
     with Client.from_socket(server.connect(), timeout=10) as client:
         assert client.call("add", [1, 2]) == 3
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
+
+        def check():
+            with pytest.raises(ServerFailure, match="belongs to the parent process"):
                 client.call("add", [1, 2])
-            except ServerFailure as error:
-                status = 0 if "belongs to the parent process" in str(error) else 2
-            finally:
-                os._exit(status)
-        assert os.waitpid(child, 0)[1] == 0
+
+        check_in_child(check)
         assert client.call("add", [1, 2]) == 3
         assert server.connections == 1
 

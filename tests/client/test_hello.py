@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import json
 import logging
-import os
 import socket
 import threading
 import time
@@ -12,6 +11,7 @@ from collections import Counter
 
 import msgspec
 import pytest
+from forked import check_in_child
 from greeting import LOGIN, METHODS, NOT_GREETED, WORDS, kinds, said
 from helpers import QUICK
 from history import LIMIT, until
@@ -146,11 +146,12 @@ def test_a_child_says_its_own_hello(guarded):
     hello = [*LOGIN, ("subscribe", ["a"])]
     with Client(guarded.address, hello=hello, **QUICK) as client:
         assert client.call("echo", [1]) == [1]
-        child = os.fork()
-        if child == 0:
-            ok = client.call("echo", [2]) == [2] and client.stats().hellos == 2
-            os._exit(0 if ok else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+        def check():
+            assert client.call("echo", [2]) == [2]
+            assert client.stats().hellos == 2
+
+        check_in_child(check)
         assert client.call("echo", [3]) == [3]
         assert client.stats().hellos == 2
     assert said(guarded) == [

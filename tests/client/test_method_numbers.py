@@ -1,11 +1,11 @@
 """The counters of each method: client.methods(), which add up to stats()."""
 
 import asyncio
-import os
 import random
 import threading
 
 import pytest
+from forked import check_in_child
 from helpers import LIMIT, STYLES, Told, in_threads, until
 
 from jsonrpcc import AsyncClient, Client, JsonRpcError
@@ -151,13 +151,13 @@ def test_many_threads_name_the_same_methods_at_once(serve, client_for):
 def test_a_forked_child_counts_from_zero_by_the_same_numbers(serve):
     with Client(serve().address) as client:
         client.call("echo")
-        child = os.fork()
-        if child == 0:
+
+        def check():
             client.call("first", [1])
             client.call("echo")
-            wanted = {"echo": (1, 1, 0, 0), "first": (1, 1, 0, 0)}
-            os._exit(0 if counts(client) == wanted else 1)
-        assert os.waitpid(child, 0)[1] == 0
+            assert counts(client) == {"echo": (1, 1, 0, 0), "first": (1, 1, 0, 0)}
+
+        check_in_child(check)
         client.call("echo")
         assert counts(client) == {"echo": (2, 2, 0, 0)}
 

@@ -1,9 +1,8 @@
 """gevent and eventlet, which replace threads with something ours cannot wait for."""
 
-import os
-
 import pytest
 from children import run_program
+from forked import check_in_child
 from peers import needs_module
 
 from jsonrpcc import AsyncClient, Client
@@ -65,13 +64,11 @@ def test_a_program_that_patches_threads_gets_an_error(kind, serve, monkeypatch):
 def test_a_forked_child_gets_the_error_at_its_first_use(serve, monkeypatch):
     """Neither library lets itself be forked reliably when it came this late."""
     client = Client(serve().address)
-    pid = os.fork()
-    if pid == 0:
+
+    def check():
         monkeypatch.setattr("_thread.start_new_thread", lambda *_: None)
-        try:
+        with pytest.raises(RuntimeError, match="threading is patched by"):
             client.request("add", [1, 2])
-        except RuntimeError as error:
-            os._exit(not str(error).startswith("threading is patched"))
-        os._exit(2)
-    assert os.waitpid(pid, 0)[1] == 0
+
+    check_in_child(check)
     client.close()

@@ -9,6 +9,7 @@ import time
 from random import Random
 
 import pytest
+from forked import check_in_child
 from helpers import LIMIT, QUICK, Told, in_threads, until
 
 from jsonrpcc import AsyncClient, Client, ClientClosed
@@ -197,10 +198,12 @@ def test_in_a_forked_child(serve):
     server = serve()
     with Client(server.address) as client:
         assert client.wait_ready(LIMIT)
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if client.wait_ready(LIMIT) and client.call("echo") == [] else 1)
-        assert os.waitpid(child, 0)[1] == 0
+
+        def check():
+            assert client.wait_ready(LIMIT)
+            assert client.call("echo") == []
+
+        check_in_child(check)
         assert client.call("echo") == []
 
 

@@ -1,4 +1,4 @@
-"""Children that a program makes with os.fork()."""
+"""Children that a program, or a test, makes with os.fork()."""
 
 import os
 import signal
@@ -7,7 +7,9 @@ import threading
 import time
 import traceback
 
+import pytest
 from history import LIMIT
+from time_limits import ASAN, TSAN
 
 
 def in_child(what):
@@ -34,3 +36,13 @@ def exit_code(pid, limit=LIMIT):
     os.kill(pid, signal.SIGABRT)
     os.waitpid(pid, 0)
     return None
+
+
+def check_in_child(check):
+    """Fork, run it in the child, and see that it raises nothing there."""
+    if ASAN or TSAN:
+        pytest.skip("the sanitizer's locks are not made for fork()")
+    pid = os.fork()
+    if pid == 0:
+        in_child(check)
+    assert exit_code(pid) == 0
