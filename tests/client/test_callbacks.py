@@ -9,7 +9,7 @@ import time
 import pytest
 from history import LIMIT, until, wait_for_state
 
-from jsonrpcc import Client, RequestTimeout
+from jsonrpcc import Client, RequestTimeout, _session
 from jsonrpcc._dispatcher import Dispatcher
 from jsonrpcc.testing import Drop
 
@@ -148,6 +148,13 @@ def test_a_deadline_passes_in_time_while_a_callback_blocks(server):
     assert 0.099 < errors[0].elapsed < took
 
 
+@pytest.fixture
+def threads_of_their_own(monkeypatch):
+    """However many clients of other tests are still on their way out."""
+    monkeypatch.setattr(_session, "OWN_THREADS", 1000)
+
+
+@pytest.mark.usefixtures("threads_of_their_own")
 def test_a_dispatcher_with_much_to_do_wakes_nobody_for_its_own_calls(server):
     """It comes back all the time; what it submits until then goes out together."""
     calls, window = 20_000, 5000
@@ -180,6 +187,7 @@ def test_a_dispatcher_with_much_to_do_wakes_nobody_for_its_own_calls(server):
     assert wakeups < calls / 20 + slow
 
 
+@pytest.mark.usefixtures("threads_of_their_own")
 def test_a_dispatcher_that_has_never_waited_wakes_nobody_either(server, monkeypatch):
     """It came late and has found results ever since, so the event thread missed it."""
     calls, window = 5000, 1000
