@@ -250,6 +250,20 @@ static void sleep_until(struct jrc_core *core, uint64_t until_us)
         core->leadership.short_sleeps = 0;
 }
 
+/* Leaves the lock locked.  First free, then emit: a program that sees an
+ * outcome finds its slot free. */
+static void tell(struct jrc_core *core, bool replay)
+{
+    if (core->submission.calls.ended != JRC_NO_CALL) {
+        pthread_mutex_lock(&core->lock);
+        give_back(core);
+        pthread_mutex_unlock(&core->lock);
+    }
+    emit(core, replay);
+    pthread_mutex_lock(&core->lock);
+    give_back(core);
+}
+
 /* Under the lock, which is released meanwhile: take what has been submitted so
  * far, and no more. */
 static void drain(struct jrc_core *core)
@@ -259,20 +273,7 @@ static void drain(struct jrc_core *core)
     take_in(core, &intake);
     pthread_mutex_unlock(&core->lock);
     work(core, &intake);
-    emit(core, intake.replay);
-    pthread_mutex_lock(&core->lock);
-    give_back(core);
-}
-
-/* After a poll; leaves the lock locked.  First free, then emit: a program that
- * sees an outcome finds its slot free. */
-static void tell_arrivals(struct jrc_core *core)
-{
-    pthread_mutex_lock(&core->lock);
-    give_back(core);
-    pthread_mutex_unlock(&core->lock);
-    emit(core, false);
-    pthread_mutex_lock(&core->lock);
+    tell(core, intake.replay);
 }
 
 /* Under the lock, which is released meanwhile: poll, and wait if there is
@@ -292,7 +293,7 @@ static void await_events(struct jrc_core *core, uint64_t until_us)
         jrc_loop_poll(core->loop, 0);
     else
         sleep_until(core, until_us);
-    tell_arrivals(core);
+    tell(core, false);
 }
 
 /* Under the lock.  False: may_stay returned false. */
@@ -354,7 +355,7 @@ bool jrc_take_turn(struct jrc_core *core, bool polls)
     if (polls) {
         pthread_mutex_unlock(&core->lock);
         jrc_loop_poll(core->loop, 0);
-        tell_arrivals(core);
+        tell(core, false);
     }
     drain(core);
     return true;

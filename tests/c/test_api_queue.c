@@ -95,6 +95,29 @@ static void test_unfetched_results_fill_a_queue(void)
 
 /* A caller that was compiled with a newer header may ask for something unknown
  * here. */
+/* As soon as an outcome can be fetched, another call may take its place. */
+static void test_an_outcome_makes_room(void)
+{
+    jsonrpcc_client *client =
+        new_client((jsonrpcc_options){.max_in_flight = 1});
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, 0);
+    jsonrpcc_completions completions;
+    unsigned refused = 0;
+
+    for (int i = 0; i < 1000; i++) {
+        const char *method = i % 2 ? "echo" : "mute";
+        int64_t id =
+            jsonrpcc_queue_request(queue, 1, method, 4, "[1]", 3,
+                                   1 + i % 2 * 5000, JSONRPCC_WAIT_FOR_READY);
+        refused += id <= 0;
+        while (id > 0 && !jsonrpcc_queue_fetch(queue, &completions))
+            continue; /* the event thread leads */
+    }
+    CHECK(refused == 0);
+    jsonrpcc_queue_free(queue);
+    end_client(client);
+}
+
 static void test_an_unknown_field(void)
 {
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
@@ -248,6 +271,7 @@ int main(void)
     begin_peer();
     test_many_at_once();
     test_unfetched_results_fill_a_queue();
+    test_an_outcome_makes_room();
     test_an_unknown_field();
     test_a_caller_that_polls();
     test_the_descriptor_rings_after_a_poll();
