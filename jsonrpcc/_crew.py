@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _OK: int = lib.JSONRPCC_OK
 _START_SECONDS = 0.1  # until a thread that was started, and has not begun, is missed
+_AGAIN_MS = 100  # until a thread that was not to be had is asked for again
 _WARN_SECONDS = 60.0  # between two warnings
 _NO_THREAD = (
     "another thread for callbacks cannot be started (%s): while some block, those of"
@@ -165,9 +166,11 @@ class Crew:
             for worker, seat in tuple(self._workers):
                 worker.start(self._serve, seat)
 
-    def _start_thread(self) -> None:
+    def _start_thread(self) -> bool:
         """
-        Start another thread, unless one has just been started.
+        Start another thread, and those again that have gone.
+
+        False: not now, as one has just been started.
 
         Raises:
             RuntimeError: There are too many threads, or the interpreter ends.
@@ -176,20 +179,24 @@ class Crew:
         if now < self._started + _START_SECONDS and not all(
             worker.has_begun() for worker, _ in self._workers
         ):
-            return
+            return False
         self._started = now
         for each in tuple(self._workers):
+            each[0].start(self._serve, each[1])  # if it has gone
             if each[0].has_ended():
                 with contextlib.suppress(ValueError):  # others may do the same
                     self._workers.remove(each)
         worker, seat = Worker(), ffi.new("jsonrpcc_seat *")
         worker.start(self._serve, seat)
         self._workers.append((worker, seat))  # which keep it alive, and its thread
+        return True
 
-    def _start_standby(self, place: Place | None) -> None:
+    def _start_standby(self, place: Place | None, seat: Any) -> None:
+        seat.again_ms = _AGAIN_MS
         try:
-            self._start_thread()
-        except RuntimeError as error:  # the next turn, or _keep_up(), may succeed
+            if self._start_thread():
+                seat.again_ms = -1
+        except RuntimeError as error:
             now = time.monotonic()
             if now < self._warned + _WARN_SECONDS or "shutdown" in str(error):
                 return
@@ -212,7 +219,7 @@ class Crew:
                     return
                 held = True
                 if seat.lacks_standby:
-                    self._start_standby(places.get(seat.token))
+                    self._start_standby(places.get(seat.token), seat)
                 if seat.token:  # otherwise it has just been dismissed
                     self._take_turn(places.get(seat.token), seat)
                 held = False
