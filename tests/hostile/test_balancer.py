@@ -189,7 +189,8 @@ def command_of_the_page(name, folder, backends, port):
         text = text.replace(shown, f"{shown.split()[0]} 127.0.0.1:{port}")
     path = folder / f"{name}.conf"
     if name == "haproxy":
-        path.write_text(text)
+        # Two of its threads may give connections that come together to one server.
+        path.write_text(f"global\n    nbthread 1\n{text}")
         return [program(name), "-db", "-f", path]
     path.write_text(NGINX.format(module=nginx_module(), folder=folder) + text)
     return [program(name), "-c", path]
