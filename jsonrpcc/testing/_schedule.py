@@ -45,7 +45,7 @@ class Chaos:
         for fault, rate in _checked(rates).items():
             self._rates[fault.of_connection][fault] = rate
         for shares in self._rates.values():
-            if min(shares.values(), default=0) < 0 or sum(shares.values()) > 1 + 1e-9:
+            if sum(shares.values()) > 1 + 1e-9:
                 raise ValueError("rates must be shares of one")
         self._dice = {
             of_connection: random.Random(f"{seed} {of_connection}")  # noqa: S311

@@ -178,7 +178,13 @@ def test_chaos_chooses_for_connections_apart():
     assert 5 <= sum(outcomes[0]) <= 25
 
 
-@pytest.mark.parametrize("rates", [{Drop(): 1.1}, {Drop(): -0.1}])
-def test_chaos_rates_are_shares(rates):
-    with pytest.raises(ValueError, match="rates must be"):
+@pytest.mark.parametrize(
+    ("rates", "text"),
+    [
+        ({Drop(): 1.1}, "rates must be shares of one"),
+        ({Drop(): -0.1}, "rates must be at least 0, not -0.1"),
+    ],
+)
+def test_chaos_rates_are_shares(rates, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
         Chaos(1, rates)
