@@ -405,10 +405,10 @@ class Client(_Methods, Base):
 
         Return False if *timeout* seconds were not enough; None waits as long as it
         takes.  The list is the one that was set last; with *all*, each name and file
-        in it has to have been found once.
-        Spares, which *subset* leaves out, are not waited for.  A server that
-        accepts a connection, and answers the *hello* if there is one, is enough: only
-        calls tell whether it answers them.  Signal handlers run meanwhile.
+        in it has to have been found once.  Spares, which *subset* leaves out, are not
+        waited for.  A server that accepts a connection, and answers the *hello* if
+        there is one, is enough: only calls tell whether it answers them.  Signal
+        handlers run meanwhile.
 
         Raises:
             ClientClosed: The client is closed, or is closed meanwhile.

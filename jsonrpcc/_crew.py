@@ -163,8 +163,12 @@ class Crew:
         if not lib.jsonrpcc_crew_is_served(self._crew):
             self._start_thread()
         elif time.monotonic() >= self._started + _START_SECONDS:
-            for worker, seat in tuple(self._workers):
-                worker.start(self._serve, seat)
+            self._start_again()
+
+    def _start_again(self) -> None:
+        """Start the threads that have gone; raises as `_start_thread`."""
+        for worker, seat in tuple(self._workers):
+            worker.start(self._serve, seat)
 
     def _start_thread(self) -> bool:
         """
@@ -181,8 +185,8 @@ class Crew:
         ):
             return False
         self._started = now
+        self._start_again()
         for each in tuple(self._workers):
-            each[0].start(self._serve, each[1])  # if it has gone
             if each[0].has_ended():
                 with contextlib.suppress(ValueError):  # others may do the same
                     self._workers.remove(each)

@@ -7,9 +7,8 @@
 #include <stdlib.h>
 
 enum {
-    LATE_US = 5000, /* the active thread is away so long: another takes over, */
-    MOST_HASTE =
-        4, /* but sooner, by a power of two up to this, if more block */
+    LATE_US = 5000,  /* the active thread is away so long: another takes over */
+    MOST_HASTE = 4,  /* the most times this is halved, if more block */
     MOST_WAITING = 2 /* threads that stand by; more of them end */
 };
 
@@ -269,10 +268,9 @@ static void give_back(struct jrc_member *member, int32_t again_ms)
 static void wait_for_call(struct jsonrpcc_crew *crew)
 {
     bool guards = crew->first_ready != NULL && !crew->is_guarded;
-    uint64_t until_us = crew->due_us;
+    uint64_t look_us = guards ? next_look_us(crew) : JRC_NEVER;
+    uint64_t until_us = look_us < crew->due_us ? look_us : crew->due_us;
 
-    if (guards && next_look_us(crew) < until_us)
-        until_us = next_look_us(crew);
     crew->is_guarded |= guards;
     crew->waiting++;
     if (until_us == JRC_NEVER) {

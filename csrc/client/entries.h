@@ -13,7 +13,7 @@ struct jrc_entries {
     jsonrpcc_entry_info *list;
     size_t count;
     uint64_t version;      /* of the discovery that it was copied from */
-    uint64_t list_changes; /* of the submission's, those in force by then */
+    uint64_t list_changes; /* how many were in force when it was copied */
 };
 
 /* Without memory, the copy stays as it is. */
