@@ -62,6 +62,10 @@ void fault_sites(bool memory, unsigned *seen, unsigned *hit);
 /* Calls of this thread are neither counted nor made to fail. */
 void fault_exempt(bool exempt);
 
+/* In place of fault_arm(): all allocations of this thread fail, or no longer.
+ * For a single call: what others allocate meanwhile is not their concern. */
+void fault_no_memory_here(bool lacks);
+
 /* For the simulator, in place of fault_arm(): allocations of this thread fail
  * with a probability of rate / 65536, decided by the seed. */
 void fault_memory_rate(uint32_t rate, uint64_t seed);

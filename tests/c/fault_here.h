@@ -154,6 +154,12 @@ void fault_memory_rate(uint32_t new_rate, uint64_t seed)
     rate_state = seed * 0x9e3779b97f4a7c15ULL | 1;
 }
 
+void fault_no_memory_here(bool lacks)
+{
+    atomic_store(&failed, 0);
+    rate = lacks ? 65536 : 0;
+}
+
 bool fault_has_memory(void)
 {
 #ifdef __SANITIZE_THREAD__

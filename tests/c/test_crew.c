@@ -414,9 +414,9 @@ static void test_one_queue_of_a_client_joins_once(void)
     other = jsonrpcc_queue_new(places[0].client, 0);
     CHECK(jsonrpcc_queue_join(other, crew, 2) == JSONRPCC_EINVAL);
     jsonrpcc_queue_free(other);
-    fault_arm(FAULT_MEMORY, 1, false);
+    fault_no_memory_here(true);
     CHECK(jsonrpcc_queue_join(places[0].queue, crew, 1) == JSONRPCC_OK);
-    fault_disarm();
+    fault_no_memory_here(false);
     end(1);
 }
 
@@ -425,9 +425,9 @@ static void test_no_memory_to_join(void)
     begin(1);
     open_place(&places[1]);
     if (fault_has_memory()) {
-        fault_arm(FAULT_MEMORY, 1, true); /* whichever thread is first */
+        fault_no_memory_here(true);
         CHECK(jsonrpcc_queue_join(places[1].queue, crew, 2) == JSONRPCC_ENOMEM);
-        fault_disarm();
+        fault_no_memory_here(false);
     }
     join(&places[1]);
     submit(&places[1], "echo", PATIENCE);

@@ -42,13 +42,11 @@ static void test_a_wait_for_room(void)
     uint64_t id = 0;
 
     CHECK(jsonrpcc_request(client, &call, &id) == JSONRPCC_OK);
-    for (int n = 0; n < 20000 && peer_saw(&peer, number) == 0; n++)
-        nap(); /* until nobody else needs memory */
     CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_EFULL);
-    fault_arm(FAULT_MEMORY, 1, true);
+    fault_no_memory_here(true);
     CHECK(!jsonrpcc_room(client, 20));
     CHECK(fault_count() > 0);
-    fault_disarm();
+    fault_no_memory_here(false);
     jsonrpcc_cancel(client, id);
     CHECK(jsonrpcc_room(client, 20000));
     end_client(client);

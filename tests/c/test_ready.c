@@ -161,9 +161,9 @@ static void test_no_memory(void)
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
 
     if (fault_has_memory()) {
-        fault_arm(FAULT_MEMORY, 1, false);
+        fault_no_memory_here(true);
         CHECK(jsonrpcc_wait_ready(client, 0, false) == JSONRPCC_ENOMEM);
-        fault_disarm();
+        fault_no_memory_here(false);
     }
     end_client(client);
 }
