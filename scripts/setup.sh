@@ -110,7 +110,7 @@ setup_cluster() {
 # JSONRPCC_PEERS=required makes tests fail where one of these is missing.
 setup_peers() {
     missing=
-    for tool in haproxy:haproxy nginx:nginx-light stunnel4:stunnel4 openssl:openssl kamailio:kamailio sipp:sip-tester dnsmasq:dnsmasq-base named:bind9 nsupdate:bind9-dnsutils prometheus:prometheus etcd:etcd-server; do
+    for tool in haproxy:haproxy nginx:nginx-light stunnel4:stunnel4 openssl:openssl kamailio:kamailio sipp:sip-tester dnsmasq:dnsmasq-base named:bind9 nsupdate:bind9-dnsutils prometheus:prometheus etcd:etcd-server redis-server:redis-server; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${tool%:*}" >/dev/null || missing="$missing ${tool#*:}"
     done
     ls /usr/lib/*/kamailio/modules/app_python3.so >/dev/null 2>&1 ||
