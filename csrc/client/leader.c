@@ -228,7 +228,8 @@ static uint64_t look_at_leader(struct jrc_core *core)
     uint64_t due_us = core->leadership.due_us;
     uint64_t most_us =
         core->leadership.left_us + jrc_unattended_us(jrc_fork_count());
-    if (core->submission.calls.live > 0 && most_us < due_us)
+    if ((core->submission.calls.live > 0 || jrc_has_work(core)) &&
+        most_us < due_us)
         due_us = most_us;
     if (!core->leadership.wake_requested && !core->life.closing &&
         now_us < due_us)

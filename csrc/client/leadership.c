@@ -68,14 +68,19 @@ __attribute__((noinline)) static void find_leader(struct jrc_core *core)
         jrc_promote(core, wanted);
         return;
     }
-    /* The dispatcher runs callbacks, and this may be one of them. */
-    bool mine = core->leadership.has_dispatcher &&
-                pthread_equal(core->leadership.dispatcher, pthread_self());
-    if (mine && core->leadership.alarm_us != JRC_NEVER)
+    /* The dispatcher runs callbacks, and this may be one of them.  It sends
+     * what they submit when it is back, but that must not wait longer for it
+     * than for any leader: while nothing was in flight, the alarm may be far
+     * off. */
+    struct jrc_leadership *leadership = &core->leadership;
+    bool mine = leadership->has_dispatcher &&
+                pthread_equal(leadership->dispatcher, pthread_self());
+    uint64_t most_us = jrc_unattended_us(jrc_fork_count());
+    if (mine && leadership->alarm_us <= leadership->left_us + most_us)
         return;
-    core->leadership.wake_requested = !mine;
-    jrc_alarm_set(core, jrc_now_us(),
-                  core->leadership.has_dispatcher ? RETURN_US : 0);
+    uint64_t delay_us = leadership->has_dispatcher ? RETURN_US : 0;
+    leadership->wake_requested |= !mine;
+    jrc_alarm_set(core, jrc_now_us(), mine ? most_us : delay_us);
 }
 
 /* Whether this is a callback, after which this thread leads. */
@@ -119,6 +124,12 @@ void jrc_note_dispatcher(struct jrc_core *core)
     core->leadership.dispatcher = pthread_self();
     core->leadership.has_dispatcher = true;
     core->leadership.watchdog_turns = 0;
+}
+
+void jrc_forget_dispatcher(struct jrc_core *core)
+{
+    if (pthread_equal(core->leadership.dispatcher, pthread_self()))
+        core->leadership.has_dispatcher = false;
 }
 
 void jrc_signal_followers(struct jrc_core *core)

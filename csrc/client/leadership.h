@@ -44,6 +44,9 @@ void jrc_pass_on(struct jrc_core *core);
 /* This thread fetches outcomes, and will come again. */
 void jrc_note_dispatcher(struct jrc_core *core);
 
+/* If it was this thread, it will not. */
+void jrc_forget_dispatcher(struct jrc_core *core);
+
 /* Have all followers check again what has arrived. */
 void jrc_signal_followers(struct jrc_core *core);
 

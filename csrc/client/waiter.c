@@ -43,6 +43,11 @@ void jsonrpcc_waiter_free(jsonrpcc_waiter *waiter)
     if (!jrc_core_is_ours(core))
         return; /* the parent may have threads that wait on the condition */
     jrc_crew_leave(core, &waiter->member);
+    if (waiter->follower.role == JRC_DISPATCHER) {
+        pthread_mutex_lock(&core->lock);
+        jrc_forget_dispatcher(core);
+        pthread_mutex_unlock(&core->lock);
+    }
     pthread_cond_destroy(&waiter->follower.cond);
     jrc_client_unref(waiter->client);
     free(waiter);
