@@ -193,9 +193,12 @@ static void test_the_descriptor_rings_after_a_poll(void)
                   queue, i, "mute", 4, text, strlen(text), 20,
                   JSONRPCC_WAIT_FOR_READY | JSONRPCC_CORKED) > 0);
         jsonrpcc_queue_poll(queue);
-        CHECK(poll(&ready, 1, 3000) == 1);
-        CHECK(jsonrpcc_queue_fetch(queue, &completions) &&
-              completions.failure_count == 1);
+        /* On a busy machine, it may have brought the outcome itself. */
+        if (!jsonrpcc_queue_fetch(queue, &completions)) {
+            CHECK(poll(&ready, 1, 3000) == 1);
+            CHECK(jsonrpcc_queue_fetch(queue, &completions));
+        }
+        CHECK(completions.failure_count == 1);
     }
     jsonrpcc_queue_free(queue);
     end_client(client);
