@@ -53,7 +53,7 @@ void jrc_attended_watch(struct jrc_core *core)
     if (attended->is_masked)
         attended->is_masked = !control_loop(attended, EPOLL_CTL_MOD, EPOLLIN);
     if (attended->is_masked) { /* the system refused it: look now and then */
-        jrc_alarm_set(core, jrc_now_us(), jrc_unattended_us(jrc_fork_count()));
+        jrc_alarm_set(core, jrc_now_us(), jrc_unattended_us(core));
         return;
     }
     core->leadership.is_watched = true;

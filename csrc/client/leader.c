@@ -45,8 +45,7 @@ static bool is_idle(const struct jrc_core *core)
 static uint64_t leave_us(const struct jrc_core *core)
 {
     const struct jrc_leadership *leadership = &core->leadership;
-    uint64_t most_us =
-        leadership->idle ? JRC_IDLE_US : jrc_unattended_us(jrc_fork_count());
+    uint64_t most_us = leadership->idle ? JRC_IDLE_US : jrc_unattended_us(core);
     uint64_t next_us = jrc_engine_next_us(&core->engine);
 
     if (next_us >= leadership->left_us + most_us)
@@ -214,20 +213,19 @@ static uint64_t look_at_leader(struct jrc_core *core)
             !core->life.closing)
             return JRC_NEVER;
         core->leadership.seen_turns = core->leadership.turns;
-        return jrc_unattended_us(jrc_fork_count());
+        return jrc_unattended_us(core);
     }
     enum jrc_leader wanted = jrc_leader_wanted(core);
     if (wanted != JRC_NO_LEADER) {
         jrc_promote(core, wanted);
-        return jrc_unattended_us(jrc_fork_count());
+        return jrc_unattended_us(core);
     }
     if (core->leadership.is_watched && !core->life.closing &&
         !jrc_has_work(core))
         return JRC_NEVER;
     uint64_t now_us = jrc_now_us();
     uint64_t due_us = core->leadership.due_us;
-    uint64_t most_us =
-        core->leadership.left_us + jrc_unattended_us(jrc_fork_count());
+    uint64_t most_us = core->leadership.left_us + jrc_unattended_us(core);
     if ((core->submission.calls.live > 0 || jrc_has_work(core)) &&
         most_us < due_us)
         due_us = most_us;
@@ -251,7 +249,7 @@ static uint64_t look_at_leader(struct jrc_core *core)
     }
     jrc_lead(core, JRC_WATCHDOG, event_thread_may_stay, NULL,
              brief ? 0 : JRC_NEVER);
-    return brief ? jrc_unattended_us(jrc_fork_count()) : JRC_NEVER;
+    return brief ? jrc_unattended_us(core) : JRC_NEVER;
 }
 
 /* Under the lock, when the watchdog has done what there was to do. */

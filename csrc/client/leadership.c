@@ -6,6 +6,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+atomic_uint jrc_own_threads;
+
 enum {
     RETURN_US = 100, /* a dispatcher is likely back within this, */
     HELD_US = 5000   /* and a crew's thread, which may run longer, if it sets
@@ -75,7 +77,7 @@ __attribute__((noinline)) static void find_leader(struct jrc_core *core)
     struct jrc_leadership *leadership = &core->leadership;
     bool mine = leadership->has_dispatcher &&
                 pthread_equal(leadership->dispatcher, pthread_self());
-    uint64_t most_us = jrc_unattended_us(jrc_fork_count());
+    uint64_t most_us = jrc_unattended_us(core);
     if (mine && leadership->alarm_us <= leadership->left_us + most_us)
         return;
     uint64_t delay_us = leadership->has_dispatcher ? RETURN_US : 0;
@@ -113,10 +115,9 @@ void jrc_pass_on(struct jrc_core *core)
     if (wanted != JRC_NO_LEADER)
         jrc_promote(core, wanted);
     else
-        jrc_alarm_set(core, jrc_now_us(),
-                      core->leadership.wake_requested
-                          ? 0
-                          : jrc_unattended_us(jrc_fork_count()));
+        jrc_alarm_set(
+            core, jrc_now_us(),
+            core->leadership.wake_requested ? 0 : jrc_unattended_us(core));
 }
 
 void jrc_note_dispatcher(struct jrc_core *core)

@@ -8,17 +8,25 @@
 
 enum { JRC_IDLE_US = 200000 /* no leader, and nothing in flight, this long */ };
 
-/* How long there may be no leader while something is in flight, if there are so
- * many clients in the process.  They wait for each other, be it for a processor
+/* Event threads of this process that only one client has. */
+extern atomic_uint jrc_own_threads;
+
+/* How long there may be no leader while something is in flight.  If many
+ * clients have a thread each, these wait for each other, be it for a processor
  * or for Python's interpreter lock, and watchdogs that look after all of them
- * every 2 ms would take most of it. */
-static inline uint64_t jrc_unattended_us(unsigned clients)
+ * every 2 ms would take most of it.  The shared one does not wait for itself,
+ * however many clients it has. */
+static inline uint64_t jrc_unattended_us(const struct jrc_core *core)
 {
     enum { LEAST_US = 2000, EACH_US = 250, MOST_US = 50000 };
+    unsigned threads =
+        core->leadership.is_shared
+            ? 1
+            : atomic_load_explicit(&jrc_own_threads, memory_order_relaxed);
 
-    if (clients <= LEAST_US / EACH_US)
+    if (threads <= LEAST_US / EACH_US)
         return LEAST_US;
-    return clients < MOST_US / EACH_US ? (uint64_t)clients * EACH_US : MOST_US;
+    return threads < MOST_US / EACH_US ? (uint64_t)threads * EACH_US : MOST_US;
 }
 
 /* Call all of these under the lock. */

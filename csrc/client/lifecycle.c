@@ -53,6 +53,7 @@ static void abandon_in_child(void *arg)
     jrc_loop_abandon(core->loop);
     jrc_host_abandon(core);
     jrc_alarm_close(core);
+    atomic_store(&jrc_own_threads, 0); /* the parent's */
 }
 
 static const struct jrc_fork_hooks fork_hooks = {
@@ -118,6 +119,8 @@ void jrc_core_unref(struct jrc_core *core)
 static void finish_close(struct jrc_core *core)
 {
     core->life.closed = true;
+    if (!core->leadership.is_shared)
+        atomic_fetch_sub(&jrc_own_threads, 1);
     /* This thread ends, and another one may get its pthread_t. */
     jrc_set_leader(&core->leadership, JRC_NO_LEADER);
     jrc_alarm_close(core);
@@ -177,12 +180,16 @@ static bool start_event_thread(struct jrc_core *core)
     if (!jrc_alarm_open(core))
         return false;
     jrc_core_ref(core);
+    if (!core->leadership.is_shared)
+        atomic_fetch_add(&jrc_own_threads, 1);
     int error = core->leadership.is_shared
                     ? jrc_shared_join(core, &shared_hooks)
                     : jrc_thread_start(event_thread, core, JRC_EVENT_STACK);
     if (error == 0)
         return true;
     atomic_fetch_sub(&core->refs, 1);
+    if (!core->leadership.is_shared)
+        atomic_fetch_sub(&jrc_own_threads, 1);
     errno = error;
     return false;
 }

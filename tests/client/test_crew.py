@@ -5,8 +5,10 @@ import contextlib
 import contextvars
 import ctypes
 import os
+import statistics
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from history import LIMIT, until
 from time_limits import PATIENCE
 
 from jsonrpcc import AsyncClient, Client, _session, _worker
-from jsonrpcc.testing import Server
+from jsonrpcc.testing import Delay, Server
 
 CLIENTS = 12
 # A callback that blocks delays others by 5 ms.
@@ -363,3 +365,23 @@ def test_many_idle_clients_sleep(clients):
         return switches() - before <= 1
 
     until(is_quiet, what="quiet")
+
+
+@pytest.mark.parametrize("own", [0, 1])
+def test_an_answer_is_told_in_time_after_a_blocking_call(monkeypatch, own):
+    """Whoever has called watches the sockets no more; the event thread soon does."""
+    monkeypatch.setattr(_session, "OWN_THREADS", own)
+    methods = {"echo": lambda value: value, "late": lambda: None}
+    with Server(methods, faults={"late": Delay(LATE)}) as server, ExitStack() as stack:
+        client = stack.enter_context(Client(server.address, timeout=LIMIT))
+        for _ in range(100):  # idle, whatever thread they have
+            stack.enter_context(Client(server.address))
+        took = []
+        for _ in range(15):
+            told = threading.Event()
+            began = time.monotonic()
+            client.request("late", [], lambda _, told=told: told.set())
+            assert client.call("echo", [1]) == 1
+            assert told.wait(LIMIT)
+            took.append(time.monotonic() - began)
+    assert statistics.median(took) < 3 * LATE * PATIENCE
