@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -190,6 +190,48 @@ METRICS = (
 )  # fmt: skip
 """All but DURATIONS, which are histograms."""
 
+_COUNTED = [field for field, metric in OF_SERVER.items() if metric.kind == "counter"]
+
+
+class Servers:
+    """
+    All that the servers of a client have counted, whoever has their slots by now.
+
+    A server that was gone for a minute may lose its slot to another one.  When it comes
+    back then, it counts from 0, and may have counted more than before by the time that
+    somebody looks: only its slot tells.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[int, ServerInfo] = {}  # by slot
+        self._before: dict[str, dict[str, int]] = {}  # in slots lost, by address
+
+    def total(self, slots: list[tuple[int, ServerInfo]]) -> list[ServerInfo]:
+        """Return the servers of all *slots*, with what they counted before."""
+        for slot, server in slots:
+            seen = self._seen.get(slot)
+            if seen is not None and _is_another(seen, server):
+                nothing = dict.fromkeys(_COUNTED, 0)
+                before = self._before.setdefault(seen.address, nothing)
+                for field in _COUNTED:
+                    before[field] += getattr(seen, field)
+            self._seen[slot] = server
+        return [self._with_before(server) for _, server in slots]
+
+    def _with_before(self, server: ServerInfo) -> ServerInfo:
+        counts = self._before.get(server.address, {})
+        return replace(
+            server, **{name: getattr(server, name) + n for name, n in counts.items()}
+        )
+
+
+def _is_another(seen: ServerInfo, server: ServerInfo) -> bool:
+    """Whether a slot has begun to count for another server, or for one anew."""
+    return seen.address != server.address or any(
+        getattr(server, field) < getattr(seen, field) for field in _COUNTED
+    )
+
+
 Key = tuple[Metric, tuple[str, ...]]  # and the values of its labels
 
 
@@ -237,8 +279,9 @@ class Numbers:
             self._add((WANTED, labels), server.is_wanted, is_open=is_open)
             for field, metric in OF_SERVER.items():
                 self._add((metric, labels), getattr(server, field), is_open=is_open)
-            if server.tls is not None and server.tls.expires is not None:
-                self._add((EXPIRES, labels), server.tls.expires)
+            tls = None if server.state == "gone" else server.tls
+            if tls is not None and tls.expires is not None:
+                self._add((EXPIRES, labels), tls.expires)
         self._add_methods(client, methods)
         self._add_latency((DURATION, (client,)), stats.latency)
 
@@ -246,21 +289,20 @@ class Numbers:
         """Yield what does not add up."""
         return (item for item in self.values.items() if item[0][0].kind == "fact")
 
-    def differences(self, told: dict[Key, float]) -> Iterator[tuple[Key, float]]:
+    def differences(self, told: dict[Key, float]) -> Iterator[tuple[Key, float, float]]:
         """
-        Yield how much to add to what has been *told* of a client, and note it there.
+        Yield each value, and how much it is more than what has been *told*.
 
-        The gauges of a server that has left the list become 0.  The counters of one
-        that comes back begin at 0 if it has been forgotten meanwhile.
+        The caller notes that it was told.  The gauges of what is not there any more
+        become 0, and counters never shrink.
         """
         for key in told.keys() | self.values.keys():
             kind = key[0].kind
-            value = self.values.get(key, 0 if kind == "gauge" else told.get(key, 0))
-            before = told.get(key, 0)
             if kind != "fact":
-                told[key] = value
-                has_restarted = kind == "counter" and value < before
-                yield key, value if has_restarted else value - before
+                before = told.get(key, 0)
+                value = self.values.get(key, 0 if kind == "gauge" else before)
+                value = max(value, before) if kind == "counter" else value
+                yield key, value, value - before
 
     def _add_methods(self, client: str, methods: dict[str, MethodStats]) -> None:
         for method, ended in methods.items():

@@ -169,7 +169,7 @@ class ServerInfo:
     @property
     def is_wanted(self) -> bool:
         """Whether it is in the list, and not a spare."""
-        return self.state != "leaving" and not self.spare
+        return self.state not in ("leaving", "gone") and not self.spare
 
     @property
     def address(self) -> str:

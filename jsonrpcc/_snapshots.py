@@ -77,6 +77,16 @@ def read_entries(client: Any) -> list[Entry]:
 
 def read_servers(client: Any) -> list[ServerInfo]:
     """Return a snapshot of all servers in the order of the list; leaving ones last."""
+    return [server for _, server in read_slots(client, gone=False)]
+
+
+def read_slots(client: Any, *, gone: bool) -> list[tuple[int, ServerInfo]]:
+    """
+    Like `read_servers`, each with its slot; with *gone*, those that are gone as well.
+
+    A server that comes back has the slot that it had, and goes on counting there,
+    unless another one got it meanwhile: then it begins at 0, in any slot.
+    """
     info = ffi.new("jsonrpcc_server_info *")
     names = {info.id: ffi.string(info.text).decode() for info in _entry_infos(client)}
     servers = []
@@ -84,13 +94,15 @@ def read_servers(client: Any) -> list[ServerInfo]:
         if not lib.jsonrpcc_server_get(client, index, info, ffi.sizeof(info[0])):
             continue
         state = SERVER_STATES[info.state]
-        if state != "gone":
-            leaves = state == "leaving" and not info.spare
-            place = leaves, info.position, index
-            tls, why = read_server_tls(client, index)
-            entry = names.get(info.entry)
-            servers.append((place, _server_info(info, state, tls, why, entry)))
-    return [server for _, server in sorted(servers, key=itemgetter(0))]
+        if state == "gone" and not gone:
+            continue
+        leaves = state == "gone" or (state == "leaving" and not info.spare)
+        place = leaves, info.position, index
+        tls, why = read_server_tls(client, index)
+        entry = names.get(info.entry)
+        servers.append((place, _server_info(info, state, tls, why, entry)))
+    servers.sort(key=itemgetter(0))
+    return [(index, server) for (_, _, index), server in servers]
 
 
 def _server_info(

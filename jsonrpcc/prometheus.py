@@ -30,9 +30,9 @@ from jsonrpcc._client import at_end
 from jsonrpcc._durations import milliseconds
 from jsonrpcc._jsonrpcc import ffi, lib
 from jsonrpcc._log import Log
-from jsonrpcc._metrics import BOUNDS, DURATIONS, METRICS, Key, Metric, Numbers
+from jsonrpcc._metrics import BOUNDS, DURATIONS, METRICS, Key, Metric, Numbers, Servers
 from jsonrpcc._multiprocess import make_files, process_of
-from jsonrpcc._snapshots import read_servers
+from jsonrpcc._snapshots import read_slots
 from jsonrpcc._stats import read_methods, read_stats
 
 if TYPE_CHECKING:
@@ -318,6 +318,7 @@ class Publisher:
     def _forget(self) -> None:
         """Note that nothing of this process has been published."""
         self._pid = os.getpid()
+        self._servers = Servers()
         self._told: dict[Key, float] = {}
         self._told_durations: dict[Key, tuple[list[int], float]] = {}
 
@@ -327,36 +328,32 @@ class Publisher:
             return  # a child that has not used it: reading it would connect
         if self._pid != os.getpid():
             self._forget()  # forked in C, unnoticed by Python
-        if client is None:
-            stats, servers = read_stats(self._handle), read_servers(self._handle)
-        else:
-            stats, servers = client.stats(), client.servers()
         numbers = Numbers()
         numbers.add(
             self._name,
-            stats,
-            servers,
+            read_stats(self._handle),
+            self._servers.total(read_slots(self._handle, gone=True)),
             read_methods(self._handle),
-            is_gone=is_last or client is None,
+            is_gone=is_last or client is None or client.closed,
         )
         _metrics.prepare()
         _metrics.child(_BUILD_INFO, (_VERSION,)).set(1)
         for (metric, labels), value in numbers.facts():
             _metrics.child(metric, labels).set(value)
-        for (metric, labels), difference in numbers.differences(self._told):
-            child = _metrics.child(metric, labels)
+        # What fails is not noted, and is told the next time.
+        for key, value, difference in numbers.differences(self._told):
+            child = _metrics.child(*key)
             if difference:
                 child.inc(difference)
+            self._told[key] = value
         nothing = [0] * len(BOUNDS), 0.0
-        for (metric, labels), (counts, seconds) in numbers.durations.items():
-            old_counts, old_seconds = self._told_durations.get(
-                (metric, labels), nothing
-            )
-            _metrics.child(metric, labels).add(
+        for key, (counts, seconds) in numbers.durations.items():
+            old_counts, old_seconds = self._told_durations.get(key, nothing)
+            _metrics.child(*key).add(
                 [new - old for new, old in zip(counts, old_counts, strict=True)],
                 seconds - old_seconds,
             )
-        self._told_durations = numbers.durations
+            self._told_durations[key] = counts, seconds
 
     # ---- the thread -----------------------------------------------------------
 

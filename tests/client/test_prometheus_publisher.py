@@ -1,5 +1,7 @@
 """jsonrpcc.prometheus.Publisher, without other processes."""
 
+import collections
+import contextlib
 import gc
 import itertools
 import weakref
@@ -15,7 +17,7 @@ from jsonrpcc import (
     Client,
     JsonRpcError,
 )
-from jsonrpcc.prometheus import Publisher
+from jsonrpcc.prometheus import Publisher, _metrics
 from jsonrpcc.testing import Delay
 
 _names = itertools.count()
@@ -95,23 +97,98 @@ def test_servers_that_leave_the_list_and_come_back(serve, client_for, name):
             assert attempts == len(server.requests)
 
 
-def test_a_server_that_was_forgotten_is_counted_anew(
-    serve, client_for, name, monkeypatch
-):
-    """Its counters begin at 0 when it comes back after more than a minute."""
-    server = serve()
-    client = client_for(server, name=name)
+def test_a_server_that_left_between_two_looks_is_counted(serve, client_for, name):
+    """Its last calls are those that the Publisher has not seen yet."""
+    staying, leaving = serve(), serve()
+    client = client_for(f"{leaving.address},2 {staying.address}", name=name, **QUICK)
+    assert client.wait_ready(LIMIT, all=True)
     publisher = Publisher(client, every=3600)
-    shown = Shown(name, REGISTRY)
     for _ in range(5):
         client.call("echo")
+    client.set_servers(staying.address)
+    until(lambda: len(client.servers()) == 1)
     publisher.publish()
-    anew = [replace(each, sent=2, connects=0) for each in client.servers()]
-    monkeypatch.setattr(Client, "servers", lambda _: anew)
-    for _ in range(2):
+    shown = Shown(name, REGISTRY)
+    here = {"server": leaving.address}
+    assert shown("jsonrpcc_attempts_total", **here) == len(leaving.requests) == 5
+    for metric in ("up", "wanted", "connections", "in_flight"):
+        assert shown(f"jsonrpcc_server_{metric}", **here) == 0, metric
+
+
+class Slots:
+    """What the core counts for servers, of which more come and go than have room."""
+
+    def __init__(self, server, random):
+        self.random = random
+        self.address = f"somewhere-{next(_names)}"
+        self.new = replace(server, host=self.address, state="gone", sent=0, connects=0)
+        self.slots = [self.new] * 3
+        self.sent = collections.Counter()
+
+    def change(self):
+        """Give a slot to a server that has none, and others more to do."""
+        random, slots = self.random, self.slots
+        ports = set(range(1, 6)) - {each.port for each in slots}
+        slots[random.randrange(3)] = replace(self.new, port=random.choice([*ports]))
+        for at, each in enumerate(slots):
+            calls = random.choice([0, 1, 1000])
+            slots[at] = replace(each, sent=each.sent + calls)
+            self.sent[f"{self.address}:{each.port}"] += calls
+
+    def read(self, *_, **__):
+        return list(enumerate(self.slots))
+
+
+def test_what_a_server_counted_before_it_was_forgotten(
+    serve, client_for, name, monkeypatch
+):
+    """
+    It begins at 0 when it comes back, and soon has counted more than before.
+
+    A slot changes once between two looks: a server keeps it for a minute.
+    """
+    client = client_for(serve(), name=name)
+    publisher = Publisher(client, every=3600)
+    shown = Shown(name, REGISTRY)
+    slots = Slots(client.servers()[0], Random(9))
+    monkeypatch.setattr("jsonrpcc.prometheus.read_slots", slots.read)
+    for _ in range(100):
+        slots.change()
         publisher.publish()
-        assert shown("jsonrpcc_attempts_total", server=server.address) == 7
-        assert shown("jsonrpcc_server_connects_total", server=server.address) == 1
+        for address, sent in slots.sent.items():
+            assert shown("jsonrpcc_attempts_total", server=address) == sent
+
+
+def test_what_could_not_be_published_is_published_once(
+    serve, client_for, name, monkeypatch
+):
+    """However far it came before the disk was full."""
+    client = client_for(serve(), name=name)
+    publisher = Publisher(client, every=3600)
+    shown = Shown(name, REGISTRY)
+    child, left = _metrics.child, 0
+
+    def full(*args):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(28, "No space left on device")
+        return child(*args)
+
+    monkeypatch.setattr(_metrics, "child", full)
+    for calls in itertools.count(1):
+        client.call("echo")
+        left = calls
+        with contextlib.suppress(OSError):
+            publisher.publish()
+        if left > 0:
+            break
+    left = 1000
+    publisher.publish()
+    assert calls > 10
+    assert shown("jsonrpcc_calls_total", outcome="ok") == calls
+    assert shown("jsonrpcc_call_duration_seconds_count") == calls
+    assert shown("jsonrpcc_method_calls_total", method="echo", outcome="ok") == calls
 
 
 def test_what_a_forgotten_client_did_is_published(serve, name):
