@@ -187,6 +187,7 @@ class AsyncMap:
     def _end_with(self, error: BaseException) -> None:
         self._params = self._unsent = None
         self._end = error
+        self._stop_reading()
 
     # ---- the end --------------------------------------------------------------
 
@@ -199,6 +200,9 @@ class AsyncMap:
                 call, future = each
                 call.cancel()
                 future.cancel()  # or it would log an error that nobody retrieves
+        self._stop_reading()
+
+    def _stop_reading(self) -> None:
         if self._reading is not None:
             reading, self._reading = self._reading, None
             _forget(reading)

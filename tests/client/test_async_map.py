@@ -316,6 +316,54 @@ def test_close_ends_it(serve, run):
     run(main())
 
 
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("comes", ["in time", "late", "never"])
+def test_close_ends_it_while_it_reads_params(serve, run, caplog, comes, keep):
+    """Whatever becomes of the params that it has asked for; they are told."""
+    server = serve()
+    ended = []
+
+    async def main():
+        goes_on = asyncio.Event()
+
+        async def params():
+            try:
+                yield [1]
+                await goes_on.wait()
+                yield [2]
+            finally:
+                ended.append(comes)
+
+        client = AsyncClient(server.address)
+        results = client.map("first", params(), return_exceptions=keep)
+        assert await anext(results) == 1
+        task = asyncio.create_task(anext(results))
+        await asyncio.sleep(0)
+        if comes == "in time":
+            goes_on.set()
+            await asyncio.sleep(0)
+        await client.close()
+        if comes == "late":
+            goes_on.set()
+        if comes == "never":
+            task.cancel()
+            await asyncio.wait([task])
+            task = asyncio.create_task(anext(results))
+        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+        assert outcome == 2 or isinstance(outcome, ClientClosed)
+        if outcome == 2 or keep:
+            with pytest.raises((ClientClosed, StopAsyncIteration)):
+                await anext(results)
+        with pytest.raises(StopAsyncIteration):
+            await anext(results)
+        del results, task
+        gc.collect()
+        await until_then(lambda: ended == [comes])
+
+    run(main())
+    assert caplog.records == []
+
+
 def test_each_call_has_one_outcome_under_faults(serve, run, params):
     servers = [serve(), serve(Chaos(1, {Close(): 0.1, Drop(): 0.1}))]
     text = " ".join(server.address for server in servers)
