@@ -986,9 +986,10 @@ void jsonrpcc_defer(jsonrpcc_client *client, jsonrpcc_deferred *deferred);
  *
  * False: another thread drives, and takes care of what was submitted; or the
  * client is closing.  Continue as after true: there is nothing to flush or
- * repeat.  While that thread is in a long callback, the descriptor may stay
- * readable; a loop that must not spin meanwhile uses jsonrpcc_host_fd() or
- * jsonrpcc_queue_fd() alone. */
+ * repeat.  While that thread is in a long callback, or waits for a processor,
+ * the descriptor may stay readable.  So that your loop does not spin, this then
+ * pauses for a tenth of a millisecond, from the 20th time on; a loop that must
+ * not do that uses jsonrpcc_host_fd() or jsonrpcc_queue_fd() alone. */
 bool jsonrpcc_poll(jsonrpcc_waiter *waiter);
 
 /* A descriptor to poll for reading, until the client is closed.  It belongs to

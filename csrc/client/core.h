@@ -110,8 +110,10 @@ struct jrc_leadership {
     unsigned short_sleeps;   /* in a row; the leader's own */
     uint64_t turns;          /* of all leaders */
     uint64_t seen_turns;     /* by the watchdog, when it last looked */
-    bool is_shared;          /* the shared event thread is the watchdog, set
-                                before any thread sees it: */
+    uint64_t vain_turns; /* when a foreign event loop last could not lead, */
+    unsigned vain_polls; /* as often as this since then, without a turn */
+    bool is_shared;      /* the shared event thread is the watchdog, set
+                            before any thread sees it: */
     struct jrc_attended *attended; /* until the end */
     bool is_watched;               /* nobody leads, and it waits for the loop */
     struct jrc_member *member;     /* of a crew; NULL: of none */

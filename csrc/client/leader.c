@@ -28,7 +28,12 @@
 #include "client/leadership.h"
 #include "io/clock.h"
 
+#include <poll.h>
+#include <time.h>
+
 enum {
+    MOST_VAIN = 20,      /* times that a foreign loop may try again at once; */
+    GIVE_WAY_US = 50,    /* then it pauses for this long */
     WATCHDOG_TURNS = 20, /* with no sign of the dispatcher: it is gone */
     FRESH_US = 250       /* what was seen this long ago is still true */
 };
@@ -113,10 +118,33 @@ static bool poller_may_stay(const struct jrc_core *core, const void *arg)
     return !core->life.closing && !*sends;
 }
 
+/* Under the lock: a foreign event loop cannot lead.  Whether it has tried so
+ * often since the leader's last turn that it seems to do nothing else. */
+static bool is_stalled(struct jrc_leadership *leadership)
+{
+    if (leadership->vain_turns != leadership->turns)
+        leadership->vain_polls = 0;
+    leadership->vain_turns = leadership->turns;
+    return leadership->vain_polls++ >= MOST_VAIN;
+}
+
+/* If the leader has something to do, it waits for a processor, or is in a
+ * callback.  The foreign loop, whose descriptor is readable, would come again
+ * and again meanwhile, and might keep the processor from it. */
+static void give_way(int loop_fd)
+{
+    struct pollfd ready = {.fd = loop_fd, .events = POLLIN};
+    struct timespec time = {.tv_nsec = GIVE_WAY_US * 1000};
+
+    if (poll(&ready, 1, 0) == 1)
+        nanosleep(&time, NULL);
+}
+
 bool jrc_lead_once(struct jrc_core *core)
 {
     struct jrc_leadership *leadership = &core->leadership;
     bool wake = false;
+    int stalled_fd = -1;
 
     pthread_mutex_lock(&core->lock);
     jrc_note_dispatcher(core); /* even if it cannot lead now */
@@ -132,10 +160,14 @@ bool jrc_lead_once(struct jrc_core *core)
          * leader. */
         leadership->poller_wants |= leadership->leader == JRC_WATCHDOG;
         wake = sends || leadership->poller_wants;
+        if (is_stalled(leadership))
+            stalled_fd = jrc_loop_fd(core->loop);
     }
     pthread_mutex_unlock(&core->lock);
     if (wake)
         jrc_loop_wake(core->loop);
+    if (stalled_fd >= 0)
+        give_way(stalled_fd);
     return leads;
 }
 

@@ -4,6 +4,7 @@
 #include "peer_client.h"
 
 #include <poll.h>
+#include <semaphore.h>
 #include <string.h>
 
 static void test_many_at_once(void)
@@ -176,6 +177,72 @@ static void test_a_caller_that_polls(void)
     end_client(client);
 }
 
+struct gate {
+    sem_t inside, go;
+};
+
+static void block(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
+{
+    struct gate *gate = arg;
+
+    (void)token;
+    CHECK(outcome->status == JSONRPCC_OK);
+    sem_post(&gate->inside);
+    sem_wait(&gate->go);
+}
+
+/* The thread that leads does nothing for the descriptor, which is readable. */
+static void test_a_caller_that_polls_in_vain_does_not_spin(void)
+{
+    enum { BLOCKED_US = 100000, PAUSE_US = 50, AT_ONCE = 25 };
+    jsonrpcc_client *client = new_client((jsonrpcc_options){0});
+    jsonrpcc_queue *queue = jsonrpcc_queue_new(client, JSONRPCC_QUEUE_FD);
+    struct pollfd fds[2] = {
+        {.fd = jsonrpcc_queue_poll_fd(queue), .events = POLLIN},
+        {.fd = jsonrpcc_queue_fd(queue), .events = POLLIN},
+    };
+    const char *text = params();
+    jsonrpcc_completions completions;
+    struct gate gate;
+    jsonrpcc_call call = {.size = sizeof call,
+                          .method = "echo",
+                          .method_len = 4,
+                          .params = "[1]",
+                          .params_len = 3,
+                          .timeout_ms = 20000,
+                          .done = block,
+                          .arg = &gate};
+    unsigned vain = 0;
+
+    sem_init(&gate.inside, 0, 0);
+    sem_init(&gate.go, 0, 0);
+    /* Its deadline is when the other one's callback blocks. */
+    CHECK(jsonrpcc_queue_request(queue, 7, "mute", 4, text, strlen(text), 100,
+                                 JSONRPCC_WAIT_FOR_READY) > 0);
+    for (int ms = 0; ms < 100 && peer_saw(&peer, number) == 0; ms++)
+        nap();
+    call.flags = JSONRPCC_WAIT_FOR_READY;
+    CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_OK);
+    sem_wait(&gate.inside);
+    CHECK(poll(fds, 2, 20000) > 0); /* unless it was late, the former */
+    for (uint64_t end_us = jrc_now_us() + BLOCKED_US; jrc_now_us() < end_us;)
+        if (poll(fds, 1, 1) == 1) {
+            CHECK(!jsonrpcc_queue_poll(queue));
+            vain++;
+        }
+    CHECK(vain <= AT_ONCE + BLOCKED_US / PAUSE_US);
+    sem_post(&gate.go);
+    while (!jsonrpcc_queue_fetch(queue, &completions)) {
+        jsonrpcc_queue_poll(queue);
+        poll(&fds[1], 1, 1);
+    }
+    CHECK(completions.failure_count == 1);
+    jsonrpcc_queue_free(queue);
+    end_client(client);
+    sem_destroy(&gate.inside);
+    sem_destroy(&gate.go);
+}
+
 /* A poll that brings nothing does not make the queue's descriptor deaf: neither
  * for what the event thread brings later, nor for what another leader does. */
 static void test_the_descriptor_rings_after_a_poll(void)
@@ -310,6 +377,7 @@ int main(void)
     test_an_outcome_makes_room();
     test_an_unknown_field();
     test_a_caller_that_polls();
+    test_a_caller_that_polls_in_vain_does_not_spin();
     test_the_descriptor_rings_after_a_poll();
     test_large_results();
     test_a_call_does_not_wait_for_its_thread();
