@@ -19,8 +19,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -150,6 +152,42 @@ int jrc_event_base_fd(int fd)
         if (watches(each, fd))
             return each;
     return -1;
+}
+
+/* Whether fd is the end of a pipe that was opened as libevent does. */
+static bool is_end(int fd, int mode, struct stat *stat)
+{
+    int flags = O_ACCMODE | O_NONBLOCK;
+
+    return fd >= 0 && fd < MOST_FDS && fstat(fd, stat) == 0 &&
+           S_ISFIFO(stat->st_mode) &&
+           (fcntl(fd, F_GETFL) & flags) == (mode | O_NONBLOCK) &&
+           fcntl(fd, F_GETFD) == FD_CLOEXEC;
+}
+
+static bool is_pipe(const int ends[2])
+{
+    struct stat from, to;
+
+    return is_end(ends[0], O_RDONLY, &from) && is_end(ends[1], O_WRONLY, &to) &&
+           from.st_dev == to.st_dev && from.st_ino == to.st_ino;
+}
+
+/* libevent has no function for that, but its struct has the two numbers near
+ * its beginning, side by side.  In every version, it is larger than what we
+ * look at. */
+void jrc_event_base_pipe(const struct event_base *base, int ends[2])
+{
+    enum { BEGINNING = 192 };
+    const char *at = (const char *)base;
+    int pair[2];
+
+    ends[0] = ends[1] = -1;
+    for (size_t i = 0; i + sizeof pair <= BEGINNING; i += sizeof(int)) {
+        memcpy(pair, at + i, sizeof pair);
+        if (is_pipe(pair))
+            memcpy(ends, pair, sizeof pair);
+    }
 }
 
 int jrc_event_add(struct event *event)

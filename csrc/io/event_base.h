@@ -13,6 +13,10 @@ struct event_base *jrc_event_base_new(void);
  * there is none. */
 int jrc_event_base_fd(int fd);
 
+/* The pipe that libevent has opened for signals, of which we have none; -1: it
+ * is not found. */
+void jrc_event_base_pipe(const struct event_base *base, int ends[2]);
+
 /* Like event_add() without a timeout, but logs nothing.  0 or an errno. */
 int jrc_event_add(struct event *event);
 

@@ -25,6 +25,7 @@ struct jrc_loop {
     int wake_fd;
     int timer_fd;
     int epoll_fd; /* libevent's, or -1 */
+    int pipe[2];  /* likewise */
     _Atomic uint64_t wakeups;
     atomic_uint wakers; /* threads that may write to wake_fd */
     bool woken;         /* the eventfd was read: the resolver may have
@@ -82,9 +83,10 @@ static int start(struct jrc_loop *loop)
     if ((error = watch(loop, &loop->timer, loop->timer_fd, on_timer)) != 0 ||
         (error = watch(loop, &loop->wake_event, loop->wake_fd, on_wake)) != 0)
         return error;
-    /* A forked child should close its copy.  If it is not found, it stays open
+    /* A forked child should close its copies.  What is not found stays open
      * there, idle, until exec or exit. */
     loop->epoll_fd = jrc_event_base_fd(loop->wake_fd);
+    jrc_event_base_pipe(loop->sockets.base, loop->pipe);
     return 0;
 }
 
@@ -107,7 +109,7 @@ struct jrc_loop *jrc_loop_new(struct jrc_engine *engine,
     loop->sockets.on_ready = jrc_socket_ready;
     loop->sources.sockets = &loop->sockets;
     loop->timer_us = JRC_NEVER;
-    loop->epoll_fd = -1;
+    loop->epoll_fd = loop->pipe[0] = loop->pipe[1] = -1;
     pthread_mutex_init(&loop->sockets.fd_lock, NULL);
     loop->wake_fd = loop->timer_fd = -1;
     loop->sockets.list = jrc_pages_new(max(loop), sizeof *loop->sockets.list);
@@ -163,7 +165,7 @@ void jrc_loop_close(struct jrc_loop *loop)
     if (loop->sockets.base != NULL)
         event_base_free(loop->sockets.base);
     loop->sockets.base = NULL;
-    loop->epoll_fd = -1;
+    loop->epoll_fd = loop->pipe[0] = loop->pipe[1] = -1;
     close_fd(&loop->wake_fd);
     close_fd(&loop->timer_fd);
     pthread_mutex_unlock(&loop->sockets.fd_lock);
@@ -323,6 +325,8 @@ void jrc_loop_abandon(struct jrc_loop *loop)
         close(loop->sockets.given.list[i].fd);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
+    close_fd(&loop->pipe[0]);
+    close_fd(&loop->pipe[1]);
     jrc_sources_abandon(&loop->sources);
     close_fd(&loop->wake_fd);
     close_fd(&loop->timer_fd);

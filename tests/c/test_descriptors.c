@@ -211,6 +211,27 @@ static void test_a_descriptor_that_another_thread_takes(void)
     end_client(client);
 }
 
+/* Or a child of many clients would have less room for its own. */
+static void test_a_child_keeps_no_descriptor(void)
+{
+    enum { CLIENTS = 5 };
+    jsonrpcc_client *clients[CLIENTS];
+    int status = -1;
+
+    await_fds(1024);
+    unsigned before = count_fds();
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = new_client((jsonrpcc_options){
+            .servers = "127.0.0.1:1",
+            .flags = i % 2 == 0 ? 0 : JSONRPCC_HOST_CALLBACKS});
+    pid_t pid = fork();
+    if (pid == 0)
+        check_exit(count_fds() == before ? 0 : 1);
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    for (int i = 0; i < CLIENTS; i++)
+        end_client(clients[i]);
+}
+
 /* Whatever their numbers: an event loop gets a descriptor to poll, and a forked
  * child closes its copy. */
 static void test_the_poll_descriptor_is_found(void)
@@ -247,6 +268,7 @@ int main(void)
     begin_peer();
     give_back(NULL, 0);
     test_the_poll_descriptor_is_found();
+    test_a_child_keeps_no_descriptor();
     test_a_client_with_few_descriptors();
 #ifndef __SANITIZE_THREAD__ /* its runtime does not like threads in children \
                              */
