@@ -24,6 +24,10 @@ from jsonrpcc import Client, _crew, _worker
 
 address, seconds = sys.argv[1:]
 logging.disable(logging.CRITICAL)
+# It remembers which levels are enabled; one that hits it while it finds that out for
+# the first time leaves its lock held for ever.
+for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+    logging.getLogger("jsonrpcc").isEnabledFor(level)
 logging.raiseExceptions = False  # one that hits a log line is told on stderr otherwise
 dice = random.Random(7)
 start_new_thread = _worker.start_new_thread
