@@ -94,15 +94,17 @@ class AsyncBase(_Methods, Base):
                 let_go()
 
         futures = channel.new_futures()
-        self._futures = futures
-        self._bind(futures)
-        self._loop, self._channel = loop, channel
         try:
             channel.start(futures, on_end)
+            channel.forget_with(self)
+            self._loop, self._channel, self._futures = loop, channel, futures
+            self._bind(futures)  # last: calls know nothing but that
         except BaseException:
+            channel.stop()
             self._let_go()
             self._loop = None
             raise
+        futures.look()  # whose listener may make calls
         return futures
 
     def _let_go(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +163,11 @@ class Channel:
         )
 
     def start(self, futures: Any, on_end: Callable[[], object]) -> None:
-        """Deliver outcomes to *futures*; call *on_end* at the end, once."""
+        """
+        Deliver outcomes to *futures*; call *on_end* at the end, once.
+
+        If this raises, `stop` has to follow.
+        """
         self._futures = futures
         self._on_end = on_end
         self._rest = FutureDelivery(
@@ -176,13 +181,13 @@ class Channel:
             lib.jsonrpcc_queue_poll_fd(self.queue),
         )
         self._fds = [fd for fd in fds if fd >= 0]
-        try:
-            for fd in self._fds:
-                self.loop.add_reader(fd, futures.on_ready)
-        except BaseException:
-            self._remove_readers(0)
-            raise
-        futures.look()
+        for fd in self._fds:
+            self.loop.add_reader(fd, futures.on_ready)
+
+    def stop(self) -> None:
+        """Take back `start`, even if it was interrupted."""
+        self._remove_readers(0)
+        self._session.owner = self._futures = self._rest = None
 
     def is_foreign(self) -> bool:
         """Whether the loop belongs to the process that forked this one."""
@@ -293,11 +298,11 @@ class Channel:
         """Begin to close; the rest follows by itself."""
         if self._is_closing:
             return
-        self._is_closing = True
         # The core closes the sockets' descriptor, and its number is reused.
         self._remove_readers(1)
         self._session.close(0)
         self._look(SOON)
+        self._is_closing = True  # not before: another try goes on with the rest
 
     def _look(self, pause: float) -> None:
         if self._session.close(0):
@@ -326,7 +331,7 @@ class Channel:
                 waiter.set_result(None)
         self._on_end()
         # A cycle would keep the queue's descriptor until the garbage collector comes.
-        self._futures = self._rest = None
+        self._session.owner = self._futures = self._rest = None
 
     def _remove_readers(self, first: int) -> None:
         # A forked child shares the loop's epoll with its parent, which continues.
@@ -334,6 +339,19 @@ class Channel:
             for fd in self._fds[first:]:
                 self.loop.remove_reader(fd)
         del self._fds[first:]
+
+    def forget_with(self, owner: object) -> None:
+        """
+        Close without waiting when the client object is gone.
+
+        Its __del__() does so as well, but an exception from a signal handler may end
+        each of these at any moment.  So there are three, which do not know each other.
+        """
+
+        def forget(_: object) -> None:
+            self.forget()
+
+        self._session.owner = [weakref.ref(owner, forget) for _ in range(2)]
 
     def forget(self) -> None:
         """

@@ -48,7 +48,8 @@ class Session:
         name: What the client is called, if it has a name.
         slow: The log of slow calls; None: there is none.
         shares: Whether it shares an event thread with others.
-        owner: A weak reference to the client object, see `close_with`.
+        owner: Weak references to the client object, see `close_with` and
+            `_channel.Channel.forget_with`.
 
     Raises:
         TypeError, ValueError, MemoryError, OSError: As `open_client` and `resolve`.
@@ -79,6 +80,7 @@ class Session:
         self.timeout_ms = milliseconds("timeout", options.timeout)
         self.on_event = on_event
         self.name = options.name
+        self.owner: Any = None
 
     def codec_for(self, result_type: Any) -> Codec:
         """

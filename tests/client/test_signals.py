@@ -62,6 +62,25 @@ def test_what_is_interrupted_leaves_nothing_behind(server, use, step, own):
     check_interrupted(server, use, own, step)
 
 
+@pytest.mark.parametrize(("use", "step"), [("open", 61), ("drop", 61)])
+def test_what_is_interrupted_in_an_event_loop_leaves_nothing_behind(server, use, step):
+    check_interrupted_async(server, use, step)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("use", ["open", "drop"])
+def test_whatever_is_interrupted_in_an_event_loop_leaves_nothing_behind(server, use):
+    check_interrupted_async(server, use, 1, limit=300)
+
+
+def check_interrupted_async(server, use, step, **options):
+    arguments = use, step, server.address
+    report = run_program("interrupted_async.py", *arguments, **options).report()
+    assert report["problems"] == []
+    assert report["moments"] > 10
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("own", [0, 99])
