@@ -240,6 +240,27 @@ static void test_others_go_on_while_clients_come_and_go(unsigned rounds)
     await_threads(threads_before);
 }
 
+static void *come_and_go_often(void *rounds)
+{
+    for (unsigned i = 0; i < *(unsigned *)rounds; i++)
+        come_and_go(i);
+    return NULL;
+}
+
+/* No client lasts, so the thread ends and begins time and again. */
+static void test_clients_come_and_go_in_several_threads(unsigned rounds)
+{
+    enum { THREADS = 4 };
+    pthread_t all[THREADS];
+
+    srand(3);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&all[i], NULL, come_and_go_often, &rounds) == 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(all[i], NULL);
+    await_threads(threads_before);
+}
+
 /* Children have a thread of their own, and leave the parent's alone. */
 static void test_children_have_a_thread_of_their_own(void)
 {
@@ -288,6 +309,8 @@ int main(int argc, char **argv)
     test_a_loop_goes_on_when_a_caller_leaves_it();
     test_others_go_on_while_clients_come_and_go(
         argc > 1 ? (unsigned)atoi(argv[1]) : 300);
+    test_clients_come_and_go_in_several_threads(
+        argc > 1 ? (unsigned)atoi(argv[1]) : 100);
     test_children_have_a_thread_of_their_own();
     end_peer();
     return check_done();
