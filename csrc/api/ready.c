@@ -8,12 +8,12 @@
 /* Between two looks, at first and at last. */
 enum { SOON_MS = 1, LATER_MS = 20 };
 
-static int64_t now_ms(void)
+static int64_t now_us(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* Nobody signals the waiter: it drives the loop, and says what forbids to
@@ -22,12 +22,13 @@ static jsonrpcc_status wait_with(jsonrpcc_waiter *waiter,
                                  jsonrpcc_client *client, int32_t timeout_ms,
                                  bool all)
 {
-    int64_t end_ms = now_ms() + timeout_ms;
+    int64_t end_us = now_us() + (int64_t)timeout_ms * 1000;
     int32_t pause_ms = 0;
 
     for (;;) {
         jsonrpcc_status status = jsonrpcc_wait(waiter, pause_ms);
-        int64_t left_ms = timeout_ms < 0 ? LATER_MS : end_ms - now_ms();
+        int64_t left_ms =
+            timeout_ms < 0 ? LATER_MS : (end_us - now_us() + 999) / 1000;
         if (status != JSONRPCC_EPENDING)
             return status;
         if (jsonrpcc_is_ready(client, all))
