@@ -158,10 +158,13 @@ bool jrc_lead_once(struct jrc_core *core)
     } else if (!core->life.closing) {
         /* The watchdog steps down, and the next call of this finds no
          * leader. */
-        leadership->poller_wants |= leadership->leader == JRC_WATCHDOG;
+        bool stalls = is_stalled(leadership);
+        if (stalls) /* this thread would not be there in time */
+            leadership->poller_wants = false;
+        else
+            leadership->poller_wants |= leadership->leader == JRC_WATCHDOG;
         wake = sends || leadership->poller_wants;
-        if (is_stalled(leadership))
-            stalled_fd = jrc_loop_fd(core->loop);
+        stalled_fd = stalls ? jrc_loop_fd(core->loop) : -1;
     }
     pthread_mutex_unlock(&core->lock);
     if (wake)
