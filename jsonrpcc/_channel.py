@@ -139,6 +139,7 @@ class Channel:
         self._is_closing = False
         self._has_ended = False
         self._waiters: list[asyncio.Future[None]] = []
+        self._left: list[tuple[asyncio.Future[Any], str]] = []  # to be ended
 
     def new_futures(self) -> Futures:
         """Return what makes calls whose outcomes come here, for `start`."""
@@ -305,33 +306,44 @@ class Channel:
         self._is_closing = True  # not before: another try goes on with the rest
 
     def _look(self, pause: float) -> None:
+        # First, since what a signal handler raises may end this at any moment.
+        again = self.loop.call_later(pause, self._look, min(2 * pause, LATER))
         if self._session.close(0):
             self.end()
-        else:
-            self.loop.call_later(pause, self._look, min(2 * pause, LATER))
+            again.cancel()
 
     def end(self) -> None:
-        """End all calls: the core has ended, or the loop has and calls nothing more."""
+        """
+        End all calls: the core has ended, or the loop has and calls nothing more.
+
+        If this is interrupted, it goes on where it was when it is called again.
+        """
         if self._has_ended:
             return
-        self._has_ended = self._is_closing = True
-        self._futures.fetch()
+        self._is_closing = True
+        if self._futures is not None:
+            self._futures.fetch()
         self._remove_readers(0)
         self._log.flush(everything=True)
         if self._session.slow is not None:
             self._session.slow.flush()
         if self._rest is not None and self.is_alive():
             self._rest.stop()
-        for future, method in self._futures.take_all():
+        if self._futures is not None:
+            self._left += self._futures.take_all()
+        while self._left:
+            future, method = self._left[-1]
             if self.is_alive() and not future.done():
                 error = ClientClosed("client closed", method=method)
                 future.set_exception(error)
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            self._left.pop()
         self._on_end()
         # A cycle would keep the queue's descriptor until the garbage collector comes.
         self._session.owner = self._futures = self._rest = None
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._has_ended = True
 
     def _remove_readers(self, first: int) -> None:
         # A forked child shares the loop's epoll with its parent, which continues.

@@ -62,14 +62,14 @@ def test_what_is_interrupted_leaves_nothing_behind(server, use, step, own):
     check_interrupted(server, use, own, step)
 
 
-@pytest.mark.parametrize(("use", "step"), [("open", 61), ("drop", 61)])
+@pytest.mark.parametrize(("use", "step"), [("open", 5), ("close", 2), ("drop", 5)])
 def test_what_is_interrupted_in_an_event_loop_leaves_nothing_behind(server, use, step):
     check_interrupted_async(server, use, step)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("use", ["open", "drop"])
+@pytest.mark.parametrize("use", ["open", "close", "drop"])
 def test_whatever_is_interrupted_in_an_event_loop_leaves_nothing_behind(server, use):
     check_interrupted_async(server, use, 1, limit=300)
 

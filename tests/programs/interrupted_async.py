@@ -3,16 +3,20 @@ An exception from a signal handler at every moment of an AsyncClient's life, as 
 
     interrupted_async.py USE STEP ADDRESS
 
-USE is what is interrupted: "open", the first use of a client, or "drop", the end of one
-that was not closed, with a call in flight or without.  Python runs signal handlers
-between two bytecodes: the exception comes at every STEPth of them, in our code and in
-the event loop's that it calls, one at a time.  Whatever it leaves behind has to go by
-itself, and a client that was not dropped works.
+USE is what is interrupted: "open", the first use of a client, "close", or "drop", the
+end of one that was not closed, with a call in flight or without.  Python runs signal
+handlers after calls, and where a function or the next turn of a loop begins: the
+exception comes at every STEPth such moment, in our code and in the event loop's that it
+calls, one at a time.  Whatever it leaves behind has to go by itself, and a client that
+was not dropped works.
 """
 
 import asyncio
+import dis
+import functools
 import gc
 import json
+import operator
 import os
 import random
 import sys
@@ -27,8 +31,16 @@ from jsonrpcc._jsonrpcc import lib
 
 use, step, address = sys.argv[1:]
 step = int(step)
-OURS = (str(Path(jsonrpcc.__file__).parent), asyncio.base_events.__file__)
+OURS = (str(Path(jsonrpcc.__file__).parent),)
+if use != "close":  # there, a task that asyncio has half woken is asyncio's affair
+    OURS += (asyncio.base_events.__file__,)
 warnings.simplefilter("ignore", ResourceWarning)
+LOOKS = {
+    code
+    for name, code in dis.opmap.items()
+    if name.startswith(("CALL", "RESUME", "JUMP_BACKWARD"))
+}
+code_of = functools.cache(operator.attrgetter("co_code"))
 
 
 class Outside(BaseException):
@@ -36,16 +48,19 @@ class Outside(BaseException):
 
 
 class Moment:
-    """Raises at the so-manieth bytecode of ours after it was set as trace function."""
+    """Raises at the so-manieth moment of ours after it was set as trace function."""
 
     def __init__(self, left):
         self.left = left
+        self._is_one = False
 
     def __call__(self, frame, event, _):
         frame.f_trace_opcodes = frame.f_code.co_filename.startswith(OURS)
         if event == "opcode":
-            self.left -= 1
-            if self.left == 0:
+            is_one = self._is_one
+            self._is_one = code_of(frame.f_code)[frame.f_lasti] in LOOKS
+            self.left -= is_one
+            if is_one and self.left == 0:
                 raise Outside
         return self
 
@@ -99,8 +114,29 @@ async def drop(at):
     return moment.left > 0
 
 
+async def close(at):
+    moment, client = Moment(at), AsyncClient(address, timeout=LIMIT)
+    await client.call("echo", [at])
+    waiting = asyncio.ensure_future(client.call("silence", timeout=LIMIT))
+    await asyncio.sleep(0)
+    closing = client.close()
+    sys.settrace(moment)
+    try:
+        closing.send(None)
+    except (Outside, StopIteration):
+        pass
+    finally:
+        sys.settrace(None)
+        closing.close()
+    await client.close()
+    (outcome,) = await asyncio.gather(waiting, return_exceptions=True)
+    if not isinstance(outcome, jsonrpcc.ClientClosed):
+        problems.append(f"{at}: {outcome!r}")
+    return moment.left > 0
+
+
 async def main():
-    function = {"open": open_, "drop": drop}[use]
+    function = {"open": open_, "close": close, "drop": drop}[use]
     async with AsyncClient(address, timeout=LIMIT) as other:
         await other.call("echo", [0])
         await function(1)  # what is made once
