@@ -58,7 +58,10 @@ void jrc_attended_watch(struct jrc_core *core)
     }
     core->leadership.is_watched = true;
     jrc_loop_set_asleep(core->loop);
-    if (jrc_has_work(core) ||
+    /* The last turn may have been a crew's, and the rest is the event thread's.
+     */
+    bool ends = core->turn.close_begun && jrc_engine_finished(&core->engine);
+    if (ends || jrc_has_work(core) ||
         !jrc_loop_set_timer(core->loop, jrc_next_turn_us(core)))
         jrc_loop_wake(core->loop);
 }

@@ -447,6 +447,62 @@ static void test_a_client_may_be_closed_when_it_joins(void)
     end(CLIENTS);
 }
 
+struct closing {
+    jsonrpcc_client *client;
+    sem_t told;
+};
+
+static void close_it(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
+{
+    struct closing *closing = arg;
+
+    (void)token;
+    CHECK(outcome->status == JSONRPCC_OK ||
+          outcome->status == JSONRPCC_ETIMEDOUT);
+    jsonrpcc_client_close(closing->client, 0);
+    sem_post(&closing->told);
+}
+
+/* While the crew's thread, which never rests, takes a turn of its loop: that
+ * may be the last one, and somebody else has to know of it. */
+static void test_a_client_may_be_closed_while_the_crew_drives_it(void)
+{
+    enum { TIMES = 200, SOON_US = 500000 };
+    struct place *busy = &places[0], *place = &places[1];
+    struct closing closing;
+    int late = 0;
+
+    begin(1);
+    atomic_store(&busy->left, 1000000);
+    for (int i = 0; i < DEPTH; i++)
+        submit(busy, "echo", PATIENCE);
+    sem_init(&closing.told, 0, 0);
+    for (int i = 0; i < TIMES; i++) {
+        open_place(place);
+        join(place);
+        submit(place, "echo", PATIENCE);
+        CHECK(await_told(place, 1));
+        closing.client = place->client;
+        jsonrpcc_call call = {.size = sizeof call,
+                              .method = i % 2 ? "mute" : "echo",
+                              .method_len = 4,
+                              .params = "[1]",
+                              .params_len = 3,
+                              .timeout_ms = i % 2 ? 3 : PATIENCE,
+                              .done = close_it,
+                              .arg = &closing};
+        CHECK(jsonrpcc_request(place->client, &call, NULL) == JSONRPCC_OK);
+        sem_wait(&closing.told);
+        uint64_t begun_us = jrc_now_us();
+        close_place(place);
+        late += jrc_now_us() - begun_us > SOON_US;
+    }
+    CHECK(late < 3); /* other programs delay it, too, but hardly so long */
+    atomic_store(&busy->left, 0);
+    end(1);
+    sem_destroy(&closing.told);
+}
+
 /* One that leaves goes on without the crew. */
 static void test_one_may_leave(void)
 {
@@ -618,6 +674,7 @@ int main(void)
     test_one_queue_of_a_client_joins_once();
     test_no_memory_to_join();
     test_a_client_may_be_closed_when_it_joins();
+    test_a_client_may_be_closed_while_the_crew_drives_it();
     test_one_may_leave();
     test_one_may_be_freed_before_it_is_held();
     test_others_go_on_while_members_come_and_go();
