@@ -58,10 +58,8 @@ void jrc_attended_watch(struct jrc_core *core)
     }
     core->leadership.is_watched = true;
     jrc_loop_set_asleep(core->loop);
-    /* The last turn may have been a crew's, and the rest is the event thread's.
-     */
-    bool ends = core->turn.close_begun && jrc_engine_finished(&core->engine);
-    if (ends || jrc_has_work(core) ||
+    /* It may have ended in a turn of a crew, which cannot do the rest. */
+    if (jrc_has_ended(core) || jrc_has_work(core) ||
         !jrc_loop_set_timer(core->loop, jrc_next_turn_us(core)))
         jrc_loop_wake(core->loop);
 }

@@ -132,6 +132,11 @@ bool jrc_has_work(const struct jrc_core *core)
            (core->life.closing && !core->turn.close_begun);
 }
 
+bool jrc_has_ended(const struct jrc_core *core)
+{
+    return core->turn.close_begun && jrc_engine_finished(&core->engine);
+}
+
 /* See whether there are new certificates, and report what became of them. */
 static void check_certificates(struct jrc_core *core, uint64_t now_us)
 {

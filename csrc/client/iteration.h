@@ -36,6 +36,10 @@ bool jrc_report_rest(struct jrc_core *core);
  * has work of which no thread told the leader, because it was not asleep. */
 bool jrc_has_work(const struct jrc_core *core);
 
+/* Likewise: whether it closes and the last call has ended, so that all that
+ * remains is the event thread's. */
+bool jrc_has_ended(const struct jrc_core *core);
+
 /* When the next turn has something to do, even if nothing happens.  By the
  * leader, or under the lock when there is none. */
 uint64_t jrc_next_turn_us(const struct jrc_core *core);

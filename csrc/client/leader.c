@@ -196,7 +196,7 @@ static bool event_thread_may_stay(const struct jrc_core *core, const void *arg)
 {
     (void)arg;
     if (core->life.closing)
-        return !core->turn.close_begun || !jrc_engine_finished(&core->engine);
+        return !jrc_has_ended(core);
     /* Or it has taken something, see look_at_leader(). */
     bool is_back =
         core->leadership.has_dispatcher &&
@@ -292,8 +292,7 @@ static enum jrc_watchdog found(struct jrc_core *core)
 {
     if (!jrc_core_is_ours(core))
         return JRC_WATCHDOG_FORKED;
-    if (core->leadership.leader != JRC_NO_LEADER || !core->turn.close_begun ||
-        !jrc_engine_finished(&core->engine))
+    if (core->leadership.leader != JRC_NO_LEADER || !jrc_has_ended(core))
         return JRC_WATCHDOG_GOES_ON;
     jrc_set_leader(&core->leadership, JRC_WATCHDOG); /* the last leader */
     core->leadership.attended = NULL;
