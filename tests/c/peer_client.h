@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static struct peer peer;
@@ -43,6 +44,22 @@ static inline void end_client(jsonrpcc_client *client)
 static inline void nap(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* A call of the peer, with number 1. */
+static inline jsonrpcc_call peer_call(const char *method, int32_t timeout_ms,
+                                      jsonrpcc_done_fn done, void *arg)
+{
+    return (jsonrpcc_call){
+        .size = sizeof(jsonrpcc_call),
+        .method = method,
+        .method_len = strlen(method),
+        .params = "[1]",
+        .params_len = 3,
+        .timeout_ms = timeout_ms,
+        .done = done,
+        .arg = arg,
+    };
 }
 
 /* When all clients are freed: nothing of them is left, after a moment in which

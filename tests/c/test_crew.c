@@ -272,14 +272,7 @@ static void note(void *arg, uint64_t token, const jsonrpcc_outcome *outcome)
 static void call_back(jsonrpcc_client *client, const char *method,
                       int32_t timeout_ms, sem_t *told)
 {
-    jsonrpcc_call call = {.size = sizeof call,
-                          .method = method,
-                          .method_len = strlen(method),
-                          .params = "[1]",
-                          .params_len = 3,
-                          .timeout_ms = timeout_ms,
-                          .done = note,
-                          .arg = told};
+    jsonrpcc_call call = peer_call(method, timeout_ms, note, told);
 
     CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_OK);
 }
@@ -483,14 +476,9 @@ static void test_a_client_may_be_closed_while_the_crew_drives_it(void)
         submit(place, "echo", PATIENCE);
         CHECK(await_told(place, 1));
         closing.client = place->client;
-        jsonrpcc_call call = {.size = sizeof call,
-                              .method = i % 2 ? "mute" : "echo",
-                              .method_len = 4,
-                              .params = "[1]",
-                              .params_len = 3,
-                              .timeout_ms = i % 2 ? 3 : PATIENCE,
-                              .done = close_it,
-                              .arg = &closing};
+        jsonrpcc_call call =
+            i % 2 ? peer_call("mute", 3, close_it, &closing)
+                  : peer_call("echo", PATIENCE, close_it, &closing);
         CHECK(jsonrpcc_request(place->client, &call, NULL) == JSONRPCC_OK);
         sem_wait(&closing.told);
         uint64_t begun_us = jrc_now_us();

@@ -90,15 +90,7 @@ static uint64_t time_out_us(uint32_t flags)
     uint64_t took_us[ROUNDS];
     jsonrpcc_client *client = new_client((jsonrpcc_options){.flags = flags});
     jsonrpcc_sync *sync = jsonrpcc_sync_new(client);
-    jsonrpcc_call call = {
-        .size = sizeof call,
-        .method = "mute",
-        .method_len = 4,
-        .params = "[1]",
-        .params_len = 3,
-        .timeout_ms = TIMEOUT_MS,
-        .done = on_done,
-    };
+    jsonrpcc_call call = peer_call("mute", TIMEOUT_MS, on_done, NULL);
 
     for (int i = 0; i < ROUNDS; i++) {
         ended_us = 0;

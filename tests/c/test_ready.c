@@ -128,13 +128,7 @@ static void in_callback(void *arg, uint64_t token,
 static void test_a_callback_must_not_wait(void)
 {
     jsonrpcc_client *client = new_client((jsonrpcc_options){0});
-    jsonrpcc_call call = {.size = sizeof call,
-                          .method = "echo",
-                          .method_len = 4,
-                          .params = "[1]",
-                          .params_len = 3,
-                          .done = in_callback,
-                          .arg = client};
+    jsonrpcc_call call = peer_call("echo", 0, in_callback, client);
 
     inside = -1;
     CHECK(jsonrpcc_request(client, &call, NULL) == JSONRPCC_OK);
@@ -159,13 +153,7 @@ static void test_a_call_after_it_is_sent_at_once(void)
         new_client((jsonrpcc_options){.flags = JSONRPCC_SHARED_THREAD});
     unsigned in_time = 0;
     sem_t told;
-    jsonrpcc_call call = {.size = sizeof call,
-                          .method = "echo",
-                          .method_len = 4,
-                          .params = "[1]",
-                          .params_len = 3,
-                          .done = post,
-                          .arg = &told};
+    jsonrpcc_call call = peer_call("echo", 0, post, &told);
 
     sem_init(&told, 0, 0);
     /* Other programs delay it, too, but not each time; and now and then there
