@@ -8,7 +8,6 @@ import os
 import statistics
 import threading
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -375,7 +374,10 @@ def test_an_answer_is_told_in_time_after_a_blocking_call(monkeypatch, own):
     """Whoever has called watches the sockets no more; the event thread soon does."""
     monkeypatch.setattr(_session, "OWN_THREADS", own)
     methods = {"echo": lambda value: value, "late": lambda: None}
-    with Server(methods, faults={"late": Delay(LATE)}) as server, ExitStack() as stack:
+    with (
+        Server(methods, faults={"late": Delay(LATE)}) as server,
+        contextlib.ExitStack() as stack,
+    ):
         client = stack.enter_context(Client(server.address, timeout=LIMIT))
         for _ in range(100):  # idle, whatever thread they have
             stack.enter_context(Client(server.address))

@@ -36,7 +36,7 @@ class Outside(BaseException):
 
 
 class Moment:
-    """Raises at the so-manieth bytecode of ours after it was set as trace function."""
+    """Raises at the n-th bytecode of ours after it was set as trace function."""
 
     def __init__(self, left):
         self.left = left

@@ -48,7 +48,7 @@ class Outside(BaseException):
 
 
 class Moment:
-    """Raises at the so-manieth moment of ours after it was set as trace function."""
+    """Raises at the n-th moment of ours after it was set as trace function."""
 
     def __init__(self, left):
         self.left = left

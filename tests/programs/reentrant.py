@@ -105,7 +105,7 @@ def interrupt(client):
 
 
 class Moment:
-    """Interrupts at the so-manieth bytecode after it was set as the trace function."""
+    """Interrupts at the n-th bytecode after it was set as the trace function."""
 
     def __init__(self, left, client):
         self.left = left
@@ -124,7 +124,7 @@ class Moment:
 
 
 class Collection(Moment):
-    """Interrupts at the so-manieth run of the garbage collector."""
+    """Interrupts at the n-th run of the garbage collector."""
 
     kept = ()
 
